@@ -1,0 +1,95 @@
+"""The one filter grammar: `field=value`, `field!=value`, `field=a,b` (any of), repeated = AND.
+
+A `Filter` compiles to Milvus text and to a pandas mask; a test holds the two equal on every store.
+A comma inside a value is written `\\,`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("label", "split", "path", "parent")
+_CLAUSE = re.compile(r"\s*(?P<field>[^=!]+?)\s*(?P<operator>!=|=)(?P<values>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Clause:
+    """field is one of `values`; with `negate`, is none of them."""
+
+    field: str
+    values: tuple[str, ...]
+    negate: bool = False
+
+
+@dataclass(frozen=True)
+class Filter:
+    """All clauses must hold; no clauses let everything through."""
+
+    clauses: tuple[Clause, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.clauses)
+
+    def __str__(self) -> str:
+        escaped = lambda value: value.replace("\\", "\\\\").replace(",", "\\,")  # noqa: E731
+        return " ".join(
+            f"{c.field}{'!=' if c.negate else '='}{','.join(map(escaped, c.values))}" for c in self.clauses
+        )
+
+
+def parse(texts: Iterable[str]) -> Filter:
+    """Clauses as typed on the command line. UsageError names the clause that cannot be read."""
+    clauses = []
+    for text in texts:
+        match = _CLAUSE.fullmatch(text)
+        if match is None:
+            raise UsageError(f"cannot read filter {text!r}; write field=value, field!=value or field=a,b")
+        parts = re.split(r"(?<!\\),", match["values"])
+        values = tuple(re.sub(r"\\([,\\])", r"\1", part) for part in parts)
+        clauses.append(Clause(match["field"], values, negate=match["operator"] == "!="))
+    return Filter(tuple(clauses))
+
+
+def check(where: Filter, metadata_keys: Collection[str]) -> None:
+    """UsageError when a clause names a field that neither the rows nor their metadata have."""
+    for clause in where.clauses:
+        if clause.field not in COLUMNS and clause.field not in metadata_keys:
+            known = ", ".join([*COLUMNS, *sorted(metadata_keys)])
+            raise UsageError(f"no field {clause.field!r} to filter by; this gallery has {known}")
+
+
+def to_milvus(where: Filter) -> str:
+    """Milvus expression: an OR chain of `==` or an AND chain of `!=` for each clause (never `in` on JSON)."""
+    texts = []
+    for clause in where.clauses:
+        field = clause.field if clause.field in COLUMNS else f"metadata[{_quote(clause.field)}]"
+        operator, joiner = ("!=", " and ") if clause.negate else ("==", " or ")
+        texts.append("(" + joiner.join(f"{field} {operator} {_quote(value)}" for value in clause.values) + ")")
+    return " and ".join(texts)
+
+
+def mask(where: Filter, table: pd.DataFrame) -> pd.Series:
+    """Boolean row mask over records.Rows.table; a missing metadata key reads as ''."""
+    import pandas as pd
+
+    keep = pd.Series(True, index=table.index)
+    for clause in where.clauses:
+        if clause.field in COLUMNS:
+            column = table[clause.field]
+        else:
+            column = table["metadata"].map(lambda row, key=clause.field: row.get(key, ""))
+        keep &= column.isin(clause.values) != clause.negate
+    return keep
+
+
+def _quote(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,43 @@
+"""Identity by content: of a file, of a region, of an encoder, of a gallery row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def file_id(data: bytes) -> str:
+    """First 32 hex digits of the SHA-256 of a file's bytes."""
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def region_id(data: bytes, box: tuple[int, int, int, int]) -> str:
+    """Like `file_id`, of the bytes plus `#x,y,w,h`."""
+    return file_id(data + ("#" + ",".join(map(str, box))).encode())
+
+
+def encoder_fingerprint(weights: Mapping[str, np.ndarray] | None = None, **facts: Any) -> str:
+    """64 hex digits over the weights' names, types, shapes and bytes and over `facts`.
+
+    `facts` name what changes an embedding: architecture, options, preprocessing. Not the device, not versions.
+    """
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
+    for name, tensor in sorted((weights or {}).items()):
+        digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
+        digest.update(tensor.tobytes())
+    return digest.hexdigest()
+
+
+def row_digest(row: Mapping[str, Any], embedding: np.ndarray) -> str:
+    """16 hex digits over everything a store keeps of a row: tells a stale row from a current one.
+
+    row: the columns of records.Rows.table, metadata as a dict.
+    """
+    facts = [str(row[key]) for key in ("id", "parent", "box", "path", "label", "split", "width", "height")]
+    text = json.dumps([*facts, sorted(row["metadata"].items())], ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass") + embedding.astype("<f4").tobytes()).hexdigest()[:16]

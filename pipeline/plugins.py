@@ -1,0 +1,125 @@
+"""One file adds one thing: a folder is the registry and a file's name is the plugin's name.
+
+A plugin file defines `CARD` and `build(*, option=default, ...)`. The options of a spec such as
+`torchvision:arch=resnet50,layer=logits` are `build`'s own keyword parameters, read from its signature.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import re
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from pipeline.errors import UsageError
+
+KINDS = ("encoders", "datasets", "stores", "indexes", "projections")
+_FOLDERS = {kind: Path(__file__).parent / kind for kind in KINDS}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a list of plugins says about one: a line of text, its terms, and what must be installed."""
+
+    summary: str
+    licence: str = "MIT"
+    source: str = ""
+    requires: tuple[str, ...] = ()  # importable module names
+    install: str = ""  # what to type when one is missing
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword parameter of a plugin's `build`."""
+
+    name: str
+    type: type
+    default: Any
+    choices: tuple[str, ...] = ()
+
+
+def available(kind: str) -> list[str]:
+    """Names of the plugins in a folder, sorted; nothing is imported."""
+    return sorted(path.stem for path in _FOLDERS[kind].glob("*.py") if not path.stem.startswith("_"))
+
+
+def parse(spec: str) -> tuple[str, dict[str, str]]:
+    """`name:key=value,key=value` to (name, {key: value}). A comma splits only before `key=`."""
+    name, _, rest = spec.strip().partition(":")
+    options: dict[str, str] = {}
+    for part in re.split(r",(?=\s*[A-Za-z_][\w-]*=)", rest) if rest else []:
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise UsageError(f"cannot read option {part!r} in {spec!r}; write {name}:key=value,key=value")
+        options[key.strip().replace("-", "_")] = value.strip()
+    return name, options
+
+
+def card(kind: str, name: str) -> Card:
+    return typing.cast(Card, _module(kind, name).CARD)
+
+
+def missing(kind: str, name: str) -> str:
+    """What to install before this plugin works; empty when nothing is missing."""
+    about = card(kind, name)
+    lacking = [module for module in about.requires if importlib.util.find_spec(module) is None]
+    return (about.install or f"pip install {' '.join(lacking)}") if lacking else ""
+
+
+def options(kind: str, name: str) -> list[Option]:
+    """The options of a plugin in the order of its signature."""
+    build_function = _module(kind, name).build
+    hints = typing.get_type_hints(build_function)
+    found = []
+    for parameter in inspect.signature(build_function).parameters.values():
+        hint = hints.get(parameter.name, str)
+        choices = tuple(map(str, typing.get_args(hint))) if typing.get_origin(hint) is Literal else ()
+        found.append(Option(parameter.name, str if choices else hint, parameter.default, choices))
+    return found
+
+
+def build(kind: str, spec: str, **given: Any) -> Any:
+    """Make the plugin that `spec` names; `given` are further options that already have their type.
+
+    Raises UsageError for an unknown plugin or option, a value of the wrong type, or a missing library.
+    """
+    name, texts = parse(spec)
+    known = {option.name: option for option in options(kind, name)}
+    for key in [*texts, *given]:
+        if key not in known:
+            raise UsageError(f"{name} has no option {key!r}; its options are {', '.join(known) or '(none)'}")
+    values = {key: _value(name, known[key], text) for key, text in texts.items()}
+    required = [o.name for o in known.values() if o.default is inspect.Parameter.empty]
+    if lacking := [key for key in required if key not in values and key not in given]:
+        raise UsageError(f"{name} needs {', '.join(lacking)}: write {name}:{lacking[0]}=…")
+    if install := missing(kind, name):
+        raise UsageError(f"{name} needs a library that is not installed: {install}")
+    return _module(kind, name).build(**(values | given))
+
+
+def _module(kind: str, name: str) -> ModuleType:
+    if name not in available(kind):
+        raise UsageError(
+            f"unknown {kind[:-1]} {name!r}; choose from {', '.join(available(kind))}, or add pipeline/{kind}/{name}.py"
+        )
+    return importlib.import_module(f"pipeline.{kind}.{name}")
+
+
+def _value(name: str, option: Option, text: str) -> Any:
+    if option.choices:
+        if text not in option.choices:
+            raise UsageError(f"{name}: {option.name}={text!r} is not one of {', '.join(option.choices)}")
+        return text
+    if option.type is bool:
+        if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
+            raise UsageError(f"{name}: {option.name} is true or false, not {text!r}")
+        return text.lower() in ("true", "1", "yes")
+    try:
+        return option.type(text)
+    except ValueError:
+        raise UsageError(f"{name}: {option.name} is {option.type.__name__}, not {text!r}") from None

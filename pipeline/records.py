@@ -1,0 +1,151 @@
+"""The words of the house as types: what flows between datasets, encoders, galleries, stores and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from PIL.Image import Image
+
+    from pipeline.filters import Filter
+
+Progress = Callable[[str, int, int], None]
+"""progress(stage, done, total): called often; total is 0 while unknown."""
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """A Progress that says nothing."""
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One picture of a dataset, before it is opened. `path` is POSIX and relative to the dataset's root."""
+
+    path: str
+    label: str = ""
+    split: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+class Dataset(Protocol):
+    """Where pictures come from. Building one is cheap; `prepare` downloads or renders what is missing."""
+
+    root: Path
+
+    def prepare(self, progress: Progress = silent) -> None:
+        """Make every file that `records` names exist under `root`. A second call does nothing."""
+
+    def records(self) -> Iterator[ImageRecord]:
+        """The pictures, in an order that never changes for the same files."""
+
+
+class Encoder(Protocol):
+    """Picture to embedding, preprocessing and L2 normalisation included."""
+
+    dim: int
+    fingerprint: str  # 64 hex digits over weights, architecture and preprocessing
+
+    def preprocess(self, image: Image) -> np.ndarray:
+        """RGB picture to this encoder's input, one fixed shape. Runs in several threads at once."""
+
+    def encode(self, batch: np.ndarray) -> np.ndarray:
+        """(n, *input shape) to (n, dim) float32 of unit length; a picture's row does not depend on the others."""
+
+
+@dataclass
+class Rows:
+    """Gallery rows: row i of `table` belongs to row i of `embeddings`.
+
+    table: columns id, parent, box, path, label, split, width, height, metadata (dict[str, str]).
+    embeddings: (n, dim) float32, unit length.
+    """
+
+    table: pd.DataFrame
+    embeddings: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+
+@dataclass(frozen=True)
+class SearchHit:
+    """One picture found. `score` is cosine similarity in [-1, 1], higher is closer."""
+
+    id: str
+    score: float
+    path: str
+    label: str = ""
+    split: str = ""
+    width: int = 0
+    height: int = 0
+    metadata: dict[str, str] = field(default_factory=dict)
+    parent: str = ""
+    box: str = ""  # "x,y,w,h" in pixels of the parent
+    folded: tuple[str, ...] = ()  # ids of near-duplicates hidden behind this hit
+
+
+class VectorStore(Protocol):
+    """A gallery's copy that can be searched. Every method raises StoreError with a remedy, nothing else.
+
+    `collection` matches [A-Za-z_][A-Za-z0-9_]*. Scores are cosine similarity, highest first; ties by id.
+    """
+
+    def create(self, collection: str, *, dim: int, metadata_keys: Sequence[str] = ()) -> None:
+        """Make an empty collection; does nothing when it exists with this dim, StoreError with another."""
+
+    def exists(self, collection: str) -> bool: ...
+
+    def upsert(self, collection: str, rows: Rows) -> None:
+        """Add or replace by id. Refuses non-finite values, a wrong dim and over-long text before sending."""
+
+    def delete(self, collection: str, ids: Sequence[str]) -> None:
+        """Remove by id; unknown ids are ignored."""
+
+    def search(self, collection: str, queries: np.ndarray, *, k: int, where: Filter) -> list[list[SearchHit]]:
+        """queries (n, dim) to n lists of at most k hits, 1 <= k <= 16,384."""
+
+    def embeddings(self, collection: str, ids: Sequence[str]) -> dict[str, np.ndarray]:
+        """id to (dim,) float32 for those of `ids` that are there."""
+
+    def digests(self, collection: str) -> dict[str, str]:
+        """id to `row_digest` of every row, read with strong consistency: what `sync` and `verify` compare."""
+
+    def count(self, collection: str) -> int: ...
+
+    def point(self, alias: str, collection: str) -> None:
+        """Make `alias` name this collection, moving it when it names another."""
+
+    def describe(self, collection: str) -> dict[str, Any]:
+        """rows, dim, index, backend, alias: what the Galleries page shows."""
+
+    def collections(self) -> list[str]: ...
+
+    def drop(self, collection: str) -> None:
+        """Remove the collection and the aliases that name it; does nothing when it is not there."""
+
+    def ping(self) -> None:
+        """StoreError unless the store answers within 5 s."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class GalleryInfo:
+    """What a list of galleries shows."""
+
+    name: str
+    title: str
+    dataset: str
+    created: str
+    encoder: str
+    fingerprint: str
+    dim: int
+    rows: int
+    removed: int
+    merged: int
+    rejected: int

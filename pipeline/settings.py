@@ -1,0 +1,32 @@
+"""Settings from the environment, all named SEMBLANCE_*."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read afresh on each construction, so a test or a child process sees its own environment."""
+
+    model_config = SettingsConfigDict(env_prefix="SEMBLANCE_")
+
+    home: Path = Path("data")
+    milvus_uri: str = ""  # empty: the embedded file home/milvus.db
+    milvus_token: str = ""
+    device: str = "auto"
+
+    @property
+    def uri(self) -> str:
+        """Where Milvus is: the URI that was set, else the embedded file."""
+        return self.milvus_uri or str(self.home.absolute() / "milvus.db")
+
+    @property
+    def galleries(self) -> Path:
+        return self.home / "galleries"
+
+    @property
+    def cache(self) -> Path:
+        """Rendered and downloaded datasets; safe to delete."""
+        return self.home / "cache"
