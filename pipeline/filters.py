@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("label", "split", "path", "parent")
 _CLAUSE = re.compile(r"\s*(?P<field>[^=!]+?)\s*(?P<operator>!=|=)(?P<values>.*)", re.DOTALL)
+_VALUE = re.compile(r",((?:[^,\\]|\\.|\\$)*)", re.DOTALL)  # a comma, then text up to the next one not escaped
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,7 @@ class Filter:
 
     def __str__(self) -> str:
         escaped = lambda value: value.replace("\\", "\\\\").replace(",", "\\,")  # noqa: E731
-        return " ".join(
-            f"{c.field}{'!=' if c.negate else '='}{','.join(map(escaped, c.values))}" for c in self.clauses
-        )
+        return " ".join(f"{c.field}{'!=' if c.negate else '='}{','.join(map(escaped, c.values))}" for c in self.clauses)
 
 
 def parse(texts: Iterable[str]) -> Filter:
@@ -53,8 +52,7 @@ def parse(texts: Iterable[str]) -> Filter:
         match = _CLAUSE.fullmatch(text)
         if match is None:
             raise UsageError(f"cannot read filter {text!r}; write field=value, field!=value or field=a,b")
-        parts = re.split(r"(?<!\\),", match["values"])
-        values = tuple(re.sub(r"\\([,\\])", r"\1", part) for part in parts)
+        values = tuple(re.sub(r"\\([,\\])", r"\1", part) for part in _VALUE.findall("," + match["values"]))
         clauses.append(Clause(match["field"], values, negate=match["operator"] == "!="))
     return Filter(tuple(clauses))
 
@@ -69,12 +67,20 @@ def check(where: Filter, metadata_keys: Collection[str]) -> None:
 
 def to_milvus(where: Filter) -> str:
     """Milvus expression: an OR chain of `==` or an AND chain of `!=` for each clause (never `in` on JSON)."""
-    texts = []
-    for clause in where.clauses:
-        field = clause.field if clause.field in COLUMNS else f"metadata[{_quote(clause.field)}]"
-        operator, joiner = ("!=", " and ") if clause.negate else ("==", " or ")
-        texts.append("(" + joiner.join(f"{field} {operator} {_quote(value)}" for value in clause.values) + ")")
-    return " and ".join(texts)
+    return " and ".join(_clause_to_milvus(clause) for clause in where.clauses)
+
+
+def _clause_to_milvus(clause: Clause) -> str:
+    column = clause.field in COLUMNS
+    field = clause.field if column else f"metadata[{_quote(clause.field)}]"
+    operator, joiner = ("!=", " and ") if clause.negate else ("==", " or ")
+    text = "(" + joiner.join(f"{field} {operator} {_quote(value)}" for value in clause.values) + ")"
+    if column:
+        return text
+    # A key that a row lacks reads as ''. A server finds every `!=` on it true, Lite finds it false.
+    if ("" in clause.values) != clause.negate:
+        return f"(not exists {field} or {text})"
+    return f"(exists {field} and {text})" if clause.negate else text
 
 
 def mask(where: Filter, table: pd.DataFrame) -> pd.Series:

@@ -77,10 +77,20 @@ def options(kind: str, name: str) -> list[Option]:
     hints = typing.get_type_hints(build_function)
     found = []
     for parameter in inspect.signature(build_function).parameters.values():
-        hint = hints.get(parameter.name, str)
+        hint = _without_none(hints.get(parameter.name, str))
         choices = tuple(map(str, typing.get_args(hint))) if typing.get_origin(hint) is Literal else ()
         found.append(Option(parameter.name, str if choices else hint, parameter.default, choices))
     return found
+
+
+def absolute(kind: str, spec: str) -> str:
+    """The spec with its paths made absolute, so that it means the same from every working directory."""
+    name, texts = parse(spec)
+    paths = {option.name for option in options(kind, name) if option.type is Path}
+    made = {
+        key: str(Path(text).expanduser().absolute()) if key in paths and text else text for key, text in texts.items()
+    }
+    return name + (":" + ",".join(f"{key}={text}" for key, text in made.items()) if made else "")
 
 
 def build(kind: str, spec: str, **given: Any) -> Any:
@@ -100,6 +110,12 @@ def build(kind: str, spec: str, **given: Any) -> Any:
     if install := missing(kind, name):
         raise UsageError(f"{name} needs a library that is not installed: {install}")
     return _module(kind, name).build(**(values | given))
+
+
+def _without_none(hint: Any) -> Any:
+    """`Path | None` to `Path`: a spec never writes None."""
+    kinds = [part for part in typing.get_args(hint) if part is not type(None)]
+    return kinds[0] if type(None) in typing.get_args(hint) and len(kinds) == 1 else hint
 
 
 def _module(kind: str, name: str) -> ModuleType:

@@ -1,0 +1,141 @@
+"""What a visitor asks: query, options and their address. Kept in the session, so leaving the page loses nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import streamlit as st
+
+from app.region import Share
+from pipeline import filters
+from pipeline.errors import UsageError
+from pipeline.filters import Clause, Filter
+from pipeline.fingerprints import file_id
+
+MAX_UPLOADS = 8
+KS = (12, 24, 48, 96, 192)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A query picture that came from the visitor; it stays in the session and is never put in an address."""
+
+    name: str
+    data: bytes
+    box: Share | None = None
+
+    @property
+    def id(self) -> str:
+        return file_id(self.data)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One state of the search page. Immutable: each change makes a new one and the old one goes on the history."""
+
+    gallery: str = ""
+    uploads: tuple[Upload, ...] = ()
+    ids: tuple[str, ...] = ()
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()  # one clause with one value each: label=cup, split!=test
+    k: int = 24
+    collapse: float = 0.0  # 0: off
+    by_label: bool = False
+    keep_query: bool = False
+    lost_upload: bool = field(default=False, compare=False)  # the address was made for an upload
+
+    @property
+    def empty(self) -> bool:
+        return not (self.uploads or self.ids or self.like)
+
+    def filter(self) -> Filter:
+        """Clauses of one field and sign are joined: label=cup with label=bowl means any of them."""
+        joined: dict[tuple[str, bool], list[str]] = {}
+        for clause in filters.parse(self.where).clauses:
+            joined.setdefault((clause.field, clause.negate), []).extend(clause.values)
+        return Filter(tuple(Clause(name, tuple(values), negate) for (name, negate), values in joined.items()))
+
+    def address(self) -> dict[str, str | list[str]]:
+        """Query parameters that repeat this ask; uploads are named by content only."""
+        made: dict[str, str | list[str]] = {"gallery": self.gallery} if self.gallery else {}
+        for name in ("ids", "like", "unlike", "where"):
+            if values := getattr(self, name):
+                made[name] = list(values)
+        made |= {name: str(value) for name in ("k", "collapse") if (value := getattr(self, name)) != _DEFAULT[name]}
+        made |= {name: "1" for name in ("by_label", "keep_query") if getattr(self, name)}
+        if self.uploads:
+            made["upload"] = self.uploads[0].id[:8]
+        return made
+
+
+_DEFAULT = {"k": Ask.k, "collapse": Ask.collapse}
+
+
+def of_address() -> Ask:
+    """The ask that the page's address describes; parts that cannot be read are passed over."""
+    params = st.query_params
+    many = {name: tuple(params.get_all(name)) for name in ("ids", "like", "unlike", "where")}
+    try:
+        filters.parse(many["where"])
+    except UsageError:
+        many["where"] = ()
+    flags = {name: params.get(name) == "1" for name in ("by_label", "keep_query")}
+    return Ask(
+        gallery=params.get("gallery", ""),
+        k=_number(params.get("k", ""), Ask.k, 1, 1000),
+        collapse=_fraction(params.get("collapse", "")),
+        lost_upload="upload" in params,
+        **many,
+        **flags,
+    )
+
+
+def current() -> Ask:
+    """The session's ask; an address that somebody typed or followed goes before it."""
+    given = {name: st.query_params.get_all(name) for name in st.query_params}
+    if given and given != st.session_state.get("written"):
+        st.session_state["ask"] = of_address()
+        st.session_state["written"] = given
+    return st.session_state.setdefault("ask", Ask())
+
+
+def change(*, remember: bool = True, **changes: object) -> Ask:
+    """Make a new ask of the current one. remember: `back` returns to the old one."""
+    old = current()
+    new = replace(old, lost_upload=False, **changes)  # type: ignore[arg-type]
+    if new != old:
+        if remember:
+            st.session_state.setdefault("history", []).append(old)
+            del st.session_state["history"][:-20]
+        st.session_state["ask"] = new
+    return new
+
+
+def back() -> None:
+    if history := st.session_state.get("history"):
+        st.session_state["ask"] = history.pop()
+
+
+def can_go_back() -> bool:
+    return bool(st.session_state.get("history"))
+
+
+def write_address(ask: Ask) -> None:
+    """Put the ask into the page's address, so that a link repeats it."""
+    made = ask.address()
+    as_lists = {name: value if isinstance(value, list) else [value] for name, value in made.items()}
+    if as_lists != {name: st.query_params.get_all(name) for name in st.query_params} and not ask.lost_upload:
+        st.query_params.from_dict(made)
+    st.session_state["written"] = {name: st.query_params.get_all(name) for name in st.query_params}
+
+
+def _number(text: str, otherwise: int, low: int, high: int) -> int:
+    return min(max(int(text), low), high) if text.isdecimal() else otherwise
+
+
+def _fraction(text: str) -> float:
+    try:
+        return min(max(float(text), 0.0), 1.0)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,97 @@
+"""The one connection to Milvus that all sessions share, kept in step with the galleries on disk.
+
+The embedded Milvus belongs to one process and this process holds it, so what others commit to a gallery (an
+ingest on the command line) is brought into the index here, in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from pipeline import gallery as galleries
+from pipeline import sync
+from pipeline.errors import SemblanceError, StoreError
+from pipeline.gallery import Gallery
+from pipeline.records import VectorStore
+from pipeline.settings import Settings
+
+_lock = threading.Lock()
+_open: dict[str, VectorStore] = {}  # by URI: tests change it
+_syncs = ThreadPoolExecutor(1, thread_name_prefix="sync")
+_state: dict[tuple[str, str], tuple[int, Future[None]]] = {}  # (URI, gallery) to the generation brought in
+_exact: dict[tuple[str, int], VectorStore] = {}
+
+
+def store() -> VectorStore:
+    """The configured store, opened once. Raises StoreError each time it cannot be had."""
+    settings = Settings()
+    with _lock:
+        if settings.uri not in _open:
+            _open[settings.uri] = sync.open_store(settings)
+        return _open[settings.uri]
+
+
+def searchable(gallery: Gallery) -> tuple[VectorStore, str]:
+    """A store that can answer for this gallery now, and a sentence for the page when it is not Milvus."""
+    try:
+        connection = store()
+        running = refresh(gallery)
+        if running.done() and (error := running.exception()):
+            raise error
+        if connection.exists(gallery.collection()):
+            return connection, ""
+        note = "The index is being filled; until then every picture is compared exactly."
+    except StoreError as error:
+        note = f"Milvus cannot be used, so every picture is compared exactly, from the gallery's files. {error}"
+    return _exact_store(gallery), note
+
+
+def refresh(gallery: Gallery) -> Future[None]:
+    """Bring the store up to the gallery's generation, in the background; returns at once."""
+    key = (Settings().uri, gallery.name)
+    generation = gallery.generation
+    with _lock:
+        known, running = _state.get(key, (-1, None))
+        failed = running is not None and running.done() and running.exception() is not None
+        if running is None or (running.done() and known != generation) or failed:
+            running = _syncs.submit(_sync, gallery)
+            _state[key] = (generation, running)
+        return running
+
+
+def _sync(gallery: Gallery) -> None:
+    if gallery.current:
+        sync.sync(gallery, store())
+
+
+def _exact_store(gallery: Gallery) -> VectorStore:
+    key = (str(gallery.root), gallery.generation)
+    if key not in _exact:
+        _exact.clear()  # one gallery's rows in memory are enough
+        _exact[key] = sync.exact_store(gallery)
+    return _exact[key]
+
+
+def forget(gallery: Gallery) -> None:
+    """After a gallery was dropped: a later one of the same name starts anew."""
+    _state.pop((Settings().uri, gallery.name), None)
+
+
+def warm_up() -> None:
+    """Open the store and bring every gallery in; errors wait for the page that needs it."""
+    settings = Settings()
+    with contextlib.suppress(SemblanceError):
+        store()
+        for name in galleries.names(settings):
+            refresh(galleries.open_gallery(name, settings))
+
+
+def close() -> None:
+    """Let a running sync end, then close."""
+    _syncs.shutdown(wait=True, cancel_futures=True)
+    with _lock:
+        for connection in _open.values():
+            connection.close()
+        _open.clear()

@@ -1,0 +1,51 @@
+"""Choosing a part of the query picture: a box drawn with pointer, finger or keys."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from pipeline.images import Picture
+
+_FOLDER = Path(__file__).parent / "components"
+
+Share = tuple[float, float, float, float]  # x, y, w, h as shares of the picture
+
+
+@st.cache_resource
+def _component() -> Any:
+    return st.components.v2.component(
+        "semblance_region",
+        html='<div class="root"></div>',
+        css=(_FOLDER / "region.css").read_text(encoding="utf-8"),
+        js=(_FOLDER / "region.js").read_text(encoding="utf-8"),
+    )
+
+
+def region(picture: Picture, *, key: str, alt: str, box: Share | None) -> Share | None:
+    """Show the picture; returns the box that is drawn on it, None for the whole picture."""
+    data = {"src": preview(picture), "alt": alt, "width": picture.width, "height": picture.height, "box": box}
+    result = _component()(data=data, key=key, default={"box": box}, on_box_change=lambda: None)
+    return tuple(result.box) if result.box else None
+
+
+def preview(picture: Picture) -> str:
+    """A small JPEG as data address, made from pixels, so nothing of EXIF travels."""
+    small = picture.image.copy()
+    small.thumbnail((680, 680))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def to_pixels(share: Share, picture: Picture) -> tuple[int, int, int, int]:
+    """A box as shares to whole pixels of the full-size picture, at least 8 × 8 and inside it."""
+    x, y, w, h = share
+    left, top = round(x * picture.width), round(y * picture.height)
+    width = min(max(round(w * picture.width), 8), picture.width)
+    height = min(max(round(h * picture.height), 8), picture.height)
+    return min(left, picture.width - width), min(top, picture.height - height), width, height

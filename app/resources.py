@@ -1,0 +1,71 @@
+"""What sessions share: encoders, and tables of a gallery's rows. Bounded, and keyed by what changes them."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import streamlit as st
+
+from pipeline import gallery as galleries
+from pipeline import search as searching
+from pipeline.gallery import Gallery
+from pipeline.images import Picture, open_image
+from pipeline.records import Encoder
+from pipeline.settings import Settings
+
+_encoding = threading.Lock()
+MAX_CHOICES = 60  # values of one field offered as filters; a field with more is searched by typing on the command line
+
+
+def gallery(name: str) -> Gallery:
+    return galleries.open_gallery(name, Settings())
+
+
+def gallery_names() -> list[str]:
+    """Galleries that hold pictures."""
+    settings = Settings()
+    return [name for name in galleries.names(settings) if galleries.open_gallery(name, settings).current]
+
+
+def encoder_of(made: Gallery) -> Encoder:
+    """The gallery's encoder, loaded once a fingerprint."""
+    entry = made.encoder()
+    return _encoder(str(made.root), entry["fingerprint"], made)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the encoder …")
+def _encoder(root: str, fingerprint: str, _gallery: Gallery) -> Encoder:
+    return searching.load_encoder(_gallery, device=Settings().device)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def picture(file_id: str, _data: bytes) -> Picture:
+    """An upload opened once, keyed by the hash of its bytes (never by its pixels)."""
+    return open_image(_data)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _facets(root: str, generation: int, _gallery: Gallery) -> tuple[dict[str, dict[str, int]], list[str]]:
+    table = _gallery.table()
+    columns: dict[str, Any] = {"label": table["label"], "split": table["split"]}
+    for key in _gallery.manifest()["metadata_keys"]:
+        columns[key] = table["metadata"].map(lambda row, key=key: row.get(key, ""))
+    counts = {name: column.value_counts().to_dict() for name, column in columns.items()}
+    kept = {name: found for name, found in counts.items() if 1 < len(found) <= MAX_CHOICES}
+    return kept, table["id"].tolist()
+
+
+def facets(made: Gallery) -> dict[str, dict[str, int]]:
+    """field to {value: how many pictures}, for fields with 2 to 60 values."""
+    return _facets(str(made.root), made.generation, made)[0]
+
+
+def ids(made: Gallery) -> list[str]:
+    """Ids of the pictures that are not removed."""
+    return _facets(str(made.root), made.generation, made)[1]
+
+
+def encode_lock() -> threading.Lock:
+    """Encoders are shared by all sessions: one encodes at a time, so a crowd cannot exhaust the cores or the GPU."""
+    return _encoding

@@ -1,0 +1,15 @@
+"""The few things of the look that .streamlit/config.toml cannot say."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+_CSS = """<style>
+.stMainBlockContainer { padding-top: 4.5rem; padding-bottom: 3rem; max-width: 1500px; }
+@media (max-width: 640px) { .stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; } }
+h1 { letter-spacing: -0.015em; }
+</style>"""
+
+
+def apply() -> None:
+    st.html(_CSS)

@@ -1,0 +1,44 @@
+"""`python -m pipeline VERB`. Results on stdout, progress and log on stderr; exit 0 done, 1 failed, 2 usage."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from pipeline.commands import collect, inform, keep, look
+from pipeline.errors import SemblanceError
+
+
+def _dashes(option: str) -> str:
+    """`--num_pos_images` and `--num-pos-images` are the same option."""
+    return option.replace("_", "-") if option.startswith("-") else option
+
+
+app = typer.Typer(
+    help="Semblance: pictures in, embeddings kept safely, nearest pictures out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"token_normalize_func": _dashes, "help_option_names": ["-h", "--help"]},
+)
+for room in (collect, look, keep, inform):
+    room.register(app)
+
+
+def main() -> None:
+    """Run one verb; an error a user can cause becomes one sentence and an exit code."""
+    try:
+        app()
+    except SemblanceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("stopped; what was committed is kept, the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

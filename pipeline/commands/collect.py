@@ -1,0 +1,124 @@
+"""Verbs that fill galleries: demo, ingest, export, import."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Name = Annotated[str, typer.Argument(help="Gallery: a-z, 0-9, _", metavar="NAME")]
+ProgressKind = Annotated[str, typer.Option("--progress", help="auto, json (one object a line) or none")]
+DEFAULT_ENCODER = "color_histogram"
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(demo)
+    app.command()(ingest)
+    app.command()(export)
+    app.command("import")(import_)
+
+
+def demo(
+    port: Annotated[int, typer.Option(help="The next free port from here on is used")] = 8501,
+    app: Annotated[bool, typer.Option("--app/--no-app", help="Open the app when the gallery is filled")] = True,
+    progress: ProgressKind = "auto",
+) -> None:
+    """Fill a gallery with 2,000 rendered pictures and start the app."""
+    from pipeline import demo as demonstration
+
+    demonstration.fill(DEFAULT_ENCODER, progress)
+    if app:
+        sys.exit(demonstration.serve(port))
+
+
+def ingest(
+    name: Name,
+    dataset: Annotated[str, typer.Option(help="e.g. folder:root=~/photos; `datasets` lists them")],
+    encoder: Annotated[str, typer.Option(help="e.g. torchvision:arch=resnet50; `encoders` lists them")] = "",
+    limit: Annotated[int, typer.Option(min=0, help="Only the first so many pictures; 0 = all")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "",
+    title: Annotated[str, typer.Option(help="What people read instead of the name")] = "",
+    progress: ProgressKind = "auto",
+) -> None:
+    """Bring pictures into a gallery; again is a no-op, after an interruption it goes on."""
+    import contextlib
+
+    from pipeline import gallery as galleries
+    from pipeline import ingest as ingestion
+    from pipeline import plugins, sync
+    from pipeline.errors import StoreError, StoreLocked
+    from pipeline.progress import shown
+    from pipeline.settings import Settings
+
+    settings = Settings()
+    galleries.check_name(name)
+    source = plugins.build("datasets", dataset)
+    existing = galleries.open_gallery(name, settings) if name in galleries.names(settings) else None
+    spec = encoder or (existing.encoder()["spec"] if existing and existing.current else DEFAULT_ENCODER)
+    encoding = plugins.build("encoders", spec, device=device or settings.device)
+    with contextlib.ExitStack() as stack:
+        store, note, failed = None, "", False
+        try:
+            store = stack.enter_context(contextlib.closing(sync.open_store(settings)))
+        except StoreLocked as error:
+            note = f"{error}. The pictures are committed; an open app brings its index up to date by itself"
+        except StoreError as error:
+            note, failed = str(error), True
+        report = ingestion.ingest(
+            galleries.create_gallery(name, settings, title=title),
+            source,
+            encoding,
+            spec=spec,
+            store=store,
+            dataset_spec=plugins.absolute("datasets", dataset),
+            limit=limit,
+            progress=stack.enter_context(shown(progress)),
+        )
+    rate = report.added / report.seconds if report.seconds else 0
+    print(
+        f"{name}: {report.added:,} added, {report.known:,} known, {report.merged:,} merged (same bytes), "
+        f"{report.removed:,} removed before, {len(report.rejected):,} rejected in {report.seconds:.1f} s ({rate:,.0f}/s)"
+    )
+    for path, reason in report.rejected[:10]:
+        print(f"rejected {path}: {reason}", file=sys.stderr)
+    if len(report.rejected) > 10:
+        print(f"… all {len(report.rejected):,} in rejected.csv of the gallery", file=sys.stderr)
+    if note or report.index:
+        print(f"the index was not updated: {note or report.index}", file=sys.stderr)
+        if failed or report.index:
+            print(f"when Milvus is back: python -m pipeline sync {name}", file=sys.stderr)
+            sys.exit(1)
+
+
+def export(
+    name: Name,
+    target: Annotated[Path, typer.Argument(help="A .parquet file")],
+) -> None:
+    """Write a gallery's rows and embeddings to one Parquet file."""
+    from pipeline import exchange
+    from pipeline.gallery import open_gallery
+    from pipeline.settings import Settings
+
+    count = exchange.export_gallery(open_gallery(name, Settings()), target)
+    print(f"{count:,} rows written to {target}")
+
+
+def import_(
+    name: Name,
+    source: Annotated[Path, typer.Argument(help="A .parquet file that `export` wrote")],
+    progress: ProgressKind = "auto",
+) -> None:
+    """Make a new gallery from an exported Parquet file."""
+    import contextlib
+
+    from pipeline import exchange, sync
+    from pipeline.progress import shown
+    from pipeline.settings import Settings
+
+    settings = Settings()
+    gallery = exchange.import_gallery(name, source, settings)
+    with contextlib.closing(sync.open_store(settings)) as store, shown(progress) as show:
+        sync.sync(gallery, store, progress=show)
+    print(f"{name}: {gallery.info().rows:,} rows imported")

@@ -1,0 +1,68 @@
+"""Verbs that tell: galleries, encoders, datasets, doctor."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout")]
+
+
+def register(app: typer.Typer) -> None:
+    for verb in (galleries, encoders, datasets, doctor):
+        app.command()(verb)
+
+
+def galleries(as_json: Json = False) -> None:
+    """The galleries, their pictures and encoders."""
+    from pipeline import gallery
+    from pipeline.settings import Settings
+
+    settings = Settings()
+    infos = [gallery.open_gallery(name, settings).info() for name in gallery.names(settings)]
+    if as_json:
+        print(json.dumps([dataclasses.asdict(info) for info in infos], ensure_ascii=False))
+        return
+    for info in infos:
+        print(f"{info.name:24s} {info.rows:>9,} pictures  {info.encoder}  ({info.dim} dimensions)  {info.title}")
+    if not infos:
+        print(
+            "no galleries yet; make one: python -m pipeline demo, or: python -m pipeline ingest my_photos "
+            "--dataset folder:root=PATH"
+        )
+
+
+def encoders() -> None:
+    """The encoders and their options."""
+    _plugins("encoders")
+
+
+def datasets() -> None:
+    """The kinds of dataset and their options."""
+    _plugins("datasets")
+
+
+def _plugins(kind: str) -> None:
+    from pipeline import plugins
+
+    for name in plugins.available(kind):
+        needs = plugins.missing(kind, name)
+        print(f"{name}: {plugins.card(kind, name).summary}" + (f"  [not installed: {needs}]" if needs else ""))
+        for option in plugins.options(kind, name):
+            choices = f", one of {', '.join(option.choices)}" if option.choices else ""
+            print(f"    {option.name}={option.default!r}{choices}")
+
+
+def doctor(as_json: Json = False) -> None:
+    """Versions, disk, who holds the embedded Milvus, ports: what to send with a question."""
+    from pipeline.doctor import examine
+
+    findings = examine()
+    if as_json:
+        print(json.dumps(findings, ensure_ascii=False))
+        return
+    for key, value in findings.items():
+        print(f"{key:24s} {value}")

@@ -1,0 +1,155 @@
+"""Verbs that look after galleries: sync, verify, reencode, remove, restore, compact, drop."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.collect import Name, ProgressKind
+
+Ids = Annotated[list[str], typer.Option("--ids", help="Ids of pictures, repeated or separated by commas")]
+
+
+def register(app: typer.Typer) -> None:
+    for verb in (sync, verify, reencode, remove, restore, compact, drop):
+        app.command()(verb)
+
+
+def sync(
+    name: Name,
+    to: Annotated[str, typer.Option(help="Another Milvus: http://…; default is the configured one")] = "",
+    progress: ProgressKind = "auto",
+) -> None:
+    """Make Milvus agree with the gallery on disk."""
+    from pipeline import sync as syncing
+    from pipeline.gallery import open_gallery
+    from pipeline.progress import shown
+    from pipeline.settings import Settings
+
+    settings = Settings(milvus_uri=to) if to else Settings()
+    gallery = open_gallery(name, settings)
+    with gallery.writing(), contextlib.closing(syncing.open_store(settings)) as store, shown(progress) as show:
+        difference = syncing.sync(gallery, store, progress=show)
+    print(f"{name}: {difference} before; now equal")
+
+
+def verify(name: Name) -> None:
+    """Check the gallery's files, and that Milvus holds exactly the same; exit 1 when something differs."""
+    from pipeline import sync as syncing
+    from pipeline.errors import StoreLocked
+    from pipeline.gallery import open_gallery
+    from pipeline.settings import Settings
+    from pipeline.verify import check_files
+
+    settings = Settings()
+    gallery = open_gallery(name, settings)
+    problems = check_files(gallery)
+    checked = "files and index"
+    try:
+        with contextlib.closing(syncing.open_store(settings)) as store:
+            if difference := syncing.compare(gallery, store):
+                problems.append(f"index: {difference}; repair it with: python -m pipeline sync {name}")
+    except StoreLocked as error:
+        checked = "files only"
+        print(f"the index was not checked: {error}", file=sys.stderr)
+    for problem in problems:
+        print(f"{name}: {problem}")
+    if problems:
+        sys.exit(1)
+    print(f"{name}: {gallery.info().rows:,} rows, {checked} checked, nothing wrong")
+
+
+def reencode(
+    name: Name,
+    encoder: Annotated[str, typer.Option(help="The new encoder")] = "",
+    pca: Annotated[int, typer.Option(min=0, help="Shorten the current embeddings to so many dimensions")] = 0,
+    back: Annotated[bool, typer.Option("--back", help="Return to the encoder before the last change")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, …")] = "",
+    progress: ProgressKind = "auto",
+) -> None:
+    """Change a gallery's encoder: a new collection is filled and verified, then the alias moves."""
+    from pipeline import plugins
+    from pipeline import reencode as reencoding
+    from pipeline import sync as syncing
+    from pipeline.errors import UsageError
+    from pipeline.gallery import open_gallery
+    from pipeline.progress import shown
+    from pipeline.settings import Settings
+
+    settings = Settings()
+    gallery = open_gallery(name, settings)
+    if sum(map(bool, (encoder, pca, back))) != 1:
+        raise UsageError("say one of --encoder SPEC, --pca D or --back")
+    with contextlib.closing(syncing.open_store(settings)) as store, shown(progress) as show:
+        if back:
+            spec = reencoding.go_back(gallery, store)
+        elif pca:
+            spec = reencoding.shorten(gallery, pca, store=store, progress=show)
+        else:
+            encoding = plugins.build("encoders", encoder, device=device or settings.device)
+            spec = reencoding.reencode(gallery, encoding, spec=encoder, store=store, progress=show)
+    print(f"{name}: now {spec}; return with: python -m pipeline reencode {name} --back")
+
+
+def remove(name: Name, ids: Ids) -> None:
+    """Take pictures out of every answer; `restore` undoes it."""
+    chosen = _split(ids)
+    _judge(name, chosen, removing=True)
+    print(f"{name}: {len(chosen):,} removed; undo: python -m pipeline restore {name} --ids {','.join(chosen)}")
+
+
+def restore(name: Name, ids: Ids) -> None:
+    """Bring removed pictures back."""
+    chosen = _split(ids)
+    _judge(name, chosen, removing=False)
+    print(f"{name}: {len(chosen):,} restored")
+
+
+def _split(ids: list[str]) -> list[str]:
+    return [part for text in ids for part in text.split(",") if part]
+
+
+def _judge(name: str, ids: list[str], *, removing: bool) -> None:
+    from pipeline import sync as syncing
+    from pipeline.errors import StoreError
+    from pipeline.gallery import open_gallery
+    from pipeline.settings import Settings
+
+    settings = Settings()
+    gallery = open_gallery(name, settings)
+    (gallery.remove if removing else gallery.restore)(ids)
+    try:
+        with contextlib.closing(syncing.open_store(settings)) as store:
+            syncing.apply_removals(gallery, store, ids)
+    except StoreError as error:
+        print(f"noted on disk; the index follows at the next sync: {error}", file=sys.stderr)
+
+
+def compact(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False) -> None:
+    """Drop removed pictures for good."""
+    from pipeline.gallery import open_gallery
+    from pipeline.settings import Settings
+
+    gallery = open_gallery(name, Settings())
+    count = gallery.info().removed
+    if count and not yes:
+        typer.confirm(f"drop {count:,} removed pictures of {name} for good?", abort=True, err=True)
+    print(f"{name}: {gallery.compact():,} rows dropped")
+
+
+def drop(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False) -> None:
+    """Delete a gallery: its folder and its collections. The pictures themselves stay."""
+    from pipeline import sync as syncing
+    from pipeline.gallery import open_gallery
+    from pipeline.settings import Settings
+
+    settings = Settings()
+    gallery = open_gallery(name, settings)
+    if not yes:
+        typer.confirm(f"delete gallery {name} with {gallery.info().rows:,} pictures' embeddings?", abort=True, err=True)
+    with contextlib.closing(syncing.open_store(settings)) as store:
+        syncing.drop(gallery, store)
+    print(f"{name}: deleted")

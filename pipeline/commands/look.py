@@ -1,0 +1,100 @@
+"""The verb that asks: search."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.commands.collect import Name
+
+if TYPE_CHECKING:
+    from pipeline.gallery import Gallery
+    from pipeline.records import VectorStore
+    from pipeline.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(search)
+
+
+def search(
+    name: Name,
+    pictures: Annotated[list[Path] | None, typer.Argument(help="Picture files; several are combined")] = None,
+    id: Annotated[list[str] | None, typer.Option(help="Ask with a picture of the gallery")] = None,
+    region: Annotated[str, typer.Option(help="Only this part of the one picture: x,y,w,h in pixels")] = "",
+    like: Annotated[list[str] | None, typer.Option(help="More like this id")] = None,
+    unlike: Annotated[list[str] | None, typer.Option(help="Less like this id")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="label=shoes, split!=test, kind=cup,bowl; repeated = AND")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", "--k", help="How many hits, 1 to 1,000")] = 10,
+    collapse: Annotated[float | None, typer.Option(help="Hide near-duplicates from this score up, e.g. 0.97")] = None,
+    keep_query: Annotated[bool, typer.Option(help="The query's own file may be a hit")] = False,
+    encoder: Annotated[str, typer.Option(help="Must be the gallery's; refused otherwise")] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, …")] = "",
+    montage: Annotated[Path | None, typer.Option(help="Write query and hits as one PNG")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout")] = False,
+) -> None:
+    """The nearest pictures of a gallery."""
+    from pipeline import filters, images
+    from pipeline import search as searching
+    from pipeline.errors import UsageError
+    from pipeline.gallery import open_gallery
+    from pipeline.settings import Settings
+
+    settings = Settings()
+    gallery = open_gallery(name, settings)
+    box = searching.parse_box(region) if region else None
+    if box and len(pictures or []) != 1:
+        raise UsageError("--region takes a part of exactly one picture; give one file")
+    asked = tuple(searching.QueryPicture(images.read_file(path), box) for path in pictures or [])
+    query = searching.Query(asked, tuple(id or []), tuple(like or []), tuple(unlike or []))
+    searching.check(query, k, collapse)
+    encoding = None
+    if asked or encoder:
+        encoding = searching.load_encoder(gallery, device=device or settings.device, spec=encoder)
+    with _store(gallery, settings) as store:
+        result = searching.search(
+            gallery,
+            store,
+            encoding,
+            query,
+            k=k,
+            where=filters.parse(where or []),
+            collapse=collapse,
+            exclude_query=not keep_query,
+        )
+    if montage:
+        from pipeline.montage import montage as draw
+
+        draw(gallery, [picture.data for picture in asked], result).save(montage)
+    if as_json:
+        said = [str(path) for path in pictures or []] + [f"id:{i}" for i in id or []]
+        print(json.dumps(searching.as_json(gallery, said, result), ensure_ascii=False))
+        return
+    for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1):
+        weak = "  weak match" if hit.score < result.weak_below else ""
+        print(f"{rank:4d}  {hit.score:.4f}  {percentile:5.1f} %  {hit.id}  {hit.label:16s}  {hit.path}{weak}")
+    if not result.hits:
+        print("no picture of this gallery passes the filter", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _store(gallery: Gallery, settings: Settings) -> Iterator[VectorStore]:
+    """Milvus, or the exact answer from the gallery's parts when it cannot be had, and a line that says so."""
+    from pipeline import sync
+    from pipeline.errors import StoreError
+
+    try:
+        store = sync.open_store(settings)
+    except StoreError as error:
+        print(f"answered exactly from the gallery's files, not by Milvus: {error}", file=sys.stderr)
+        store = sync.exact_store(gallery)
+    with contextlib.closing(store):
+        yield store

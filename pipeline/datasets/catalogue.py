@@ -1,0 +1,217 @@
+"""The catalogue: rendered products whose similarity is known exactly, so nothing needs downloading or labelling.
+
+An item is one product: a kind, a pattern, a colour and a shape of its own. It is photographed in several views, which
+differ in pose, light, background, size and place. Rendered once into the cache; the same options give the same files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pipeline.atomic import disk_error
+from pipeline.errors import UsageError
+from pipeline.plugins import Card
+from pipeline.records import ImageRecord, Progress, silent
+from pipeline.render import VERSION, render
+from pipeline.render_patterns import COLOURS, PATTERNS, Print, linear
+from pipeline.render_pieces import Variation
+from pipeline.render_products import KINDS, product
+from pipeline.render_scene import Camera, Placed, Scene, Studio
+from pipeline.settings import Settings
+
+CARD = Card(
+    summary=f"rendered products: {len(KINDS)} kinds, {len(PATTERNS)} patterns, {len(COLOURS)} colours, several views "
+    "of each item, similarity graded exactly",
+    source="rendered by pipeline/render.py, no download",
+)
+
+_ROLLS = [  # floor and wall of the studio
+    ("ece7df", "d5d2cc"), ("dfe4e9", "c3ccd6"), ("ecdcd0", "dcbfae"), ("d9e3d6", "b9cbb8"), ("d6e0ec", "aabfd6"),
+    ("f4f3f0", "e6e6e6"), ("e8dfec", "cbbbd4"), ("cfc8bd", "a39b90"), ("f2e7c9", "dcc99a"), ("b9c4c9", "87979f"),
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Item:
+    """One product of the catalogue. `number` counts over all kinds, `name` is the text that records carry."""
+
+    number: int
+    name: str
+    kind: str
+    pattern: str
+    colour: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """See `build`. processes: how many render at once; 0 decides by the work and the machine."""
+
+    items: int
+    views: int
+    size: int
+    seed: int
+    root: Path
+    processes: int = 0
+
+    def records(self) -> Iterator[ImageRecord]:
+        """Item by item, kinds in turn; known before anything is rendered."""
+        for number in range(self.items):
+            item = self.item(number)
+            facts = {"kind": item.kind, "pattern": item.pattern, "colour": item.colour, "item": item.name}
+            for view in range(self.views):
+                yield ImageRecord(_path(item, view), item.kind, item.split, dict(facts))
+
+    def prepare(self, progress: Progress = silent) -> None:
+        """Render the files that are missing; a call that was cut short is taken up where it stopped."""
+        missing = {}
+        for number in range(self.items):
+            item = self.item(number)
+            if views := [view for view in range(self.views) if not _is_there(self.root / _path(item, view))]:
+                missing[number] = views
+        if not missing:
+            return
+        total = self.items * self.views
+        done = total - sum(map(len, missing.values()))
+        progress("render", done, total)
+        for number in self._rendered(missing):
+            done += len(missing[number])
+            progress("render", done, total)
+
+    def item(self, number: int) -> Item:
+        """Kinds take turns; within a kind, patterns and colours repeat together only after all were seen."""
+        kind_number, turn = number % len(KINDS), number // len(KINDS)
+        kind = list(KINDS)[kind_number]
+        pairs = np.random.default_rng([self.seed, 1, kind_number]).permutation(len(PATTERNS) * len(COLOURS))
+        pattern, colour = divmod(int(pairs[turn % len(pairs)]), len(COLOURS))
+        split = "test" if (turn + kind_number) % 5 == 4 else "train"
+        return Item(number, f"{kind}-{turn:03d}", kind, PATTERNS[pattern], list(COLOURS)[colour], split)
+
+    def render_item(self, number: int, views: list[int]) -> int:
+        """Write these views of an item and return its number. Each file is there whole or not at all."""
+        item = self.item(number)
+        rng = np.random.default_rng([self.seed, 2, number])
+        shape = Variation(*rng.uniform(-1, 1, 4).tolist())
+        print_ = Print(item.pattern, int(rng.integers(9, 15)), int(rng.integers(3)), float(rng.uniform()))
+        main = linear(COLOURS[item.colour]) * rng.uniform(0.92, 1.06, 3).astype(np.float32)
+        second = linear("243352" if item.colour in ("white", "yellow") else "f6f0e2")
+        solid = product(item.kind, shape, print_, np.minimum(main, 1), second)
+        for view in views:
+            rng = np.random.default_rng([self.seed, 3, number, view])
+            turn = float(rng.uniform(-0.95, 0.95))
+            floor, wall = _ROLLS[int(rng.integers(len(_ROLLS)))]
+            side = float(rng.choice([-1, 1]) * rng.uniform(0.35, 1.15))
+            studio = Studio(linear(floor), linear(wall), side, float(rng.uniform(0.75, 1.1)))
+            camera = Camera(
+                target=(0.0, float(solid.centre[1]), 0.0),
+                distance=solid.radius / float(np.sin(0.25)) * float(rng.uniform(0.94, 1.14)),
+                pitch=float(rng.uniform(0.22, 0.62)),
+                view=0.5,
+                shift=(float(rng.uniform(-0.04, 0.04)), float(rng.uniform(-0.04, 0.04))),
+            )
+            picture = render(Scene((Placed.centred(solid, turn),), studio, camera), self.size)
+            _write(picture.pixels, self.root / _path(item, view))
+        return number
+
+    def _rendered(self, missing: dict[int, list[int]]) -> Iterator[int]:
+        """Numbers of the items whose missing views are written, as they are."""
+        pictures = sum(map(len, missing.values()))
+        worthwhile = pictures * self.size**2 > 60 * 128**2  # else starting processes takes longer than the work
+        processes = self.processes or (min(os.cpu_count() or 1, 8) if worthwhile else 1)
+        left = dict(missing)
+        if processes > 1:
+            # A process that cannot start or is killed for memory must not lose the work: the rest is done here.
+            with contextlib.suppress(BrokenProcessPool):
+                for number in self._in_processes(left, processes):
+                    del left[number]
+                    yield number
+        for number, views in left.items():
+            yield self.render_item(number, views)
+
+    def _in_processes(self, missing: dict[int, list[int]], processes: int) -> Iterator[int]:
+        pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_follow_parent)
+        try:
+            futures = [pool.submit(self.render_item, number, views) for number, views in missing.items()]
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def build(*, items: int = 400, views: int = 5, size: int = 128, seed: int = 0, root: str = "") -> Catalogue:
+    """items x views pictures of size x size pixels, kinds in equal numbers, one item in five in the test split.
+
+    root: folder for the rendered files instead of the cache; each set of options gets a folder of its own in it.
+    """
+    for name, value, low, high in (
+        ("items", items, 1, 100_000), ("views", views, 1, 1_000), ("size", size, 16, 1024), ("seed", seed, 0, 2**31)
+    ):  # fmt: skip
+        if not low <= value <= high:
+            raise UsageError(f"catalogue: {name}={value} is out of range; choose from {low} to {high}")
+    options = f"items={items},views={views},size={size},seed={seed},renderer={VERSION}"
+    folder = f"catalogue-{hashlib.sha256(options.encode()).hexdigest()[:10]}"
+    parent = Path(root).expanduser() if root else Settings().cache
+    return Catalogue(items, views, size, seed, parent.absolute() / folder)
+
+
+def relevance(a: ImageRecord | Mapping[str, str], b: ImageRecord | Mapping[str, str]) -> int:
+    """How alike two pictures are: 3 same item, 2 same kind and pattern or colour, 1 same kind, 0 otherwise.
+
+    a, b: records or their metadata.
+    """
+    first = a.metadata if isinstance(a, ImageRecord) else a
+    second = b.metadata if isinstance(b, ImageRecord) else b
+    if first["item"] == second["item"]:
+        return 3
+    if first["kind"] != second["kind"]:
+        return 0
+    return 2 if first["pattern"] == second["pattern"] or first["colour"] == second["colour"] else 1
+
+
+def _path(item: Item, view: int) -> str:
+    return f"{item.kind}/{item.name}_{view}.jpg"
+
+
+def _is_there(path: Path) -> bool:
+    # A power cut may leave a renamed file without its bytes.
+    with contextlib.suppress(OSError):
+        return path.stat().st_size > 0
+    return False
+
+
+def _write(pixels: np.ndarray, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(temporary, "JPEG", quality=92, subsampling=0)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise disk_error(error, path) from error
+
+
+def _follow_parent() -> None:
+    """In a child: leave Ctrl-C to the parent, and end when the parent is gone, even if it was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,67 @@
+"""The demonstration: a gallery of rendered pictures, and the app on a free port."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline import gallery as galleries
+from pipeline import ingest, plugins, sync
+from pipeline.errors import SemblanceError, StoreLocked
+from pipeline.progress import shown
+from pipeline.settings import Settings
+
+NAME, TITLE, DATASET = "catalogue", "Rendered catalogue", "catalogue"
+
+
+def fill(encoder_spec: str, progress: str) -> None:
+    """Render and ingest the catalogue unless that is done; a killed run is gone on with."""
+    settings = Settings()
+    gallery = galleries.create_gallery(NAME, settings, title=TITLE)
+    dataset = plugins.build("datasets", DATASET)
+    if gallery.current and gallery.info().rows >= sum(1 for _ in dataset.records()):
+        return
+    spec = gallery.encoder()["spec"] if gallery.current else encoder_spec
+    encoder = plugins.build("encoders", spec, device=settings.device)
+    with contextlib.ExitStack() as stack:
+        try:
+            store = stack.enter_context(contextlib.closing(sync.open_store(settings)))
+        except StoreLocked:
+            store = None  # a running app syncs by itself
+        show = stack.enter_context(shown(progress))
+        report = ingest.ingest(gallery, dataset, encoder, spec=spec, store=store, dataset_spec=DATASET, progress=show)
+    if report.index:
+        raise SemblanceError(report.index)
+
+
+def serve(port: int) -> int:
+    """Run the app in the foreground until it ends or Ctrl-C; returns its exit code."""
+    chosen = free_port(port)
+    if chosen != port:
+        print(f"port {port} is taken, using {chosen}", file=sys.stderr)
+    print(f"Semblance: http://127.0.0.1:{chosen}  (Ctrl-C ends it)", flush=True)
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(root / "streamlit_app.py"), "--server.port", str(chosen)]
+    environment = os.environ | {"SEMBLANCE_HOME": str(Settings().home.absolute())}
+    with subprocess.Popen(command, cwd=root, env=environment) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.wait(timeout=20)
+            return 0
+
+
+def free_port(first: int) -> int:
+    """The first port from `first` on that nobody listens on, on loopback."""
+    for port in range(first, min(first + 100, 65_536)):
+        with socket.socket() as probe:
+            if sys.platform != "win32":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
+    raise SemblanceError(f"no free port from {first} to {first + 99}; choose another with --port")

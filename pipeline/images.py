@@ -1,0 +1,372 @@
+"""The single way pictures come in: bytes to an upright RGB picture, or one sentence saying why not.
+
+Content decides, never the file's name. Colour profiles are ignored: pixel values are taken as they are stored.
+Measured peak for an accepted file is below 400 MB; see benchmarks/odd_pictures.py.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import re
+import stat
+import threading
+import unicodedata
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
+
+from pipeline.errors import PictureError, UsageError
+
+MAX_BYTES = 20 * 2**20
+MAX_PIXELS = 50_000_000
+MAX_SIDE = 20_000
+MIN_SIDE = 8
+WORKING_SIDE = 512  # a JPEG's short side stays at least this long when it is decoded smaller
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+
+# libwebp keeps two canvases beside the picture (15 bytes a pixel), libavif one (9): the same memory buys fewer pixels.
+_PIXELS = dict.fromkeys(FORMATS, MAX_PIXELS) | {"WEBP": 22_000_000, "AVIF": 38_000_000}
+_MAX_SCANS = 64  # encoders write about 10; thousands of empty scans keep a decoder busy for minutes
+_MAX_FRAMES = 1_000  # frames beyond are not counted, because counting reads every one
+_STRIP_PIXELS = 1_000_000
+_ACCEPTED = "JPEG, PNG, WebP, GIF, BMP, TIFF and AVIF are accepted"
+
+# What a file is, told by its first bytes, and the remedy. An AVIF may carry HEIF's generic brand mif1, so that rule
+# looks at the brands that follow. Each pattern has one open-ended part at most: a hostile file costs no backtracking.
+# fmt: off
+_FOREIGN = [
+    (rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|body)", "a web page", "save the picture itself, not its page"),
+    (rb"(\xef\xbb\xbf)?\s*<(svg|[?!].{0,4000}?<svg)", "an SVG drawing", "export it as PNG"),
+    (rb"\s*%PDF-", "a PDF document", "export its page as JPEG or PNG"),
+    (rb"%!PS|\xc5\xd0\xd3\xc6", "an EPS or PostScript drawing", "export it as PNG"),
+    (rb".{4}ftyp(hei[cmsx]|hev[cmsx]|(mif1|msf1)(?!.{4,60}avi[fs]))", "a HEIC photo", "export it as JPEG"),
+    (rb"\xff\x0a|\0\0\0\x0cJXL \r\n", "a JPEG XL picture", "export it as JPEG"),
+    (rb"\0\0\0\x0cjP  \r\n|\xff\x4f\xff\x51", "a JPEG 2000 picture", "export it as JPEG"),
+    (rb"II\*\0.{4}CR|.{4}ftypcrx|FUJIFILMCCD-RAW|IIR[OS]|MMOR|IIU\0|FOVb|\0MRM",
+     "a camera's RAW file", "develop it and export it as JPEG"),
+    (rb"8BPS", "a Photoshop file", "export it as PNG"),
+    (rb"PK\x03\x04", "a zip archive", "upload it where a zip is asked for, or unpack it first"),
+    (rb".{4}ftyp(?!avi[fs]|mif1|msf1)|\x1a\x45\xdf\xa3", "a video", "export one of its frames as JPEG"),
+]
+# fmt: on
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION, _NEW_SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 0x0112, 0x00FE, 0x014A, 0xC612
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An opened picture. `width` and `height` are those of the whole upright picture, even when `image` is smaller."""
+
+    image: Image.Image  # RGB, upright, without metadata
+    width: int
+    height: int
+    format: str  # one of FORMATS
+    frames: int  # frames or pages in the file (counted up to 1,000); `image` is the first
+
+
+def open_image(data: bytes, *, full: bool = False) -> Picture:
+    """Decode a file's bytes; safe to call from many threads.
+
+    A JPEG comes at the smallest scale (1, 1/2, 1/4, 1/8) whose short side is at least WORKING_SIDE, unless `full`.
+    Raises PictureError with the fault and the remedy, and nothing else, whatever the bytes are.
+    """
+    _check_bytes(len(data))
+    head = data[:4096]
+    for pattern, what, remedy in _FOREIGN:
+        if re.match(pattern, head, re.DOTALL | re.IGNORECASE):
+            raise PictureError(f"this is {what}, which is not opened here; {remedy}")
+    with _quiet_pillow():
+        try:
+            return _decode(data, full)
+        except PictureError:
+            raise
+        except UnidentifiedImageError:
+            raise PictureError(f"this is not a picture in a known format; {_ACCEPTED}, so export it as JPEG") from None
+        except Image.DecompressionBombError:
+            raise _too_many_pixels("far too many", MAX_PIXELS) from None
+        # Decoders meet a damaged file with almost any exception: struct.error, SyntaxError, even AssertionError.
+        except Exception as error:
+            raise _damaged(str(error) or type(error).__name__) from error
+
+
+def read_file(path: Path) -> bytes:
+    """A file's bytes. PictureError when it is missing, unreadable, not a regular file or over MAX_BYTES."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise PictureError("this is a folder or a device, not a file; give the picture's own path")
+        _check_bytes(status.st_size)
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)  # it may have grown since
+    except FileNotFoundError:
+        raise PictureError("there is no such file; check the path") from None
+    except PermissionError:
+        raise PictureError("the file may not be read; give this user permission to read it") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        raise PictureError(f"the file cannot be read ({reason}); check the disk and the path") from None
+    _check_bytes(len(data))
+    return data
+
+
+def inside(root: Path, relative: str) -> Path:
+    """The absolute path of `relative` (POSIX) under `root`, symbolic links resolved; it need not exist.
+
+    PictureError when it leads outside, by `..`, a drive, an absolute path or a symbolic link.
+    """
+    try:
+        base = root.resolve()
+        path = (base / relative).resolve()
+    except (OSError, RuntimeError, ValueError):  # a circle of links, a NUL
+        raise PictureError("the path cannot be followed; use a plain path inside the dataset's folder") from None
+    if not path.is_relative_to(base):
+        raise PictureError("the path leads outside the dataset's folder; copy the picture into that folder")
+    return path
+
+
+def thumbnail(image: Image.Image) -> bytes:
+    """JPEG of at most 256 px, or the picture's own size when its longest side is at most 320 px; no metadata."""
+    small = image if image.mode == "RGB" else image.convert("RGB")
+    if max(image.size) > 320:
+        width, height = (max(1, round(side * 256 / max(image.size))) for side in image.size)
+        small = small.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    small = small.copy()
+    small.info = {}  # Pillow would write a comment found here
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def crop(picture: Picture, box: tuple[int, int, int, int]) -> Image.Image:
+    """The region (x, y, width, height), in pixels of the whole picture. UsageError unless it lies inside."""
+    x, y, width, height = box
+    if min(width, height) < MIN_SIDE:
+        raise UsageError(f"region {x},{y},{width},{height} is too small; each side needs at least {MIN_SIDE} px")
+    if x < 0 or y < 0 or x + width > picture.width or y + height > picture.height:
+        raise UsageError(
+            f"region {x},{y},{width},{height} is not inside the picture, which is {picture.width} × {picture.height} px;"
+            " give x,y,width,height with the origin at the top left"
+        )
+    across, down = picture.image.width / picture.width, picture.image.height / picture.height
+    right, bottom = math.ceil((x + width) * across), math.ceil((y + height) * down)
+    return picture.image.crop((int(x * across), int(y * down), right, bottom))
+
+
+def display_name(name: str | bytes | os.PathLike[str]) -> str:
+    """Any file name as one line of printable text: undecodable bytes, controls and bidi marks become \\x.. or \\u...."""
+    text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else os.fspath(name)
+    return "".join(map(_printable, text))
+
+
+def _printable(char: str) -> str:
+    if char.isprintable() or char in "\u200c\u200d":  # these two join letters in Persian, Hindi and emoji
+        return char
+    if unicodedata.category(char) == "Zs":
+        return " "
+    if "\udc80" <= char <= "\udcff":  # os.fsdecode's mark for a byte that is not UTF-8
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char.encode("unicode_escape", "surrogatepass").decode()
+
+
+def _decode(data: bytes, full: bool) -> Picture:
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    kind = "JPEG" if image.format == "MPO" else str(image.format)
+    width, height = image.size
+    _check_size(width, height, kind)
+    _check_structure(image, kind, data)
+    if kind == "JPEG" and not full:
+        image.draft(None, (WORKING_SIDE, WORKING_SIDE))
+    image.load()
+    if kind != "JPEG":  # a GIF's first frame may be larger than its header says
+        width, height = image.size
+        _check_size(width, height, kind)
+    turn = _TURNS.get(_orientation(image))
+    if turn is not None and turn >= Image.Transpose.ROTATE_90 and turn != Image.Transpose.ROTATE_180:
+        width, height = height, width
+    frames = _frames(image, kind, data)
+    return Picture(_upright_rgb(image, turn), width, height, kind, frames)
+
+
+def _upright_rgb(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
+    """A new image, so that nothing of the file's metadata hangs on it. `image` is closed to free its memory."""
+    level = _white_level(image)
+    if image.width * image.height <= _STRIP_PIXELS:
+        whole = _rgb(image.crop((0, 0, *image.size)), level)
+        whole.info = {}
+        return whole if turn is None else whole.transpose(turn)
+    # One byte a pixel and channel while the source is still held: 7 bytes a pixel at the peak instead of 8 to 12.
+    planes = [Image.new("L", image.size) for _ in "RGB"]
+    for top, strip in _strips(image):
+        for index, band in enumerate(_rgb(strip, level).split()):
+            planes[index].paste(band, (0, top))
+    image.close()
+    if turn is not None:
+        planes = [planes.pop(0).transpose(turn) for _ in "RGB"]  # each old plane is freed before the next turns
+    return Image.merge("RGB", planes)
+
+
+def _rgb(strip: Image.Image, level: float) -> Image.Image:
+    """`strip` as RGB; transparent shows white; `level` is the value that is white in a picture of numbers."""
+    if strip.mode.startswith(("I", "F")):
+        values = np.nan_to_num(np.asarray(strip, dtype=np.float32), posinf=level, neginf=0)
+        key = strip.info.get("transparency")
+        if key is not None:  # a 16-bit PNG names one grey value that is transparent
+            values = np.where(values == key, level, values)
+        return Image.fromarray(np.rint(values.clip(0, level) * (255 / level)).astype(np.uint8)).convert("RGB")
+    if not strip.has_transparency_data:
+        return strip if strip.mode == "RGB" else strip.convert("RGB")
+    clear = strip.convert("RGBA")
+    white = Image.new("RGB", strip.size, "white")
+    white.paste(clear.convert("RGB"), mask=clear.getchannel("A"))
+    return white
+
+
+def _white_level(image: Image.Image) -> float:
+    """65,535 for 16 bits; for I and F the smallest usual full scale that holds the largest value, else that value."""
+    if image.mode.startswith("I;16"):
+        return 65_535.0
+    if image.mode not in ("I", "F"):
+        return 255.0
+    arrays = (np.nan_to_num(np.asarray(strip), posinf=0) for _, strip in _strips(image))
+    largest = max(float(array.max()) for array in arrays)
+    scales = (1.0, 255.0, 65_535.0) if image.mode == "F" else (255.0, 65_535.0, 2.0**31)
+    return next((scale for scale in scales if largest <= scale), largest)
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """(top row, full-width strip of at most about a million pixels), from the top down."""
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+        return value if isinstance(value, int) else 1
+    except Exception:  # damaged EXIF is no reason to refuse whole pixels
+        return 1
+
+
+def _frames(image: Any, kind: str, data: bytes) -> int:
+    if kind not in ("GIF", "TIFF"):
+        return int(getattr(image, "n_frames", 1))  # in the header
+    again: Any = Image.open(io.BytesIO(data), formats=[kind])  # counting moves the position of a decoder
+    try:
+        if kind == "GIF":
+            return min(int(again.n_frames), _MAX_FRAMES)
+        for page in range(1, _MAX_FRAMES):
+            again.seek(page)
+        return _MAX_FRAMES
+    except EOFError:
+        return int(again.tell()) + 1
+    except Exception:  # only the first frame is used; the rest may be damaged
+        return 1
+
+
+def _check_bytes(size: int) -> None:
+    if size == 0:
+        raise PictureError("the file is empty; copy or download it again")
+    if size > MAX_BYTES:
+        raise PictureError(
+            f"the file has {size / 2**20:.1f} MB and at most {MAX_BYTES // 2**20} MB are accepted; save a smaller JPEG"
+        )
+
+
+def _check_size(width: int, height: int, kind: str) -> None:
+    if min(width, height) < MIN_SIDE:
+        raise PictureError(
+            f"the picture is {width} × {height} px and each side needs at least {MIN_SIDE} px; use a larger copy"
+        )
+    if max(width, height) > MAX_SIDE:
+        raise PictureError(
+            f"the picture is {width} × {height} px and a side may have at most {MAX_SIDE:,} px; save a smaller copy"
+        )
+    if width * height > _PIXELS[kind]:
+        raise _too_many_pixels(f"{width * height / 1e6:,.1f}", _PIXELS[kind], kind)
+
+
+def _too_many_pixels(megapixels: str, limit: int, kind: str = "") -> PictureError:
+    of_kind = f" of a {kind}" if kind in ("WEBP", "AVIF") else ""
+    return PictureError(
+        f"the picture has {megapixels} megapixels and at most {limit / 1e6:.0f}{of_kind} are accepted;"
+        " save a smaller copy as JPEG"
+    )
+
+
+def _damaged(detail: str) -> PictureError:
+    # Pillow's own words may hold an object's address
+    detail = re.sub(r"<[^>]*>", "", display_name(detail))[:120]
+    return PictureError(f"the file is damaged or cut short ({detail}); copy it again, or export it again as JPEG")
+
+
+def _check_structure(image: Any, kind: str, data: bytes) -> None:
+    """What a decoder would let through: a PNG without its end, a JPEG of endless scans, a RAW file posing as TIFF."""
+    if kind == "PNG" and b"\0\0\0\0IEND\xae\x42\x60\x82" not in data:
+        raise _damaged("the PNG has no end")
+    if kind == "JPEG" and data.count(b"\xff\xda") > _MAX_SCANS and _scans(data) > _MAX_SCANS:
+        raise PictureError(f"the JPEG has more than {_MAX_SCANS} scans; export it again as an ordinary JPEG")
+    if kind == "TIFF":
+        tags = image.tag_v2
+        if _DNG_VERSION in tags or (_SUB_IFDS in tags and int(tags.get(_NEW_SUBFILE_TYPE, 0)) & 1):
+            raise PictureError(
+                "this is a camera's RAW file, which is not opened here; develop it and export it as JPEG"
+            )
+
+
+def _scans(data: bytes) -> int:
+    """Scans of a JPEG up to its end marker. A video or a second picture may follow in the same file."""
+    scans, position = 0, 2
+    marker = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
+    while (found := marker.search(data, position)) and found[1] != b"\xd9" and scans <= _MAX_SCANS:
+        scans += found[1] == b"\xda"
+        position = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    return scans
+
+
+_this_thread = threading.local()
+
+
+class _QuietWarnings:
+    """Stands for the module `warnings` inside Pillow's decoders: mute in a thread that is in `open_image`.
+
+    Pillow warns about harmless oddities (a bad EXIF tag, a strange APNG). Whether that prints, raises or does nothing
+    depends on filters that the whole process shares and that no thread may swap; so it is decided here, by thread.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(warnings, name)
+
+    def warn(self, message: Any, category: Any = None, stacklevel: int = 1, **options: Any) -> None:
+        if not getattr(_this_thread, "quiet", False):
+            warnings.warn(message, category, stacklevel + 1, **options)
+
+
+for _module in (Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin):
+    vars(_module).update(warnings=_QuietWarnings())
+
+
+@contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    _this_thread.quiet = True
+    try:
+        yield
+    finally:
+        _this_thread.quiet = False

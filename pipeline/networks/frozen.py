@@ -1,0 +1,93 @@
+"""A trained network used as an encoder: nothing in it learns any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline import devices
+from pipeline.fingerprints import encoder_fingerprint
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+    from pipeline.networks.cropping import Cropping
+
+
+class TorchEncoder:
+    """records.Encoder around a network that maps (n, 3, height, width) to (n, dim).
+
+    `facts` are what the fingerprint covers besides weights and cropping: architecture and options.
+    Both methods may run in several threads at once.
+    """
+
+    def __init__(self, network: torch.nn.Module, *, dim: int, cropping: Cropping, device: str, **facts: Any) -> None:
+        import torch
+
+        self.dim = dim
+        self.cropping = cropping
+        self.device = devices.choose(device)
+        network = network.float().eval().requires_grad_(False)
+        self.fingerprint = encoder_fingerprint(_arrays(network), cropping=asdict(cropping), **facts)
+        # channels_last: a batch of (height, width, 3) pictures already lies that way, and CPU convolutions run
+        # about twice as fast on it
+        self.network = _folded(network).to(self.device, memory_format=torch.channels_last)
+        mean, std = torch.tensor(cropping.mean), torch.tensor(cropping.std)
+        self._scale = (1 / (255 * std)).view(1, 3, 1, 1).to(self.device)
+        self._shift = (-mean / std).view(1, 3, 1, 1).to(self.device)
+
+    def preprocess(self, image: Image) -> np.ndarray:
+        """RGB picture to (height, width, 3) uint8; Pillow lets other threads run meanwhile."""
+        return self.cropping.pixels(image)
+
+    def encode(self, batch: np.ndarray) -> np.ndarray:
+        """(n, height, width, 3) uint8 to (n, dim) float32 of unit length."""
+        import torch
+
+        with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            pixels = torch.from_numpy(np.require(batch, requirements="CW")).to(self.device).permute(0, 3, 1, 2)
+            inputs = pixels.float().mul_(self._scale).add_(self._shift)  # (n, 3, height, width)
+            outputs = self.network(inputs).float()
+            assert outputs.shape == (len(batch), self.dim), f"{tuple(outputs.shape)} is not (n, {self.dim})"
+            norms = outputs.norm(dim=1, keepdim=True)
+            # an all-zero output (possible after a ReLU) has no direction: give it one, always the same
+            outputs = torch.where(norms > 0, outputs / norms.clamp_min(1e-12), self.dim**-0.5)
+        return outputs.cpu().numpy()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Random weights made inside depend on `seed` alone, and the caller's random state is left as it was."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also reseed the GPUs
+        yield
+
+
+def _arrays(network: torch.nn.Module) -> dict[str, np.ndarray]:
+    # a counter of training steps changes no embedding, and old files do not have it
+    state = network.state_dict().items()
+    return {name: tensor.cpu().numpy() for name, tensor in state if not name.endswith("num_batches_tracked")}
+
+
+def _folded(network: torch.nn.Module) -> torch.nn.Module:
+    """The same network with each BatchNorm folded into the convolution before it: 1.2 to 1.6 times as fast on a CPU.
+
+    Networks whose forward cannot be traced stay as they are.
+    """
+    import torch
+    from torch.fx.experimental.optimization import fuse
+    from torch.fx.proxy import TraceError
+
+    if not any(type(module) is torch.nn.BatchNorm2d for module in network.modules()):
+        return network
+    try:
+        return fuse(network, inplace=True).eval()
+    except (TraceError, TypeError, RuntimeError, NotImplementedError):
+        return network

@@ -1,0 +1,42 @@
+"""From a gallery's row back to the picture's file: in a dataset's root, or among the uploads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pipeline import images, plugins
+from pipeline.errors import GalleryError, SemblanceError
+from pipeline.fingerprints import file_id
+from pipeline.gallery import Gallery
+
+
+def roots(gallery: Gallery) -> list[Path]:
+    """Folders that the gallery's paths may be relative to; a dataset that has gone is passed over."""
+    found = [gallery.originals]
+    for spec in gallery.manifest()["datasets"]:
+        try:
+            found.append(plugins.build("datasets", spec).root)
+        except SemblanceError:
+            continue
+    return [root for root in found if root.is_dir()]
+
+
+def read_original(path: str, picture_id: str, folders: list[Path], gallery_name: str) -> bytes:
+    """The file's bytes; GalleryError when no folder holds the file that was ingested."""
+    for root in folders:
+        try:
+            data = images.read_file(images.inside(root, _on_disk(path)))
+        except SemblanceError:
+            continue
+        if file_id(data) == picture_id:
+            return data
+    raise GalleryError(
+        f"the file {path} of gallery {gallery_name} is gone or was changed since its ingest; "
+        "put it back, or ingest its folder again"
+    )
+
+
+def _on_disk(path: str) -> str:
+    r"""Undo ingest's `\udcXX` for bytes of a file name that are no UTF-8."""
+    return re.sub(r"\\udc([0-9a-f]{2})", lambda match: chr(0xDC00 + int(match[1], 16)), path)

@@ -1,0 +1,128 @@
+"""The Parquet parts of a gallery: `part-NNNNNN.parquet`, each there whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import atomic
+from pipeline.errors import GalleryError
+from pipeline.records import Rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+COLUMNS = ("id", "parent", "box", "path", "label", "split", "width", "height", "metadata")
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("part-[0-9]*.parquet"))
+
+
+def to_arrow(rows: Rows) -> pa.Table:
+    """The columns of DESIGN section 4: metadata as JSON text, embedding as a fixed-size list of float32."""
+    import pyarrow as pa
+
+    table = rows.table
+    columns: dict[str, Any] = {name: pa.array(table[name].tolist(), pa.string()) for name in COLUMNS[:6]}
+    columns |= {name: pa.array(table[name].tolist(), pa.int32()) for name in ("width", "height")}
+    texts = [json.dumps(row, ensure_ascii=False, sort_keys=True) for row in table["metadata"]]
+    columns["metadata"] = pa.array(texts, pa.string())
+    flat = pa.array(rows.embeddings.astype("float32").ravel())
+    columns["embedding"] = pa.FixedSizeListArray.from_arrays(flat, rows.embeddings.shape[1])
+    return pa.table(columns)
+
+
+def from_arrow(table: pa.Table, dim: int) -> Rows:
+    embeddings = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return Rows(_frame(table), embeddings.reshape(-1, dim).astype("float32", copy=False))
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = table.select(list(COLUMNS)).to_pandas()
+    frame["metadata"] = pd.Series([json.loads(text) for text in frame["metadata"]], dtype=object)
+    return frame
+
+
+def write(folder: Path, rows: Rows) -> Path:
+    """Write the rows as the next part."""
+    folder.mkdir(parents=True, exist_ok=True)
+    existing = files(folder)
+    number = int(existing[-1].stem.removeprefix("part-")) + 1 if existing else 0
+    return _write(folder / f"part-{number:06d}.parquet", to_arrow(rows))
+
+
+def read(folder: Path, dim: int) -> Rows:
+    """All parts of a folder in order; GalleryError names a part that is damaged."""
+    import pyarrow as pa
+
+    tables = [_read(path) for path in files(folder)]
+    if not tables:
+        return empty(dim)
+    return from_arrow(pa.concat_tables(tables), dim)
+
+
+def read_table(folder: Path) -> pd.DataFrame:
+    """All parts without their embeddings."""
+    import pyarrow as pa
+
+    tables = [_read(path, list(COLUMNS)) for path in files(folder)]
+    return _frame(pa.concat_tables(tables)) if tables else empty(1).table
+
+
+def ids(folder: Path) -> set[str]:
+    return {text for path in files(folder) for text in _read(path, ["id"])["id"].to_pylist()}
+
+
+def drop(folder: Path, gone: Collection[str]) -> int:
+    """Rewrite the parts that hold ids of `gone` without them; returns how many rows went."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    count = 0
+    for path in files(folder):
+        table = _read(path)
+        hit = pc.is_in(table["id"], value_set=pa.array(sorted(gone), pa.string()))
+        if lost := pc.sum(hit).as_py() or 0:
+            count += lost
+            kept = table.filter(pc.invert(hit))
+            # The last part stays even when empty: part numbers never go back.
+            if kept.num_rows or path == files(folder)[-1]:
+                _write(path, kept)
+            else:
+                path.unlink()
+    return count
+
+
+def empty(dim: int) -> Rows:
+    import numpy as np
+    import pandas as pd
+
+    frame = pd.DataFrame({name: pd.Series(dtype="int32" if name in ("width", "height") else "str") for name in COLUMNS})
+    return Rows(frame, np.zeros((0, dim), np.float32))
+
+
+def _write(path: Path, table: pa.Table) -> Path:
+    import pyarrow.parquet as pq
+
+    with atomic.replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+    return path
+
+
+def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(path, columns=columns, partitioning=None, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise GalleryError(
+            f"{path.name} in {path.parent} is damaged ({error}); move it away and ingest again: "
+            "only its pictures are encoded anew"
+        ) from error

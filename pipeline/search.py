@@ -1,0 +1,228 @@
+"""A query (pictures, ids, liked and disliked hits) to the nearest pictures of a gallery."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from pipeline import calibration, filters, images, plugins
+from pipeline.errors import GalleryError, UsageError
+from pipeline.filters import Filter
+from pipeline.gallery import Gallery
+from pipeline.records import Encoder, SearchHit, VectorStore
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+MAX_K = 1000
+LIKE_WEIGHT, UNLIKE_WEIGHT = 0.75, 0.25  # Rocchio's usual weights for relevance feedback (Manning et al., IR, 9.1.1)
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class QueryPicture:
+    """A picture asked with: its file's bytes and, to search for a part of it, x, y, w, h in its pixels."""
+
+    data: bytes
+    box: Box | None = None
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is asked: the mean of all pictures and ids, moved toward `like` and away from `unlike` (ids)."""
+
+    pictures: tuple[QueryPicture, ...] = ()
+    ids: tuple[str, ...] = ()
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+
+
+@dataclass
+class SearchResult:
+    """Hits, closest first, with what their scores mean here and where the time went."""
+
+    hits: list[SearchHit]
+    percentiles: list[float]  # per hit: share of random pairs of this gallery that score lower, in percent
+    weak_below: float  # hits under this score are weak matches
+    milliseconds: dict[str, float] = field(default_factory=dict)  # open, encode, search, total
+
+
+def load_encoder(gallery: Gallery, *, device: str = "auto", spec: str = "") -> Encoder:
+    """The gallery's encoder. GalleryError when `spec`, or the weights on this machine, give other embeddings."""
+    entry = gallery.encoder()
+    encoder: Encoder = plugins.build("encoders", spec or entry["spec"], device=device)
+    if encoder.fingerprint != entry["fingerprint"]:
+        asked = spec or f"{entry['spec']} as it is on this machine"
+        raise GalleryError(
+            f"gallery {gallery.name} was made with {entry['spec']} (fingerprint {entry['fingerprint'][:8]}); {asked} "
+            f"gives other embeddings ({encoder.fingerprint[:8]}). Search without --encoder, or change the gallery: "
+            f"python -m pipeline reencode {gallery.name} --encoder {spec or entry['spec']}"
+        )
+    return encoder
+
+
+def search(
+    gallery: Gallery,
+    store: VectorStore,
+    encoder: Encoder | None,
+    query: Query,
+    *,
+    k: int = 10,
+    where: Filter = Filter(),
+    collapse: float | None = None,
+    exclude_query: bool = True,
+) -> SearchResult:
+    """The k nearest pictures.
+
+    k: 1 to 1,000. collapse: hide hits whose score to a better hit is at least this (0 to 1); the better hit's
+    `folded` names them. exclude_query: the query's own files and ids are no hits. encoder may be None when the
+    query has no pictures. Raises UsageError for k, filter or an empty query, PictureError for a bad picture,
+    GalleryError for an unknown id, StoreError when the store fails.
+    """
+    started = time.perf_counter()
+    manifest = gallery.manifest()
+    check(query, k, collapse)
+    filters.check(where, manifest["metadata_keys"])
+    vector, own, milliseconds = _vector(gallery, store, encoder, query)
+    begun = time.perf_counter()
+    gone = gallery.removed() | (own if exclude_query else set())
+    hits = _nearest(gallery, store, vector, k=k, where=where, without=gone, collapse=collapse)
+    milliseconds["search"] = _since(begun)
+    milliseconds["total"] = _since(started)
+    quantiles = manifest["encoders"][manifest["current"]]["calibration"]
+    return SearchResult(
+        hits,
+        [calibration.percentile(hit.score, quantiles) for hit in hits],
+        calibration.weak_below(quantiles),
+        milliseconds,
+    )
+
+
+def parse_box(text: str) -> Box:
+    """`x,y,w,h` in pixels; UsageError when it is not four whole numbers."""
+    try:
+        x, y, w, h = (int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"cannot read region {text!r}; write x,y,w,h in pixels, e.g. 10,20,100,80") from None
+    return x, y, w, h
+
+
+def check(query: Query, k: int, collapse: float | None) -> None:
+    """UsageError for a k, a collapse or a query that cannot be answered; costs nothing, so ask it first."""
+    if not 1 <= k <= MAX_K:
+        raise UsageError(f"k is {k}; choose 1 to {MAX_K:,}")
+    if collapse is not None and not 0 < collapse <= 1:
+        raise UsageError(f"collapse is {collapse}; choose a score above 0 and up to 1, e.g. 0.97")
+    if not (query.pictures or query.ids or query.like):
+        raise UsageError("nothing to search with; give a picture, an --id or a --like")
+
+
+def _vector(
+    gallery: Gallery, store: VectorStore, encoder: Encoder | None, query: Query
+) -> tuple[np.ndarray, set[str], dict[str, float]]:
+    """Query to one unit vector (dim,), the ids that are the query itself, and milliseconds of open and encode."""
+    import numpy as np
+
+    from pipeline.fingerprints import file_id
+
+    own = {file_id(picture.data) for picture in query.pictures if picture.box is None} | set(query.ids)
+    begun = time.perf_counter()
+    opened = [_open(picture) for picture in query.pictures]
+    milliseconds = {"open": _since(begun)}
+    begun = time.perf_counter()
+    asked = [np.zeros((0, gallery.encoder()["dim"]), np.float32)]
+    if opened:
+        assert encoder is not None
+        asked.append(encoder.encode(np.stack([encoder.preprocess(image) for image in opened])))
+    milliseconds["encode"] = _since(begun)
+    known = store.embeddings(gallery.collection(), [*query.ids, *query.like, *query.unlike])
+    for picture_id in (*query.ids, *query.like, *query.unlike):
+        if picture_id not in known:
+            raise GalleryError(f"gallery {gallery.name} has no picture {picture_id}")
+
+    def stack(ids: Sequence[str]) -> np.ndarray:
+        return np.array([known[i] for i in ids], np.float32).reshape(-1, asked[0].shape[1])
+
+    asked += [known[picture_id][None] for picture_id in query.ids]
+    vector = _mean(np.concatenate(asked))
+    vector += LIKE_WEIGHT * _mean(stack(query.like))
+    vector -= UNLIKE_WEIGHT * _mean(stack(query.unlike))
+    return vector / max(float(np.linalg.norm(vector)), 1e-12), own, milliseconds
+
+
+def _open(picture: QueryPicture) -> Image:
+    if picture.box is None:
+        return images.open_image(picture.data).image
+    return images.crop(images.open_image(picture.data, full=True), picture.box)
+
+
+def _mean(vectors: np.ndarray) -> np.ndarray:
+    """(n, dim) to the unit vector of their mean; zeros for none."""
+    import numpy as np
+
+    mean = vectors.sum(0)
+    return mean / max(float(np.linalg.norm(mean)), 1e-12)
+
+
+def _nearest(
+    gallery: Gallery,
+    store: VectorStore,
+    vector: np.ndarray,
+    *,
+    k: int,
+    where: Filter,
+    without: set[str],
+    collapse: float | None,
+) -> list[SearchHit]:
+    """Ask for more than k until k are left after leaving out and folding, or the gallery has no more."""
+    collection = gallery.collection()
+    wanted = k + min(len(without), 50) + (k if collapse else 0)
+    while True:
+        [found] = store.search(collection, vector[None], k=min(wanted, 16_384), where=where)
+        hits = [hit for hit in found if hit.id not in without]
+        if collapse:
+            hits = _fold(hits, store.embeddings(collection, [hit.id for hit in hits]), collapse)
+        if len(hits) >= k or len(found) < wanted or wanted >= 16_384:
+            return hits[:k]
+        wanted *= 4
+
+
+def _fold(hits: list[SearchHit], embeddings: dict[str, np.ndarray], collapse: float) -> list[SearchHit]:
+    """Hide each hit behind the best kept hit that it nearly repeats."""
+    import numpy as np
+
+    kept: list[SearchHit] = []
+    vectors: list[np.ndarray] = []
+    for hit in hits:
+        scores = np.array(vectors) @ embeddings[hit.id] if vectors else np.zeros(0)
+        if len(scores) and scores.max() >= collapse:
+            best = int(scores.argmax())
+            kept[best] = replace(kept[best], folded=(*kept[best].folded, hit.id))
+        else:
+            kept.append(hit)
+            vectors.append(embeddings[hit.id])
+    return kept
+
+
+def as_json(gallery: Gallery, query_text: Sequence[str], result: SearchResult) -> dict[str, object]:
+    """The `search --json` object of the command line."""
+    return {
+        "query": list(query_text),
+        "gallery": gallery.name,
+        "encoder": gallery.encoder()["spec"],
+        "weak_below": result.weak_below,
+        "hits": [
+            {"rank": rank, "id": hit.id, "path": hit.path, "label": hit.label, "score": round(hit.score, 6)}
+            | {"percentile": percentile, "split": hit.split, "metadata": hit.metadata, "folded": list(hit.folded)}
+            for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1)
+        ],
+        "milliseconds": {key: round(value, 2) for key, value in result.milliseconds.items()},
+    }
+
+
+def _since(begun: float) -> float:
+    return (time.perf_counter() - begun) * 1000

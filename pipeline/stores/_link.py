@@ -1,0 +1,207 @@
+"""One open connection to Milvus: shared per Lite file, timed on every call, with errors a person can act on."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pipeline.errors import StoreError
+from pipeline.stores import _lite
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+Answer = TypeVar("Answer")
+Action = Callable[[Any, float], Answer]
+"""action(client, seconds): one or more calls of MilvusClient, each with timeout=seconds."""
+
+_UNFLUSHED = 2_000  # rows: Lite searches its unflushed rows 10 times slower than flushed ones (measured)
+_PATIENT = 6  # a write gets this many times the timeout of a search
+
+_opening = threading.RLock()  # Lite breaks when two threads open one file at once
+_lite_links: dict[Path, Link] = {}
+
+
+def open_link(uri: str, *, connect: Callable[[str, float], Any], timeout: float) -> Link:
+    """A connection to `uri`; of a Lite file there is one for the process, and a lock that keeps other processes out.
+
+    connect(uri, timeout) makes a MilvusClient. Raises StoreLocked within 0.2 s, StoreError within the timeout.
+    """
+    if "://" in uri:
+        link = Link(uri, None, connect=connect, timeout=timeout)
+        link.call("connect", lambda client, seconds: client.list_collections(timeout=seconds))
+        return link
+    if not uri.endswith(".db"):
+        raise StoreError(f"cannot read the Milvus address {uri!r}; write http://HOST:19530, or a path ending in .db")
+    path = Path(uri).expanduser().resolve()
+    with _opening:
+        link = _lite_links.get(path) or Link(str(path), _lite.take(path), connect=connect, timeout=timeout)
+        try:
+            link.call("open", lambda client, seconds: client.list_collections(timeout=seconds))
+        except StoreError:
+            if not link.users:
+                link.shut()
+            raise
+        link.users += 1
+        _lite_links[path] = link
+        return link
+
+
+class Link:
+    """A client that is made when needed, and again after a failed write on Lite.
+
+    On Lite one call runs at a time: the engine hides rows while it flushes, shares one `ef` among all queries, and is
+    Python under one interpreter lock, so that four threads are no faster than one (measured).
+    """
+
+    def __init__(
+        self, uri: str, lock: BaseFileLock | None, *, connect: Callable[[str, float], Any], timeout: float
+    ) -> None:
+        self.lite = lock is not None
+        self.place = uri if self.lite else re.sub(r"//[^/@]*@", "//", uri)
+        self.loaded: set[str] = set()  # collections that were loaded through this client
+        self.users = 0
+        self._uri = uri
+        self._lock = lock
+        self._connect = connect
+        self._timeout = timeout
+        self._client: Any = None
+        self._turn = threading.RLock()
+        self._unflushed: Counter[str] = Counter()
+
+    def call(self, what: str, action: Action[Answer], *, collection: str = "") -> Answer:
+        """What `action` returns, within the timeout of a search. On Lite `collection` is flushed first if it is due."""
+        with self._one_at_a_time(what):
+            if self._unflushed[collection] >= _UNFLUSHED:
+                self.flush(collection)
+            with self._explained(what, self._timeout):
+                return action(self._opened(), self._timeout)
+
+    def change(self, what: str, action: Action[Answer], *, collection: str = "", rows: int = 0) -> Answer:
+        """Like `call` for a write of `rows` rows, with six times the timeout; a failure on Lite reopens the file."""
+        seconds = self._timeout * _PATIENT
+        with self._one_at_a_time(what):
+            try:
+                with self._explained(what, seconds):
+                    answer = action(self._opened(), seconds)
+            except StoreError as problem:
+                if self.lite:
+                    self._abandon()
+                    raise StoreError(f"{problem}. {self._repair}") from problem.__cause__
+                raise
+            self._unflushed[collection] += rows if self.lite else 0
+            return answer
+
+    def flush(self, collection: str) -> None:
+        """Lite: move rows from the log into searchable segments. Only ever after writes that all succeeded."""
+        self.change("flush", lambda client, seconds: client.flush(collection, timeout=seconds))
+        self._unflushed[collection] = 0
+
+    def close(self) -> None:
+        """Give up one use; the last one closes."""
+        with _opening:
+            self.users -= 1
+            if self.users < 1:
+                self.shut()
+
+    def shut(self) -> None:
+        with _opening, self._turn:
+            if self._client is not None:
+                with suppress(Exception):  # a channel that is broken is as good as closed
+                    self._client.close()
+            self._client = None
+            if self._lock is not None:
+                _lite.release(Path(self._uri))
+                self._lock.release()
+                _lite_links.pop(Path(self._uri), None)
+
+    def _opened(self) -> Any:
+        if self._client is None:
+            with _opening:
+                self._client = self._connect(self._uri, self._timeout)
+        return self._client
+
+    def _abandon(self) -> None:
+        with suppress(Exception):  # the client only carries a channel; the engine is what must stop
+            self._client.close()
+        self._client = None
+        self.loaded.clear()
+        self._unflushed.clear()
+        _lite.abandon(Path(self._uri))
+
+    @contextmanager
+    def _one_at_a_time(self, what: str) -> Iterator[None]:
+        if not self.lite:
+            yield
+            return
+        if not self._turn.acquire(timeout=self._timeout):
+            raise StoreError(f"{self.place} is still busy with another request after {self._timeout:g} s; {what} again")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @contextmanager
+    def _explained(self, what: str, seconds: float) -> Iterator[None]:
+        try:
+            yield
+        except StoreError:
+            raise
+        # pymilvus raises MilvusException, bare grpc errors and, on closed channels, ValueError: all are explained here.
+        except Exception as problem:
+            raise StoreError(self._sentence(what, seconds, problem)) from problem
+
+    def _sentence(self, what: str, seconds: float, problem: Exception) -> str:
+        text = _reason(problem)
+        if isinstance(problem, ModuleNotFoundError):
+            return f"{problem.name} is not installed: pip install pymilvus milvus-lite"
+        if any(sign in text for sign in ("DEADLINE_EXCEEDED", "Deadline Exceeded", "timeout", "Timeout")):
+            return (
+                f"Milvus at {self.place} did not answer within {seconds:g} s ({what}); it is overloaded or frozen: "
+                "look at its log or restart it. Nothing is lost"
+            )
+        if any(sign in text for sign in ("UNAUTHENTICATED", "PERMISSION_DENIED", "auth check failure")):
+            return f"Milvus at {self.place} refused the token; set SEMBLANCE_MILVUS_TOKEN=user:password"
+        if any(sign in text for sign in ("UNAVAILABLE", "Fail connecting", "closed channel", "CANCELLED")):
+            return (
+                f"cannot reach Milvus at {self.place}; start it, or unset SEMBLANCE_MILVUS_URI to use the embedded one"
+            )
+        if "Open local milvus failed" in text:
+            return f"cannot open {self.place}; {self._repair}"
+        return f"Milvus at {self.place} refused to {what}: {text}"
+
+    @property
+    def _repair(self) -> str:
+        return (
+            "Free disk space if there is none and run `python -m pipeline sync NAME`; if that does not help, move "
+            f"{Path(self._uri).name} away and run it again: the gallery on disk fills a new one"
+        )
+
+
+def _reason(problem: Exception) -> str:
+    """One line of what pymilvus or grpc says: the message without addresses in memory and call stacks."""
+    code = getattr(problem, "code", "")
+    name = getattr(code() if callable(code) else code, "name", "")
+    details = getattr(problem, "details", None)
+    text = details() if callable(details) else getattr(problem, "message", "") or str(problem)
+    return " ".join(f"{name} {text}".split())[:300]
+
+
+@contextmanager
+def no_dotenv() -> Iterator[None]:
+    """pymilvus reads a .env file when it is imported; our settings come from the environment alone."""
+    before = os.environ.get("PYTHON_DOTENV_DISABLED")
+    os.environ["PYTHON_DOTENV_DISABLED"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHON_DOTENV_DISABLED"]
+        else:
+            os.environ["PYTHON_DOTENV_DISABLED"] = before

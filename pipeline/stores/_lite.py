@@ -1,0 +1,125 @@
+"""One process holds a Milvus Lite file: who holds it, in words, and how to let go of it after a failed write.
+
+The lock is a `flock` beside the file, so the system frees it when its holder dies, however it dies. The note next to
+it only says who; it is believed only while the lock is held.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import StoreError, StoreLocked
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+_PATIENCE = 0.1  # seconds; longer than `holder` needs to look, shorter than a person notices
+
+
+def take(path: Path) -> BaseFileLock:
+    """The lock of a Lite file, made ours with its folder. StoreLocked, within 0.2 s, when another process has it."""
+    from filelock import Timeout
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = _lock(path)
+        lock.acquire(timeout=_PATIENCE, poll_interval=0.02)
+        _note(path).write_text(
+            json.dumps({"pid": os.getpid(), "command": _command(), "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}"}),
+            encoding="utf-8",
+        )
+    except Timeout:
+        raise StoreLocked(
+            f"{path} is held by {_owner(path)}; stop it, or search without it: the gallery on disk answers "
+            "(store `exact`). To let several programs in, run a Milvus server and set SEMBLANCE_MILVUS_URI"
+        ) from None
+    except OSError as problem:
+        raise StoreError(f"cannot open {path}: {problem}; choose a folder you may write with SEMBLANCE_HOME") from None
+    return lock
+
+
+def holder(path: str | Path) -> str:
+    """Who holds a Lite file, as `process PID (COMMAND) since TIME`; '' when nobody does."""
+    from filelock import Timeout
+
+    path = Path(path).expanduser().resolve()
+    if not _lock_path(path).exists():
+        return ""
+    lock = _lock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return _owner(path)
+    except OSError:
+        return ""
+    lock.release()
+    return ""
+
+
+def abandon(path: Path) -> None:
+    """Close Milvus Lite's engine on `path` without the flush that its own close makes.
+
+    A flush that follows a failed write deletes the log of rows that were already acknowledged; left alone, the log
+    is replayed at the next open (milvus-lite 3.2.2).
+    """
+    from milvus_lite.server_manager import server_manager_instance as manager
+
+    with manager._lock:
+        entry = manager._servers.pop(str(path), None)
+    if entry is None:
+        return
+    server, engine, _port = entry
+    server.stop(grace=5).wait(10)
+    for collection in engine._collections.values():
+        collection._bg_closed = True
+        collection._bg_executor.shutdown(wait=True, cancel_futures=True)
+        for sink in (collection._wal._data_sink, collection._wal._delta_sink):
+            if sink is not None:
+                with suppress(OSError):  # the very write that failed, tried once more by close
+                    sink.close()
+    engine._collections.clear()
+    engine.close()
+
+
+def release(path: Path) -> None:
+    """Close Milvus Lite's engine on `path` the usual way: everything flushed."""
+    from milvus_lite.server_manager import server_manager_instance as manager
+
+    manager.release_server(str(path))
+
+
+def _lock_path(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
+def _lock(path: Path) -> BaseFileLock:
+    from filelock import FileLock
+
+    # not bound to a thread: the app opens in one and closes in another
+    return FileLock(_lock_path(path), thread_local=False)
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(path.name + ".holder.json")
+
+
+def _owner(path: Path) -> str:
+    note: dict[str, Any] = {}
+    with suppress(OSError, ValueError):
+        note = json.loads(_note(path).read_text(encoding="utf-8"))
+    if not note:
+        return "another process"
+    return f"process {note['pid']} ({note['command']}) since {note['since']}"
+
+
+def _command() -> str:
+    """This process's command line, short, without what a URI may carry before its @."""
+    words = [Path(sys.executable).name, *sys.orig_argv[1:]]
+    return re.sub(r"//[^/@\s]*@", "//…@", " ".join(words))[:120]

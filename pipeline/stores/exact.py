@@ -1,0 +1,210 @@
+"""A store in memory that compares with every row: the truth in tests, and the stand-in while Milvus Lite is held."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import StoreError
+from pipeline.filters import Filter, mask
+from pipeline.fingerprints import row_digest
+from pipeline.plugins import Card
+from pipeline.records import Rows, SearchHit, VectorStore
+from pipeline.stores import _rules, _wire
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+CARD = Card("every row compared, in memory; exact, nothing kept")
+
+_CELLS = 16_000_000  # scores held at once: 64 MB
+
+
+def build() -> VectorStore:
+    return ExactStore()
+
+
+@dataclass
+class _Collection:
+    """Rows by id; batches that came since the last read wait in `arrived`."""
+
+    dim: int
+    keys: tuple[str, ...]
+    arrived: list[Rows] = field(default_factory=list)
+    settled: Rows | None = None
+
+    def rows(self) -> Rows:
+        """One row per id, the newest, in order of id."""
+        import numpy as np
+        import pandas as pd
+
+        if self.arrived or self.settled is None:
+            parts = ([self.settled] if self.settled else []) + self.arrived
+            if not parts:
+                empty = pd.DataFrame({name: [] for name in (*_rules.TEXT_BYTES, "width", "height", "metadata")})
+                return Rows(empty, np.empty((0, self.dim), np.float32))
+            table = pd.concat([part.table for part in parts], ignore_index=True)
+            newest = table.drop_duplicates("id", keep="last").sort_values("id")
+            embeddings = np.concatenate([part.embeddings for part in parts])[newest.index]
+            self.settled, self.arrived = Rows(newest.reset_index(drop=True), embeddings), []
+        return self.settled
+
+
+class ExactStore:
+    """The VectorStore promises with a loop over everything. Threads may share one."""
+
+    def __init__(self) -> None:
+        self._collections: dict[str, _Collection] = {}
+        self._aliases: dict[str, str] = {}
+        self._lock = threading.RLock()
+
+    def create(self, collection: str, *, dim: int, metadata_keys: Sequence[str] = ()) -> None:
+        _rules.check_name(collection)
+        _rules.check_dim(collection, dim)
+        with self._lock:
+            if not self.exists(collection):
+                self._collections[collection] = _Collection(dim, tuple(metadata_keys))
+            elif self._get(collection).dim != dim:
+                raise StoreError(
+                    f"collection {collection!r} holds dim {self._get(collection).dim}, not {dim}; drop it first"
+                )
+
+    def exists(self, collection: str) -> bool:
+        _rules.check_name(collection)
+        return self._aliases.get(collection, collection) in self._collections
+
+    def upsert(self, collection: str, rows: Rows) -> None:
+        with self._lock:
+            found = self._get(collection)
+            embeddings = _rules.check_rows(rows, found.dim)
+            if len(rows):
+                table = rows.table.copy()
+                table["given"] = table["metadata"]  # what the digest covers
+                table["metadata"] = [_wire.with_every_key(one, found.keys) for one in table["metadata"]]
+                found.arrived.append(Rows(table, embeddings.copy()))
+
+    def delete(self, collection: str, ids: Sequence[str]) -> None:
+        with self._lock:
+            found = self._get(collection)
+            rows = found.rows()
+            keep = ~rows.table["id"].isin(list(ids))
+            found.settled = Rows(rows.table[keep].reset_index(drop=True), rows.embeddings[keep.to_numpy(dtype=bool)])
+
+    def search(self, collection: str, queries: np.ndarray, *, k: int, where: Filter) -> list[list[SearchHit]]:
+        import numpy as np
+
+        _rules.check_k(k)
+        with self._lock:
+            found = self._get(collection)
+            rows = found.rows()
+        queries = _rules.check_vectors("queries", queries, found.dim)
+        chosen = np.flatnonzero(mask(where, rows.table).to_numpy(dtype=bool))
+        if not len(chosen):
+            return [[] for _ in queries]
+        table, gallery = rows.table.iloc[chosen], _unit(rows.embeddings[chosen])
+        step = max(1, _CELLS // len(chosen))
+        hits = []
+        for start in range(0, len(queries), step):
+            scores = _unit(queries[start : start + step]) @ gallery.T  # (at most step, n), cosine
+            hits += [_best(table, row, k) for row in scores]
+        return hits
+
+    def embeddings(self, collection: str, ids: Sequence[str]) -> dict[str, np.ndarray]:
+        with self._lock:
+            rows = self._get(collection).rows()
+        wanted = set(ids)
+        return {
+            id_: embedding for id_, embedding in zip(rows.table["id"], rows.embeddings, strict=True) if id_ in wanted
+        }
+
+    def digests(self, collection: str) -> dict[str, str]:
+        with self._lock:
+            rows = self._get(collection).rows()
+        records = rows.table.to_dict("records")
+        return {
+            row["id"]: row_digest(row | {"metadata": row["given"]}, embedding)
+            for row, embedding in zip(records, rows.embeddings, strict=True)
+        }
+
+    def count(self, collection: str) -> int:
+        with self._lock:
+            return len(self._get(collection).rows())
+
+    def point(self, alias: str, collection: str) -> None:
+        _rules.check_name(alias)
+        with self._lock:
+            self._get(collection)
+            if alias in self._collections:
+                raise StoreError(f"{alias!r} is a collection and cannot be an alias too; drop it first")
+            self._aliases[alias] = self._aliases.get(collection, collection)
+
+    def describe(self, collection: str) -> dict[str, Any]:
+        with self._lock:
+            name, found = self._aliases.get(collection, collection), self._get(collection)
+            aliases = sorted(alias for alias, target in self._aliases.items() if target == name)
+            return {
+                "collection": name,
+                "rows": len(found.rows()),
+                "dim": found.dim,
+                "index": "every row",
+                "backend": "exact, in memory",
+                "alias": ", ".join(aliases),
+            }
+
+    def collections(self) -> list[str]:
+        return sorted(self._collections)
+
+    def drop(self, collection: str) -> None:
+        _rules.check_name(collection)
+        with self._lock:
+            name = self._aliases.get(collection, collection)
+            self._collections.pop(name, None)
+            self._aliases = {alias: target for alias, target in self._aliases.items() if target != name}
+
+    def ping(self) -> None:
+        """Always there."""
+
+    def close(self) -> None:
+        """Nothing to close; what was upserted stays until the object goes."""
+
+    def _get(self, collection: str) -> _Collection:
+        if not self.exists(collection):
+            raise StoreError(_rules.no_collection(collection, self.collections()))
+        return self._collections[self._aliases.get(collection, collection)]
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)  # no row is zero: check_vectors
+
+
+def _best(table: pd.DataFrame, scores: np.ndarray, k: int) -> list[SearchHit]:
+    """The k best by (-score, id); `table` is in order of id."""
+    import numpy as np
+
+    scores = _wire.settled_scores(scores)
+    if k < len(scores):
+        kth = np.partition(scores, len(scores) - k)[len(scores) - k]
+        near = np.flatnonzero(scores >= kth)  # every tie at the cut, for the ids to decide
+    else:
+        near = np.arange(len(scores))
+    order = near[np.argsort(-scores[near], kind="stable")][:k]
+    return [
+        SearchHit(
+            id=row.id,
+            score=float(scores[place]),
+            path=row.path,
+            label=row.label,
+            split=row.split,
+            width=int(row.width),
+            height=int(row.height),
+            metadata=row.metadata,
+            parent=row.parent,
+            box=row.box,
+        )
+        for place, row in zip(order, table.iloc[order].itertuples(), strict=True)
+    ]

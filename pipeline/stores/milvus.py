@@ -1,0 +1,345 @@
+"""Milvus: the embedded Lite (a path that ends in .db), a server, a cluster or a managed one (a URI and a token).
+
+Truth is the gallery on disk; a collection can always be dropped and filled again. So a failed write is reported and
+left to `sync`, and nothing here tries to repair.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pipeline.errors import StoreError
+from pipeline.filters import Filter, to_milvus
+from pipeline.plugins import Card
+from pipeline.records import Rows, SearchHit, VectorStore
+from pipeline.settings import Settings
+from pipeline.stores import _rules, _wire
+from pipeline.stores._link import Action, Answer, Link, no_dotenv, open_link
+from pipeline.stores._lite import holder
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["CARD", "build", "holder"]
+
+CARD = Card(
+    "Milvus: embedded in a file, or a server by URI",
+    licence="Apache-2.0",
+    source="https://milvus.io",
+    requires=("pymilvus",),
+    install="pip install pymilvus milvus-lite",
+)
+
+Index = Literal["auto", "flat", "hnsw", "autoindex"]
+
+_FIELDS = {*_wire.SHOWN, "digest", "embedding"}
+_KEYS = "semblance.metadata_keys"  # property of a collection: JSON list
+_IDS = 1_000  # named in one filter
+_PAGE = 8_192
+_ANSWER = 100_000  # hits asked for in one call
+_FRESH = 10.0  # seconds: how long after a write a server may still show others the state before it
+_REMEMBERED = 10.0  # seconds that a collection's shape is taken as known
+
+
+def build(*, uri: str = "", token: str = "", timeout: float = 5.0, index: Index = "auto") -> VectorStore:
+    """Open Milvus at `uri`, by default where Settings say.
+
+    timeout: seconds for a search; writes and changes of collections get six times as long.
+    index: what collections made by this object get; `auto` compares with every row on Lite (measured: exact, and
+    as fast as HNSW there up to 100,000 rows because opening it needs no build) and is HNSW on a server.
+    Raises StoreLocked when another process holds the Lite file, StoreError when Milvus cannot be reached.
+    """
+    settings = Settings()
+    if not uri:
+        uri, token = settings.uri, token or settings.milvus_token  # the token belongs to this address only
+    link = open_link(uri, connect=lambda where, seconds: _connect(where, token, seconds), timeout=timeout)
+    return MilvusStore(link, index=index)
+
+
+def _connect(uri: str, token: str, timeout: float) -> Any:
+    import logging
+
+    with no_dotenv():
+        from pymilvus import MilvusClient
+
+    for name in ("pymilvus", "milvus_lite"):  # both print a stack for every error that we raise as one sentence
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    return MilvusClient(uri, token=token, timeout=timeout, dedicated=True)
+
+
+@dataclass(frozen=True)
+class _About:
+    """A collection as Milvus describes it."""
+
+    name: str  # the collection's own, also when asked by alias
+    dim: int
+    keys: tuple[str, ...]
+    index: str
+    until: float
+
+
+class MilvusStore:
+    """The VectorStore promises over one connection. Threads may share one."""
+
+    def __init__(self, link: Link, *, index: Index = "auto") -> None:
+        self._link = link
+        self._index = index
+        self._known: dict[str, _About] = {}
+        self._written = -_FRESH
+        self._closed = False
+
+    def create(self, collection: str, *, dim: int, metadata_keys: Sequence[str] = ()) -> None:
+        _rules.check_name(collection)
+        _rules.check_dim(collection, dim)
+        if not self.exists(collection):
+            self._change(
+                "create", lambda client, seconds: _create(client, collection, dim, tuple(metadata_keys), seconds)
+            )
+        about = self._about(collection)
+        if about.dim != dim:
+            raise StoreError(f"collection {collection!r} holds dim {about.dim}, not {dim}; drop it first")
+        if not about.index:  # new, or its making was cut short here
+            kind = self._index if self._index != "auto" else "flat" if self._link.lite else "hnsw"
+            self._change("index", lambda client, seconds: _add_index(client, about.name, kind.upper(), seconds))
+            self._about(collection)
+
+    def exists(self, collection: str) -> bool:
+        _rules.check_name(collection)
+        return bool(self._ask("look up", lambda client, seconds: client.has_collection(collection, timeout=seconds)))
+
+    def upsert(self, collection: str, rows: Rows) -> None:
+        about = self._about(collection)
+        embeddings = _rules.check_rows(rows, about.dim)
+        for batch in _wire.batches(rows, embeddings, about.keys):
+
+            def send(client: Any, seconds: float, batch: list[dict[str, Any]] = batch) -> None:
+                client.upsert(about.name, batch, timeout=seconds)
+
+            self._write("upsert", send, about.name, len(batch))
+
+    def delete(self, collection: str, ids: Sequence[str]) -> None:
+        about = self._about(collection)
+        for chunk in _chunks(ids, _IDS):
+
+            def send(client: Any, seconds: float, chunk: Sequence[str] = chunk) -> None:
+                client.delete(about.name, filter=_wire.among(chunk), timeout=seconds)
+
+            self._write("delete", send, about.name, len(chunk))
+
+    def search(self, collection: str, queries: np.ndarray, *, k: int, where: Filter) -> list[list[SearchHit]]:
+        _rules.check_k(k)
+        about = self._about(collection)
+        vectors = list(_rules.check_vectors("queries", queries, about.dim))
+        # This object sees its own writes at once; a server shows those of others within about 5 s.
+        level = "Strong" if time.monotonic() - self._written < _FRESH else "Bounded"
+        options: dict[str, Any] = {
+            "anns_field": "embedding",
+            "filter": to_milvus(_wire.sendable_filter(where)),
+            "limit": k,
+            "output_fields": _wire.SHOWN,
+            "search_params": {
+                "metric_type": "COSINE",
+                "params": {"ef": min(max(4 * k, 64), 32_768)} if about.index == "HNSW" else {},
+            },
+            "consistency_level": level,
+        }
+        hits: list[list[SearchHit]] = []
+        for chunk in _chunks(vectors, max(1, min(_rules.MAX_K, _ANSWER // k))):
+
+            def ask(client: Any, seconds: float, chunk: Sequence[np.ndarray] = chunk) -> Any:
+                return client.search(about.name, chunk, timeout=seconds, **options)
+
+            hits += [_wire.hits(found) for found in self._ask("search", ask, about.name)]
+        return hits
+
+    def embeddings(self, collection: str, ids: Sequence[str]) -> dict[str, np.ndarray]:
+        import numpy as np
+
+        about = self._about(collection)
+        found = {}
+        for chunk in _chunks(ids, max(1, min(_IDS, 1_000_000 // about.dim))):
+            for row in self._query(about.name, _wire.among(chunk), ["id", "embedding"], limit=len(chunk)):
+                found[_wire.received(row["id"])] = np.asarray(row["embedding"], dtype=np.float32)
+        return found
+
+    def digests(self, collection: str) -> dict[str, str]:
+        name = self._about(collection).name
+        if self._link.lite:  # it limits no answer, and would scan and sort all rows again for every page
+            return {_wire.received(row["id"]): row["digest"] for row in self._query(name, "", ["id", "digest"])}
+        found: dict[str, str] = {}
+        last = ""
+        while True:
+            # `iterator` asks for the smallest keys first, in order
+            page = self._query(name, f"id > {_wire.quoted(last)}", ["id", "digest"], limit=_PAGE, iterator="True")
+            found |= {_wire.received(row["id"]): row["digest"] for row in page}
+            if len(page) < _PAGE:
+                return found
+            last = page[-1]["id"]
+
+    def count(self, collection: str) -> int:
+        return int(self._query(self._about(collection).name, "", ["count(*)"])[0]["count(*)"])
+
+    def point(self, alias: str, collection: str) -> None:
+        _rules.check_name(alias)
+        name = self._about(collection).name
+        if alias in self.collections():
+            raise StoreError(f"{alias!r} is a collection and cannot be an alias too; drop it first")
+
+        def move(client: Any, seconds: float) -> None:
+            there = client.list_aliases(timeout=seconds)["aliases"]
+            (client.alter_alias if alias in there else client.create_alias)(name, alias, timeout=seconds)
+
+        self._change("point", move)
+
+    def describe(self, collection: str) -> dict[str, Any]:
+        about = self._about(collection)
+        aliases = self._ask("describe", lambda client, seconds: client.list_aliases(about.name, timeout=seconds))
+        version = self._ask("describe", lambda client, seconds: client.get_server_version(timeout=seconds))
+        return {
+            "collection": about.name,
+            "rows": self.count(collection),
+            "dim": about.dim,
+            "index": about.index,
+            "backend": f"{version.replace('milvus_lite-', 'Milvus Lite ').replace('v', 'Milvus ')} at {self._link.place}",
+            "alias": ", ".join(sorted(aliases["aliases"])),
+        }
+
+    def collections(self) -> list[str]:
+        return sorted(self._ask("list", lambda client, seconds: client.list_collections(timeout=seconds)))
+
+    def drop(self, collection: str) -> None:
+        if not self.exists(collection):
+            return
+
+        def drop(client: Any, seconds: float) -> None:
+            name = client.describe_collection(collection, timeout=seconds)["collection_name"]
+            for alias in client.list_aliases(name, timeout=seconds)["aliases"]:
+                client.drop_alias(alias, timeout=seconds)
+            client.drop_collection(name, timeout=seconds)
+            self._link.loaded.discard(name)
+
+        self._change("drop", drop)
+
+    def ping(self) -> None:
+        self.collections()
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._link.close()
+
+    def _about(self, collection: str) -> _About:
+        """What `collection` (or the collection an alias names) is; it is loaded, so that it can be searched."""
+        known = self._known.get(collection)
+        if known and time.monotonic() < known.until:
+            return known
+        if not self.exists(collection):
+            raise StoreError(_rules.no_collection(collection, self.collections()))
+        about = self._ask("describe", lambda client, seconds: _describe(client, collection, seconds))
+        if about.index and about.name not in self._link.loaded:  # Lite opens collections unloaded
+            self._change("load", lambda client, seconds: client.load_collection(about.name, timeout=seconds))
+            if self._link.lite:
+                self._link.flush(about.name)  # rows that a killed process left in the log
+            self._link.loaded.add(about.name)
+        self._known[collection] = about
+        return about
+
+    def _query(self, collection: str, expression: str, fields: list[str], **options: Any) -> list[dict[str, Any]]:
+        def ask(client: Any, seconds: float) -> Any:
+            return client.query(
+                collection,
+                filter=expression,
+                output_fields=fields,
+                consistency_level="Strong",
+                timeout=seconds,
+                **options,
+            )
+
+        return list(self._ask("query", ask, collection))
+
+    def _ask(self, what: str, action: Action[Answer], collection: str = "") -> Answer:
+        self._check_open()
+        try:
+            return self._link.call(what, action, collection=collection)
+        except StoreError:
+            self._forget()
+            raise
+
+    def _change(self, what: str, action: Action[Answer]) -> Answer:
+        self._check_open()
+        try:
+            return self._link.change(what, action)
+        finally:
+            self._forget()
+
+    def _write(self, what: str, action: Action[Any], collection: str, rows: int) -> None:
+        self._check_open()
+        try:
+            self._link.change(what, action, collection=collection, rows=rows)
+        except StoreError:
+            self._forget()
+            raise
+        finally:
+            self._written = time.monotonic()
+
+    def _forget(self) -> None:
+        self._known.clear()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("this store was closed; build it again")
+
+
+def _create(client: Any, collection: str, dim: int, keys: tuple[str, ...], seconds: float) -> None:
+    from pymilvus import DataType
+
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=_rules.TEXT_BYTES["id"])
+    for name in _wire.TEXT:
+        schema.add_field(name, DataType.VARCHAR, max_length=_rules.TEXT_BYTES[name])
+    for name in ("width", "height"):
+        schema.add_field(name, DataType.INT64)
+    schema.add_field("metadata", DataType.JSON)
+    schema.add_field("digest", DataType.VARCHAR, max_length=16)
+    schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=dim)
+    client.create_collection(
+        collection,
+        schema=schema,
+        consistency_level="Bounded",
+        properties={_KEYS: json.dumps(keys)},
+        timeout=seconds,
+    )
+
+
+def _add_index(client: Any, collection: str, kind: str, seconds: float) -> None:
+    options = {"M": 16, "efConstruction": 200} if kind == "HNSW" else {}
+    index = client.prepare_index_params()
+    index.add_index("embedding", index_type=kind, metric_type="COSINE", params=options)
+    client.create_index(collection, index, timeout=seconds)
+
+
+def _describe(client: Any, collection: str, seconds: float) -> _About:
+    facts = client.describe_collection(collection, timeout=seconds)
+    name, fields = facts["collection_name"], {one["name"]: one for one in facts["fields"]}
+    if set(fields) != _FIELDS:
+        raise StoreError(
+            f"collection {name!r} was made by something else (its fields: {', '.join(fields)}); drop it, "
+            f"then `python -m pipeline sync {name.partition('__')[0]}`"
+        )
+    index = client.list_indexes(name, timeout=seconds)
+    return _About(
+        name=name,
+        dim=int(fields["embedding"]["params"]["dim"]),
+        keys=tuple(json.loads(facts["properties"].get(_KEYS, "[]"))),
+        index=client.describe_index(name, index[0], timeout=seconds)["index_type"] if index else "",
+        until=time.monotonic() + _REMEMBERED,
+    )
+
+
+def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,111 @@
+"""Making a store agree with a gallery, and telling whether it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline import plugins
+from pipeline.fingerprints import row_digest
+from pipeline.gallery import Gallery
+from pipeline.records import Progress, Rows, VectorStore, silent
+from pipeline.settings import Settings
+
+BATCH = 1000
+
+
+def open_store(settings: Settings) -> VectorStore:
+    """The configured Milvus. StoreLocked when another process holds the embedded file, else StoreError."""
+    store: VectorStore = plugins.build("stores", "milvus", uri=settings.uri, token=settings.milvus_token)
+    return store
+
+
+def exact_store(gallery: Gallery) -> VectorStore:
+    """The gallery's current rows in memory, searched exactly: the answer when Milvus cannot be had."""
+    store: VectorStore = plugins.build("stores", "exact")
+    rows = gallery.rows()
+    store.create(gallery.collection(), dim=rows.embeddings.shape[1])
+    store.upsert(gallery.collection(), rows)
+    return store
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Ids by which a store differs from its gallery."""
+
+    missing: list[str]
+    surplus: list[str]
+    stale: list[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.surplus or self.stale)
+
+    def __str__(self) -> str:
+        return f"{len(self.missing)} missing, {len(self.surplus)} surplus, {len(self.stale)} stale"
+
+
+def upsert(gallery: Gallery, store: VectorStore, fingerprint8: str, rows: Rows) -> None:
+    """Send rows that were just committed, every metadata key filled in."""
+    manifest = gallery.manifest()
+    empty = dict.fromkeys(manifest["metadata_keys"], "")
+    table = rows.table.assign(metadata=[empty | row for row in rows.table["metadata"]])
+    collection = gallery.collection(fingerprint8)
+    dim = manifest["encoders"][fingerprint8]["dim"]
+    store.create(collection, dim=dim, metadata_keys=manifest["metadata_keys"])
+    store.upsert(collection, Rows(table, rows.embeddings))
+
+
+def compare(gallery: Gallery, store: VectorStore, fingerprint8: str = "") -> Difference:
+    """Compare by id and digest, over everything a store keeps of a row."""
+    return _compare(gallery.rows(fingerprint8), gallery, store, fingerprint8)
+
+
+def _compare(rows: Rows, gallery: Gallery, store: VectorStore, fingerprint8: str) -> Difference:
+    collection = gallery.collection(fingerprint8)
+    there = store.digests(collection) if store.exists(collection) else {}
+    records = rows.table.to_dict("records")
+    here = {row["id"]: row_digest(row, rows.embeddings[i]) for i, row in enumerate(records)}
+    return Difference(
+        missing=[key for key in here if key not in there],
+        surplus=[key for key in there if key not in here],
+        stale=[key for key, digest in here.items() if there.get(key, digest) != digest],
+    )
+
+
+def sync(
+    gallery: Gallery, store: VectorStore, *, fingerprint8: str = "", point: bool = True, progress: Progress = silent
+) -> Difference:
+    """Make the store agree; returns what differed before. `point`: the gallery's alias names the collection."""
+    rows = gallery.rows(fingerprint8)
+    collection = gallery.collection(fingerprint8)
+    store.create(collection, dim=rows.embeddings.shape[1], metadata_keys=gallery.manifest()["metadata_keys"])
+    difference = _compare(rows, gallery, store, fingerprint8)
+    if difference.surplus:
+        store.delete(collection, difference.surplus)
+    wanted = rows.table["id"].isin({*difference.missing, *difference.stale}).to_numpy().nonzero()[0]
+    for start in range(0, len(wanted), BATCH):
+        pick = wanted[start : start + BATCH]
+        store.upsert(collection, Rows(rows.table.iloc[pick].reset_index(drop=True), rows.embeddings[pick]))
+        progress("sync", min(start + BATCH, len(wanted)), len(wanted))
+    if point:
+        store.point(gallery.name, collection)
+    return difference
+
+
+def apply_removals(gallery: Gallery, store: VectorStore, ids: Sequence[str]) -> None:
+    """After `remove` or `restore`: take these ids out of the current collection, or put them back."""
+    gone = gallery.removed()
+    collection = gallery.collection()
+    if out := [picture_id for picture_id in ids if picture_id in gone]:
+        store.delete(collection, out)
+    if back := set(ids) - gone:
+        rows = gallery.rows()
+        pick = rows.table["id"].isin(back).to_numpy()
+        store.upsert(collection, Rows(rows.table[pick].reset_index(drop=True), rows.embeddings[pick]))
+
+
+def drop(gallery: Gallery, store: VectorStore) -> None:
+    """Delete the gallery: its collections, then its folder."""
+    for fingerprint8 in gallery.manifest()["encoders"]:
+        store.drop(gallery.collection(fingerprint8))
+    gallery.delete()
