@@ -7,6 +7,7 @@ ingest on the command line) is brought into the index here, in a thread of its o
 from __future__ import annotations
 
 import contextlib
+import importlib
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -80,12 +81,13 @@ def forget(gallery: Gallery) -> None:
 
 
 def warm_up() -> None:
-    """Open the store and bring every gallery in; errors wait for the page that needs it."""
+    """Open the store, bring every gallery in, import torch; errors wait for the page that needs it."""
     settings = Settings()
     with contextlib.suppress(SemblanceError):
         store()
         for name in galleries.names(settings):
             refresh(galleries.open_gallery(name, settings))
+    importlib.import_module("torch")
 
 
 def close() -> None:

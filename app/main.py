@@ -8,14 +8,14 @@ import streamlit as st
 
 from app import theme
 
-PAGES = Path(__file__).parent / "pages"
+VIEWS = Path(__file__).parent / "views"
 
 st.set_page_config(page_title="Semblance", page_icon=":material/filter_center_focus:", layout="wide")
 theme.apply()
 st.navigation(
     [
-        st.Page(PAGES / "search.py", title="Search", icon=":material/image_search:", default=True),
-        st.Page(PAGES / "galleries.py", title="Galleries", icon=":material/photo_library:"),
+        st.Page(VIEWS / "search.py", title="Search", icon=":material/image_search:", default=True),
+        st.Page(VIEWS / "galleries.py", title="Galleries", icon=":material/photo_library:"),
     ],
     position="top",
 ).run()

@@ -7,6 +7,8 @@ import streamlit as st
 _CSS = """<style>
 .stMainBlockContainer { padding-top: 4.5rem; padding-bottom: 3rem; max-width: 1500px; }
 @media (max-width: 640px) { .stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; } }
+.strip { display: flex; gap: 8px; height: 92px; overflow: hidden; flex-wrap: wrap; }
+.strip img { width: 92px; height: 92px; object-fit: cover; border-radius: 8px; }
 h1 { letter-spacing: -0.015em; }
 </style>"""
 

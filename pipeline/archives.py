@@ -37,12 +37,13 @@ class Source:
     check: Callable[[Path], None] = field(default=lambda folder: None)  # of a download; raises DamagedArchive
 
     def at(self, given: str) -> Origin:
-        """given: the dataset's folder or one above it, an archive of it, or '' for a download into the cache.
+        """given: the dataset's folder or one above it, an archive of it, or '' for a download of `url` into the cache.
 
         Raises UsageError when it is none of these. An archive is not opened yet.
         """
         cache = Settings().cache.absolute()
         if not given:
+            assert self.url, "a dataset that is not downloaded refuses an empty root itself"
             return Origin(self, cache / self.name, None)
         path = Path(given).expanduser().absolute()
         if path.is_dir():

@@ -79,22 +79,25 @@ def _clause_to_milvus(clause: Clause) -> str:
         return text
     # A key that a row lacks reads as ''. A server finds every `!=` on it true, Lite finds it false.
     if ("" in clause.values) != clause.negate:
-        return f"(not exists {field} or {text})"
-    return f"(exists {field} and {text})" if clause.negate else text
+        return f"((not exists {field}) or {text})"
+    return f"((exists {field}) and {text})" if clause.negate else text
 
 
 def mask(where: Filter, table: pd.DataFrame) -> pd.Series:
     """Boolean row mask over records.Rows.table; a missing metadata key reads as ''."""
+    import numpy as np
     import pandas as pd
 
-    keep = pd.Series(True, index=table.index)
+    keep = np.ones(len(table), dtype=bool)
     for clause in where.clauses:
         if clause.field in COLUMNS:
-            column = table[clause.field]
+            texts = table[clause.field]
         else:
-            column = table["metadata"].map(lambda row, key=clause.field: row.get(key, ""))
-        keep &= column.isin(clause.values) != clause.negate
-    return keep
+            texts = (row.get(clause.field, "") for row in table["metadata"])
+        # not `isin`: pandas holds text as UTF-8 and fails on a file name that is not
+        wanted = set(clause.values)
+        keep &= np.fromiter(((text in wanted) != clause.negate for text in texts), dtype=bool, count=len(table))
+    return pd.Series(keep, index=table.index)
 
 
 def _quote(value: str) -> str:

@@ -1,7 +1,7 @@
 """The single way pictures come in: bytes to an upright RGB picture, or one sentence saying why not.
 
 Content decides, never the file's name. Colour profiles are ignored: pixel values are taken as they are stored.
-Measured peak for an accepted file is below 400 MB; see benchmarks/odd_pictures.py.
+A process that opens the largest files accepted, one at a time, needs about 400 MB: benchmarks/odd_pictures.py.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WORKING_SIDE = 512  # a JPEG's short side stays at least this long when it is de
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 # libwebp keeps two canvases beside the picture (15 bytes a pixel), libavif one (9): the same memory buys fewer pixels.
-_PIXELS = dict.fromkeys(FORMATS, MAX_PIXELS) | {"WEBP": 22_000_000, "AVIF": 38_000_000}
+_PIXELS = dict.fromkeys(FORMATS, MAX_PIXELS) | {"WEBP": 22_000_000, "AVIF": 32_000_000}
 _MAX_SCANS = 64  # encoders write about 10; thousands of empty scans keep a decoder busy for minutes
 _MAX_FRAMES = 1_000  # frames beyond are not counted, because counting reads every one
 _STRIP_PIXELS = 1_000_000
@@ -57,6 +57,7 @@ _FOREIGN = [
     (rb".{4}ftyp(?!avi[fs]|mif1|msf1)|\x1a\x45\xdf\xa3", "a video", "export one of its frames as JPEG"),
 ]
 # fmt: on
+_OURS = rb"\xff\xd8|\x89PNG|GIF8|RIFF.{4}WEBP|II\*\0|MM\0\*|.{4}ftyp"  # two letters, as BMP has, also begin texts
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -98,6 +99,8 @@ def open_image(data: bytes, *, full: bool = False) -> Picture:
         except PictureError:
             raise
         except UnidentifiedImageError:
+            if re.match(_OURS, head, re.DOTALL):
+                raise _damaged("its header cannot be read") from None
             raise PictureError(f"this is not a picture in a known format; {_ACCEPTED}, so export it as JPEG") from None
         except Image.DecompressionBombError:
             raise _too_many_pixels("far too many", MAX_PIXELS) from None
@@ -197,11 +200,11 @@ def _decode(data: bytes, full: bool) -> Picture:
     if kind != "JPEG":  # a GIF's first frame may be larger than its header says
         width, height = image.size
         _check_size(width, height, kind)
-    turn = _TURNS.get(_orientation(image))
-    if turn is not None and turn >= Image.Transpose.ROTATE_90 and turn != Image.Transpose.ROTATE_180:
+    orientation = _orientation(image)
+    if orientation in (5, 6, 7, 8):  # stored lying on its side
         width, height = height, width
     frames = _frames(image, kind, data)
-    return Picture(_upright_rgb(image, turn), width, height, kind, frames)
+    return Picture(_upright_rgb(image, _TURNS.get(orientation)), width, height, kind, frames)
 
 
 def _upright_rgb(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
@@ -300,7 +303,7 @@ def _check_size(width: int, height: int, kind: str) -> None:
             f"the picture is {width} × {height} px and a side may have at most {MAX_SIDE:,} px; save a smaller copy"
         )
     if width * height > _PIXELS[kind]:
-        raise _too_many_pixels(f"{width * height / 1e6:,.1f}", _PIXELS[kind], kind)
+        raise _too_many_pixels(f"{width * height / 1e6:,.2f}", _PIXELS[kind], kind)
 
 
 def _too_many_pixels(megapixels: str, limit: int, kind: str = "") -> PictureError:

@@ -56,7 +56,10 @@ def parse(spec: str) -> tuple[str, dict[str, str]]:
         key, equals, value = part.partition("=")
         if not equals:
             raise UsageError(f"cannot read option {part!r} in {spec!r}; write {name}:key=value,key=value")
-        options[key.strip().replace("-", "_")] = value.strip()
+        key = key.strip().replace("-", "_")
+        if key in options:
+            raise UsageError(f"option {key!r} is given twice in {spec!r}; keep one")
+        options[key] = value.strip()
     return name, options
 
 
@@ -78,8 +81,9 @@ def options(kind: str, name: str) -> list[Option]:
     found = []
     for parameter in inspect.signature(build_function).parameters.values():
         hint = _without_none(hints.get(parameter.name, str))
-        choices = tuple(map(str, typing.get_args(hint))) if typing.get_origin(hint) is Literal else ()
-        found.append(Option(parameter.name, str if choices else hint, parameter.default, choices))
+        values = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+        kind_of_value = type(values[0]) if values else hint
+        found.append(Option(parameter.name, kind_of_value, parameter.default, tuple(map(str, values))))
     return found
 
 
@@ -96,6 +100,8 @@ def absolute(kind: str, spec: str) -> str:
 def build(kind: str, spec: str, **given: Any) -> Any:
     """Make the plugin that `spec` names; `given` are further options that already have their type.
 
+    Where both say something the spec wins: it was written for this one plugin, `given` is often a default.
+
     Raises UsageError for an unknown plugin or option, a value of the wrong type, or a missing library.
     """
     name, texts = parse(spec)
@@ -109,7 +115,7 @@ def build(kind: str, spec: str, **given: Any) -> Any:
         raise UsageError(f"{name} needs {', '.join(lacking)}: write {name}:{lacking[0]}=…")
     if install := missing(kind, name):
         raise UsageError(f"{name} needs a library that is not installed: {install}")
-    return _module(kind, name).build(**(values | given))
+    return _module(kind, name).build(**(given | values))
 
 
 def _without_none(hint: Any) -> Any:
@@ -127,10 +133,8 @@ def _module(kind: str, name: str) -> ModuleType:
 
 
 def _value(name: str, option: Option, text: str) -> Any:
-    if option.choices:
-        if text not in option.choices:
-            raise UsageError(f"{name}: {option.name}={text!r} is not one of {', '.join(option.choices)}")
-        return text
+    if option.choices and text not in option.choices:
+        raise UsageError(f"{name}: {option.name}={text!r} is not one of {', '.join(option.choices)}")
     if option.type is bool:
         if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
             raise UsageError(f"{name}: {option.name} is true or false, not {text!r}")

@@ -16,7 +16,9 @@ CHUNK = 32
 PART_ROWS = 1000
 
 
-def reencode(gallery: Gallery, encoder: Encoder, *, spec: str, store: VectorStore, progress: Progress = silent) -> str:
+def reencode(
+    gallery: Gallery, encoder: Encoder, *, spec: str, store: VectorStore | None, progress: Progress = silent
+) -> str:
     """Encode every picture again from its file; returns the spec that is now current.
 
     Resumable: what a killed run committed is kept. Raises GalleryError naming the first picture whose file is gone;
@@ -61,7 +63,7 @@ def _joined(pieces: list[Rows]) -> Rows:
     return Rows(table, np.concatenate([rows.embeddings for rows in pieces]))
 
 
-def shorten(gallery: Gallery, dim: int, *, store: VectorStore, progress: Progress = silent) -> str:
+def shorten(gallery: Gallery, dim: int, *, store: VectorStore | None, progress: Progress = silent) -> str:
     """PCA of the current embeddings to `dim` dimensions; no picture is read. Returns the new spec."""
     import numpy as np
     from safetensors.numpy import save_file
@@ -90,19 +92,24 @@ def shorten(gallery: Gallery, dim: int, *, store: VectorStore, progress: Progres
         return _switch(gallery, fingerprint8, store, progress)
 
 
-def _switch(gallery: Gallery, fingerprint8: str, store: VectorStore, progress: Progress) -> str:
-    """Fill and check the collection, then make the encoder the current one and move the alias."""
+def _switch(gallery: Gallery, fingerprint8: str, store: VectorStore | None, progress: Progress) -> str:
+    """Fill and check the collection, then make the encoder the current one and move the alias.
+
+    Without a store (the app holds it) the files go first; the app fills the collection and answers exactly meanwhile.
+    """
     calibration.refresh(gallery, fingerprint8)
-    sync.sync(gallery, store, fingerprint8=fingerprint8, point=False, progress=progress)
-    if difference := sync.compare(gallery, store, fingerprint8):
-        raise GalleryError(f"the new collection does not verify ({difference}); {gallery.name} stays as it was")
+    if store is not None:
+        sync.sync(gallery, store, fingerprint8=fingerprint8, point=False, progress=progress)
+        if difference := sync.compare(gallery, store, fingerprint8):
+            raise GalleryError(f"the new collection does not verify ({difference}); {gallery.name} stays as it was")
     if fingerprint8 != gallery.current:
         gallery.update(current=fingerprint8, previous=gallery.current)
-    store.point(gallery.name, gallery.collection())
+    if store is not None:
+        store.point(gallery.name, gallery.collection())
     return str(gallery.encoder()["spec"])
 
 
-def go_back(gallery: Gallery, store: VectorStore) -> str:
+def go_back(gallery: Gallery, store: VectorStore | None) -> str:
     """Return to the encoder before the last change; what was ingested since must have been in it too."""
     manifest = gallery.manifest()
     if not manifest["previous"]:

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import stat
+import struct
 import tempfile
 import unicodedata
 import zipfile
@@ -52,6 +53,7 @@ def save_upload(name: str, data: bytes, target: Path) -> Path:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)  # mkstemp gives a file to its owner alone
             os.replace(temporary, path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
@@ -141,7 +143,9 @@ def _write_members(stream: IO[bytes], folder: Path) -> list[Path]:
                             )
                         file.write(block)
                 written.append(free)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError("the zip has a file and a folder of one name; make it again from a plain folder") from None
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, NotImplementedError) as error:
         reason = images.display_name(str(error))[:120]
         raise UsageError(f"the zip is damaged or is no zip ({reason}); make it again and send it again") from None
     if not written:

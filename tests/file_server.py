@@ -46,7 +46,7 @@ def serving(site: Site) -> Iterator[Site]:
 class _Handler(BaseHTTPRequestHandler):
     site: Site
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         site = self.site
         wanted = self.headers.get("Range", "")
         site.asked.append((self.path, wanted))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -70,8 +71,8 @@ def test_flipped_bits_give_a_picture_or_a_reason(data: bytes, flips: list[tuple[
 def test_a_jpeg_is_refused_wherever_it_is_cut(full: bool):
     data = saved(coloured(1040, 1040), "JPEG", quality=30)
     assert images.open_image(data).image.size == (520, 520)
-    accepted = [end for end in range(0, len(data), 7) if isinstance(outcome(data[:end], full=full), images.Picture)]
-    assert accepted == []
+    ends = [*range(0, len(data), 83), *range(len(data) - 30, len(data))]
+    assert [end for end in ends if isinstance(outcome(data[:end], full=full), images.Picture)] == []
 
 
 def test_a_jpeg_is_decoded_at_the_smallest_scale_that_keeps_the_short_side():
@@ -205,7 +206,7 @@ class TestReadFile:
     def test_a_file_that_is_too_large_is_not_read(self, tmp_path: Path):
         with (tmp_path / "large").open("wb") as file:
             file.truncate(images.MAX_BYTES * 50)  # sparse
-        with pytest.raises(PictureError, match="1000.0 MB and at most 20 MB"):
+        with pytest.raises(PictureError, match=r"1000\.0 MB and at most 20 MB"):
             images.read_file(tmp_path / "large")
 
     def test_an_empty_file(self, tmp_path: Path):
@@ -268,10 +269,8 @@ class TestInside:
     @given(st.lists(st.sampled_from(["..", ".", "a", "", "b\\c", "~", "C:", "…"]), max_size=8).map("/".join))
     def test_no_path_escapes(self, relative: str):
         root = Path(os.path.abspath(os.sep), "some", "root")
-        try:
+        with contextlib.suppress(PictureError):
             assert images.inside(root, relative).is_relative_to(root.resolve())
-        except PictureError:
-            pass
 
 
 class TestThumbnail:

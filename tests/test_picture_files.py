@@ -85,7 +85,6 @@ def test_only_regular_files_count(tmp_path: Path) -> None:
 
 
 def test_very_deep_folders_are_walked(tmp_path: Path) -> None:
-    deep = "/".join(["d"] * 1_200)
     here = os.getcwd()
     os.chdir(tmp_path)
     try:
@@ -95,11 +94,11 @@ def test_very_deep_folders_are_walked(tmp_path: Path) -> None:
         Path("1.jpg").write_bytes(b"")
     finally:
         os.chdir(here)
-    assert list(picture_files(tmp_path)) == [f"{deep[:599]}/1.jpg"]
+    assert list(picture_files(tmp_path)) == ["d/" * 300 + "1.jpg"]
 
 
 def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot read the folder .*missing"):
+    with pytest.raises(UsageError, match=r"cannot read the folder .*missing"):
         list(picture_files(tmp_path / "missing"))
 
 

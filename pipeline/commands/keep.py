@@ -74,7 +74,7 @@ def reencode(
     from pipeline import plugins
     from pipeline import reencode as reencoding
     from pipeline import sync as syncing
-    from pipeline.errors import UsageError
+    from pipeline.errors import StoreLocked, UsageError
     from pipeline.gallery import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
@@ -83,7 +83,12 @@ def reencode(
     gallery = open_gallery(name, settings)
     if sum(map(bool, (encoder, pca, back))) != 1:
         raise UsageError("say one of --encoder SPEC, --pca D or --back")
-    with contextlib.closing(syncing.open_store(settings)) as store, shown(progress) as show:
+    with contextlib.ExitStack() as stack:
+        store, show = None, stack.enter_context(shown(progress))
+        try:
+            store = stack.enter_context(contextlib.closing(syncing.open_store(settings)))
+        except StoreLocked as error:
+            print(f"{error}. An open app fills the new collection by itself", file=sys.stderr)
         if back:
             spec = reencoding.go_back(gallery, store)
         elif pca:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.archives import Origin, Source
+from pipeline.errors import UsageError
 from pipeline.picture_files import parent_name, picture_files
 from pipeline.plugins import Card
 from pipeline.records import ImageRecord, Progress, silent
@@ -19,6 +20,8 @@ BACKGROUND = "BACKGROUND_Google"
 
 def build(*, root: str) -> Caltech101:
     """root: 101_ObjectCategories, a folder above it, or the archive (caltech-101.zip, 101_ObjectCategories.tar.gz)."""
+    if not root:
+        raise UsageError(f"caltech101 is not downloaded here; get it from {CARD.source} and give it as root=PATH")
     # Three labels tell the folder whatever it is called
     return Caltech101(Source("caltech101", ("accordion", "airplanes", "yin_yang")).at(root))
 

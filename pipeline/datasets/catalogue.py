@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ from pipeline.atomic import disk_error
 from pipeline.errors import UsageError
 from pipeline.plugins import Card
 from pipeline.records import ImageRecord, Progress, silent
-from pipeline.render import VERSION, render
-from pipeline.render_patterns import COLOURS, PATTERNS, Print, linear
-from pipeline.render_pieces import Variation
-from pipeline.render_products import KINDS, product
-from pipeline.render_scene import Camera, Placed, Scene, Studio
+from pipeline.render.marcher import VERSION, render
+from pipeline.render.patterns import COLOURS, PATTERNS, Print, linear
+from pipeline.render.pieces import Variation
+from pipeline.render.products import KINDS, product
+from pipeline.render.scene import Camera, Placed, Scene, Studio
 from pipeline.settings import Settings
 
 CARD = Card(
@@ -88,9 +88,10 @@ class Catalogue:
         total = self.items * self.views
         done = total - sum(map(len, missing.values()))
         progress("render", done, total)
-        for number in self._rendered(missing):
-            done += len(missing[number])
-            progress("render", done, total)
+        with contextlib.closing(self._rendered(missing)) as finished:  # stops the processes when progress raises
+            for number in finished:
+                done += len(missing[number])
+                progress("render", done, total)
 
     def item(self, number: int) -> Item:
         """Kinds take turns; within a kind, patterns and colours repeat together only after all were seen."""
@@ -118,7 +119,7 @@ class Catalogue:
             studio = Studio(linear(floor), linear(wall), side, float(rng.uniform(0.75, 1.1)))
             camera = Camera(
                 target=(0.0, float(solid.centre[1]), 0.0),
-                distance=solid.radius / float(np.sin(0.25)) * float(rng.uniform(0.94, 1.14)),
+                distance=solid.radius / float(np.sin(0.25)) * float(rng.uniform(0.97, 1.15)),
                 pitch=float(rng.uniform(0.22, 0.62)),
                 view=0.5,
                 shift=(float(rng.uniform(-0.04, 0.04)), float(rng.uniform(-0.04, 0.04))),
@@ -127,7 +128,7 @@ class Catalogue:
             _write(picture.pixels, self.root / _path(item, view))
         return number
 
-    def _rendered(self, missing: dict[int, list[int]]) -> Iterator[int]:
+    def _rendered(self, missing: dict[int, list[int]]) -> Generator[int, None, None]:
         """Numbers of the items whose missing views are written, as they are."""
         pictures = sum(map(len, missing.values()))
         worthwhile = pictures * self.size**2 > 60 * 128**2  # else starting processes takes longer than the work
@@ -200,7 +201,8 @@ def _write(pixels: np.ndarray, path: Path) -> None:
         Image.fromarray(pixels).save(temporary, "JPEG", quality=92, subsampling=0)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise disk_error(error, path) from error
 
 

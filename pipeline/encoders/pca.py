@@ -36,7 +36,9 @@ def build(*, file: Path, device: str = "auto") -> PCAEncoder:
             mean, components = tensors.get_tensor("mean"), tensors.get_tensor("components")
             base = tensors.metadata()["base"]
     except (OSError, SafetensorError, KeyError, TypeError) as error:
-        raise UsageError(f"cannot read {path} ({error}); make one with: python -m pipeline reencode NAME --pca D") from None
+        raise UsageError(
+            f"cannot read {path} ({error}); make one with: python -m pipeline reencode NAME --pca D"
+        ) from None
     return PCAEncoder(plugins.build("encoders", base, device=device), mean, components)
 
 

@@ -71,10 +71,10 @@ def _trained(arch: str, weights: str) -> Any:
     about = timm.get_pretrained_cfg(arch)
     if weights != "default":
         return _loaded(arch, read(Path(weights).expanduser()), about)
-    if about is None or not (about.hf_hub_id or about.url):
+    if about is None or not (about.hf_hub_id or isinstance(about.url, str)):
         raise UsageError(f"nobody published weights for timm's {arch}; give weights=PATH or weights=none")
     if not about.hf_hub_id:
-        return _loaded(arch, read(fetch(about.url)), about)
+        return _loaded(arch, read(fetch(str(about.url))), about)
     try:
         return _from_hub(arch, about)
     except (OSError, RuntimeError) as error:

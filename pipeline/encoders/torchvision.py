@@ -42,12 +42,12 @@ def build(
     from `seed`), or a .pth or .safetensors file. Raises UsageError, and SemblanceError when a download fails.
     """
     published = _published(arch, weights)
-    network = _network(arch, seed)
+    network = _network(arch, published, seed)
     name, last = _last_layer(network)
     dim = last.weight.shape[1] if layer == "penultimate" else last.weight.shape[0]
     if weights != "none":
-        headless = layer == "penultimate"
-        _load(network, read(_file(published, weights)), skip=f"{name}." if headless else "", arch=arch)
+        skip = f"{name}." if layer == "penultimate" else ""
+        _load(network, read(_file(arch, published, weights)), skip=skip, arch=arch)
     if layer == "penultimate":
         import torch
 
@@ -74,17 +74,29 @@ def _published(arch: str, weights: str) -> Any:
     return sets[weights] if weights in sets.__members__ else sets.DEFAULT
 
 
-def _file(published: Any, weights: str) -> Path:
-    return fetch(published.url) if weights in ("default", published.name, "DEFAULT") else Path(weights).expanduser()
-
-
-def _network(arch: str, seed: int) -> torch.nn.Module:
+def _file(arch: str, published: Any, weights: str) -> Path:
     from torchvision import models
 
-    # the published weights of these two expect pixels in [-1, 1]; given none, the builder would not rescale
-    rescaled = {"transform_input": True, "init_weights": True} if arch in ("googlenet", "inception_v3") else {}
+    names = [*models.get_model_weights(arch).__members__]
+    if weights == "default" or weights in names:
+        return fetch(published.url)
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise UsageError(f"no weight file {weights!r}; weights is default, none, {', '.join(names)}, or a file")
+    return path
+
+
+def _network(arch: str, published: Any, seed: int) -> torch.nn.Module:
+    from torchvision import models
+
+    options: dict[str, Any] = {}
+    if arch in ("googlenet", "inception_v3"):
+        # their published weights expect pixels in [-1, 1]; given none, the builder would not rescale
+        options = {"transform_input": True, "init_weights": True}
+    if arch.startswith("vit_"):
+        options = {"image_size": published.transforms().crop_size[0]}  # some published sets are for larger pictures
     with seeded(seed):
-        network = models.get_model(arch, weights=None, **rescaled)
+        network = models.get_model(arch, weights=None, **options)
     for auxiliary in ("AuxLogits", "aux1", "aux2"):  # classifiers that help training only
         if hasattr(network, auxiliary):
             setattr(network, auxiliary, None)

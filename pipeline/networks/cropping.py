@@ -28,7 +28,7 @@ class Cropping:
         """RGB picture of any shape to (height, width, 3) uint8."""
         (height, width), (crop_height, crop_width) = self._resized(image), self.size
         # torchvision's own rounding, so that the same pixels are cut out
-        top, left = int(round((height - crop_height) / 2)), int(round((width - crop_width) / 2))
+        top, left = round((height - crop_height) / 2), round((width - crop_width) / 2)
         across, down = image.width / width, image.height / height
         # Only the middle is computed: Pillow still reads the neighbours outside the box, so its pixels are those of
         # resize-then-crop, and a 1 x 9,000 picture never grows into one of 2,000,000 pixels a side.

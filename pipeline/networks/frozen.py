@@ -36,7 +36,7 @@ class TorchEncoder:
         self.fingerprint = encoder_fingerprint(_arrays(network), cropping=asdict(cropping), **facts)
         # channels_last: a batch of (height, width, 3) pictures already lies that way, and CPU convolutions run
         # about twice as fast on it
-        self.network = _folded(network).to(self.device, memory_format=torch.channels_last)
+        self.network = _folded(network).to(self.device).to(memory_format=torch.channels_last)
         mean, std = torch.tensor(cropping.mean), torch.tensor(cropping.std)
         self._scale = (1 / (255 * std)).view(1, 3, 1, 1).to(self.device)
         self._shift = (-mean / std).view(1, 3, 1, 1).to(self.device)
@@ -50,7 +50,7 @@ class TorchEncoder:
         import torch
 
         with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-            pixels = torch.from_numpy(np.require(batch, requirements="CW")).to(self.device).permute(0, 3, 1, 2)
+            pixels = torch.from_numpy(np.require(batch, requirements=["C", "W"])).to(self.device).permute(0, 3, 1, 2)
             inputs = pixels.float().mul_(self._scale).add_(self._shift)  # (n, 3, height, width)
             outputs = self.network(inputs).float()
             assert outputs.shape == (len(batch), self.dim), f"{tuple(outputs.shape)} is not (n, {self.dim})"

@@ -2,72 +2,48 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import pickle
 import re
-import tempfile
-import urllib.request
 from collections import OrderedDict
-from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import downloads, progress
 from pipeline.errors import SemblanceError, UsageError
 
 if TYPE_CHECKING:
     import torch
 
-_STALLED = 30.0  # seconds without a byte
+_OTHERWISE = "give weights=PATH for a copy elsewhere, or weights=none for random weights"
 
 
 def fetch(url: str) -> Path:
-    """The file behind `url`, in torch.hub's cache; downloaded with a bar on stderr when it is not there.
+    """The file behind `url`, in torch.hub's cache; downloaded with progress on stderr when it is not there.
 
-    A name such as resnet50-11ad3fa6.pth promises the first digits of the file's SHA-256; a file that breaks the
-    promise is thrown away. SemblanceError says where to put the file by hand.
+    A name such as resnet50-11ad3fa6.pth promises the first digits of the file's SHA-256, and that is checked.
+    SemblanceError says where to put the file by hand.
     """
     import torch
 
-    name = url.rsplit("/", 1)[-1]
-    kept = Path(torch.hub.get_dir()) / "checkpoints" / name
-    if kept.exists():
-        return kept
-    promised = re.search(r"-([0-9a-f]{8,})\.", name)
+    # not torch.hub's own function: it waits for ever on a silent server and writes to stdout, where results belong
+    kept = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    there_already = kept.exists()
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        _download(url, kept, promised[1] if promised else "")
-    except (OSError, HTTPException, ValueError) as error:
+        with progress.shown("auto") as show:
+            downloads.download(url, kept, progress=show, attempts=3)
+    except SemblanceError as error:
+        raise SemblanceError(f"{error}, or {_OTHERWISE}") from error
+    promised = re.search(r"-([0-9a-f]{8,})\.", kept.name)
+    if promised and not (found := downloads.file_sha256(kept)).startswith(promised[1]):
+        if there_already:
+            remedy = "delete it"
+        else:
+            kept.unlink()
+            remedy = f"it was deleted; try again later, put the right file at {kept} yourself"
         raise SemblanceError(
-            f"cannot download {url}: {error}; save that file as {kept} yourself, "
-            "or give weights=PATH for another copy, or weights=none for random weights"
-        ) from error
+            f"{kept} is not the file of {url}: its SHA-256 begins {found[:12]}, not {promised[1]}; {remedy}, or {_OTHERWISE}"
+        )
     return kept
-
-
-def _download(url: str, kept: Path, promised: str) -> None:
-    # torch.hub's own function waits for ever on a stalled server and writes to stdout, which belongs to results
-    from tqdm import tqdm
-
-    digest = hashlib.sha256()
-    with urllib.request.urlopen(url, timeout=_STALLED) as answer:
-        total = int(answer.headers.get("Content-Length") or 0)
-        handle, partial = tempfile.mkstemp(dir=kept.parent, prefix=kept.name, suffix=".partial")
-        try:
-            bar = tqdm(total=total or None, desc=kept.name, unit="B", unit_scale=True)
-            with os.fdopen(handle, "wb") as file, bar:
-                while chunk := answer.read(1 << 18):
-                    file.write(chunk)
-                    digest.update(chunk)
-                    bar.update(len(chunk))
-            if total and (got := Path(partial).stat().st_size) != total:
-                raise ValueError(f"the connection broke after {got:,} of {total:,} bytes")
-            if not digest.hexdigest().startswith(promised):
-                raise ValueError(f"its SHA-256 begins {digest.hexdigest()[:16]}, not {promised} as its name promises")
-            os.chmod(partial, 0o644)  # mkstemp's 0600 would lock out the others who share the cache
-            os.replace(partial, kept)
-        finally:
-            Path(partial).unlink(missing_ok=True)
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:

@@ -190,8 +190,12 @@ class MilvusStore:
             raise StoreError(f"{alias!r} is a collection and cannot be an alias too; drop it first")
 
         def move(client: Any, seconds: float) -> None:
-            there = client.list_aliases(timeout=seconds)["aliases"]
-            (client.alter_alias if alias in there else client.create_alias)(name, alias, timeout=seconds)
+            from pymilvus import MilvusException
+
+            try:
+                client.create_alias(name, alias, timeout=seconds)
+            except MilvusException:  # it names something already; 2.3 does not list one whose collection is gone
+                client.alter_alias(name, alias, timeout=seconds)
 
         self._change("point", move)
 
@@ -204,7 +208,7 @@ class MilvusStore:
             "rows": self.count(collection),
             "dim": about.dim,
             "index": about.index,
-            "backend": f"{version.replace('milvus_lite-', 'Milvus Lite ').replace('v', 'Milvus ')} at {self._link.place}",
+            "backend": f"{_product(version)} at {self._link.place}",
             "alias": ", ".join(sorted(aliases["aliases"])),
         }
 
@@ -338,6 +342,11 @@ def _describe(client: Any, collection: str, seconds: float) -> _About:
         index=client.describe_index(name, index[0], timeout=seconds)["index_type"] if index else "",
         until=time.monotonic() + _REMEMBERED,
     )
+
+
+def _product(version: str) -> str:
+    lite = version.removeprefix("milvus_lite-")
+    return f"Milvus Lite {lite}" if lite != version else f"Milvus {version.removeprefix('v')}"
 
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.render_distances import Distance
-from pipeline.render_patterns import FACED, Wrap
+from pipeline.render.distances import Distance
+from pipeline.render.patterns import FACED, Wrap
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,12 @@ def query_panel(gallery: Gallery) -> None:
     """Ways to ask, then what is asked."""
     turn = st.session_state.setdefault("turn", 0)  # a new key empties a widget
     way = st.segmented_control(
-        "Ask with", ["Upload", "Paste", "Camera"], default="Upload", required=True, key="way", label_visibility="collapsed"
+        "Ask with",
+        ["Upload", "Paste", "Camera"],
+        default="Upload",
+        required=True,
+        key="way",
+        label_visibility="collapsed",
     )
     combine = not ask.current().empty and st.toggle("Combine with the current query", key="combine")
     if way == "Upload":
@@ -119,10 +124,14 @@ def show_query(gallery: Gallery) -> None:
         if chosen := getattr(asked, name):
             st.caption(title)
             tiles = [tile(gallery.name, SearchHit(id=i, score=0, path=title)) | {"label": ""} for i in chosen]
-            results_grid(tiles, key=f"query-{name}", actions=("search",), on_action=lambda key=f"query-{name}": act(key))
+            results_grid(
+                tiles, key=f"query-{name}", actions=("search",), on_action=lambda key=f"query-{name}": act(key)
+            )
     if not asked.empty or ask.can_go_back():
         with st.container(horizontal=True):
-            st.button("Back", icon=":material/undo:", on_click=ask.back, disabled=not ask.can_go_back(), shortcut="Backspace")
+            st.button(
+                "Back", icon=":material/undo:", on_click=ask.back, disabled=not ask.can_go_back(), shortcut="Backspace"
+            )
             st.button("Clear", icon=":material/close:", on_click=clear, disabled=asked.empty)
 
 
@@ -157,7 +166,9 @@ def undo_removal() -> None:
 def option_row(gallery: Gallery, asked: Ask) -> None:
     """Filters and options; each change is one new ask."""
     fields = resources.facets(gallery)
-    choices = [f"{name}{sign}{_escaped(value)}" for name, found in fields.items() for sign in ("=", "!=") for value in found]
+    choices = [
+        f"{name}{sign}{_escaped(value)}" for name, found in fields.items() for sign in ("=", "!=") for value in found
+    ]
     choices += [clause for clause in asked.where if clause not in choices]
     first, second = st.columns([4, 1], vertical_alignment="bottom")
     where = first.multiselect(
@@ -197,14 +208,19 @@ def _readable(clause: str) -> str:
 def show_start(gallery: Gallery, asked: Ask) -> None:
     """Nothing is asked yet: pictures of the gallery to begin with."""
     if asked.lost_upload:
-        st.info("This link was made for an uploaded picture, which stays with its owner. Drop it here to repeat the search.")
+        st.info(
+            "This link was made for an uploaded picture, which stays with its owner. Drop it here to repeat the search."
+        )
     seed = st.session_state.setdefault("examples", 0)
     known = resources.ids(gallery)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**Drop a picture**, or begin with one of the {len(known):,} in this gallery:")
         st.button("Others", icon=":material/shuffle:", on_click=lambda: st.session_state.update(examples=seed + 1))
     chosen = random.Random(seed).sample(known, min(18, len(known)))
-    tiles = [tile(gallery.name, SearchHit(id=i, score=0, path=f"example {n}")) | {"label": ""} for n, i in enumerate(chosen, 1)]
+    tiles = [
+        tile(gallery.name, SearchHit(id=i, score=0, path=f"example {n}")) | {"label": ""}
+        for n, i in enumerate(chosen, 1)
+    ]
     results_grid(tiles, key="examples-grid", actions=("search",), on_action=lambda: act("examples-grid"))
 
 

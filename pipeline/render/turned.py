@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.render_distances import (
+from pipeline.render.distances import (
     cylinder,
     lathe,
     length,
@@ -14,8 +14,8 @@ from pipeline.render_distances import (
     smooth_union,
     sphere,
 )
-from pipeline.render_patterns import Wrap
-from pipeline.render_pieces import Piece, Variation
+from pipeline.render.patterns import Wrap
+from pipeline.render.pieces import Piece, Variation
 
 
 def bottle(v: Variation) -> list[Piece]:

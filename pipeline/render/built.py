@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.render_distances import (
+from pipeline.render.distances import (
     box,
     cylinder,
     ellipsoid,
@@ -16,8 +16,8 @@ from pipeline.render_distances import (
     smooth_union,
     sphere,
 )
-from pipeline.render_patterns import Wrap
-from pipeline.render_pieces import Piece, Variation
+from pipeline.render.patterns import Wrap
+from pipeline.render.pieces import Piece, Variation
 
 
 def chair(v: Variation) -> list[Piece]:
@@ -65,8 +65,8 @@ def table(v: Variation) -> list[Piece]:
 
 def shoe(v: Variation) -> list[Piece]:
     collar = 0.95 + 0.22 * v.tall
-    heel = [(-1.05, 0.2), (-1.05, 0.2), (-1.08, 0.6), (-1.0, collar), (-0.9, collar), (-0.35, collar - 0.02)]
-    toe = [(-0.1, collar - 0.18), (0.35, 0.56 + 0.06 * v.curve), (0.85, 0.46), (1.12, 0.3), (1.1, 0.2), (1.1, 0.2)]
+    heel = [(-1.05, 0.12), (-1.05, 0.12), (-1.08, 0.6), (-1.0, collar), (-0.9, collar), (-0.35, collar - 0.02)]
+    toe = [(-0.1, collar - 0.18), (0.35, 0.56 + 0.06 * v.curve), (0.85, 0.48), (1.14, 0.32), (1.1, 0.12), (1.1, 0.12)]
     side = outline([*heel, *toe], closed=True)
     outer = [(-1.1, 1.0), (-0.8, 1.36), (0.0, 1.27), (0.6, 1.43), (1.12, 1.22)]
     inner = [(1.14, 0.92), (0.6, 0.6), (0.0, 0.7), (-0.8, 0.64)]
@@ -77,12 +77,12 @@ def shoe(v: Variation) -> list[Piece]:
         return sole(p[0], 1 + p[2] * np.float32(1 / spread)) * np.float32(min(spread, 1))
 
     def upper(p: np.ndarray) -> np.ndarray:
-        whole = smooth_intersection(side(p[0], p[1]), above(p) + 0.05, 0.3)
+        whole = smooth_intersection(side(p[0], p[1]), above(p) - 0.01, 0.2)
         opening = ellipsoid(p, (-0.62, collar + 0.02, 0), (0.36, 0.45, 0.21))
         return np.maximum(whole, -opening)
 
     def base(p: np.ndarray) -> np.ndarray:
-        return np.maximum(above(p) - 0.02, np.abs(p[1] - 0.13) - 0.13)
+        return np.maximum(above(p) - 0.02, np.abs(p[1] - 0.1) - 0.1)
 
     def laces(p: np.ndarray) -> np.ndarray:
         nearest = np.full(p.shape[1], np.inf, np.float32)

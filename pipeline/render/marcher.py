@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.render_light import backdrop, surface
-from pipeline.render_scene import Scene, Solid, crossing
+from pipeline.render.light import backdrop, surface
+from pipeline.render.scene import Scene, Solid, crossing
 
 VERSION = 1  # raise when a picture of the same scene changes: caches are named by it
 

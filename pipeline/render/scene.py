@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.render_distances import Distance, length
-from pipeline.render_patterns import Paint
+from pipeline.render.distances import Distance, length
+from pipeline.render.patterns import Paint
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.render_distances import length
-from pipeline.render_scene import Placed, Scene, crossing, turned
+from pipeline.render.distances import length
+from pipeline.render.scene import Placed, Scene, crossing, turned
 
 
 def surface(scene: Scene, placed: Placed, p: np.ndarray, view: np.ndarray) -> np.ndarray:

@@ -1,0 +1,91 @@
+"""Galleries: what there is, making new ones, and looking after them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import index, resources
+from app.gallery_care import care
+from app.gallery_new import new_gallery
+from app.job_list import job_list
+from app.routes import thumbnail_url
+from pipeline import gallery as galleries
+from pipeline.errors import SemblanceError
+from pipeline.gallery import Gallery
+from pipeline.records import GalleryInfo
+from pipeline.settings import Settings
+
+STRIP = 14
+
+
+def page() -> None:
+    names = galleries.names(Settings())
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    left.title("Galleries")
+    wanted = st.session_state.pop("wanted", "")
+    if right.button("New gallery", icon=":material/add:", type="primary", width="stretch") or wanted:
+        st.session_state["making"] = wanted or "folder"
+    if "making" in st.session_state or not names:
+        new_gallery(st.session_state.get("making", "demo"))
+    for message in st.session_state.pop("refused_uploads", []):
+        st.warning(message)
+    job_list()
+    for name in names:
+        try:
+            overview(resources.gallery(name))
+        except SemblanceError as error:
+            st.error(str(error))
+
+
+def overview(gallery: Gallery) -> None:
+    """One gallery: a strip of its pictures, counts, and what can be done with it."""
+    info = gallery.info()
+    with st.container(border=True):
+        head, search, manage = st.columns([4, 1, 1], vertical_alignment="center")
+        head.subheader(info.title, anchor=False)
+        if info.rows:
+            search.page_link(
+                "views/search.py", label="Search", icon=":material/image_search:", query_params={"gallery": info.name}
+            )
+        open_now = st.session_state.get("managed") == info.name
+        if manage.button("Close" if open_now else "Manage", key=f"manage-{info.name}", width="stretch"):
+            st.session_state["managed"] = "" if open_now else info.name
+            st.rerun()
+        strip(gallery)
+        facts = [f"**{info.rows:,}** pictures", f"`{info.encoder or 'no encoder yet'}`", f"{info.dim} dimensions"]
+        facts += [f"{count:,} {word}" for count, word in counted(info) if count]
+        st.markdown(" · ".join(facts))
+        st.caption(health(gallery))
+        if open_now:
+            care(gallery, info)
+
+
+def counted(info: GalleryInfo) -> list[tuple[int, str]]:
+    return [(info.removed, "removed"), (info.merged, "merged (same bytes)"), (info.rejected, "rejected")]
+
+
+def strip(gallery: Gallery) -> None:
+    shown = resources.ids(gallery)[:: max(1, len(resources.ids(gallery)) // STRIP)][:STRIP] if gallery.current else []
+    if shown:
+        pictures = "".join(f'<img src="{thumbnail_url(gallery.name, picture)}" alt="">' for picture in shown)
+        st.html(f'<div class="strip" role="img" aria-label="some of its pictures">{pictures}</div>')
+
+
+def health(gallery: Gallery) -> str:
+    """Where the index stands, in a sentence."""
+    if not gallery.current:
+        return "Nothing ingested yet."
+    try:
+        store = index.store()
+        running = index.refresh(gallery)
+        if not running.done():
+            return "The index is being brought up to date."
+        if error := running.exception():
+            return f"The index is not in order: {error}"
+        facts = store.describe(gallery.collection())
+    except SemblanceError as error:
+        return f"Milvus cannot be used: {error}"
+    return f"Index {facts['index']} on {facts['backend']}: {facts['rows']:,} rows, in step with the files."
+
+
+page()

@@ -1,0 +1,195 @@
+"""What every dataset promises. A new file in pipeline/datasets is tested here without an edit when its options have
+defaults that need no download; otherwise it fails until TINY says how to make a tiny one."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import pytest
+from PIL import Image
+
+from pipeline import plugins
+from pipeline.errors import UsageError
+from pipeline.records import ImageRecord
+
+NAMES = plugins.available("datasets")
+
+
+def picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8), (len(path.name) * 20 % 256, 90, 30)).save(path, "JPEG")
+
+
+def text(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+
+
+def catalogue(root: Path) -> str:
+    return "catalogue:items=6,views=2,size=16"
+
+
+def folder(root: Path) -> str:
+    for name in ("train/shoes/b.jpg", "train/shoes/a.JPG", "val/hats/ü c.jpeg", "test/d.jpg"):
+        picture(root / name)
+    return f"folder:root={root}"
+
+
+def table(root: Path) -> str:
+    picture(root / "photos/1.jpg")
+    picture(root / "photos/2.jpg")
+    text(root / "list.csv", "path,label,split,price\nphotos/2.jpg,hat,train,3\nphotos/1.jpg,,,\n")
+    return f"table:file={root / 'list.csv'}"
+
+
+def clothing(root: Path) -> str:
+    for name in ("train/hat/a.jpg", "validation/hat/b.jpg", "test/shoes/c.jpg"):
+        picture(root / name)
+    return f"clothing:root={root}"
+
+
+def tiny_imagenet(root: Path) -> str:
+    for name in ("train/n01/images/n01_0.JPEG", "val/images/val_0.JPEG", "test/images/test_0.JPEG"):
+        picture(root / name)
+    text(root / "wnids.txt", "n01\n")
+    text(root / "words.txt", "n01\tgoldfish, Carassius auratus\n")
+    text(root / "train/n01/n01_boxes.txt", "n01_0.JPEG\t0\t1\t2\t3\n")
+    text(root / "val/val_annotations.txt", "val_0.JPEG\tn01\t0\t1\t2\t3\n")
+    return f"tiny_imagenet:root={root}"
+
+
+def caltech101(root: Path) -> str:
+    for name in ("accordion/image_0001.jpg", "airplanes/image_0001.jpg", "yin_yang/image_0001.jpg"):
+        picture(root / name)
+    return f"caltech101:root={root}"
+
+
+TINY: dict[str, Callable[[Path], str]] = {
+    function.__name__: function for function in (catalogue, folder, table, clothing, tiny_imagenet, caltech101)
+}
+
+
+@pytest.fixture(params=NAMES)
+def spec(request: pytest.FixtureRequest, tmp_path: Path, home: Path) -> str:
+    """A tiny dataset of each kind."""
+    if request.param in TINY:
+        return TINY[request.param](tmp_path / "made")
+    needed = [o.name for o in plugins.options("datasets", request.param) if o.default is inspect.Parameter.empty]
+    if needed:
+        pytest.fail(f"{request.param} needs {', '.join(needed)}: add a function to TINY that makes a tiny one")
+    return request.param
+
+
+def test_the_folder_has_the_datasets_that_are_promised() -> None:
+    assert set(TINY) <= set(NAMES)
+
+
+def test_records_are_records_of_text(spec: str) -> None:
+    dataset = plugins.build("datasets", spec)
+    dataset.prepare()
+    records = list(dataset.records())
+    assert records
+    for record in records:
+        assert isinstance(record, ImageRecord)
+        assert all(type(value) is str for value in (record.path, record.label, record.split))
+        assert all(type(key) is str and type(value) is str for key, value in record.metadata.items())
+
+
+def test_every_record_has_the_same_metadata_keys(spec: str) -> None:
+    dataset = plugins.build("datasets", spec)
+    dataset.prepare()
+    assert len({tuple(record.metadata) for record in dataset.records()}) == 1
+
+
+def test_paths_are_posix_below_root_and_lead_to_files(spec: str) -> None:
+    dataset = plugins.build("datasets", spec)
+    dataset.prepare()
+    assert isinstance(dataset.root, Path)
+    root = os.path.realpath(dataset.root)
+    for record in dataset.records():
+        assert not record.path.startswith("/")
+        assert PurePosixPath(record.path).as_posix() == record.path
+        assert ".." not in PurePosixPath(record.path).parts
+        assert os.path.realpath(dataset.root / record.path).startswith(root + os.sep)
+        assert (dataset.root / record.path).is_file()
+
+
+def test_root_does_not_depend_on_the_working_folder(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEMBLANCE_HOME", "relative")
+    dataset = plugins.build("datasets", spec)
+    dataset.prepare()
+    monkeypatch.chdir("/")
+    assert dataset.root.is_absolute()
+    assert all((dataset.root / record.path).is_file() for record in dataset.records())
+
+
+def test_no_path_comes_twice(spec: str) -> None:
+    dataset = plugins.build("datasets", spec)
+    dataset.prepare()
+    paths = [record.path for record in dataset.records()]
+    assert len(set(paths)) == len(paths)
+
+
+def test_the_order_never_changes(spec: str) -> None:
+    dataset = plugins.build("datasets", spec)
+    dataset.prepare()
+    first = list(dataset.records())
+    assert list(dataset.records()) == first
+    again = plugins.build("datasets", spec)
+    again.prepare()
+    assert list(again.records()) == first
+
+
+def test_preparing_again_touches_nothing(spec: str) -> None:
+    dataset = plugins.build("datasets", spec)
+    dataset.prepare()
+    before = {path: path.stat().st_mtime_ns for path in dataset.root.rglob("*")}
+    steps: list[tuple[str, int, int]] = []
+    dataset.prepare(lambda *step: steps.append(step))
+    assert {path: path.stat().st_mtime_ns for path in dataset.root.rglob("*")} == before
+    assert steps == []
+
+
+def test_building_writes_nothing(spec: str, home: Path) -> None:
+    plugins.build("datasets", spec)
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_says_what_it_is_and_under_what_terms(name: str) -> None:
+    card = plugins.card("datasets", name)
+    assert card.summary
+    assert "\n" not in card.summary
+    assert card.licence
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_are_named_and_of_a_type_that_text_can_be_read_as(name: str) -> None:
+    module = plugins._module("datasets", name)
+    for parameter in inspect.signature(module.build).parameters.values():
+        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    assert {option.type for option in plugins.options("datasets", name)} <= {str, int, float, bool}
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    # the catalogue's root is where it writes, so that need not exist
+    [
+        (n, o.name)
+        for n in NAMES
+        for o in plugins.options("datasets", n)
+        if o.name in ("root", "file") and n != "catalogue"
+    ],
+)
+def test_a_place_that_does_not_exist_is_refused_when_built(name: str, place: str, tmp_path: Path, home: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    beside = {"file": tmp_path / "list.csv"} if (name, place) == ("table", "root") else {}
+    for path in beside.values():
+        text(path, "path\n")
+    with pytest.raises(UsageError, match=f"{place}={re.escape(str(nowhere))}: there is no such"):
+        plugins.build("datasets", f"{name}:{place}={nowhere}", **{key: str(path) for key, path in beside.items()})
