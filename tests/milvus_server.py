@@ -7,8 +7,11 @@ It listens on every interface and predates known fixes: for tests only. A test m
 from __future__ import annotations
 
 import importlib.util
-import random
+import socket
+import time
+import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
@@ -27,7 +30,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def milvus_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A running server with its data in a temporary folder."""
+    """A running server with its data in a temporary folder and every port its own."""
     if importlib.util.find_spec("milvus") is None:
         pytest.skip(f"the real server is not installed: {INSTALL}")
     import milvus
@@ -36,9 +39,42 @@ def milvus_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     folder = tmp_path_factory.mktemp("milvus")
     unpacked: Path = request.config.cache.mkdir(f"milvus-{milvus.__version__}")  # 5 s of lzma saved next time
     (folder / "bin").symlink_to(unpacked, target_is_directory=True)
-    server = milvus.MilvusServer(milvus.MilvusServerConfig(), data_dir=str(folder))
-    server.webservice_port = random.randint(20_000, 29_000)  # it looks upwards from here for a free one
-    with FileLock(unpacked / "unpacking.lock"):
-        server.start()
-    yield Server(f"http://127.0.0.1:{server.listen_port}", milvus.__version__, server.server_proc)
-    server.stop()
+    config = milvus.MilvusServerConfig()
+    names = [name for name in config.configurable_items if name.endswith("_port")]
+    *ports, etcd, peer, web = free_ports(len(names) + 3)
+    (folder / "etcd.yaml").write_text(
+        f"listen-client-urls: http://127.0.0.1:{etcd}\nadvertise-client-urls: http://127.0.0.1:{etcd}\n"
+        f"listen-peer-urls: http://127.0.0.1:{peer}\ninitial-advertise-peer-urls: http://127.0.0.1:{peer}\n"
+        f"initial-cluster: default=http://127.0.0.1:{peer}\n"
+    )
+    given = dict(zip(names, ports, strict=True)) | {"etcd_port": etcd}
+    server = milvus.MilvusServer(config, wait_for_started=False, data_dir=str(folder), **given)
+    server.webservice_port = web
+    try:
+        with pytest.MonkeyPatch.context() as patch, FileLock(unpacked / "unpacking.lock"):
+            patch.setenv("ETCD_CONFIG_PATH", str(folder / "etcd.yaml"))
+            server.start()
+        wait_until_healthy(server.server_proc, web, folder / "logs")
+        yield Server(f"http://127.0.0.1:{server.listen_port}", milvus.__version__, server.server_proc)
+    finally:
+        server.stop()
+
+
+def wait_until_healthy(process: Popen[bytes], port: int, logs: Path) -> None:
+    """Until the server says that every part of it works; RuntimeError with its last words if that does not happen."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+            if b"OK" in answer.read():
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"Milvus did not start: {(logs / 'milvus-stdout.log').read_text()[-2000:]}")
+
+
+def free_ports(n: int) -> list[int]:
+    """n different ports that nobody listens on."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(n)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]

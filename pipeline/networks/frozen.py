@@ -49,6 +49,8 @@ class TorchEncoder:
         """(n, height, width, 3) uint8 to (n, dim) float32 of unit length."""
         import torch
 
+        if not len(batch):  # some networks cannot reshape nothing
+            return np.empty((0, self.dim), np.float32)
         with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             pixels = torch.from_numpy(np.require(batch, requirements=["C", "W"])).to(self.device).permute(0, 3, 1, 2)
             inputs = pixels.float().mul_(self._scale).add_(self._shift)  # (n, 3, height, width)
