@@ -21,7 +21,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Opens the store beside the start-up, so that the first search finds it open."""
     threading.Thread(target=index.warm_up, daemon=True).start()
     yield
-    index.close()
+    index.release()
 
 
 app = st.App(

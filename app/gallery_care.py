@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import tempfile
 from pathlib import Path
@@ -123,11 +122,11 @@ def _removed(gallery: Gallery) -> None:
 
 def _rejected(gallery: Gallery) -> None:
     file = gallery.root / "rejected.csv"
-    rows = list(csv.reader(file.open(newline="", encoding="utf-8"))) if file.exists() else []
-    if len(rows) < 2:
+    table = pd.read_csv(file, dtype=str, keep_default_na=False) if file.exists() else pd.DataFrame()
+    if table.empty:
         st.info("Every file of this gallery could be read.")
         return
-    table = pd.DataFrame(rows[1:], columns=["File", "Why it was left out"])
+    table.columns = ["File", "Why it was left out"]
     st.dataframe(table, hide_index=True, width="stretch")
     st.download_button("CSV", table.map(cell).to_csv(index=False), f"{gallery.name}-rejected.csv", "text/csv")
 

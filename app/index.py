@@ -90,10 +90,14 @@ def warm_up() -> None:
     importlib.import_module("torch")
 
 
-def close() -> None:
-    """Let a running sync end, then close."""
-    _syncs.shutdown(wait=True, cancel_futures=True)
+def release() -> None:
+    """Let running syncs end, then close the store; the next use opens it again."""
+    for _, running in list(_state.values()):
+        with contextlib.suppress(SemblanceError):
+            running.result()
     with _lock:
         for connection in _open.values():
             connection.close()
         _open.clear()
+        _state.clear()
+        _exact.clear()

@@ -10,7 +10,9 @@ from app import theme
 
 VIEWS = Path(__file__).parent / "views"
 
-st.set_page_config(page_title="Semblance", page_icon=":material/filter_center_focus:", layout="wide")
+st.set_page_config(
+    page_title="Semblance", page_icon=str(Path(__file__).parent / "components" / "icon.png"), layout="wide"
+)
 theme.apply()
 st.navigation(
     [

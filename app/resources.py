@@ -9,8 +9,10 @@ import streamlit as st
 
 from pipeline import gallery as galleries
 from pipeline import search as searching
+from pipeline.errors import SemblanceError
 from pipeline.gallery import Gallery
 from pipeline.images import Picture, open_image
+from pipeline.originals import read_original, roots
 from pipeline.records import Encoder
 from pipeline.settings import Settings
 
@@ -46,14 +48,14 @@ def picture(file_id: str, _data: bytes) -> Picture:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _facets(root: str, generation: int, _gallery: Gallery) -> tuple[dict[str, dict[str, int]], list[str]]:
+def _facets(root: str, generation: int, _gallery: Gallery) -> tuple[dict[str, dict[str, int]], dict[str, str]]:
     table = _gallery.table()
     columns: dict[str, Any] = {"label": table["label"], "split": table["split"]}
     for key in _gallery.manifest()["metadata_keys"]:
         columns[key] = table["metadata"].map(lambda row, key=key: row.get(key, ""))
     counts = {name: column.value_counts().to_dict() for name, column in columns.items()}
     kept = {name: found for name, found in counts.items() if 1 < len(found) <= MAX_CHOICES}
-    return kept, table["id"].tolist()
+    return kept, dict(zip(table["id"], table["path"], strict=True))
 
 
 def facets(made: Gallery) -> dict[str, dict[str, int]]:
@@ -61,9 +63,17 @@ def facets(made: Gallery) -> dict[str, dict[str, int]]:
     return _facets(str(made.root), made.generation, made)[0]
 
 
-def ids(made: Gallery) -> list[str]:
-    """Ids of the pictures that are not removed."""
+def paths(made: Gallery) -> dict[str, str]:
+    """id to path of the pictures that are not removed, in the order of their ingest."""
     return _facets(str(made.root), made.generation, made)[1]
+
+
+def original(made: Gallery, picture_id: str) -> bytes | None:
+    """The picture's file; None when it is gone."""
+    try:
+        return read_original(paths(made)[picture_id], picture_id, roots(made), made.name)
+    except (SemblanceError, KeyError):
+        return None
 
 
 def encode_lock() -> threading.Lock:

@@ -33,13 +33,20 @@ def results_grid(
     actions: Sequence[str] = ("search", "like", "unlike", "open", "remove"),
     like: Sequence[str] = (),
     unlike: Sequence[str] = (),
+    small: bool = False,
     on_action: Callable[[], None] | None = None,
     on_feedback: Callable[[], None] | None = None,
 ) -> Any:
     """Draw tiles from `tile`, `heading` and `divider`; `.action` is {kind, id}, `.feedback` is {like, unlike}."""
     ignore: Callable[[], None] = lambda: None  # noqa: E731
     return _component()(
-        data={"tiles": list(tiles), "actions": list(actions), "like": list(like), "unlike": list(unlike)},
+        data={
+            "tiles": list(tiles),
+            "actions": list(actions),
+            "like": list(like),
+            "unlike": list(unlike),
+            "small": small,
+        },
         key=key,
         on_action_change=on_action or ignore,
         on_feedback_change=on_feedback or ignore,
@@ -57,7 +64,8 @@ def tile(gallery: str, hit: SearchHit, *, percentile: float | None = None, weak:
         "label": hit.label or name.rsplit("/", 1)[-1],
     }
     if percentile is not None:
-        meaning = f"closer than {percentile:.1f} % of random pairs of this gallery"
+        share = f"{percentile:.1f} % of" if percentile < 99.95 else "all measured"
+        meaning = f"closer than {share} random pairs of this gallery"
         made |= {"score": f"{hit.score:.3f}", "meter": round(100 * hit.score), "meaning": meaning}
         made |= {"weak": weak, "folded": len(hit.folded)}
         facts += [("score", f"{hit.score:.4f}, {meaning}")]

@@ -106,7 +106,7 @@ def test_the_same_scene_gives_the_same_bytes() -> None:
 def test_a_silhouette_is_smooth_and_the_rest_is_what_one_ray_a_pixel_sees(monkeypatch: pytest.MonkeyPatch) -> None:
     subject = scene(item("cup", colour="black"))
     smooth = render(subject, 64)
-    monkeypatch.setattr("pipeline.render._EDGE", 9.0)
+    monkeypatch.setattr("pipeline.render.marcher._EDGE", 9.0)
     rough = render(subject, 64)
     changed = (smooth.pixels != rough.pixels).any(axis=2)
     assert 0 < changed.mean() < 0.3

@@ -11,7 +11,7 @@ export default function (component) {
   stage.setAttribute("role", "application");
   stage.setAttribute("aria-label", "Query picture. Drag to search only a part of it; arrow keys move the part, with Shift they size it");
   stage.style.setProperty("--aspect", `${data.width} / ${data.height}`);
-  stage.style.width = `min(100%, ${(340 * data.width) / data.height}px)`;
+  stage.style.width = `min(100%, ${(320 * data.width) / data.height}px)`;
   img.src = data.src;
   img.alt = data.alt;
   whole.type = "button";

@@ -31,7 +31,7 @@ export default function (component) {
   const before = JSON.stringify([...marks].sort());
   const send = (kind, id) => setTriggerValue("action", { kind, id, n: Date.now() });
 
-  const grid = element("div", { class: "grid", role: "list" });
+  const grid = element("div", { class: data.small ? "grid small" : "grid", role: "list" });
   const bar = element("div", { class: "bar", role: "status" });
   const dialog = element("dialog", { "aria-label": "Picture" });
   root.replaceChildren(grid, bar, dialog);

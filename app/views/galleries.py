@@ -65,7 +65,8 @@ def counted(info: GalleryInfo) -> list[tuple[int, str]]:
 
 
 def strip(gallery: Gallery) -> None:
-    shown = resources.ids(gallery)[:: max(1, len(resources.ids(gallery)) // STRIP)][:STRIP] if gallery.current else []
+    known = list(resources.paths(gallery)) if gallery.current else []
+    shown = known[:: max(1, len(known) // STRIP)][:STRIP]
     if shown:
         pictures = "".join(f'<img src="{thumbnail_url(gallery.name, picture)}" alt="">' for picture in shown)
         st.html(f'<div class="strip" role="img" aria-label="some of its pictures">{pictures}</div>')

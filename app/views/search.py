@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 
 import streamlit as st
@@ -41,11 +42,19 @@ def page() -> None:
     if name != asked.gallery:
         ask.change(remember=False, gallery=name, ids=(), like=(), unlike=(), where=())
     search_area(resources.gallery(name))
+    keep_in_step(name)
+
+
+@st.fragment(run_every=2.0)
+def keep_in_step(name: str) -> None:
+    """What others commit to this gallery comes into the index without a visitor's doing."""
+    with contextlib.suppress(SemblanceError):
+        index.refresh(resources.gallery(name))
 
 
 @st.fragment
 def search_area(gallery: Gallery) -> None:
-    panel, results = st.columns([1, 2.7], gap="large")
+    panel, results = st.columns([1.2, 2.7], gap="large")
     with panel:
         query_panel(gallery)
     with results:
@@ -62,77 +71,114 @@ def search_area(gallery: Gallery) -> None:
 def query_panel(gallery: Gallery) -> None:
     """Ways to ask, then what is asked."""
     turn = st.session_state.setdefault("turn", 0)  # a new key empties a widget
+    ways = ["Upload", "Paste", "Camera", "Pick"]
     way = st.segmented_control(
-        "Ask with",
-        ["Upload", "Paste", "Camera"],
-        default="Upload",
-        required=True,
-        key="way",
-        label_visibility="collapsed",
+        "Ask with", ways, default="Upload", required=True, key="way", label_visibility="collapsed", width="stretch"
     )
-    combine = not ask.current().empty and st.toggle("Combine with the current query", key="combine")
+    key = f"{way}{turn}"
     if way == "Upload":
-        files = st.file_uploader(
-            "Drop pictures here", type=PICTURES, accept_multiple_files=True, key=f"upload{turn}", max_upload_size=20
+        st.file_uploader(
+            "Drop pictures here",
+            type=PICTURES,
+            accept_multiple_files=True,
+            key=key,
+            max_upload_size=20,
+            label_visibility="collapsed",
+            on_change=take,
+            args=(key,),
         )
-        take([(file.name, file.getvalue()) for file in files or []], combine)
     elif way == "Paste":
-        said = st.chat_input("Paste a picture here (Ctrl+V), then Enter", accept_file="multiple", file_type=PICTURES)
-        take([(file.name, file.getvalue()) for file in said.files] if said else [], combine)
+        st.chat_input(
+            "Paste a picture (Ctrl+V), then Enter",
+            accept_file="multiple",
+            file_type=PICTURES,
+            key=key,
+            on_submit=take,
+            args=(key,),
+        )
+    elif way == "Camera":
+        st.camera_input("Take a picture", key=key, label_visibility="collapsed", on_change=take, args=(key,))
     else:
-        shot = st.camera_input("Take a picture", key=f"camera{turn}", label_visibility="collapsed")
-        take([("camera.jpg", shot.getvalue())] if shot else [], combine)
+        pick_from(gallery)
+    st.toggle("Combine with the current query", key="combine", disabled=ask.current().empty)
     for message in st.session_state.pop("refused", []):
         st.error(message)
     show_query(gallery)
 
 
-def take(files: list[tuple[str, bytes]], combine: bool) -> None:
-    """Make the new pictures the query; what cannot be opened is said and leaves the query as it was."""
-    if not files:
+def pick_from(gallery: Gallery) -> None:
+    """A picture of the gallery by id or by part of its file name."""
+    text = st.text_input(
+        "Id, or part of a file name", placeholder="Id, or part of a file name", label_visibility="collapsed"
+    )
+    if not (wanted := text.strip().lower()):
         return
+    found = [
+        (i, path) for i, path in resources.paths(gallery).items() if wanted in path.lower() or i.startswith(wanted)
+    ]
+    st.caption(f"{len(found):,} found" + (", the first 6 are shown" if len(found) > 6 else ""))
+    tiles = [tile(gallery.name, SearchHit(id=i, score=0, path=path)) for i, path in found[:6]]
+    results_grid(tiles, key="picks", actions=("search",), on_action=lambda: act("picks"))
+
+
+def take(key: str) -> None:
+    """Make the pictures that came the query; what cannot be opened is said and leaves the query as it was."""
+    came = st.session_state[key]
+    files = came if isinstance(came, list) else came.files if hasattr(came, "files") else [came] if came else []
     uploads, refused = [], []
-    for name, data in files[: ask.MAX_UPLOADS]:
+    for file in files[: ask.MAX_UPLOADS]:
+        name, data = display_name(file.name), file.getvalue()
         try:
             resources.picture(file_id(data), data)
-            uploads.append(Upload(display_name(name), data))
+            uploads.append(Upload(name, data))
         except PictureError as error:
-            refused.append(f"{display_name(name)}: {error}")
+            refused.append(f"{name}: {error}")
     if len(files) > ask.MAX_UPLOADS:
         refused.append(f"{len(files)} pictures came; the first {ask.MAX_UPLOADS} are used")
-    if uploads:
-        old = ask.current()
-        if combine:
-            ask.change(uploads=(*old.uploads, *uploads)[-ask.MAX_UPLOADS :])
-        else:
-            ask.change(uploads=tuple(uploads), ids=(), like=(), unlike=())
+    if uploads and combining():
+        ask.change(uploads=(*ask.current().uploads, *uploads)[-ask.MAX_UPLOADS :])
+    elif uploads:
+        ask.change(uploads=tuple(uploads), ids=(), like=(), unlike=())
     st.session_state["refused"] = refused
     st.session_state["turn"] += 1
-    st.rerun(scope="fragment")
+
+
+def combining() -> bool:
+    return bool(st.session_state.get("combine")) and not ask.current().empty
 
 
 def show_query(gallery: Gallery) -> None:
+    """The query pictures; on each a box can be drawn, so that only a part is searched."""
     asked = ask.current()
     for position, upload in enumerate(asked.uploads):
-        opened = resources.picture(upload.id, upload.data)
-        box = region(opened, key=f"region-{upload.id}", alt=upload.name, box=upload.box)
+        box = region(
+            resources.picture(upload.id, upload.data), key=f"region-{upload.id}", alt=upload.name, box=upload.box
+        )
         if box != upload.box:
             uploads = list(asked.uploads)
             uploads[position] = Upload(upload.name, upload.data, box)
             asked = ask.change(uploads=tuple(uploads), remember=False)
-    for name, title in (("ids", "Query"), ("like", "More like"), ("unlike", "Less like")):
-        if chosen := getattr(asked, name):
-            st.caption(title)
-            tiles = [tile(gallery.name, SearchHit(id=i, score=0, path=title)) | {"label": ""} for i in chosen]
-            results_grid(
-                tiles, key=f"query-{name}", actions=("search",), on_action=lambda key=f"query-{name}": act(key)
-            )
+    if len(asked.ids) == 1 and (data := resources.original(gallery, asked.ids[0])):
+        name = display_name(resources.paths(gallery)[asked.ids[0]])
+        if box := region(resources.picture(asked.ids[0], data), key=f"region-{asked.ids[0]}", alt=name, box=None):
+            ask.change(ids=(), uploads=(*asked.uploads, Upload(name, data, box)))
+    elif asked.ids:
+        small_grid(gallery, "Query", asked.ids)
+    small_grid(gallery, "More like", asked.like)
+    small_grid(gallery, "Less like", asked.unlike)
     if not asked.empty or ask.can_go_back():
         with st.container(horizontal=True):
-            st.button(
-                "Back", icon=":material/undo:", on_click=ask.back, disabled=not ask.can_go_back(), shortcut="Backspace"
-            )
+            st.button("Back", icon=":material/undo:", on_click=ask.back, disabled=not ask.can_go_back())
             st.button("Clear", icon=":material/close:", on_click=clear, disabled=asked.empty)
+
+
+def small_grid(gallery: Gallery, title: str, ids: tuple[str, ...]) -> None:
+    if ids:
+        st.caption(title)
+        tiles = [tile(gallery.name, SearchHit(id=i, score=0, path=title)) | {"label": ""} for i in ids]
+        results_grid(
+            tiles, key=f"query-{title}", actions=("search",), small=True, on_action=lambda: act(f"query-{title}")
+        )
 
 
 def clear() -> None:
@@ -143,7 +189,11 @@ def act(key: str) -> None:
     """A click in a grid."""
     action = st.session_state[key].get("action") or {}
     if action.get("kind") == "search":
-        ask.change(ids=(action["id"],), uploads=(), like=(), unlike=())
+        old = ask.current()
+        if combining():
+            ask.change(ids=tuple(dict.fromkeys([*old.ids, action["id"]])))
+        else:
+            ask.change(ids=(action["id"],), uploads=(), like=(), unlike=())
     elif action.get("kind") == "remove":
         gallery = resources.gallery(ask.current().gallery)
         gallery.remove([action["id"]])
@@ -212,7 +262,7 @@ def show_start(gallery: Gallery, asked: Ask) -> None:
             "This link was made for an uploaded picture, which stays with its owner. Drop it here to repeat the search."
         )
     seed = st.session_state.setdefault("examples", 0)
-    known = resources.ids(gallery)
+    known = list(resources.paths(gallery))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**Drop a picture**, or begin with one of the {len(known):,} in this gallery:")
         st.button("Others", icon=":material/shuffle:", on_click=lambda: st.session_state.update(examples=seed + 1))

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from pipeline.gallery import open_gallery
+from pipeline.settings import Settings
+
+
+def grid(app: AppTest, key: str) -> dict:
+    """What the results grid of this key was given."""
+    import json
+
+    [found] = [node for node in app.get("bidi_component") if key in node.proto.id]
+    return json.loads(found.proto.json)
+
+
+def scores(app: AppTest) -> list[str]:
+    return [tile["score"] for tile in grid(app, "hits")["tiles"] if "score" in tile]
+
+
+def test_the_first_run_offers_three_ways_in(app: AppTest) -> None:
+    app.run()
+    assert not app.exception
+    assert app.title[0].value == "Search by picture"
+    assert [button.label for button in app.button] == ["Make the demo gallery", "Choose a folder", "Upload pictures"]
+
+
+def test_a_filled_home_shows_examples_of_its_first_gallery(filled: AppTest) -> None:
+    filled.run()
+    assert not filled.exception
+    assert filled.selectbox[0].options == ["More shades", "Shades"]
+    assert len(grid(filled, "examples-grid")["tiles"]) == 12
+
+
+def test_an_upload_finds_its_own_shades_first(filled: AppTest, tmp_path: Path) -> None:
+    filled.run()
+    asked = (tmp_path / "shades" / "blue" / "1.png").read_bytes()
+    filled.file_uploader[0].upload("mine.png", asked, "image/png").run()
+    assert not filled.exception
+    hits = [tile for tile in grid(filled, "hits")["tiles"] if "id" in tile]
+    assert [hit["label"] for hit in hits[:3]] == ["blue", "blue", "blue"]
+    assert len(hits) == 11, "the uploaded file itself is in the gallery and is no hit of itself"
+    assert scores(filled) == sorted(scores(filled), reverse=True)
+
+
+def test_a_file_that_is_no_picture_is_refused_in_a_sentence(filled: AppTest) -> None:
+    filled.run()
+    filled.file_uploader[0].upload("notes.jpg", b"not a picture at all", "image/jpeg").run()
+    assert not filled.exception
+    assert "notes.jpg" in filled.error[0].value
+    assert "examples-grid" in str([node.proto.id for node in filled.get("bidi_component")])
+
+
+def test_an_address_repeats_a_search(filled: AppTest) -> None:
+    gallery = open_gallery("shades", Settings())
+    table = gallery.table()
+    red = table["id"][table["label"] == "red"].iloc[0]
+    filled.query_params["gallery"] = "shades"
+    filled.query_params["ids"] = [red]
+    filled.query_params["where"] = ["label!=red"]
+    filled.query_params["k"] = "12"
+    filled.run()
+    assert not filled.exception
+    labels = {tile["label"] for tile in grid(filled, "hits")["tiles"] if "id" in tile}
+    assert labels == {"green", "blue"}
+
+
+def test_an_address_made_for_an_upload_asks_for_it_again(filled: AppTest) -> None:
+    filled.query_params["gallery"] = "shades"
+    filled.query_params["upload"] = "deadbeef"
+    filled.run()
+    assert "Drop it here" in filled.info[0].value
+
+
+def test_a_bad_address_shows_the_page_all_the_same(filled: AppTest) -> None:
+    filled.query_params["gallery"] = "../../etc"
+    filled.query_params["where"] = ["nonsense"]
+    filled.query_params["k"] = "-5"
+    filled.query_params["collapse"] = "many"
+    filled.run()
+    assert not filled.exception
+    assert filled.title[0].value == "Search by picture"
+
+
+def test_an_unknown_picture_in_the_address_is_said(filled: AppTest) -> None:
+    filled.query_params["gallery"] = "shades"
+    filled.query_params["ids"] = ["f" * 32]
+    filled.run()
+    assert not filled.exception
+    assert "has no picture" in filled.error[0].value
+
+
+def test_a_filter_that_lets_nothing_through_says_what_to_do(filled: AppTest) -> None:
+    red = open_gallery("shades", Settings()).table()["id"].iloc[0]
+    filled.query_params["gallery"] = "shades"
+    filled.query_params["ids"] = [red]
+    filled.query_params["where"] = ["label=purple"]
+    filled.run()
+    assert not filled.exception
+    assert "Take a filter away" in filled.info[0].value
+
+
+def test_a_removed_picture_is_in_no_answer(filled: AppTest) -> None:
+    gallery = open_gallery("shades", Settings())
+    first, second = gallery.table()["id"].iloc[:2]
+    gallery.remove([second])
+    filled.query_params["gallery"] = "shades"
+    filled.query_params["ids"] = [first]
+    filled.run()
+    assert second not in [tile.get("id") for tile in grid(filled, "hits")["tiles"]]
