@@ -112,7 +112,7 @@ def _removed(gallery: Gallery) -> None:
     restore, drop = st.columns(2)
     if restore.button("Restore all", icon=":material/undo:", key=f"restore-{gallery.name}"):
         gallery.restore(gone["id"].tolist())
-        index.refresh(gallery)
+        index.judged(gallery, gone["id"].tolist())
         st.rerun()
     sure = drop.checkbox("I want them gone for good", key=f"sure-{gallery.name}")
     if drop.button("Drop for good", disabled=not sure, key=f"compact-{gallery.name}"):

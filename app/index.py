@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from pipeline import gallery as galleries
@@ -73,6 +74,12 @@ def _exact_store(gallery: Gallery) -> VectorStore:
         _exact.clear()  # one gallery's rows in memory are enough
         _exact[key] = sync.exact_store(gallery)
     return _exact[key]
+
+
+def judged(gallery: Gallery, ids: Sequence[str]) -> None:
+    """After pictures were removed or restored: the next search sees it, whatever the size of the gallery."""
+    with contextlib.suppress(StoreError):  # the files are the truth; a later refresh brings the rest
+        sync.apply_removals(gallery, store(), ids)
 
 
 def forget(gallery: Gallery) -> None:

@@ -38,6 +38,9 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:  # a full disk or a missing permission where no module could say more
+        print(f"error: {error}; check the folder, its permissions and the free space", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from typing import Any
 
 from pipeline.errors import SemblanceError
 
+_numbers = itertools.count()  # threads of one process write side by side
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -19,7 +22,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     On an error `path` is as it was and the temporary file is gone. Raises SemblanceError on a full disk.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{next(_numbers)}.tmp")
     try:
         yield temporary
         _fsync(temporary)
@@ -28,7 +31,8 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise disk_error(error, path) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # an error on the way is the one to hear of
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -36,19 +40,33 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
+def clean(*folders: Path) -> None:
+    """Delete what killed processes left in `replacing`. Only while no other process can be in it."""
+    for folder in folders:
+        for leftover in folder.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+
+
 def append(path: Path, text: str) -> None:
-    """Add whole lines at the end, on the disk when this returns. After a torn line a new one is begun."""
+    """Add whole lines at the end, on the disk when this returns; on an error the file is as it was.
+
+    After a line that a crash has torn a new one is begun.
+    """
     data = text.encode("utf-8")
     try:
-        with path.open("a+b") as file:
+        with path.open("a+b", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
             if size:
                 file.seek(size - 1)
                 if file.read(1) != b"\n":
                     data = b"\n" + data
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                while data:
+                    data = data[file.write(data) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)
+                raise
     except OSError as error:
         raise disk_error(error, path) from error
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline import plugins
-from pipeline.errors import SemblanceError
+from pipeline.errors import GalleryError, SemblanceError
 from pipeline.evaluation.retrieval import map_at_r
 from pipeline.gallery import Gallery
 from pipeline.images import open_image
@@ -57,7 +57,9 @@ def try_encoders(
         begun = time.perf_counter()
         embeddings = _encode(encoder, pictures)
         rate = len(pictures) / (time.perf_counter() - begun)
-        score = map_at_r(embeddings, labels) if len(set(labels)) > 1 else float("nan")
+        marked = [i for i, label in enumerate(labels) if label]  # '' is no label
+        names = [labels[i] for i in marked]
+        score = map_at_r(embeddings[marked], names) if len(set(names)) > 1 else float("nan")
         trials.append(Trial(spec, encoder.dim, rate, 4 * encoder.dim, score, len(pictures)))
     progress("encoders", len(specs), len(specs))
     return sorted(
@@ -67,6 +69,8 @@ def try_encoders(
 
 def _sample(gallery: Gallery, size: int, seed: int) -> tuple[list[Image], list[str]]:
     table = gallery.table()
+    if not len(table):
+        raise GalleryError(f"gallery {gallery.name} holds no pictures to try encoders on; ingest some first")
     table = table.sample(min(size, len(table)), random_state=seed)
     folders = roots(gallery)
     originals = [read_original(*pair, folders, gallery.name) for pair in zip(table["path"], table["id"], strict=True)]

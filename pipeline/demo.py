@@ -50,8 +50,11 @@ def serve(port: int) -> int:
     with subprocess.Popen(command, cwd=root, env=environment) as process:
         try:
             return process.wait()
-        except KeyboardInterrupt:
-            process.wait(timeout=20)
+        except KeyboardInterrupt:  # Ctrl-C reached the app as well
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
             return 0
 
 

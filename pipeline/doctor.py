@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -53,7 +54,8 @@ def _milvus(settings: Settings) -> str:
         held = holder(settings.uri)
         return f"{settings.uri}, " + (f"held by {held}" if held else "free")
     try:
-        sync.open_store(settings).ping()
+        with contextlib.closing(sync.open_store(settings)) as store:
+            store.ping()
     except SemblanceError as error:
         return str(error)
     return f"{settings.milvus_uri} answers"

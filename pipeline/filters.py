@@ -30,6 +30,10 @@ class Clause:
     values: tuple[str, ...]
     negate: bool = False
 
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise UsageError(f"filter {self.field!r} has no value to compare with; write {self.field}=value")
+
 
 @dataclass(frozen=True)
 class Filter:
@@ -74,13 +78,21 @@ def _clause_to_milvus(clause: Clause) -> str:
     column = clause.field in COLUMNS
     field = clause.field if column else f"metadata[{_quote(clause.field)}]"
     operator, joiner = ("!=", " and ") if clause.negate else ("==", " or ")
-    text = "(" + joiner.join(f"{field} {operator} {_quote(value)}" for value in clause.values) + ")"
+    text = _joined([f"{field} {operator} {_quote(value)}" for value in clause.values], joiner)
     if column:
         return text
     # A key that a row lacks reads as ''. A server finds every `!=` on it true, Lite finds it false.
     if ("" in clause.values) != clause.negate:
         return f"((not exists {field}) or {text})"
     return f"((exists {field}) and {text})" if clause.negate else text
+
+
+def _joined(texts: list[str], joiner: str) -> str:
+    """In pairs of pairs: a server reads a flat chain as a tree as deep as it is long, and stops at a depth of 100."""
+    if len(texts) == 1:
+        return f"({texts[0]})"
+    middle = len(texts) // 2
+    return f"({_joined(texts[:middle], joiner)}{joiner}{_joined(texts[middle:], joiner)})"
 
 
 def mask(where: Filter, table: pd.DataFrame) -> pd.Series:

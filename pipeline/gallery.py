@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import datetime
+import io
 import json
 import re
 import shutil
@@ -34,7 +36,9 @@ def check_name(name: str) -> str:
 
 
 def names(settings: Settings) -> list[str]:
-    return sorted(path.parent.name for path in settings.galleries.glob("*/gallery.json"))
+    """Galleries on disk, sorted; folders whose names no gallery can have are passed over."""
+    found = (path.parent.name for path in settings.galleries.glob("*/gallery.json"))
+    return sorted(name for name in found if _NAME.fullmatch(name) and "__" not in name)
 
 
 def open_gallery(name: str, settings: Settings) -> Gallery:
@@ -49,14 +53,18 @@ def open_gallery(name: str, settings: Settings) -> Gallery:
 def create_gallery(name: str, settings: Settings, *, title: str = "") -> Gallery:
     """Open the gallery, making an empty one when there is none."""
     root = settings.galleries / check_name(name)
-    root.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise atomic.disk_error(error, root) from error
     gallery = Gallery(root)
-    if not gallery.manifest_file.exists():
-        created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        gallery._write(
-            {"format": FORMAT, "title": title or name, "datasets": [], "created": created, "generation": 0}
-            | {"current": "", "previous": "", "metadata_keys": [], "encoders": {}}
-        )
+    with gallery._changing():
+        if not gallery.manifest_file.exists():
+            created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+            gallery._write(
+                {"format": FORMAT, "title": title or name, "datasets": [], "created": created, "generation": 0}
+                | {"current": "", "previous": "", "metadata_keys": [], "encoders": {}}
+            )
     return gallery
 
 
@@ -73,16 +81,39 @@ class Gallery:
         """gallery.json. GalleryError when it is damaged or from a newer Semblance."""
         try:
             manifest: dict[str, Any] = json.loads(self.manifest_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise GalleryError(f"cannot read {self.manifest_file}: {error}; restore it from a backup") from error
-        if manifest["format"] > FORMAT:
-            raise GalleryError(f"gallery {self.name} was made by a newer Semblance (format {manifest['format']})")
+            newer = manifest["format"] > FORMAT
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise GalleryError(
+                f"cannot read {self.manifest_file} ({error}); restore it from a backup, or delete "
+                f"the folder {self.root} and ingest again"
+            ) from error
+        if newer:
+            raise GalleryError(
+                f"gallery {self.name} was made by a newer Semblance (format {manifest['format']}); update this one"
+            )
         return manifest
 
     def update(self, **changes: Any) -> None:
-        """Change the manifest; the generation grows, so readers notice. Needs the lock."""
-        manifest = self.manifest()
-        self._write(manifest | changes | {"generation": manifest["generation"] + 1})
+        """Change the manifest; the generation grows, so readers notice.
+
+        Safe against other processes. What is computed from the manifest needs `writing` around both.
+        """
+        with self._changing():
+            manifest = self.manifest()
+            self._write(manifest | changes | {"generation": manifest["generation"] + 1})
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Held for the instant that a change of the manifest takes; `writing` is held for a whole run."""
+        from filelock import FileLock, Timeout
+
+        try:
+            with FileLock(self.root / ".changing", timeout=10):
+                yield
+        except Timeout:
+            raise GalleryError(f"{self.manifest_file} is locked by another process; look for one that hangs") from None
+        except OSError as error:
+            raise atomic.disk_error(error, self.root) from error
 
     def _write(self, manifest: dict[str, Any]) -> None:
         atomic.write_json(self.manifest_file, manifest)
@@ -93,12 +124,20 @@ class Gallery:
         from filelock import FileLock, Timeout
 
         try:
-            with FileLock(self.root / ".writing", timeout=0):
-                yield
+            lock = FileLock(self.root / ".writing").acquire(timeout=0)
         except Timeout:
             raise GalleryError(
                 f"gallery {self.name} is being written by another process; wait for it or stop it"
             ) from None
+        except OSError as error:
+            raise atomic.disk_error(error, self.root) from error
+        with lock:
+            yield
+
+    def clean(self) -> None:
+        """Delete temporary files of killed runs. Needs the lock."""
+        with self._changing():
+            atomic.clean(self.root, *self.root.glob("embeddings/*"), *self.root.glob("thumbnails/*"))
 
     @property
     def generation(self) -> int:
@@ -120,7 +159,7 @@ class Gallery:
         return dict(found)
 
     def add_encoder(self, spec: str, fingerprint: str, dim: int) -> str:
-        """Note an encoder and return its fingerprint8; the first one becomes the current one."""
+        """Note an encoder and return its fingerprint8; the first one becomes the current one. Needs the lock."""
         manifest = self.manifest()
         short = fingerprint[:8]
         if short not in manifest["encoders"]:
@@ -129,9 +168,11 @@ class Gallery:
         return short
 
     def set_calibration(self, fingerprint8: str, quantiles: list[float]) -> None:
+        """Needs the lock."""
         encoders = self.manifest()["encoders"]
-        encoders[fingerprint8]["calibration"] = quantiles
-        self.update(encoders=encoders)
+        if encoders[fingerprint8]["calibration"] != quantiles:
+            encoders[fingerprint8]["calibration"] = quantiles
+            self.update(encoders=encoders)
 
     def collection(self, fingerprint8: str = "") -> str:
         """The Milvus collection that copies this gallery; the alias `name` points to the current one."""
@@ -142,10 +183,11 @@ class Gallery:
 
     def commit(self, fingerprint8: str, rows: Rows) -> None:
         """Write the rows as the next part; on the disk when this returns. Needs the lock."""
-        parts.write(self.folder(fingerprint8), rows)
         keys = self.manifest()["metadata_keys"]
-        new = sorted({key for row in rows.table["metadata"] for key in row}.difference(keys))
-        self.update(metadata_keys=keys + new)
+        if new := sorted({key for row in rows.table["metadata"] for key in row}.difference(keys)):
+            self.update(metadata_keys=keys + new)  # before the part: a key that no row has yet does no harm
+        parts.write(self.folder(fingerprint8), rows)
+        self.update()  # after it: readers that see the new generation find the rows
 
     def rows(self, fingerprint8: str = "", *, with_removed: bool = False) -> Rows:
         """All rows in the order of their ingest, removed ones left out, every metadata key filled in."""
@@ -168,22 +210,27 @@ class Gallery:
         """Every id on disk, removed ones too. Reads the id column only."""
         return parts.ids(self.folder(fingerprint8)) if self.current else set()
 
+    def count(self) -> int:
+        """How many rows are not removed; far cheaper than reading them."""
+        gone = self.removed()
+        return len(self.ids() - gone) if gone else parts.count(self.folder())
+
     def removed(self) -> set[str]:
         return judgments.removed(self.judgments_file)
 
     def remove(self, ids: Sequence[str]) -> None:
         """Take pictures out of every answer; `restore` undoes it. Unknown ids: GalleryError, nothing removed."""
-        self._judge_removed(ids, True)
+        self._judge_removed(ids, True, known=self.ids())
 
     def restore(self, ids: Sequence[str]) -> None:
-        self._judge_removed(ids, False)
+        """Take a removal back. What `compact` has dropped comes again at the next ingest of its folder."""
+        self._judge_removed(ids, False, known=self.ids() | self.removed())
 
-    def _judge_removed(self, ids: Sequence[str], value: bool) -> None:
-        if unknown := sorted(set(ids) - self.ids()):
+    def _judge_removed(self, ids: Sequence[str], value: bool, *, known: set[str]) -> None:
+        if unknown := sorted(set(ids) - known):
             raise GalleryError(f"gallery {self.name} has no picture {unknown[0]}; nothing was changed")
-        with self.writing():
-            judgments.add(self.judgments_file, "removed", ids, value)
-            self.update()
+        judgments.add(self.judgments_file, "removed", ids, value)  # also during an ingest: one append, one change
+        self.update()
 
     def compact(self) -> int:
         """Rewrite the parts without the removed pictures, for good; returns how many rows went."""
@@ -199,6 +246,15 @@ class Gallery:
 
     def thumbnail(self, picture_id: str) -> Path:
         return self.root / "thumbnails" / picture_id[:2] / f"{picture_id}.jpg"
+
+    def has_thumbnail(self, picture_id: str) -> bool:
+        """Whether it is there whole: a power cut may leave an empty or a cut file."""
+        try:
+            with self.thumbnail(picture_id).open("rb") as file:
+                file.seek(-2, 2)
+                return file.read() == b"\xff\xd9"  # the end of every JPEG
+        except OSError:
+            return False
 
     @property
     def originals(self) -> Path:
@@ -219,20 +275,31 @@ class Gallery:
             dim=encoder["dim"],
             rows=len(ids - gone),
             removed=len(ids & gone),
-            merged=_lines(self.root / "merged.csv"),
-            rejected=_lines(self.root / "rejected.csv"),
+            merged=len(csv_rows(self.root / "merged.csv")),
+            rejected=len(csv_rows(self.root / "rejected.csv")),
         )
 
+    def discard_if_empty(self) -> None:
+        """Delete a gallery that was made for an ingest that failed before its first encoder was noted."""
+        with contextlib.suppress(GalleryError), self.writing():
+            if not self.current:
+                self.delete()
+
     def delete(self) -> None:
-        """Remove the whole folder. The collections in Milvus are the caller's to drop."""
-        with self.writing():
-            shutil.rmtree(self.root, ignore_errors=True)
+        """Remove the whole folder. The collections in Milvus are the caller's to drop. Needs the lock."""
+        try:
+            self.manifest_file.unlink()  # first: a half-deleted folder is no gallery
+        except OSError as error:
+            raise atomic.disk_error(error, self.manifest_file) from error
         shutil.rmtree(self.root, ignore_errors=True)
 
 
-def _lines(file: Path) -> int:
-    """Rows of a CSV file, its heading left out."""
+def csv_rows(file: Path) -> list[list[str]]:
+    """Rows of merged.csv or rejected.csv, the heading left out. A last row torn by a crash is passed over."""
     if not file.exists():
-        return 0
-    with file.open("rb") as lines:
-        return max(0, sum(1 for _ in lines) - 1)
+        return []
+    with file.open(encoding="utf-8", errors="replace", newline="") as lines:  # newline="": one may be in a file's name
+        content = lines.read()
+    rows = list(csv.reader(io.StringIO(content, newline="")))
+    whole = rows if content.endswith("\n") else rows[:-1]
+    return [row for row in whole[1:] if len(row) == len(rows[0])]

@@ -11,19 +11,18 @@ import math
 import os
 import re
 import stat
-import threading
 import unicodedata
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import PictureError, UsageError
+from pipeline.quiet_pillow import quiet_pillow
+from pipeline.refused_formats import check_head, check_structure, damaged
 
 MAX_BYTES = 20 * 2**20
 MAX_PIXELS = 50_000_000
@@ -34,29 +33,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 # libwebp keeps two canvases beside the picture (15 bytes a pixel), libavif one (9): the same memory buys fewer pixels.
 _PIXELS = dict.fromkeys(FORMATS, MAX_PIXELS) | {"WEBP": 22_000_000, "AVIF": 32_000_000}
-_MAX_SCANS = 64  # encoders write about 10; thousands of empty scans keep a decoder busy for minutes
 _MAX_FRAMES = 1_000  # frames beyond are not counted, because counting reads every one
 _STRIP_PIXELS = 1_000_000
 _ACCEPTED = "JPEG, PNG, WebP, GIF, BMP, TIFF and AVIF are accepted"
 
-# What a file is, told by its first bytes, and the remedy. An AVIF may carry HEIF's generic brand mif1, so that rule
-# looks at the brands that follow. Each pattern has one open-ended part at most: a hostile file costs no backtracking.
-# fmt: off
-_FOREIGN = [
-    (rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|body)", "a web page", "save the picture itself, not its page"),
-    (rb"(\xef\xbb\xbf)?\s*<(svg|[?!].{0,4000}?<svg)", "an SVG drawing", "export it as PNG"),
-    (rb"\s*%PDF-", "a PDF document", "export its page as JPEG or PNG"),
-    (rb"%!PS|\xc5\xd0\xd3\xc6", "an EPS or PostScript drawing", "export it as PNG"),
-    (rb".{4}ftyp(hei[cmsx]|hev[cmsx]|(mif1|msf1)(?!.{4,60}avi[fs]))", "a HEIC photo", "export it as JPEG"),
-    (rb"\xff\x0a|\0\0\0\x0cJXL \r\n", "a JPEG XL picture", "export it as JPEG"),
-    (rb"\0\0\0\x0cjP  \r\n|\xff\x4f\xff\x51", "a JPEG 2000 picture", "export it as JPEG"),
-    (rb"II\*\0.{4}CR|.{4}ftypcrx|FUJIFILMCCD-RAW|IIR[OS]|MMOR|IIU\0|FOVb|\0MRM",
-     "a camera's RAW file", "develop it and export it as JPEG"),
-    (rb"8BPS", "a Photoshop file", "export it as PNG"),
-    (rb"PK\x03\x04", "a zip archive", "upload it where a zip is asked for, or unpack it first"),
-    (rb".{4}ftyp(?!avi[fs]|mif1|msf1)|\x1a\x45\xdf\xa3", "a video", "export one of its frames as JPEG"),
-]
-# fmt: on
 _OURS = rb"\xff\xd8|\x89PNG|GIF8|RIFF.{4}WEBP|II\*\0|MM\0\*|.{4}ftyp"  # two letters, as BMP has, also begin texts
 
 _TURNS = {
@@ -68,7 +48,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_ORIENTATION, _NEW_SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 0x0112, 0x00FE, 0x014A, 0xC612
+_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
@@ -89,17 +69,14 @@ def open_image(data: bytes, *, full: bool = False) -> Picture:
     Raises PictureError with the fault and the remedy, and nothing else, whatever the bytes are.
     """
     _check_bytes(len(data))
-    head = data[:4096]
-    for pattern, what, remedy in _FOREIGN:
-        if re.match(pattern, head, re.DOTALL | re.IGNORECASE):
-            raise PictureError(f"this is {what}, which is not opened here; {remedy}")
-    with _quiet_pillow():
+    check_head(data)
+    with quiet_pillow():
         try:
             return _decode(data, full)
         except PictureError:
             raise
         except UnidentifiedImageError:
-            if re.match(_OURS, head, re.DOTALL):
+            if re.match(_OURS, data, re.DOTALL):
                 raise _damaged("its header cannot be read") from None
             raise PictureError(f"this is not a picture in a known format; {_ACCEPTED}, so export it as JPEG") from None
         except Image.DecompressionBombError:
@@ -193,7 +170,7 @@ def _decode(data: bytes, full: bool) -> Picture:
     kind = "JPEG" if image.format == "MPO" else str(image.format)
     width, height = image.size
     _check_size(width, height, kind)
-    _check_structure(image, kind, data)
+    check_structure(image, kind, data)
     if kind == "JPEG" and not full:
         image.draft(None, (WORKING_SIDE, WORKING_SIDE))
     image.load()
@@ -317,59 +294,4 @@ def _too_many_pixels(megapixels: str, limit: int, kind: str = "") -> PictureErro
 def _damaged(detail: str) -> PictureError:
     # Pillow's own words may hold an object's address
     detail = re.sub(r"<[^>]*>", "", display_name(detail))[:120]
-    return PictureError(f"the file is damaged or cut short ({detail}); copy it again, or export it again as JPEG")
-
-
-def _check_structure(image: Any, kind: str, data: bytes) -> None:
-    """What a decoder would let through: a PNG without its end, a JPEG of endless scans, a RAW file posing as TIFF."""
-    if kind == "PNG" and b"\0\0\0\0IEND\xae\x42\x60\x82" not in data:
-        raise _damaged("the PNG has no end")
-    if kind == "JPEG" and data.count(b"\xff\xda") > _MAX_SCANS and _scans(data) > _MAX_SCANS:
-        raise PictureError(f"the JPEG has more than {_MAX_SCANS} scans; export it again as an ordinary JPEG")
-    if kind == "TIFF":
-        tags = image.tag_v2
-        if _DNG_VERSION in tags or (_SUB_IFDS in tags and int(tags.get(_NEW_SUBFILE_TYPE, 0)) & 1):
-            raise PictureError(
-                "this is a camera's RAW file, which is not opened here; develop it and export it as JPEG"
-            )
-
-
-def _scans(data: bytes) -> int:
-    """Scans of a JPEG up to its end marker. A video or a second picture may follow in the same file."""
-    scans, position = 0, 2
-    marker = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
-    while (found := marker.search(data, position)) and found[1] != b"\xd9" and scans <= _MAX_SCANS:
-        scans += found[1] == b"\xda"
-        position = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
-    return scans
-
-
-_this_thread = threading.local()
-
-
-class _QuietWarnings:
-    """Stands for the module `warnings` inside Pillow's decoders: mute in a thread that is in `open_image`.
-
-    Pillow warns about harmless oddities (a bad EXIF tag, a strange APNG). Whether that prints, raises or does nothing
-    depends on filters that the whole process shares and that no thread may swap; so it is decided here, by thread.
-    """
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(warnings, name)
-
-    def warn(self, message: Any, category: Any = None, stacklevel: int = 1, **options: Any) -> None:
-        if not getattr(_this_thread, "quiet", False):
-            warnings.warn(message, category, stacklevel + 1, **options)
-
-
-for _module in (Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin):
-    vars(_module).update(warnings=_QuietWarnings())
-
-
-@contextmanager
-def _quiet_pillow() -> Iterator[None]:
-    _this_thread.quiet = True
-    try:
-        yield
-    finally:
-        _this_thread.quiet = False
+    return damaged(detail)

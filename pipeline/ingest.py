@@ -6,10 +6,12 @@ that decoding and encoding overlap on any number of cores; the main thread commi
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
 import os
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 from pipeline import atomic, calibration, images, parts, sync
 from pipeline.errors import GalleryError, PictureError, StoreError
 from pipeline.fingerprints import file_id
-from pipeline.gallery import Gallery
+from pipeline.gallery import Gallery, csv_rows
 from pipeline.parallel import in_order
 from pipeline.records import Dataset, Encoder, ImageRecord, Progress, Rows, VectorStore, silent
+from pipeline.stores import _rules
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 CHUNK = 32  # pictures a task takes: large enough for a batch, small enough for smooth progress
 PART_ROWS = 1000
 PART_SECONDS = 10.0
+MERGED, REJECTED = ("id", "path", "label", "split"), ("path", "reason")  # headings of the two CSV files
 
 
 @dataclass
@@ -71,17 +75,18 @@ def ingest(
     """Bring a dataset into a gallery. With no store the parts are committed and the index is left to `sync`.
 
     spec: the encoder as written on the command line. limit: only the first so many records; 0 = all.
+    A file that was changed since the last ingest is a new picture; the old one stays until somebody removes it.
     Raises GalleryError when the gallery's encoder is another one; SemblanceError on a full disk. A store that
     fails is reported in `IngestReport.index`, not raised: the gallery goes on.
     """
     started = time.perf_counter()
     with gallery.writing():
         _check_encoder(gallery, encoder, spec)
+        dataset.prepare(progress)
+        records = list(itertools.islice(dataset.records(), limit or None))
         fingerprint8 = gallery.add_encoder(spec, encoder.fingerprint, encoder.dim)
         if dataset_spec and dataset_spec not in (known := gallery.manifest()["datasets"]):
             gallery.update(datasets=[*known, dataset_spec])
-        dataset.prepare(progress)
-        records = list(itertools.islice(dataset.records(), limit or None))
         run = _Run(gallery, fingerprint8, encoder, store)
         try:
             done = 0
@@ -107,15 +112,15 @@ def _check_encoder(gallery: Gallery, encoder: Encoder, spec: str) -> None:
 
 
 def _settle(gallery: Gallery, store: VectorStore | None, progress: Progress) -> str:
-    """After the last part: the store holds exactly the gallery's rows and the alias names them."""
-    if store is None or not gallery.ids():
+    """After the last part: the store holds exactly the gallery's rows and the alias names them.
+
+    Compared row by row: counts agree too when one picture was removed and another came while the store was away,
+    and a key that is new in this run changes rows of earlier ones.
+    """
+    if store is None:
         return ""
     try:
-        collection = gallery.collection()
-        expected = len(gallery.ids() - gallery.removed())
-        if not store.exists(collection) or store.count(collection) != expected:
-            sync.sync(gallery, store, progress=progress)
-        store.point(gallery.name, collection)
+        sync.sync(gallery, store, progress=progress)
     except StoreError as error:
         return str(error)
     return ""
@@ -126,14 +131,14 @@ class _Run:
 
     def __init__(self, gallery: Gallery, fingerprint8: str, encoder: Encoder, store: VectorStore | None) -> None:
         self.gallery, self.fingerprint8, self.encoder, self.store = gallery, fingerprint8, encoder, store
-        for leftover in [*gallery.root.glob(".*.tmp"), *gallery.folder(fingerprint8).glob(".*.tmp")]:
-            leftover.unlink()  # of a killed run
-        table = gallery.rows(fingerprint8, with_removed=True).table
-        self.path_of = dict(zip(table["id"], table["path"], strict=True))
+        gallery.clean()
+        self.path_of = parts.paths(gallery.folder(fingerprint8))
         self.gone = gallery.removed()
         self.merged_file, self.rejected_file = gallery.root / "merged.csv", gallery.root / "rejected.csv"
-        self.merged_before = {(row[0], row[1]) for row in _read_csv(self.merged_file)}
-        self.rejected = dict(_read_csv(self.rejected_file))
+        merged = csv_rows(self.merged_file)
+        _write_csv(self.merged_file, MERGED, merged)  # a line torn by a power cut would swallow what follows it
+        self.merged_before = {(row[0], row[1]) for row in merged}
+        self.rejected = {row[0]: row[1] for row in csv_rows(self.rejected_file)}
         self.rows: list[dict[str, Any]] = []
         self.embeddings: list[np.ndarray] = []
         self.merged: list[tuple[str, str, str, str]] = []
@@ -146,45 +151,53 @@ class _Run:
 
         chunk = _Chunk([], None, [], [], 0)
         inputs = []
-        for record in records:
+        for named in records:
             chunk.size += 1
+            record = _readable(named)
             try:
-                data = images.read_file(images.inside(root, record.path))
+                data = images.read_file(images.inside(root, named.path))
                 picture_id = file_id(data)
-                if picture_id in self.path_of or picture_id in self.gone:
+                repeated = picture_id in self.path_of or picture_id in self.gone
+                if repeated:
                     chunk.repeated.append((picture_id, record))
-                    continue
+                    if picture_id in self.gone or self.gallery.has_thumbnail(picture_id):
+                        continue
                 picture = images.open_image(data)
             except PictureError as error:
-                chunk.rejected.append((text(record.path), str(error)))
+                chunk.rejected.append((record.path, str(error)))
                 continue
             self._write_thumbnail(picture_id, picture.image)
+            if repeated:
+                continue
             inputs.append(self.encoder.preprocess(picture.image))
             chunk.rows.append(
-                {"id": picture_id, "parent": "", "box": "", "path": text(record.path), "label": record.label}
+                {"id": picture_id, "parent": "", "box": "", "path": record.path, "label": record.label}
                 | {"split": record.split, "width": picture.width, "height": picture.height}
                 | {"metadata": record.metadata}
             )
         if inputs:
             chunk.embeddings = self.encoder.encode(np.stack(inputs))
+            _reject_unstorable(chunk)
         return chunk
 
     def _write_thumbnail(self, picture_id: str, image: Image) -> None:
         file = self.gallery.thumbnail(picture_id)
-        if file.exists():
+        if self.gallery.has_thumbnail(picture_id):
             return
+        temporary = file.with_name(f".{picture_id}.{os.getpid()}-{threading.get_ident()}.tmp")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            temporary = file.with_suffix(f".{os.getpid()}.{id(image)}.tmp")
             temporary.write_bytes(images.thumbnail(image))
-            os.replace(temporary, file)  # no fsync: a lost thumbnail is made again from the picture
+            os.replace(temporary, file)  # no fsync: the next ingest makes a lost one again
         except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise atomic.disk_error(error, file) from error
 
     def take(self, chunk: _Chunk) -> None:
         """Add a chunk's rows to the part in the making; commit it when it is full or old."""
         for picture_id, record in chunk.repeated:
-            self._repeated(picture_id, text(record.path), record.label, record.split)
+            self._repeated(picture_id, record.path, record.label, record.split)
         for path, reason in chunk.rejected:
             self.report.rejected.append((path, reason))
             self.rejected[path] = reason
@@ -201,6 +214,7 @@ class _Run:
             self.flush()
 
     def _repeated(self, picture_id: str, path: str, label: str, split: str) -> None:
+        self.rejected.pop(path, None)
         if picture_id in self.gone:
             self.report.removed += 1
         elif self.path_of[picture_id] == path:
@@ -216,17 +230,17 @@ class _Run:
         import numpy as np
         import pandas as pd
 
-        if self.merged:
-            _append_csv(self.merged_file, ("id", "path", "label", "split"), self.merged)
+        rows = None
+        if self.rows:
+            table = pd.DataFrame(self.rows, columns=list(parts.COLUMNS))
+            rows = Rows(table, np.stack(self.embeddings).astype(np.float32))
+            self.gallery.commit(self.fingerprint8, rows)
+            self.report.added += len(rows)
+            self.rows, self.embeddings, self.committed_at = [], [], time.monotonic()
+        if self.merged:  # after the part: a merged file's picture is always there
+            atomic.append(self.merged_file, _csv_text(self.merged))
             self.merged = []
-        if not self.rows:
-            return
-        table = pd.DataFrame(self.rows, columns=list(parts.COLUMNS))
-        rows = Rows(table, np.stack(self.embeddings).astype(np.float32))
-        self.gallery.commit(self.fingerprint8, rows)
-        self.report.added += len(rows)
-        self.rows, self.embeddings, self.committed_at = [], [], time.monotonic()
-        if self.store is None or self.report.index:
+        if rows is None or self.store is None or self.report.index:
             return
         try:
             sync.upsert(self.gallery, self.store, self.fingerprint8, rows)
@@ -234,27 +248,54 @@ class _Run:
             self.report.index = str(error)
 
     def finish(self) -> None:
-        lines = [("path", "reason"), *sorted(self.rejected.items())]
-        with (
-            atomic.replacing(self.rejected_file) as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as out,
-        ):
-            csv.writer(out).writerows(lines)
+        _write_csv(self.rejected_file, REJECTED, sorted(self.rejected.items()))
 
 
-def text(path: str) -> str:
-    """A path as UTF-8 text: bytes of a file name that are no UTF-8 become `\\udcXX`."""
-    return path.encode("utf-8", "backslashreplace").decode("utf-8")
+def _reject_unstorable(chunk: _Chunk) -> None:
+    """Move rows that no store takes (an over-long text, an embedding that is not finite) to `rejected`."""
+    import pandas as pd
+
+    assert chunk.embeddings is not None
+    dim = chunk.embeddings.shape[1]
+
+    def fault(rows: list[dict[str, Any]], embeddings: np.ndarray) -> str:
+        try:
+            _rules.check_rows(Rows(pd.DataFrame(rows), embeddings), dim)
+        except StoreError as error:
+            return str(error).removeprefix("row 0: ")
+        return ""
+
+    if not fault(chunk.rows, chunk.embeddings):
+        return
+    faults = [fault([row], chunk.embeddings[i : i + 1]) for i, row in enumerate(chunk.rows)]
+    chunk.rejected += [(row["path"], said) for row, said in zip(chunk.rows, faults, strict=True) if said]
+    good = [i for i, said in enumerate(faults) if not said]
+    chunk.rows, chunk.embeddings = [chunk.rows[i] for i in good], chunk.embeddings[good]
 
 
-def _read_csv(file: Path) -> list[list[str]]:
-    if not file.exists():
-        return []
-    with file.open(newline="", encoding="utf-8") as lines:
-        return list(csv.reader(lines))[1:]
+def _readable(record: ImageRecord) -> ImageRecord:
+    """The record with all its text as UTF-8: bytes of a file name that are no UTF-8 become `\\udcXX`."""
+    return ImageRecord(
+        _text(record.path),
+        _text(record.label),
+        _text(record.split),
+        {_text(key): _text(value) for key, value in record.metadata.items()},
+    )
 
 
-def _append_csv(file: Path, heading: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+def _text(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _write_csv(file: Path, heading: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
+    """Replace the file, unless it says this already."""
+    content = _csv_text([heading, *rows])
+    if not file.exists() or file.read_bytes() != content.encode("utf-8"):
+        with atomic.replacing(file) as temporary:
+            temporary.write_text(content, encoding="utf-8", newline="")
+
+
+def _csv_text(rows: Sequence[Sequence[str]]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows if file.exists() else [heading, *rows])
-    atomic.append(file, buffer.getvalue())
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()

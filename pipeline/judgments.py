@@ -28,9 +28,11 @@ def read(file: Path) -> Iterator[dict[str, Any]]:
     with file.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             try:
-                yield json.loads(line)
+                judgment = json.loads(line)
             except json.JSONDecodeError:
                 continue
+            if isinstance(judgment, dict):
+                yield judgment
 
 
 def removed(file: Path) -> set[str]:

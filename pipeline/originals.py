@@ -13,7 +13,7 @@ from pipeline.gallery import Gallery
 
 def roots(gallery: Gallery) -> list[Path]:
     """Folders that the gallery's paths may be relative to; a dataset that has gone is passed over."""
-    found = [gallery.originals]
+    found = [gallery.originals, *sorted(gallery.originals.glob("*/"))]
     for spec in gallery.manifest()["datasets"]:
         try:
             found.append(plugins.build("datasets", spec).root)
@@ -25,18 +25,19 @@ def roots(gallery: Gallery) -> list[Path]:
 def read_original(path: str, picture_id: str, folders: list[Path], gallery_name: str) -> bytes:
     """The file's bytes; GalleryError when no folder holds the file that was ingested."""
     for root in folders:
-        try:
-            data = images.read_file(images.inside(root, _on_disk(path)))
-        except SemblanceError:
-            continue
-        if file_id(data) == picture_id:
-            return data
+        for name in dict.fromkeys((path, _on_disk(path))):
+            try:
+                data = images.read_file(images.inside(root, name))
+            except SemblanceError:
+                continue
+            if file_id(data) == picture_id:
+                return data
     raise GalleryError(
-        f"the file {path} of gallery {gallery_name} is gone or was changed since its ingest; "
-        "put it back, or ingest its folder again"
+        f"the file {path} of gallery {gallery_name} is gone or was changed since its ingest; put it back, or take "
+        f"the picture out: python -m pipeline remove {gallery_name} --ids {picture_id}"
     )
 
 
 def _on_disk(path: str) -> str:
     r"""Undo ingest's `\udcXX` for bytes of a file name that are no UTF-8."""
-    return re.sub(r"\\udc([0-9a-f]{2})", lambda match: chr(0xDC00 + int(match[1], 16)), path)
+    return re.sub(r"\\udc([89a-f][0-9a-f])", lambda match: chr(0xDC00 + int(match[1], 16)), path)

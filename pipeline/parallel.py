@@ -12,6 +12,8 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+AHEAD = 8  # chunks begun or waiting for each thread: work goes on while the caller writes what it was given
+
 
 def in_order(
     items: Sequence[Item], work: Callable[[Sequence[Item]], Result], *, chunk: int, workers: int = 0
@@ -28,7 +30,7 @@ def in_order(
     try:
         for start in range(0, len(items), chunk):
             pending.append(pool.submit(work, items[start : start + chunk]))
-            if len(pending) > 2 * threads:
+            if len(pending) > AHEAD * threads:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

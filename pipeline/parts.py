@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +79,22 @@ def ids(folder: Path) -> set[str]:
     return {text for path in files(folder) for text in _read(path, ["id"])["id"].to_pylist()}
 
 
+def paths(folder: Path) -> dict[str, str]:
+    """id to path; neither embeddings nor metadata are read."""
+    found: dict[str, str] = {}
+    for path in files(folder):
+        table = _read(path, ["id", "path"])
+        found.update(zip(table["id"].to_pylist(), table["path"].to_pylist(), strict=True))
+    return found
+
+
+def count(folder: Path) -> int:
+    """Rows of all parts, from the files' ends only."""
+    import pyarrow.parquet as pq
+
+    return sum(_explained(path, lambda path: pq.read_metadata(path).num_rows) for path in files(folder))
+
+
 def drop(folder: Path, gone: Collection[str]) -> int:
     """Rewrite the parts that hold ids of `gone` without them; returns how many rows went."""
     import pyarrow as pa
@@ -91,11 +107,7 @@ def drop(folder: Path, gone: Collection[str]) -> int:
         if lost := pc.sum(hit).as_py() or 0:
             count += lost
             kept = table.filter(pc.invert(hit))
-            # The last part stays even when empty: part numbers never go back.
-            if kept.num_rows or path == files(folder)[-1]:
-                _write(path, kept)
-            else:
-                path.unlink()
+            _write(path, kept)  # also when it is empty: part numbers never go back, and no reader misses a file
     return count
 
 
@@ -116,13 +128,25 @@ def _write(path: Path, table: pa.Table) -> Path:
 
 
 def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    wanted = columns or [*COLUMNS, "embedding"]
+
+    def read(path: Path) -> pa.Table:
+        table = pq.read_table(path, columns=wanted, partitioning=None, page_checksum_verification=True)
+        return table.select(wanted)  # KeyError for a column that is not there: read_table passes over it
+
+    return _explained(path, read)
+
+
+def _explained(path: Path, read: Callable[[Path], Any]) -> Any:
+    import pyarrow as pa
+
     try:
-        return pq.read_table(path, columns=columns, partitioning=None, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
+        return read(path)
+    # a damaged file ends in almost any of these: KeyError for a column's name that was hit
+    except (pa.ArrowException, OSError, KeyError, ValueError, OverflowError, MemoryError) as error:
         raise GalleryError(
-            f"{path.name} in {path.parent} is damaged ({error}); move it away and ingest again: "
+            f"{path.name} in {path.parent} is damaged ({' '.join(str(error).split())[:200]}); move it away and ingest again: "
             "only its pictures are encoded anew"
         ) from error

@@ -22,6 +22,10 @@ KINDS = ("encoders", "datasets", "stores", "indexes", "projections")
 _FOLDERS = {kind: Path(__file__).parent / kind for kind in KINDS}
 
 
+class PathText(str):
+    """The type of an option that names a file or a folder as typed: `absolute` changes it, `build` gets text."""
+
+
 @dataclass(frozen=True)
 class Card:
     """What a list of plugins says about one: a line of text, its terms, and what must be installed."""
@@ -52,7 +56,7 @@ def parse(spec: str) -> tuple[str, dict[str, str]]:
     """`name:key=value,key=value` to (name, {key: value}). A comma splits only before `key=`."""
     name, _, rest = spec.strip().partition(":")
     options: dict[str, str] = {}
-    for part in re.split(r",(?=\s*[A-Za-z_][\w-]*=)", rest) if rest else []:
+    for part in re.split(r",(?=\s*[A-Za-z_][\w-]*\s*=)", rest) if rest else []:
         key, equals, value = part.partition("=")
         if not equals:
             raise UsageError(f"cannot read option {part!r} in {spec!r}; write {name}:key=value,key=value")
@@ -90,7 +94,7 @@ def options(kind: str, name: str) -> list[Option]:
 def absolute(kind: str, spec: str) -> str:
     """The spec with its paths made absolute, so that it means the same from every working directory."""
     name, texts = parse(spec)
-    paths = {option.name for option in options(kind, name) if option.type is Path}
+    paths = {option.name for option in options(kind, name) if option.type in (Path, PathText)}
     made = {
         key: str(Path(text).expanduser().absolute()) if key in paths and text else text for key, text in texts.items()
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from pipeline import atomic, calibration, parts, plugins, sync
 from pipeline.errors import GalleryError, UsageError
+from pipeline.fingerprints import file_id
 from pipeline.gallery import Gallery
 from pipeline.images import open_image
 from pipeline.originals import read_original, roots
@@ -13,7 +15,7 @@ from pipeline.parallel import in_order
 from pipeline.records import Encoder, Progress, Rows, VectorStore, silent
 
 CHUNK = 32
-PART_ROWS = 1000
+PART_ROWS, PART_SECONDS = 1000, 10.0
 
 
 def reencode(
@@ -22,36 +24,46 @@ def reencode(
     """Encode every picture again from its file; returns the spec that is now current.
 
     Resumable: what a killed run committed is kept. Raises GalleryError naming the first picture whose file is gone;
-    the gallery then stays with its present encoder.
+    the gallery then stays with its present encoder. A removed picture whose file is gone is left behind.
     """
     import numpy as np
 
     with gallery.writing():
+        gallery.clean()
+        old = gallery.rows(with_removed=True).table
         fingerprint8 = gallery.add_encoder(spec, encoder.fingerprint, encoder.dim)
-        old = gallery.rows(with_removed=True)
-        there = parts.ids(gallery.folder(fingerprint8))
-        table = old.table[~old.table["id"].isin(there)].reset_index(drop=True)
+        gone = gallery.removed()
+        table = old[~old["id"].isin(parts.ids(gallery.folder(fingerprint8)))].reset_index(drop=True)
         folders = roots(gallery)
 
         def work(indices: Sequence[int]) -> Rows:
-            piece = table.iloc[list(indices)].reset_index(drop=True)
-            originals = (
-                read_original(*pair, folders, gallery.name) for pair in zip(piece["path"], piece["id"], strict=True)
-            )
-            inputs = [encoder.preprocess(open_image(data).image) for data in originals]
-            return Rows(piece, encoder.encode(np.stack(inputs)))
+            kept, inputs = [], []
+            for i in indices:
+                try:
+                    data = read_original(table["path"][i], table["id"][i], folders, gallery.name)
+                except GalleryError:
+                    if table["id"][i] not in gone:
+                        raise
+                    continue
+                kept.append(i)
+                inputs.append(encoder.preprocess(open_image(data).image))
+            encoded = encoder.encode(np.stack(inputs)) if inputs else np.zeros((0, encoder.dim), np.float32)
+            return Rows(table.iloc[kept].reset_index(drop=True), encoded)
 
         waiting: list[Rows] = []
-        done = 0
-        for rows in in_order(range(len(table)), work, chunk=CHUNK):
-            waiting.append(rows)
-            if len(waiting) * CHUNK >= PART_ROWS:
+        done, committed_at = 0, time.monotonic()
+        try:
+            for rows in in_order(range(len(table)), work, chunk=CHUNK):
+                waiting.append(rows)
+                if len(waiting) * CHUNK >= PART_ROWS or time.monotonic() - committed_at > PART_SECONDS:
+                    full, waiting = waiting, []
+                    gallery.commit(fingerprint8, _joined(full))
+                    committed_at = time.monotonic()
+                done = min(done + CHUNK, len(table))
+                progress("encode", done, len(table))
+        finally:
+            if waiting:  # Ctrl-C and a lost file too keep what was encoded
                 gallery.commit(fingerprint8, _joined(waiting))
-                waiting = []
-            done += len(rows)
-            progress("encode", done, len(table))
-        if waiting:
-            gallery.commit(fingerprint8, _joined(waiting))
         return _switch(gallery, fingerprint8, store, progress)
 
 
@@ -66,22 +78,27 @@ def _joined(pieces: list[Rows]) -> Rows:
 def shorten(gallery: Gallery, dim: int, *, store: VectorStore | None, progress: Progress = silent) -> str:
     """PCA of the current embeddings to `dim` dimensions; no picture is read. Returns the new spec."""
     import numpy as np
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    entry = gallery.encoder()
-    rows = gallery.rows(with_removed=True)
-    most = min(entry["dim"], len(rows)) - 1
-    if not 2 <= dim <= most:
-        raise UsageError(f"--pca {dim}: choose 2 to {most} for this gallery")
     with gallery.writing():
+        gallery.clean()
+        entry = gallery.encoder()
+        rows = gallery.rows(with_removed=True)
+        most = min(entry["dim"], len(rows)) - 1
+        if most < 2:
+            raise UsageError(f"gallery {gallery.name} is too small to be shortened; it needs 4 pictures")
+        if not 2 <= dim <= most:
+            raise UsageError(f"--pca {dim}: choose 2 to {most} for this gallery")
         mean = rows.embeddings.mean(0, dtype=np.float64)
         centred = rows.embeddings - mean
         _, vectors = np.linalg.eigh(centred.T @ centred)  # eigenvalues ascending
         components = np.ascontiguousarray(vectors[:, ::-1][:, :dim].T)
-        file = gallery.root / f"pca-{entry['fingerprint'][:8]}-{dim}.safetensors"
         tensors = {"mean": mean.astype(np.float32), "components": components.astype(np.float32)}
+        content = save(tensors, metadata={"base": entry["spec"]})
+        # named by content: made again from more pictures, it must not replace the one that --back needs
+        file = gallery.root / f"pca-{entry['fingerprint'][:8]}-{dim}-{file_id(content)[:8]}.safetensors"
         with atomic.replacing(file) as temporary:
-            save_file(tensors, temporary, metadata={"base": entry["spec"]})
+            temporary.write_bytes(content)
         spec = f"pca:file={file.relative_to(gallery.root.parents[1]).as_posix()}"
         encoder = plugins.build("encoders", spec, device="cpu")
         fingerprint8 = gallery.add_encoder(spec, encoder.fingerprint, encoder.dim)
@@ -111,10 +128,10 @@ def _switch(gallery: Gallery, fingerprint8: str, store: VectorStore | None, prog
 
 def go_back(gallery: Gallery, store: VectorStore | None) -> str:
     """Return to the encoder before the last change; what was ingested since must have been in it too."""
-    manifest = gallery.manifest()
-    if not manifest["previous"]:
-        raise UsageError(f"gallery {gallery.name} has had no other encoder; there is nothing to go back to")
     with gallery.writing():
+        manifest = gallery.manifest()
+        if not manifest["previous"]:
+            raise UsageError(f"gallery {gallery.name} has had no other encoder; there is nothing to go back to")
         if lost := gallery.ids() - gallery.ids(manifest["previous"]):
             raise GalleryError(
                 f"{len(lost):,} pictures came after the change; encode them too: "

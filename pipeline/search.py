@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_K = 1000
+MOST = 16_384  # hits that a Milvus server gives at once
 LIKE_WEIGHT, UNLIKE_WEIGHT = 0.75, 0.25  # Rocchio's usual weights for relevance feedback (Manning et al., IR, 9.1.1)
 
 Box = tuple[int, int, int, int]
@@ -87,13 +88,17 @@ def search(
     manifest = gallery.manifest()
     check(query, k, collapse)
     filters.check(where, manifest["metadata_keys"])
-    vector, own, milliseconds = _vector(gallery, store, encoder, query)
+    entry = gallery.encoder(manifest["current"])
+    if encoder is not None and encoder.fingerprint != entry["fingerprint"]:
+        raise GalleryError(f"gallery {gallery.name} was made with {entry['spec']}, a different encoder; search again")
+    collection = gallery.collection(manifest["current"])  # once: another process may change it meanwhile
+    vector, own, milliseconds = _vector(gallery, store, collection, entry["dim"], encoder, query)
     begun = time.perf_counter()
     gone = gallery.removed() | (own if exclude_query else set())
-    hits = _nearest(gallery, store, vector, k=k, where=where, without=gone, collapse=collapse)
+    hits = _nearest(store, collection, vector, k=k, where=where, without=gone, collapse=collapse)
     milliseconds["search"] = _since(begun)
     milliseconds["total"] = _since(started)
-    quantiles = manifest["encoders"][manifest["current"]]["calibration"]
+    quantiles = entry["calibration"]
     return SearchResult(
         hits,
         [calibration.percentile(hit.score, quantiles) for hit in hits],
@@ -122,7 +127,7 @@ def check(query: Query, k: int, collapse: float | None) -> None:
 
 
 def _vector(
-    gallery: Gallery, store: VectorStore, encoder: Encoder | None, query: Query
+    gallery: Gallery, store: VectorStore, collection: str, dim: int, encoder: Encoder | None, query: Query
 ) -> tuple[np.ndarray, set[str], dict[str, float]]:
     """Query to one unit vector (dim,), the ids that are the query itself, and milliseconds of open and encode."""
     import numpy as np
@@ -134,18 +139,18 @@ def _vector(
     opened = [_open(picture) for picture in query.pictures]
     milliseconds = {"open": _since(begun)}
     begun = time.perf_counter()
-    asked = [np.zeros((0, gallery.encoder()["dim"]), np.float32)]
+    asked = [np.zeros((0, dim), np.float32)]
     if opened:
         assert encoder is not None
         asked.append(encoder.encode(np.stack([encoder.preprocess(image) for image in opened])))
     milliseconds["encode"] = _since(begun)
-    known = store.embeddings(gallery.collection(), [*query.ids, *query.like, *query.unlike])
+    known = store.embeddings(collection, [*query.ids, *query.like, *query.unlike])
     for picture_id in (*query.ids, *query.like, *query.unlike):
         if picture_id not in known:
             raise GalleryError(f"gallery {gallery.name} has no picture {picture_id}")
 
     def stack(ids: Sequence[str]) -> np.ndarray:
-        return np.array([known[i] for i in ids], np.float32).reshape(-1, asked[0].shape[1])
+        return np.array([known[i] for i in ids], np.float32).reshape(-1, dim)
 
     asked += [known[picture_id][None] for picture_id in query.ids]
     vector = _mean(np.concatenate(asked))
@@ -169,8 +174,8 @@ def _mean(vectors: np.ndarray) -> np.ndarray:
 
 
 def _nearest(
-    gallery: Gallery,
     store: VectorStore,
+    collection: str,
     vector: np.ndarray,
     *,
     k: int,
@@ -179,33 +184,39 @@ def _nearest(
     collapse: float | None,
 ) -> list[SearchHit]:
     """Ask for more than k until k are left after leaving out and folding, or the gallery has no more."""
-    collection = gallery.collection()
+    enough = k + 1 if collapse else k  # one more, so that everything folded before it has been seen
     wanted = k + min(len(without), 50) + (k if collapse else 0)
     while True:
-        [found] = store.search(collection, vector[None], k=min(wanted, 16_384), where=where)
+        wanted = min(wanted, MOST)
+        [found] = store.search(collection, vector[None], k=wanted, where=where)
         hits = [hit for hit in found if hit.id not in without]
-        if collapse:
-            hits = _fold(hits, store.embeddings(collection, [hit.id for hit in hits]), collapse)
-        if len(hits) >= k or len(found) < wanted or wanted >= 16_384:
+        if collapse and hits:
+            hits = _fold(hits, store.embeddings(collection, [hit.id for hit in hits]), collapse, enough)
+        if len(hits) >= enough or len(found) < wanted or wanted == MOST:
             return hits[:k]
         wanted *= 4
 
 
-def _fold(hits: list[SearchHit], embeddings: dict[str, np.ndarray], collapse: float) -> list[SearchHit]:
-    """Hide each hit behind the best kept hit that it nearly repeats."""
+def _fold(hits: list[SearchHit], embeddings: dict[str, np.ndarray], collapse: float, enough: int) -> list[SearchHit]:
+    """Hide each hit behind the kept hit that it nearly repeats most; stops when `enough` are kept."""
     import numpy as np
 
     kept: list[SearchHit] = []
-    vectors: list[np.ndarray] = []
+    folded: list[list[str]] = []
+    vectors = np.empty((min(enough, len(hits)), len(next(iter(embeddings.values()), ()))), np.float32)
     for hit in hits:
-        scores = np.array(vectors) @ embeddings[hit.id] if vectors else np.zeros(0)
-        if len(scores) and scores.max() >= collapse:
-            best = int(scores.argmax())
-            kept[best] = replace(kept[best], folded=(*kept[best].folded, hit.id))
-        else:
-            kept.append(hit)
-            vectors.append(embeddings[hit.id])
-    return kept
+        if len(kept) == enough:
+            break
+        if hit.id not in embeddings:  # taken out between the two questions
+            continue
+        scores = vectors[: len(kept)] @ embeddings[hit.id]  # (kept,), cosine
+        if len(kept) and scores.max() >= collapse:
+            folded[int(scores.argmax())].append(hit.id)
+            continue
+        vectors[len(kept)] = embeddings[hit.id]
+        kept.append(hit)
+        folded.append([])
+    return [replace(hit, folded=tuple(ids)) for hit, ids in zip(kept, folded, strict=True)]
 
 
 def as_json(gallery: Gallery, query_text: Sequence[str], result: SearchResult) -> dict[str, object]:
@@ -217,7 +228,12 @@ def as_json(gallery: Gallery, query_text: Sequence[str], result: SearchResult) -
         "weak_below": result.weak_below,
         "hits": [
             {"rank": rank, "id": hit.id, "path": hit.path, "label": hit.label, "score": round(hit.score, 6)}
-            | {"percentile": percentile, "split": hit.split, "metadata": hit.metadata, "folded": list(hit.folded)}
+            | {
+                "percentile": percentile if percentile == percentile else None,
+                "split": hit.split,
+                "metadata": hit.metadata,
+                "folded": list(hit.folded),
+            }
             for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1)
         ],
         "milliseconds": {key: round(value, 2) for key, value in result.milliseconds.items()},

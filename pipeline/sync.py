@@ -23,10 +23,17 @@ def open_store(settings: Settings) -> VectorStore:
 def exact_store(gallery: Gallery) -> VectorStore:
     """The gallery's current rows in memory, searched exactly: the answer when Milvus cannot be had."""
     store: VectorStore = plugins.build("stores", "exact")
-    rows = gallery.rows()
-    store.create(gallery.collection(), dim=rows.embeddings.shape[1])
-    store.upsert(gallery.collection(), rows)
+    current = gallery.current
+    rows = gallery.rows(current)
+    store.create(gallery.collection(current), dim=rows.embeddings.shape[1])
+    store.upsert(gallery.collection(current), rows)
     return store
+
+
+def is_filled(gallery: Gallery, store: VectorStore) -> bool:
+    """Whether the store has as many rows as the gallery: a quick look before a search; `compare` is the thorough one."""
+    collection = gallery.collection()
+    return store.exists(collection) and store.count(collection) == gallery.count()
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ def upsert(gallery: Gallery, store: VectorStore, fingerprint8: str, rows: Rows) 
 
 def compare(gallery: Gallery, store: VectorStore, fingerprint8: str = "") -> Difference:
     """Compare by id and digest, over everything a store keeps of a row."""
+    fingerprint8 = fingerprint8 or gallery.current  # once: another process may change it meanwhile
     return _compare(gallery.rows(fingerprint8), gallery, store, fingerprint8)
 
 
@@ -76,6 +84,7 @@ def sync(
     gallery: Gallery, store: VectorStore, *, fingerprint8: str = "", point: bool = True, progress: Progress = silent
 ) -> Difference:
     """Make the store agree; returns what differed before. `point`: the gallery's alias names the collection."""
+    fingerprint8 = fingerprint8 or gallery.current  # once: another process may change it meanwhile
     rows = gallery.rows(fingerprint8)
     collection = gallery.collection(fingerprint8)
     store.create(collection, dim=rows.embeddings.shape[1], metadata_keys=gallery.manifest()["metadata_keys"])
@@ -106,6 +115,7 @@ def apply_removals(gallery: Gallery, store: VectorStore, ids: Sequence[str]) -> 
 
 def drop(gallery: Gallery, store: VectorStore) -> None:
     """Delete the gallery: its collections, then its folder."""
-    for fingerprint8 in gallery.manifest()["encoders"]:
-        store.drop(gallery.collection(fingerprint8))
-    gallery.delete()
+    with gallery.writing():
+        for fingerprint8 in gallery.manifest()["encoders"]:
+            store.drop(gallery.collection(fingerprint8))
+        gallery.delete()

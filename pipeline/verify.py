@@ -11,6 +11,7 @@ def check_files(gallery: Gallery) -> list[str]:
     import numpy as np
 
     problems = []
+    lost: set[str] = set()
     for fingerprint8, entry in gallery.manifest()["encoders"].items():
         try:
             rows = gallery.rows(fingerprint8, with_removed=True)
@@ -24,7 +25,9 @@ def check_files(gallery: Gallery) -> list[str]:
             norms = np.linalg.norm(rows.embeddings, axis=1)
             if bad := int((~np.isfinite(norms) | (abs(norms - 1) > 1e-3)).sum()):
                 problems.append(f"{bad:,} embeddings of {entry['spec']} are not of unit length")
-        lost = [picture for picture in rows.table["id"] if not gallery.thumbnail(picture).exists()]
-        if lost:
-            problems.append(f"{len(lost):,} thumbnails are missing; run: python -m pipeline thumbnails {gallery.name}")
+        lost.update(picture for picture in rows.table["id"] if not gallery.has_thumbnail(picture))
+    if lost:
+        problems.append(
+            f"{len(lost):,} thumbnails are missing or damaged; ingest the pictures' folder again: it makes them anew"
+        )
     return problems

@@ -20,6 +20,16 @@ import pytest
 
 INSTALL = "pip install --no-deps milvus==2.3.5"
 
+QUICK = {
+    "PROXY_TIMETICKINTERVAL": "25",
+    "QUERYCOORD_CHECKINTERVAL": "100",
+    "QUERYCOORD_DISTPULLINTERVAL": "50",
+    "QUERYCOORD_CHECKCHANNELINTERVAL": "50",
+    "QUERYCOORD_CHECKSEGMENTINTERVAL": "50",
+    "QUERYCOORD_CHECKINDEXINTERVAL": "100",
+}
+"""Waits made shorter, in milliseconds: a strong read takes 25 instead of 200, loading a collection 0.8 s, not 2.6."""
+
 
 @dataclass(frozen=True)
 class Server:
@@ -52,7 +62,8 @@ def milvus_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     server.webservice_port = web
     try:
         with pytest.MonkeyPatch.context() as patch, FileLock(unpacked / "unpacking.lock"):
-            patch.setenv("ETCD_CONFIG_PATH", str(folder / "etcd.yaml"))
+            for name, value in (QUICK | {"ETCD_CONFIG_PATH": str(folder / "etcd.yaml")}).items():
+                patch.setenv(name, value)
             server.start()
         wait_until_healthy(server.server_proc, web, folder / "logs")
         yield Server(f"http://127.0.0.1:{server.listen_port}", milvus.__version__, server.server_proc)

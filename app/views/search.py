@@ -197,7 +197,7 @@ def act(key: str) -> None:
     elif action.get("kind") == "remove":
         gallery = resources.gallery(ask.current().gallery)
         gallery.remove([action["id"]])
-        index.refresh(gallery)
+        index.judged(gallery, [action["id"]])
         st.session_state["removed"] = (gallery.name, action["id"])
 
 
@@ -210,7 +210,7 @@ def undo_removal() -> None:
     name, picture_id = st.session_state.pop("removed")
     gallery = resources.gallery(name)
     gallery.restore([picture_id])
-    index.refresh(gallery)
+    index.judged(gallery, [picture_id])
 
 
 def option_row(gallery: Gallery, asked: Ask) -> None:
@@ -228,6 +228,8 @@ def option_row(gallery: Gallery, asked: Ask) -> None:
         key=f"where-{gallery.name}-{hash(asked.where)}",
         format_func=_readable,
         placeholder="Filter: type a label or any value",
+        filter_mode="contains",
+        select_all=False,
         label_visibility="collapsed",
     )
     with second.popover("Options", icon=":material/tune:", width="stretch"):

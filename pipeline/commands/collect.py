@@ -46,8 +46,8 @@ def ingest(
     import contextlib
 
     from pipeline import gallery as galleries
+    from pipeline import images, plugins, sync
     from pipeline import ingest as ingestion
-    from pipeline import plugins, sync
     from pipeline.errors import StoreError, StoreLocked
     from pipeline.progress import shown
     from pipeline.settings import Settings
@@ -56,7 +56,8 @@ def ingest(
     galleries.check_name(name)
     source = plugins.build("datasets", dataset)
     existing = galleries.open_gallery(name, settings) if name in galleries.names(settings) else None
-    spec = encoder or (existing.encoder()["spec"] if existing and existing.current else DEFAULT_ENCODER)
+    spec = plugins.absolute("encoders", encoder) if encoder else ""
+    spec = spec or (existing.encoder()["spec"] if existing and existing.current else DEFAULT_ENCODER)
     encoding = plugins.build("encoders", spec, device=device or settings.device)
     with contextlib.ExitStack() as stack:
         store, note, failed = None, "", False
@@ -66,23 +67,28 @@ def ingest(
             note = f"{error}. The pictures are committed; an open app brings its index up to date by itself"
         except StoreError as error:
             note, failed = str(error), True
-        report = ingestion.ingest(
-            galleries.create_gallery(name, settings, title=title),
-            source,
-            encoding,
-            spec=spec,
-            store=store,
-            dataset_spec=plugins.absolute("datasets", dataset),
-            limit=limit,
-            progress=stack.enter_context(shown(progress)),
-        )
+        made = galleries.create_gallery(name, settings, title=title)
+        try:
+            report = ingestion.ingest(
+                made,
+                source,
+                encoding,
+                spec=spec,
+                store=store,
+                dataset_spec=plugins.absolute("datasets", dataset),
+                limit=limit,
+                progress=stack.enter_context(shown(progress)),
+            )
+        finally:
+            if existing is None:
+                made.discard_if_empty()
     rate = report.added / report.seconds if report.seconds else 0
     print(
         f"{name}: {report.added:,} added, {report.known:,} known, {report.merged:,} merged (same bytes), "
         f"{report.removed:,} removed before, {len(report.rejected):,} rejected in {report.seconds:.1f} s ({rate:,.0f}/s)"
     )
     for path, reason in report.rejected[:10]:
-        print(f"rejected {path}: {reason}", file=sys.stderr)
+        print(f"rejected {images.display_name(path)}: {reason}", file=sys.stderr)
     if len(report.rejected) > 10:
         print(f"… all {len(report.rejected):,} in rejected.csv of the gallery", file=sys.stderr)
     if note or report.index:
@@ -114,11 +120,18 @@ def import_(
     import contextlib
 
     from pipeline import exchange, sync
+    from pipeline.errors import StoreError, StoreLocked
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
     settings = Settings()
     gallery = exchange.import_gallery(name, source, settings)
-    with contextlib.closing(sync.open_store(settings)) as store, shown(progress) as show:
-        sync.sync(gallery, store, progress=show)
-    print(f"{name}: {gallery.info().rows:,} rows imported")
+    print(f"{name}: {gallery.info().rows:,} rows imported; ingest the pictures' folder to see their thumbnails")
+    try:
+        with contextlib.closing(sync.open_store(settings)) as store, shown(progress) as show:
+            sync.sync(gallery, store, progress=show)
+    except StoreLocked as error:
+        print(f"the index was not filled: {error}. An open app does it by itself", file=sys.stderr)
+    except StoreError as error:
+        print(f"the index was not filled: {error}. Then: python -m pipeline sync {name}", file=sys.stderr)
+        sys.exit(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from typing import Annotated
 
 import typer
@@ -19,15 +20,25 @@ def register(app: typer.Typer) -> None:
 def galleries(as_json: Json = False) -> None:
     """The galleries, their pictures and encoders."""
     from pipeline import gallery
+    from pipeline.errors import GalleryError
     from pipeline.settings import Settings
 
     settings = Settings()
-    infos = [gallery.open_gallery(name, settings).info() for name in gallery.names(settings)]
+    infos, damaged = [], []
+    for name in gallery.names(settings):
+        try:
+            infos.append(gallery.open_gallery(name, settings).info())
+        except GalleryError as error:
+            damaged.append(str(error))
+    for problem in damaged:
+        print(problem, file=sys.stderr)
     if as_json:
         print(json.dumps([dataclasses.asdict(info) for info in infos], ensure_ascii=False))
         return
     for info in infos:
         print(f"{info.name:24s} {info.rows:>9,} pictures  {info.encoder}  ({info.dim} dimensions)  {info.title}")
+    if damaged:
+        sys.exit(1)
     if not infos:
         print(
             "no galleries yet; make one: python -m pipeline demo, or: python -m pipeline ingest my_photos "

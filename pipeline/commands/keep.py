@@ -39,7 +39,7 @@ def sync(
 def verify(name: Name) -> None:
     """Check the gallery's files, and that Milvus holds exactly the same; exit 1 when something differs."""
     from pipeline import sync as syncing
-    from pipeline.errors import StoreLocked
+    from pipeline.errors import GalleryError, StoreError, StoreLocked
     from pipeline.gallery import open_gallery
     from pipeline.settings import Settings
     from pipeline.verify import check_files
@@ -55,6 +55,11 @@ def verify(name: Name) -> None:
     except StoreLocked as error:
         checked = "files only"
         print(f"the index was not checked: {error}", file=sys.stderr)
+    except StoreError as error:
+        problems.append(f"index: {error}")
+    except GalleryError as error:
+        if str(error) not in problems:
+            problems.append(str(error))
     for problem in problems:
         print(f"{name}: {problem}")
     if problems:
@@ -95,7 +100,8 @@ def reencode(
             spec = reencoding.shorten(gallery, pca, store=store, progress=show)
         else:
             encoding = plugins.build("encoders", encoder, device=device or settings.device)
-            spec = reencoding.reencode(gallery, encoding, spec=encoder, store=store, progress=show)
+            full = plugins.absolute("encoders", encoder)
+            spec = reencoding.reencode(gallery, encoding, spec=full, store=store, progress=show)
     print(f"{name}: now {spec}; return with: python -m pipeline reencode {name} --back")
 
 

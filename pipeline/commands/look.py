@@ -45,7 +45,7 @@ def search(
     """The nearest pictures of a gallery."""
     from pipeline import filters, images
     from pipeline import search as searching
-    from pipeline.errors import UsageError
+    from pipeline.errors import PictureError, UsageError
     from pipeline.gallery import open_gallery
     from pipeline.settings import Settings
 
@@ -54,9 +54,20 @@ def search(
     box = searching.parse_box(region) if region else None
     if box and len(pictures or []) != 1:
         raise UsageError("--region takes a part of exactly one picture; give one file")
-    asked = tuple(searching.QueryPicture(images.read_file(path), box) for path in pictures or [])
-    query = searching.Query(asked, tuple(id or []), tuple(like or []), tuple(unlike or []))
+    if montage and not montage.parent.is_dir():
+        raise UsageError(f"no folder {montage.parent}; make it first")
+    asked = []
+    for path in pictures or []:
+        try:
+            data = images.read_file(path)
+            images.open_image(data)
+        except PictureError as error:
+            raise PictureError(f"{images.display_name(path)}: {error}") from None
+        asked.append(searching.QueryPicture(data, box))
+    query = searching.Query(tuple(asked), tuple(id or []), tuple(like or []), tuple(unlike or []))
     searching.check(query, k, collapse)
+    chosen = filters.parse(where or [])
+    filters.check(chosen, gallery.manifest()["metadata_keys"])
     encoding = None
     if asked or encoder:
         encoding = searching.load_encoder(gallery, device=device or settings.device, spec=encoder)
@@ -67,23 +78,27 @@ def search(
             encoding,
             query,
             k=k,
-            where=filters.parse(where or []),
+            where=chosen,
             collapse=collapse,
             exclude_query=not keep_query,
         )
     if montage:
+        from pipeline import atomic
         from pipeline.montage import montage as draw
 
-        draw(gallery, [picture.data for picture in asked], result).save(montage)
+        with atomic.replacing(montage) as temporary:
+            draw(gallery, [picture.data for picture in asked], result).save(temporary, "PNG")
     if as_json:
         said = [str(path) for path in pictures or []] + [f"id:{i}" for i in id or []]
         print(json.dumps(searching.as_json(gallery, said, result), ensure_ascii=False))
         return
     for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1):
         weak = "  weak match" if hit.score < result.weak_below else ""
-        print(f"{rank:4d}  {hit.score:.4f}  {percentile:5.1f} %  {hit.id}  {hit.label:16s}  {hit.path}{weak}")
+        print(
+            f"{rank:4d}  {hit.score:.4f}  {percentile:5.1f} %  {hit.id}  {images.display_name(f'{hit.label:16s}  {hit.path}')}{weak}"
+        )
     if not result.hits:
-        print("no picture of this gallery passes the filter", file=sys.stderr)
+        print("no other picture of this gallery passes the filter", file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -92,12 +107,15 @@ def _store(gallery: Gallery, settings: Settings) -> Iterator[VectorStore]:
     from pipeline import sync
     from pipeline.errors import StoreError
 
-    try:
-        store = sync.open_store(settings)
-    except StoreError as error:
-        print(f"answered exactly from the gallery's files, not by Milvus: {error}", file=sys.stderr)
-        store = sync.exact_store(gallery)
-    with contextlib.closing(store):
+    with contextlib.ExitStack() as stack:
+        try:
+            store = stack.enter_context(contextlib.closing(sync.open_store(settings)))
+            behind = "" if sync.is_filled(gallery, store) else f"it is behind; python -m pipeline sync {gallery.name}"
+        except StoreError as error:
+            behind = str(error)
+        if behind:
+            print(f"answered exactly from the gallery's files, not by Milvus: {behind}", file=sys.stderr)
+            store = sync.exact_store(gallery)
         yield store
 
 
@@ -123,7 +141,8 @@ def try_encoders(
             open_gallery(name, settings), encoder, sample=sample, device=device or settings.device, progress=show
         )
     if as_json:
-        print(json.dumps([dataclasses.asdict(trial) for trial in trials]))
+        told = [dataclasses.asdict(trial) for trial in trials]
+        print(json.dumps([{key: value if value == value else None for key, value in row.items()} for row in told]))
         return
     for trial in trials:
         figures = f"map_at_r {trial.map_at_r:.3f}  {trial.pictures_per_second:8,.0f}/s  {trial.dim:5d} dimensions"

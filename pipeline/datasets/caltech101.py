@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pipeline.archives import Origin, Source
 from pipeline.errors import UsageError
 from pipeline.picture_files import parent_name, picture_files
-from pipeline.plugins import Card
+from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 
 CARD = Card(
@@ -18,7 +18,7 @@ CARD = Card(
 BACKGROUND = "BACKGROUND_Google"
 
 
-def build(*, root: str) -> Caltech101:
+def build(*, root: PathText) -> Caltech101:
     """root: 101_ObjectCategories, a folder above it, or the archive (caltech-101.zip, 101_ObjectCategories.tar.gz)."""
     if not root:
         raise UsageError(f"caltech101 is not downloaded here; get it from {CARD.source} and give it as root=PATH")

@@ -24,7 +24,7 @@ from PIL import Image
 
 from pipeline.atomic import disk_error
 from pipeline.errors import UsageError
-from pipeline.plugins import Card
+from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 from pipeline.render.marcher import VERSION, render
 from pipeline.render.patterns import COLOURS, PATTERNS, Print, linear
@@ -153,7 +153,9 @@ class Catalogue:
             pool.shutdown(cancel_futures=True)
 
 
-def build(*, items: int = 400, views: int = 5, size: int = 128, seed: int = 0, root: str = "") -> Catalogue:
+def build(
+    *, items: int = 400, views: int = 5, size: int = 128, seed: int = 0, root: PathText = PathText("")
+) -> Catalogue:
     """items x views pictures of size x size pixels, kinds in equal numbers, one item in five in the test split.
 
     root: folder for the rendered files instead of the cache; each set of options gets a folder of its own in it.

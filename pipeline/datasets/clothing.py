@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeline.archives import DamagedArchive, Origin, Source
 from pipeline.picture_files import parent_name, picture_files
-from pipeline.plugins import Card
+from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 
 CARD = Card(
@@ -31,7 +31,7 @@ TREES = {  # split to git tree id: `git ls-tree` of the commit
 }
 
 
-def build(*, root: str = "") -> Clothing:
+def build(*, root: PathText = PathText("")) -> Clothing:
     """root: a copy you have, folder or archive, taken as it is; empty: download into the cache."""
     source = Source(f"clothing-{COMMIT[:8]}", tuple(TREES), url=URL, check=check_trees)
     return Clothing(source.at(root))

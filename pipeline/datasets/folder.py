@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import UsageError
 from pipeline.picture_files import READABLE, existing_folder, parent_name, picture_files
-from pipeline.plugins import Card
+from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 
 CARD = Card(
@@ -18,7 +18,7 @@ CARD = Card(
 SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 
 
-def build(*, root: str, labels: bool = True) -> Folder:
+def build(*, root: PathText, labels: bool = True) -> Folder:
     """labels=false for folders whose names mean nothing, such as a camera's."""
     return Folder(existing_folder(root), labels=labels)
 

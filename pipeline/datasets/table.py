@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UsageError
 from pipeline.picture_files import existing_folder, is_inside
-from pipeline.plugins import Card
+from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ CARD = Card(
 FORMATS = (".csv", ".tsv", ".parquet")
 
 
-def build(*, file: str, root: str = "", path: str = "path", label: str = "label", split: str = "split") -> Table:
+def build(
+    *, file: PathText, root: PathText = PathText(""), path: str = "path", label: str = "label", split: str = "split"
+) -> Table:
     """file: the table, UTF-8. root: what its paths are relative to; default: the folder the table lies in.
 
     path, label, split: names of the columns; a table without a `label` or `split` column has empty ones.

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.archives import Origin, Source
 from pipeline.errors import SemblanceError
 from pipeline.picture_files import picture_files
-from pipeline.plugins import Card
+from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 
 CARD = Card(
@@ -23,7 +23,7 @@ HAS = ("wnids.txt", "words.txt", "train", "val/images", "val/val_annotations.txt
 UNLABELED = {"test": "Tiny ImageNet's test split has no public labels; measure on split=validation, which is labelled"}
 
 
-def build(*, root: str = "") -> TinyImagenet:
+def build(*, root: PathText = PathText("")) -> TinyImagenet:
     """root: tiny-imagenet-200 as a folder, the folder above it, or the zip; empty: download into the cache."""
     return TinyImagenet(Source("tiny-imagenet-200", HAS, url=CARD.source, sha256=SHA256).at(root))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,14 +22,14 @@ CARD = Card(
 )
 
 
-def build(*, file: Path, device: str = "auto") -> PCAEncoder:
+def build(*, file: str, device: str = "auto") -> PCAEncoder:
     """file: safetensors with `mean` (base dim,), `components` (dim, base dim) and the base's spec as metadata `base`.
 
     A relative path begins at SEMBLANCE_HOME, so that a gallery can be moved with its home.
     """
     from safetensors import SafetensorError, safe_open
 
-    path = file if file.is_absolute() else Settings().home / file
+    path = Settings().home / file  # an absolute one stays as it is
     try:
         with safe_open(path, "np") as tensors:
             mean, components = tensors.get_tensor("mean"), tensors.get_tensor("components")

@@ -90,28 +90,35 @@ def _from_hub(arch: str, about: Any) -> Any:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-    if not about.hf_hub_filename:
+    if not about.hf_hub_filename and not about.custom_load:
         try:
-            hf_hub_download(about.hf_hub_id, "model.safetensors")  # offline, timm would wait twice as long
+            # looked up first without asking the hub, which offline would take half a minute at every start
+            file = hf_hub_download(about.hf_hub_id, "model.safetensors", local_files_only=True)
         except LocalEntryNotFoundError:
-            raise
-        except EntryNotFoundError:
-            pass  # an older upload in another format, which timm knows how to find
+            try:
+                file = hf_hub_download(about.hf_hub_id, "model.safetensors")
+            except LocalEntryNotFoundError:
+                raise
+            except EntryNotFoundError:  # an older upload in another format, which timm knows how to find
+                return timm.create_model(arch, pretrained=True)
+        return _loaded(arch, read(Path(file)), about)
     return timm.create_model(arch, pretrained=True)
 
 
 def _loaded(arch: str, state: dict[str, torch.Tensor], about: Any) -> Any:
-    """`state` may end in a classifier of any width, or in none."""
+    """`state` is as published, or ends in a classifier of another width, or in none."""
     import timm
 
     head = about.classifier if about is not None else None
-    bias = state.get(f"{head[0] if isinstance(head, tuple) else head}.bias")
-    width = 0 if bias is None else len(bias)
+    rows = state.get(f"{head[0] if isinstance(head, tuple) else head}.weight")
+    width = 0 if rows is None else len(rows)
     try:
-        # timm drops what does not fit, silently, unless both widths agree
-        return timm.create_model(
-            arch, pretrained=True, num_classes=width, pretrained_cfg_overlay={"state_dict": state, "num_classes": width}
-        )
+        try:
+            return timm.create_model(arch, pretrained=True, pretrained_cfg_overlay={"state_dict": dict(state)})
+        except (RuntimeError, KeyError):
+            # timm drops what does not fit, silently, unless the width asked for is the width promised
+            overlay = {"state_dict": dict(state), "num_classes": width, "label_offset": 0}
+            return timm.create_model(arch, pretrained=True, num_classes=width, pretrained_cfg_overlay=overlay)
     except (RuntimeError, KeyError) as error:
         detail = str(error).splitlines()[-1].strip()[:200]
         raise UsageError(f"these weights are not of timm's {arch}: {detail}") from error

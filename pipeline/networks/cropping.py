@@ -33,10 +33,10 @@ class Cropping:
         # Only the middle is computed: Pillow still reads the neighbours outside the box, so its pixels are those of
         # resize-then-crop, and a 1 x 9,000 picture never grows into one of 2,000,000 pixels a side.
         box = (left * across, top * down, (left + crop_width) * across, (top + crop_height) * down)
-        middle = image.convert("RGB").resize(
-            (crop_width, crop_height), Resampling[self.interpolation.upper()], box, reducing_gap=3.0
-        )
-        return np.asarray(middle)
+        rgb = image if image.mode == "RGB" else image.convert("RGB")  # converting RGB to RGB would copy it
+        filter_ = Resampling[self.interpolation.upper()]
+        # A picture more than four times too large is first shrunk by a whole number, which is several times as fast.
+        return np.asarray(rgb.resize((crop_width, crop_height), filter_, box, reducing_gap=2.0))
 
     def _resized(self, image: Image) -> tuple[int, int]:
         """(height, width) of the whole picture after resizing, before the cut."""

@@ -22,9 +22,11 @@ Action = Callable[[Any, float], Answer]
 """action(client, seconds): one or more calls of MilvusClient, each with timeout=seconds."""
 
 _UNFLUSHED = 2_000  # rows: Lite searches its unflushed rows 10 times slower than flushed ones (measured)
+_FEW = 200  # rows that may wait for their flush: they cost a search under 15 ms, and a flush leaves a file behind
 _PATIENT = 6  # a write gets this many times the timeout of a search
 
-_opening = threading.RLock()  # Lite breaks when two threads open one file at once
+_opening = threading.RLock()  # Lite breaks when two threads open one file at once; taken before a link's turn
+_importing = threading.Lock()
 _lite_links: dict[Path, Link] = {}
 
 
@@ -34,22 +36,23 @@ def open_link(uri: str, *, connect: Callable[[str, float], Any], timeout: float)
     connect(uri, timeout) makes a MilvusClient. Raises StoreLocked within 0.2 s, StoreError within the timeout.
     """
     if "://" in uri:
-        link = Link(uri, None, connect=connect, timeout=timeout)
-        link.call("connect", lambda client, seconds: client.list_collections(timeout=seconds))
-        return link
+        remote = Link(uri, None, connect=connect, timeout=timeout)
+        remote.call("connect", lambda client, seconds: client.list_collections(timeout=seconds))
+        return remote
     if not uri.endswith(".db"):
         raise StoreError(f"cannot read the Milvus address {uri!r}; write http://HOST:19530, or a path ending in .db")
     path = Path(uri).expanduser().resolve()
     with _opening:
-        link = _lite_links.get(path) or Link(str(path), _lite.take(path), connect=connect, timeout=timeout)
-        try:
-            link.call("open", lambda client, seconds: client.list_collections(timeout=seconds))
-        except StoreError:
-            if not link.users:
+        link = _lite_links.get(path)
+        if link is None:
+            link = Link(str(path), _lite.take(path), connect=connect, timeout=timeout)
+            try:
+                link.call("open", lambda client, seconds: client.list_collections(timeout=seconds))
+            except StoreError:
                 link.shut()
-            raise
+                raise
+            _lite_links[path] = link
         link.users += 1
-        _lite_links[path] = link
         return link
 
 
@@ -77,7 +80,7 @@ class Link:
 
     def call(self, what: str, action: Action[Answer], *, collection: str = "") -> Answer:
         """What `action` returns, within the timeout of a search. On Lite `collection` is flushed first if it is due."""
-        with self._one_at_a_time(what):
+        with self._one_at_a_time(what, self._timeout):
             if self._unflushed[collection] >= _UNFLUSHED:
                 self.flush(collection)
             with self._explained(what, self._timeout):
@@ -86,7 +89,7 @@ class Link:
     def change(self, what: str, action: Action[Answer], *, collection: str = "", rows: int = 0) -> Answer:
         """Like `call` for a write of `rows` rows, with six times the timeout; a failure on Lite reopens the file."""
         seconds = self._timeout * _PATIENT
-        with self._one_at_a_time(what):
+        with self._one_at_a_time(what, seconds):
             try:
                 with self._explained(what, seconds):
                     answer = action(self._opened(), seconds)
@@ -102,6 +105,11 @@ class Link:
         """Lite: move rows from the log into searchable segments. Only ever after writes that all succeeded."""
         self.change("flush", lambda client, seconds: client.flush(collection, timeout=seconds))
         self._unflushed[collection] = 0
+
+    def settle(self, collection: str) -> None:
+        """At the end of a run of writes: flush on Lite, unless a few rows at most wait for it."""
+        if self._unflushed[collection] >= _FEW:
+            self.flush(collection)
 
     def close(self) -> None:
         """Give up one use; the last one closes."""
@@ -123,8 +131,7 @@ class Link:
 
     def _opened(self) -> Any:
         if self._client is None:
-            with _opening:
-                self._client = self._connect(self._uri, self._timeout)
+            self._client = self._connect(self._uri, self._timeout)
         return self._client
 
     def _abandon(self) -> None:
@@ -136,12 +143,12 @@ class Link:
         _lite.abandon(Path(self._uri))
 
     @contextmanager
-    def _one_at_a_time(self, what: str) -> Iterator[None]:
+    def _one_at_a_time(self, what: str, seconds: float) -> Iterator[None]:
         if not self.lite:
             yield
             return
-        if not self._turn.acquire(timeout=self._timeout):
-            raise StoreError(f"{self.place} is still busy with another request after {self._timeout:g} s; {what} again")
+        if not self._turn.acquire(timeout=seconds):
+            raise StoreError(f"{self.place} is still busy with another request after {seconds:g} s; {what} again later")
         try:
             yield
         finally:
@@ -196,12 +203,13 @@ def _reason(problem: Exception) -> str:
 @contextmanager
 def no_dotenv() -> Iterator[None]:
     """pymilvus reads a .env file when it is imported; our settings come from the environment alone."""
-    before = os.environ.get("PYTHON_DOTENV_DISABLED")
-    os.environ["PYTHON_DOTENV_DISABLED"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PYTHON_DOTENV_DISABLED"]
-        else:
-            os.environ["PYTHON_DOTENV_DISABLED"] = before
+    with _importing:
+        before = os.environ.get("PYTHON_DOTENV_DISABLED")
+        os.environ["PYTHON_DOTENV_DISABLED"] = "1"
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["PYTHON_DOTENV_DISABLED"]
+            else:
+                os.environ["PYTHON_DOTENV_DISABLED"] = before

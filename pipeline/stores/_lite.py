@@ -69,10 +69,11 @@ def abandon(path: Path) -> None:
     A flush that follows a failed write deletes the log of rows that were already acknowledged; left alone, the log
     is replayed at the next open (milvus-lite 3.2.2).
     """
-    from milvus_lite.server_manager import server_manager_instance as manager
-
-    with manager._lock:
-        entry = manager._servers.pop(str(path), None)
+    manager = _manager()
+    entry = None
+    if manager is not None:
+        with manager._lock:
+            entry = manager._servers.pop(str(path), None)
     if entry is None:
         return
     server, engine, _port = entry
@@ -90,9 +91,13 @@ def abandon(path: Path) -> None:
 
 def release(path: Path) -> None:
     """Close Milvus Lite's engine on `path` the usual way: everything flushed."""
-    from milvus_lite.server_manager import server_manager_instance as manager
+    if (manager := _manager()) is not None:
+        manager.release_server(str(path))
 
-    manager.release_server(str(path))
+
+def _manager() -> Any:
+    """Milvus Lite's own list of open files; None while it was never imported, and so has none open."""
+    return getattr(sys.modules.get("milvus_lite.server_manager"), "server_manager_instance", None)
 
 
 def _lock_path(path: Path) -> Path:
@@ -121,5 +126,5 @@ def _owner(path: Path) -> str:
 
 def _command() -> str:
     """This process's command line, short, without what a URI may carry before its @."""
-    words = [Path(sys.executable).name, *sys.orig_argv[1:]]
+    words = " ".join([Path(sys.executable).name, *sys.orig_argv[1:]]).split()
     return re.sub(r"//[^/@\s]*@", "//…@", " ".join(words))[:120]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -63,6 +63,16 @@ def name(request: pytest.FixtureRequest) -> str:
     if install := plugins.missing("encoders", request.param):
         pytest.skip(install)
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small networks on small batches: several threads would wait for each other more than they work."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -221,7 +231,7 @@ def test_writing_the_defaults_out_changes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_option_that_does_not_exist_is_refused_with_those_that_do(name: str) -> None:
-    with pytest.raises(UsageError, match="has no option 'colour'; its options are .*device"):
+    with pytest.raises(UsageError, match=r"has no option 'colour'; its options are .*device"):
         plugins.build("encoders", f"{name}:colour=red")
 
 

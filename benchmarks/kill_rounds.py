@@ -1,0 +1,193 @@
+"""Kill an ingest at random instants and count what was lost: `python benchmarks/kill_rounds.py [FOLDER]`.
+
+Each round starts `python -m pipeline ingest` in a process group of its own and ends the group with SIGKILL after a
+random time. Rounds go on with a gallery until it is complete, then begin a fresh one, so that kills fall into every
+phase: start, encoding, part commits, upserts, the last sync. In the end each gallery is resumed without a kill and
+checked against the files. Exits 1 when anything was lost, doubled or wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+ENCODER = "color_histogram"
+
+
+@dataclass
+class Round:
+    """What one start came to."""
+
+    gallery: str
+    seconds: float
+    killed: bool
+    rows: int  # committed afterwards
+    torn: int  # temporary files left by the kill
+
+
+@dataclass
+class Verdict:
+    """One finished gallery against the files it was made of."""
+
+    gallery: str
+    pictures: int  # distinct, by content
+    lost: int
+    doubled: int
+    surplus: int
+    wrong: int  # of `encoded_again`
+    encoded_again: int
+    thumbnails: int  # missing or cut
+    verify: int  # exit code
+    resume_seconds: float
+
+    @property
+    def good(self) -> bool:
+        return not (self.lost or self.doubled or self.surplus or self.wrong or self.thumbnails or self.verify)
+
+
+def kill_rounds(
+    folder: Path, home: Path, *, rounds: int, seed: int, shortest: float = 0.3, longest: float = 6.0, sample: int = 200
+) -> tuple[list[Round], list[Verdict]]:
+    """Start and kill `rounds` times, then finish and check every gallery that was begun."""
+    chance = random.Random(seed)
+    done: list[Round] = []
+    number, names = 0, ["kill0"]
+    for _ in range(rounds):
+        wait = chance.uniform(shortest, longest)
+        killed = _start_and_kill(names[-1], folder, home, wait)
+        root = home / "galleries" / names[-1]
+        done.append(Round(names[-1], wait, killed, _rows(home, names[-1]), sum(1 for _ in root.rglob(".*.tmp"))))
+        if not killed:  # complete: a fresh gallery takes the next kills
+            number += 1
+            names.append(f"kill{number}")
+    return done, [_finish(name, folder, home, sample, seed) for name in names if (home / "galleries" / name).exists()]
+
+
+def _command(verb: str, *rest: str) -> list[str]:
+    return [sys.executable, "-m", "pipeline", verb, *rest]
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return os.environ | {"SEMBLANCE_HOME": str(home), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def _ingest(name: str, folder: Path) -> list[str]:
+    return _command("ingest", name, "--dataset", f"folder:root={folder}", "--encoder", ENCODER, "--progress", "none")
+
+
+def _start_and_kill(name: str, folder: Path, home: Path, wait: float) -> bool:
+    """Whether the process was still at work when its time was up."""
+    process = subprocess.Popen(
+        _ingest(name, folder),
+        env=_environment(home),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        code = process.wait(wait)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return True
+    if code:
+        raise SystemExit(f"the ingest of {name} ended with exit code {code} by itself")
+    return False
+
+
+def _rows(home: Path, name: str) -> int:
+    from pipeline.errors import GalleryError
+    from pipeline.gallery import open_gallery
+    from pipeline.settings import Settings
+
+    try:
+        return len(open_gallery(name, Settings(home=home)).ids())
+    except GalleryError:
+        return 0
+
+
+def _finish(name: str, folder: Path, home: Path, sample: int, seed: int) -> Verdict:
+    import numpy as np
+
+    from pipeline import plugins
+    from pipeline.fingerprints import file_id
+    from pipeline.gallery import open_gallery
+    from pipeline.images import open_image
+    from pipeline.settings import Settings
+
+    begun = time.perf_counter()
+    subprocess.run(_ingest(name, folder), env=_environment(home), check=True, stdout=subprocess.DEVNULL)
+    seconds = time.perf_counter() - begun
+    records = plugins.build("datasets", f"folder:root={folder}").records()
+    files = {file_id((folder / record.path).read_bytes()): folder / record.path for record in records}
+    gallery = open_gallery(name, Settings(home=home))
+    rows = gallery.rows()
+    found = rows.table["id"].tolist()
+    place = {picture: i for i, picture in enumerate(found)}
+    encoder = plugins.build("encoders", ENCODER, device="cpu")
+    chosen = random.Random(seed).sample(sorted(set(files) & set(found)), min(sample, len(found)))
+    wrong = 0
+    for picture in chosen:
+        image = open_image(files[picture].read_bytes()).image
+        again = encoder.encode(encoder.preprocess(image)[None])[0]
+        wrong += not np.allclose(again, rows.embeddings[place[picture]], atol=1e-5)
+    verified = subprocess.run(_command("verify", name), env=_environment(home), capture_output=True)
+    return Verdict(
+        gallery=name,
+        pictures=len(files),
+        lost=len(set(files) - set(found)),
+        doubled=len(found) - len(set(found)),
+        surplus=len(set(found) - set(files)),
+        wrong=wrong,
+        encoded_again=len(chosen),
+        thumbnails=sum(not gallery.has_thumbnail(picture) for picture in found),
+        verify=verified.returncode,
+        resume_seconds=seconds,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    data = Path(os.environ.get("SEMBLANCE_TEST_DATA", ROOT.parent / "shared" / "data"))
+    parser.add_argument("folder", type=Path, nargs="?", default=data / "clothing")
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--longest", type=float, default=6.0, help="seconds until the kill, at most")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="kill-rounds-") as home:
+        rounds, verdicts = kill_rounds(
+            given.folder.absolute(), Path(home), rounds=given.rounds, seed=given.seed, longest=given.longest
+        )
+    print(f"{given.rounds} rounds on {given.folder.name}, seed {given.seed}, kill after 0.3 to {given.longest:g} s")
+    print(f"{'round':>5} {'gallery':>8} {'after':>7} {'end':>9} {'rows':>6} {'temporary files left':>21}")
+    for number, one in enumerate(rounds, 1):
+        end = "killed" if one.killed else "complete"
+        print(f"{number:>5} {one.gallery:>8} {one.seconds:>5.2f} s {end:>9} {one.rows:>6,} {one.torn:>21}")
+    print()
+    print("gallery  pictures  lost  doubled  surplus  wrong embeddings  thumbnails bad  verify  resumed in")
+    for two in verdicts:
+        print(
+            f"{two.gallery:7}  {two.pictures:8,}  {two.lost:4}  {two.doubled:7}  {two.surplus:7}  "
+            f"{two.wrong:6} of {two.encoded_again:<6} {two.thumbnails:16}  {two.verify:6}  {two.resume_seconds:8.1f} s"
+        )
+    kills = sum(one.killed for one in rounds)
+    good = all(two.good for two in verdicts)
+    print(
+        f"\n{kills} kills, {len(verdicts)} galleries: "
+        + ("nothing lost, doubled or wrong" if good else "FAULTS, see above")
+    )
+    sys.exit(not good)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    main()

@@ -1,0 +1,126 @@
+"""What our search costs beyond Milvus itself, and beyond the encoder.
+
+    python -m benchmarks.search [--data FOLDER] [--rounds 300]
+
+For each of two galleries of all photos (a light encoder and a network), in one process, asked in turn so that noise
+falls on all alike:
+
+bare    MilvusClient.search on the collection, the same output fields and k
+store   store.search: names, filter, k and vector checked, hits made
+search  search.search from a file's bytes: open, encode, search, percentiles; less its own time in the encoder
+
+Bars: store / bare at most 1.3 (p50); search, less the encoder and less store, at most 15 ms (p50). Exit code 1 when
+one is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import measuring
+from pipeline import plugins, sync
+from pipeline.filters import Filter
+from pipeline.gallery import Gallery, create_gallery
+from pipeline.ingest import ingest
+from pipeline.records import Encoder, VectorStore
+from pipeline.search import Query, QueryPicture, search
+from pipeline.settings import Settings
+
+ENCODERS = ("color_histogram", "torchvision:arch=mobilenet_v3_small,weights=none")
+FIELDS = ["id", "parent", "box", "path", "label", "split", "width", "height", "metadata"]
+K = 24  # what the app asks for
+RATIO = 1.3
+ADDED = 15.0  # ms
+
+
+def timed(action: Callable[[], Any]) -> tuple[float, Any]:
+    """Milliseconds, and what came back."""
+    begun = time.perf_counter()
+    answer = action()
+    return (time.perf_counter() - begun) * 1000, answer
+
+
+def measure(
+    gallery: Gallery, store: VectorStore, encoder: Encoder, photos: list[Path], client: Any, rounds: int
+) -> dict[str, list[float]]:
+    """Milliseconds of each round: bare, store, search."""
+    taken: dict[str, list[float]] = {"bare": [], "store": [], "search": []}
+    collection = gallery.collection()
+    vectors = gallery.rows().embeddings
+    for turn in range(-10, rounds):  # the first ten warm everything up
+        vector = vectors[(turn * 7919) % len(vectors)][None]
+        data = photos[(turn * 6271) % len(photos)].read_bytes()
+        bare, answer = timed(
+            lambda vector=vector: client.search(
+                collection,
+                list(vector),
+                anns_field="embedding",
+                limit=K,
+                output_fields=FIELDS,
+                search_params={"metric_type": "COSINE"},
+                timeout=5,
+            )
+        )
+        ours, hits = timed(lambda vector=vector: store.search(collection, vector, k=K, where=Filter()))
+        # ties in score may come in another order
+        assert {hit.id for hit in hits[0][: K // 2]} <= {one["id"] for one in answer[0]}, "the two disagree"
+        query = Query((QueryPicture(data),))
+        whole, result = timed(lambda query=query: search(gallery, store, encoder, query, k=K))
+        if turn >= 0:
+            taken["bare"].append(bare)
+            taken["store"].append(ours)
+            taken["search"].append(whole - result.milliseconds["encode"])
+    return taken
+
+
+def report(spec: str, pictures: int, taken: dict[str, list[float]]) -> bool:
+    rows = [
+        (name, f"{measuring.percentile(values, 50):.2f}", f"{measuring.percentile(values, 99):.2f}")
+        for name, values in taken.items()
+    ]
+    print(f"\n{spec}, {pictures:,} photos, k {K}, {len(taken['bare'])} rounds, ms\n", flush=True)
+    print(measuring.table(("", "p50", "p99"), rows))
+    middle = {name: statistics.median(values) for name, values in taken.items()}
+    met = measuring.verdict("store / bare, p50", middle["store"] / middle["bare"], RATIO)
+    return measuring.verdict("search less encoder and store, p50", middle["search"] - middle["store"], ADDED, " ms") & met
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=measuring.CLOTHING, help="the clothing dataset's folder")
+    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--limit", type=int, default=0, help="only so many photos; 0 = all")
+    parser.add_argument("--quiet-wait", type=float, default=60, help="seconds to wait for idle cores")
+    asked = parser.parse_args()
+
+    print(measuring.machine(), flush=True)
+    photos = sorted(asked.data.glob("test/*/*.jpg"))
+    met = True
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["SEMBLANCE_HOME"] = home  # of this process alone
+        with contextlib.closing(sync.open_store(Settings())) as store:
+            from pymilvus import MilvusClient
+
+            client = MilvusClient(Settings().uri)  # this process's own Lite, a second client of the same engine
+            for number, spec in enumerate(ENCODERS):
+                encoder: Encoder = plugins.build("encoders", spec)
+                gallery = create_gallery(f"speed{number}", Settings())
+                dataset = plugins.build("datasets", f"clothing:root={asked.data}")
+                added = ingest(gallery, dataset, encoder, spec=spec, store=store, limit=asked.limit).added
+                measuring.wait_for_quiet(asked.quiet_wait)
+                met &= report(spec, added, measure(gallery, store, encoder, photos, client, asked.rounds))
+            client.close()
+    return int(not met)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

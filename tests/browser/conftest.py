@@ -1,0 +1,106 @@
+"""The real app on a free port over real photos, and Debian's chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from pipeline.demo import free_port
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="session")
+def photos(clothing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten real photos of each of four labels."""
+    root = tmp_path_factory.mktemp("photos")
+    for label in ("dress", "hat", "pants", "shoes"):
+        (root / label).mkdir()
+        for file in sorted((clothing / "train" / label).glob("*.jpg"))[:10]:
+            shutil.copy(file, root / label)
+    return root
+
+
+@pytest.fixture(scope="session")
+def server(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the running app, its gallery `photos` filled by the command line."""
+    environment = os.environ | {"SEMBLANCE_HOME": str(tmp_path_factory.mktemp("home")), "SEMBLANCE_MILVUS_URI": ""}
+    ingest = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "ingest",
+        "photos",
+        "--dataset",
+        f"folder:root={photos}",
+        "--title",
+        "Photos",
+    ]
+    subprocess.run(ingest, check=True, env=environment, cwd=ROOT, capture_output=True)
+    port = free_port(18_500)
+    log = tmp_path_factory.mktemp("log") / "app.log"
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
+    with log.open("wb") as out, subprocess.Popen(command, env=environment, cwd=ROOT, stdout=out, stderr=out) as process:
+        try:
+            _wait(f"http://127.0.0.1:{port}/readyz", process)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(20)
+    said = [
+        line for line in log.read_text().splitlines() if "Traceback" in line or "Warning" in line or "Error" in line
+    ]
+    assert not said, f"warnings and errors in the app's log are defects: {said}"
+
+
+def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        assert process.poll() is None, "the app ended before it was ready"
+        try:
+            with urllib.request.urlopen(address, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"{address} was not ready within a minute")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no chromium: apt-get install chromium")
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
+    """open_page(path, width=…) gives a fresh visitor's page; at the end no page may have logged an error."""
+    contexts, logged = [], []
+
+    def opened(path: str = "/", *, width: int = 1280, height: int = 900, dark: bool = False) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", has_touch=width < 500
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: logged.append(str(error)))
+        page.goto(server + path)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not logged, f"the browser logged errors: {logged}"

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=20_000)  # a loaded machine is slow, and that is no failure
+
+HITS = ".st-key-hits .tile"
+
+
+def upload(page: Page, file: Path) -> None:
+    page.wait_for_selector(".grid .tile img")
+    page.set_input_files("input[type=file]", file)
+    page.wait_for_selector(HITS)
+
+
+def photo(photos: Path, label: str, number: int = 0) -> Path:
+    return sorted((photos / label).glob("*.jpg"))[number]
+
+
+def labels(page: Page) -> list[str]:
+    return page.locator(f"{HITS} .label").all_inner_texts()
+
+
+def ids(page: Page) -> list[str]:
+    return page.locator(HITS).evaluate_all("tiles => tiles.map(tile => tile.dataset.id)")
+
+
+def wait_for_other_hits(page: Page, before: list[str]) -> None:
+    """The grid lives in a shadow root, which locators see and document.querySelector does not."""
+    for _ in range(200):
+        if (now := ids(page)) and now != before:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("the hits did not change within 20 s")
+
+
+def mark(page: Page, number: int, kind: str) -> None:
+    tile = page.locator(HITS).nth(number)
+    tile.hover()
+    tile.locator(f".act.{kind}").click()
+
+
+def test_a_dropped_photo_shows_its_nearest_photos(open_page: Callable[..., Page], photos: Path) -> None:
+    page = open_page()
+    upload(page, photo(photos, "shoes"))
+    assert len(labels(page)) == 24
+    scores = [float(text) for text in page.locator(f"{HITS} .score").all_inner_texts()]
+    assert scores == sorted(scores, reverse=True)
+    expect(page.locator(f"{HITS} img").first).to_have_js_property("complete", True)
+    assert page.locator(f"{HITS} img").first.evaluate("picture => picture.naturalWidth") > 0
+    assert "upload=" in page.evaluate("location.href")
+
+
+def test_a_box_drawn_on_the_query_searches_only_that_part(open_page: Callable[..., Page], photos: Path) -> None:
+    page = open_page()
+    upload(page, photo(photos, "shoes"))
+    before = ids(page)
+    stage = page.locator(".stage").bounding_box()
+    page.mouse.move(stage["x"] + 0.1 * stage["width"], stage["y"] + 0.1 * stage["height"])
+    page.mouse.down()
+    page.mouse.move(stage["x"] + 0.5 * stage["width"], stage["y"] + 0.4 * stage["height"], steps=4)
+    page.mouse.up()
+    expect(page.locator(".note span")).to_contain_text("part:")
+    wait_for_other_hits(page, before)
+    part = ids(page)
+    page.get_by_role("button", name="Whole picture").click()
+    wait_for_other_hits(page, part)
+    assert ids(page) == before
+
+
+def test_a_filter_keeps_only_its_label_and_not_takes_it_away(open_page: Callable[..., Page], photos: Path) -> None:
+    page = open_page()
+    upload(page, photo(photos, "shoes"))
+    search = page.get_by_role("combobox", name="Filter")
+    search.fill("label is hat")
+    page.keyboard.press("Enter")
+    expect(page.locator(f"{HITS} .label").first).to_have_text("hat")
+    assert set(labels(page)) == {"hat"}
+    assert "where=label%3Dhat" in page.evaluate("location.href")
+
+
+def test_marks_are_instant_and_refine_applies_them(open_page: Callable[..., Page], photos: Path) -> None:
+    page = open_page()
+    upload(page, photo(photos, "shoes"))
+    before = ids(page)
+    mark(page, 2, "like")
+    mark(page, 4, "unlike")
+    expect(page.locator(".st-key-hits .bar")).to_contain_text("1 more, 1 less")
+    assert ids(page) == before, "marking alone must not search"
+    page.get_by_role("button", name="Refine").click()
+    expect(page.get_by_text("More like", exact=True)).to_be_visible()
+    wait_for_other_hits(page, before)
+    expect(page.locator(f"{HITS}.liked")).to_have_count(1)
+    refined = ids(page)
+    assert f"like={before[2]}" in page.evaluate("location.href")
+    page.get_by_role("button", name="Back").click()
+    wait_for_other_hits(page, refined)
+    assert ids(page) == before
+    expect(page.get_by_text("More like", exact=True)).to_have_count(0)
+
+
+def test_search_with_this_and_the_address_repeats_it(open_page: Callable[..., Page], photos: Path) -> None:
+    page = open_page()
+    upload(page, photo(photos, "hat"))
+    before = ids(page)
+    chosen = before[1]
+    mark(page, 1, "search")
+    page.wait_for_function("id => location.search.includes('ids=' + id)", arg=chosen)
+    wait_for_other_hits(page, before)
+    found = ids(page)
+    assert chosen not in found
+    address = page.evaluate("location.pathname + location.search")
+    other = open_page(address)
+    other.wait_for_selector(HITS)
+    assert ids(other) == found
+
+
+def test_only_the_keyboard(open_page: Callable[..., Page], photos: Path) -> None:
+    page = open_page()
+    upload(page, photo(photos, "hat"))
+    page.locator(f"{HITS} .frame").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("l")
+    expect(page.locator(HITS).nth(1)).to_have_class("tile liked")
+    chosen = ids(page)[1]
+    page.keyboard.press("Enter")
+    page.wait_for_function("id => location.search.includes('ids=' + id)", arg=chosen)
+
+
+def test_nothing_else_moves_when_hits_change(open_page: Callable[..., Page], photos: Path) -> None:
+    page = open_page()
+    upload(page, photo(photos, "hat"))
+    page.wait_for_timeout(500)
+
+    def places() -> list[list[int]]:
+        names = ("h1", "[data-testid=stFileUploader]", ".st-key-combine", f"{HITS} >> nth=0", ".stSelectbox")
+        return [[round(side) for side in page.locator(name).bounding_box().values()] for name in names]
+
+    before = places()
+    hits = ids(page)
+    mark(page, 3, "like")
+    page.get_by_role("button", name="Refine").click()
+    wait_for_other_hits(page, hits)
+    assert places() == before
+
+
+def test_leaving_the_page_and_coming_back_keeps_query_and_feedback(
+    open_page: Callable[..., Page], photos: Path
+) -> None:
+    page = open_page()
+    upload(page, photo(photos, "pants"))
+    mark(page, 1, "like")
+    page.get_by_role("button", name="Refine").click()
+    expect(page.get_by_text("More like", exact=True)).to_be_visible()
+    expect(page.locator(f"{HITS}.liked")).to_have_count(1)
+    page.wait_for_timeout(1000)
+    before = ids(page)
+    page.get_by_role("link", name="Galleries").click()
+    page.wait_for_selector("h1:has-text('Galleries')")
+    page.get_by_role("link", name="Search").first.click()
+    page.wait_for_selector(HITS)
+    expect(page.locator(f"{HITS}.liked")).to_have_count(1)
+    assert ids(page) == before
+    expect(page.locator(".stage")).to_be_visible()
+
+
+def test_removing_a_hit_can_be_undone(open_page: Callable[..., Page], photos: Path) -> None:
+    page = open_page()
+    upload(page, photo(photos, "dress"))
+    first = ids(page)[0]
+    page.locator(f"{HITS} .frame").first.click()
+    page.get_by_role("button", name="Remove from gallery").click()
+    expect(page.locator(HITS).first).not_to_have_attribute("data-id", first)
+    assert first not in ids(page)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(HITS).first).to_have_attribute("data-id", first)
+
+
+def test_a_phone_scrolls_only_down_and_finds_too(open_page: Callable[..., Page], photos: Path) -> None:
+    page = open_page(width=390, height=844)
+    upload(page, photo(photos, "shoes"))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator(HITS).first.bounding_box()["width"] > 100
+
+
+def test_a_file_that_is_no_picture_says_so_and_keeps_the_hits(
+    open_page: Callable[..., Page], photos: Path, tmp_path: Path
+) -> None:
+    page = open_page()
+    upload(page, photo(photos, "shoes"))
+    before = ids(page)
+    bad = tmp_path / "<b>notes<b>.jpg"
+    bad.write_text("not a picture")
+    page.set_input_files("input[type=file]", bad)
+    expect(page.get_by_role("alert").first).to_contain_text("<b>notes<b>.jpg")
+    assert ids(page) == before
+    assert "Traceback" not in page.content()
+
+
+def test_thumbnails_are_served_for_galleries_only(open_page: Callable[..., Page], server: str) -> None:
+    page = open_page()
+    known = page.request.get(f"{server}/app/static/thumbnails/photos/{'a' * 32}.jpg")
+    assert known.status == 404
+    for name in ("photos/..%2f..%2fgallery", "..%2f..%2f..%2fmilvus.db", "photos/" + "%2e%2e%2f" * 4 + "etc%2fpasswd"):
+        answer = page.request.get(f"{server}/app/static/thumbnails/{name}.jpg")
+        assert answer.headers.get("content-type", "").partition(";")[0] in ("text/html", "text/plain", ""), answer.url
+        assert b"root:" not in answer.body()

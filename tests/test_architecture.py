@@ -1,0 +1,265 @@
+"""Who may import whom, what may be loaded when, and how long a file may be: read from the source, nothing imported."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PLUGIN_FOLDERS = ("encoders", "datasets", "stores", "indexes", "projections")
+
+# From the bottom up: a module imports from its own row and from rows above it in this list, never from one below.
+# A module of pipeline/ that is not named here works on galleries, so it belongs to "verbs".
+LAYERS: list[tuple[str, tuple[str, ...]]] = [
+    ("words", ("__init__", "errors", "records", "filters", "fingerprints")),
+    (
+        "tools",
+        (
+            *("settings", "plugins", "atomic", "progress", "devices", "parallel"),
+            *("quiet_pillow", "refused_formats", "images", "uploads", "picture_files", "downloads", "archives"),
+        ),
+    ),
+    ("rooms", ("networks", "render", "evaluation", "relevance")),
+    ("plugins", PLUGIN_FOLDERS),
+    ("gallery", ("gallery", "judgments", "parts", "originals", "calibration")),
+    ("verbs", ()),
+    ("ways in", ("demo", "doctor", "commands", "__main__")),
+    ("app", ("app",)),
+    ("entry", ("streamlit_app",)),
+]
+LEVEL = {name: level for level, (_, names) in enumerate(LAYERS) for name in names}
+VERBS = [layer for layer, _ in LAYERS].index("verbs")
+
+HEAVY = {"torch", "torchvision", "timm", "huggingface_hub", "pymilvus", "milvus_lite", "grpc", "pandas", "pyarrow"}
+HEAVY |= {"sklearn", "scipy", "umap", "openTSNE", "faiss", "annoy", "nmslib", "plotly", "streamlit", "ray", "ignite"}
+LIGHT_IN_THE_APP = {"pandas", "plotly", "streamlit"}
+NEVER_IN_THE_APP = {"torch", "torchvision", "timm", "pymilvus", "milvus_lite", "umap", "sklearn", "openTSNE"}
+
+LONGEST = 300
+LONGER: dict[str, str] = {
+    "pipeline/stores/milvus.py": "one object, one connection: its remaining parts would only call each other",
+    "pipeline/ingest.py": "one run from record to part, read from top to bottom",
+}
+NAMELESS = {"utils", "util", "common", "helpers", "helper", "misc", "manager", "managers"}
+MACHINE_PATH = re.compile(r"(?<![\w.\]}*-])/(?:(?:work|root|tmp|opt)(?![\w-])|home/(?!me\b)\w)")
+
+
+def product_files() -> list[Path]:
+    found = [ROOT / "streamlit_app.py"]
+    for folder in ("pipeline", "app", "training", "benchmarks"):
+        found += sorted((ROOT / folder).rglob("*.py"))
+    return found
+
+
+def documents() -> list[Path]:
+    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "Makefile", ROOT / ".ci" / "run"]
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+MODULES = {module_name(path): path for path in product_files()}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module, absolute. at_top: it happens when the file is loaded. typing: for the type checker only."""
+
+    name: str
+    line: int
+    at_top: bool
+    typing: bool
+
+    @property
+    def package(self) -> str:
+        return self.name.partition(".")[0]
+
+
+def imports(tree: ast.AST, *, at_top: bool = True, typing: bool = False) -> Iterator[Import]:
+    """Every import of a file; `from pipeline import search` is an import of pipeline.search."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, node.lineno, at_top, typing) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                yield Import(inner if inner in MODULES else base, node.lineno, at_top, typing)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from imports(ast.Module(node.body, []), at_top=at_top, typing=True)
+            yield from imports(ast.Module(node.orelse, []), at_top=at_top, typing=typing)
+        else:
+            in_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from imports(node, at_top=at_top and not in_function, typing=typing)
+
+
+def level_of(module: str) -> int:
+    package, _, rest = module.partition(".")
+    return LEVEL[package] if package in LEVEL else LEVEL.get(rest.partition(".")[0] or "__init__", VERBS)
+
+
+def faults(module: str, source: str) -> list[str]:
+    """One sentence for each import that the table of layers, or a rule below it, forbids."""
+    found = []
+    for one in imports(ast.parse(source)):
+        for fault in (_layer_fault(module, one), _library_fault(module, one)):
+            if fault:
+                found.append(f"{module}:{one.line} imports {one.name}: {fault}")
+    return found
+
+
+def _layer_fault(module: str, one: Import) -> str:
+    package = module.partition(".")[0]
+    if one.name.startswith("."):
+        return "write the whole name"
+    if one.package == "training" and package == "pipeline":
+        return "training builds on pipeline, never the reverse"
+    if one.package == "training" and package == "app" and one.name != "training.runs":
+        return "the app reads run folders through training.runs only"
+    if one.package == "app" and package == "training":
+        return "training does not know the app"
+    if one.package not in ("pipeline", "app", "streamlit_app") or package in ("training", "benchmarks"):
+        return ""
+    if not one.typing and level_of(one.name) > level_of(module):
+        return f"that belongs to {LAYERS[level_of(one.name)][0]}, above {LAYERS[level_of(module)][0]}"
+    folder, other = _plugin_folder(module), _plugin_folder(one.name)
+    if folder and other and (folder != other or not _is_room(one.name)):
+        return "a plugin imports no other plugin, only files of its folder that begin with _"
+    named_by_file = {
+        "pipeline.stores.milvus": {"pipeline.doctor"}
+    }  # doctor asks who holds the file, without opening it
+    if other and not folder and module not in named_by_file.get(one.name, set()):
+        return "plugins are made by plugins.build, from their name"
+    if package == "app" and level_of(one.name) == LEVEL["commands"]:
+        return "the app starts `python -m pipeline` as a child, or calls what the command line calls"
+    return ""
+
+
+def _library_fault(module: str, one: Import) -> str:
+    package = module.partition(".")[0]
+    if one.package == "streamlit" and package not in ("app", "streamlit_app"):
+        return "streamlit belongs to app/ and streamlit_app.py"
+    if one.package in ("pymilvus", "milvus_lite") and package != "benchmarks" and _plugin_folder(module) != "stores":
+        return "Milvus is spoken to in pipeline/stores/ only"
+    if package in ("app", "streamlit_app") and one.package in NEVER_IN_THE_APP:
+        return "a page calls a pipeline function and draws"
+    heavy = {"pipeline": HEAVY, "app": HEAVY - LIGHT_IN_THE_APP, "streamlit_app": HEAVY - LIGHT_IN_THE_APP}
+    if one.at_top and not one.typing and one.package in heavy.get(package, ()):
+        return "import it inside the function that needs it"
+    return ""
+
+
+def _plugin_folder(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 2 and parts[0] == "pipeline" and parts[1] in PLUGIN_FOLDERS else ""
+
+
+def _is_room(module: str) -> bool:
+    return module.rpartition(".")[2].startswith("_")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_the_table_allows(module: str) -> None:
+    assert faults(module, MODULES[module].read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "fault"),
+    [
+        ("pipeline.gallery", "from pipeline import search", "belongs to verbs, above gallery"),
+        ("pipeline.filters", "def f():\n    import pipeline.images", "belongs to tools, above words"),
+        ("pipeline.search", "from app import index", "belongs to app"),
+        ("pipeline.search", "from pipeline.commands.look import search", "belongs to ways in"),
+        ("app.jobs", "import streamlit_app", "belongs to entry"),
+        ("pipeline.encoders.pca", "from pipeline.encoders import timm", "imports no other plugin"),
+        ("pipeline.encoders.pca", "from pipeline.encoders.timm import build", "imports no other plugin"),
+        ("pipeline.encoders.pca", "from pipeline.stores import _wire", "imports no other plugin"),
+        ("pipeline.search", "from pipeline.encoders.timm import build", "made by plugins.build"),
+        ("app.views.search", "from pipeline.commands import look", "as a child"),
+        ("pipeline.search", "def f():\n    import training.loop", "never the reverse"),
+        ("app.main", "import training.loop", "training.runs only"),
+        ("pipeline.search", "def f():\n    import streamlit as st", "streamlit belongs to app/"),
+        ("pipeline.search", "def f():\n    from pymilvus import MilvusClient", "pipeline/stores/ only"),
+        ("app.views.search", "def f():\n    import torch", "a page calls a pipeline function"),
+        ("pipeline.search", "import torch", "inside the function"),
+        ("pipeline.search", "class A:\n    import pandas as pd", "inside the function"),
+        ("pipeline.search", "try:\n    import sklearn.cluster\nexcept ImportError:\n    pass", "inside the function"),
+        ("app.charts", "import pyarrow", "inside the function"),
+        ("pipeline.search", "from . import gallery", "whole name"),
+    ],
+)
+def test_a_module_that_breaks_a_rule_is_found(module: str, source: str, fault: str) -> None:
+    [found] = faults(module, source)
+    assert fault in found
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("pipeline.records", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas as pd"),
+        ("pipeline.search", "def f():\n    import torch"),
+        ("pipeline.stores.milvus", "from pipeline.stores import _wire\ndef f():\n    import pymilvus"),
+        ("app.charts", "import pandas as pd\nimport streamlit as st\nfrom pipeline import search"),
+        ("pipeline.a_new_verb", "from pipeline import gallery, plugins, sync"),
+        ("training.loop", "import torch\nfrom pipeline import gallery"),
+    ],
+)
+def test_a_module_that_keeps_the_rules_passes(module: str, source: str) -> None:
+    assert faults(module, source) == []
+
+
+def test_the_command_line_loads_no_library_but_typer_before_its_verb() -> None:
+    reached, waiting = set(), ["pipeline.__main__"]
+    while waiting:
+        module = waiting.pop()
+        reached.add(module)
+        for one in imports(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+            if not one.at_top or one.typing:
+                continue
+            if one.package == "pipeline":
+                waiting += [one.name] if one.name not in reached else []
+            else:
+                assert one.package in {*sys.stdlib_module_names, "typer"}, f"{module} loads {one.name}"
+    assert "pipeline.commands.look" in reached
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_file_holds_one_idea(module: str) -> None:
+    path = MODULES[module]
+    short = path.relative_to(ROOT).as_posix()
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGEST or short in LONGER, f"{short} has {lines} lines; split it by idea"
+
+
+def test_no_file_or_folder_is_called_after_nothing() -> None:
+    names = {part for path in product_files() for part in path.relative_to(ROOT).with_suffix("").parts}
+    assert not names & NAMELESS
+
+
+def machine_paths(text: str) -> list[str]:
+    return MACHINE_PATH.findall(text)
+
+
+@pytest.mark.parametrize("path", [*product_files(), *documents()], ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_path_of_one_machine_is_written_down(path: Path) -> None:
+    assert machine_paths(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("text", ["/work/main", 'Path("/tmp/x")', "in /root.", "/home/anna/pictures", "cd /tmp"])
+def test_a_machines_path_is_found(text: str) -> None:
+    assert machine_paths(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["/home/me/pictures", "docs/work/x", "~/photos", "/app/static/root", "/worker", "a/tmp"]
+)
+def test_other_paths_are_left_alone(text: str) -> None:
+    assert not machine_paths(text)

@@ -1,0 +1,227 @@
+"""What the documents say can be done: links lead somewhere, commands and options exist, the examples run."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import typer
+from PIL import Image
+
+from pipeline import plugins
+from pipeline.__main__ import app
+from pipeline.errors import UsageError
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+NAMES = [path.relative_to(ROOT).as_posix() for path in DOCUMENTS]
+VERBS: Any = typer.main.get_command(app)
+WRONG_USE = typer.BadParameter.__mro__[1]  # click's UsageError, wherever typer keeps its click
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def shell_lines(text: str) -> list[str]:
+    """Lines of shell blocks, and `…` in running text when it begins with python -m or make."""
+    without_blocks = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    inline = re.findall(r"`((?:python -m|make) [^`]+)`", without_blocks)
+    lines = "\n".join(blocks(text, "bash")).replace("\\\n", " ").splitlines()
+    return [" ".join(line.split()) for line in [*lines, *inline] if line.strip()]
+
+
+COMMANDS = sorted({line for name in NAMES for line in shell_lines(text_of(name))})
+
+
+def check_verb(line: str) -> None:
+    """WRONG_USE, UsageError or AssertionError unless `python -m pipeline …` could be run as it is written."""
+    words = shlex.split(line)[3:]
+    if words in ([], ["…"]):
+        return
+    top = VERBS.make_context("pipeline", list(words), resilient_parsing=True)
+    verb = VERBS.get_command(top, words[0])
+    assert verb is not None, f"there is no verb {words[0]!r}"
+    if words[1:] in ([], ["…"]) or "VERB" in words:
+        return
+    with verb.make_context(words[0], words[1:], parent=top) as context:
+        for kind in ("encoder", "dataset"):
+            given = context.params.get(kind) or []
+            for spec in [given] if isinstance(given, str) else given:
+                if spec != "SPEC":
+                    check_spec(f"{kind}s", spec)
+
+
+def check_spec(kind: str, spec: str) -> None:
+    name, values = plugins.parse(spec)
+    known = {option.name for option in plugins.options(kind, name)}
+    assert set(values) <= known, f"{name} has no option {set(values) - known}"
+
+
+def check_command(line: str) -> None:
+    words = shlex.split(line)
+    if line.startswith("python -m pipeline"):
+        check_verb(line)
+    elif words[0] == "make":
+        targets = re.findall(r"^(\w+):", text_of("Makefile"), re.MULTILINE)
+        goals = [word for word in words[1:] if "=" not in word]
+        assert set(goals) <= set(targets), f"the Makefile has no {set(goals) - set(targets)}"
+        for variable in (word.partition("=")[0] for word in words[1:] if "=" in word):
+            assert re.search(rf"^{variable} \?=", text_of("Makefile"), re.MULTILINE), f"nothing reads {variable}"
+    else:
+        assert words[0] in ("source", "export"), f"what is {line!r}?"
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_in_the_documents_can_be_run_as_it_is_written(line: str) -> None:
+    check_command(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "python -m pipeline serach my_photos",
+        "python -m pipeline search my_photos --colour red",
+        "python -m pipeline ingest my_photos",
+        "python -m pipeline search my_photos -k many",
+        "python -m pipeline ingest my_photos --dataset folder:rot=x",
+        "python -m pipeline try-encoders my_photos --encoder torchvison:arch=resnet50",
+        "make demoo",
+        "make demo PROT=8600",
+        "pip install semblance",
+    ],
+)
+def test_a_command_that_does_not_exist_is_found(line: str) -> None:
+    with pytest.raises((AssertionError, WRONG_USE, UsageError)):
+        check_command(line)
+
+
+def test_the_documents_name_commands() -> None:
+    assert len([line for line in COMMANDS if line.startswith("python -m pipeline")]) > 15
+
+
+def broken_links(name: str, text: str) -> list[str]:
+    """Link targets inside the repository that are not there; the part after # is not looked at."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    inside = [target.partition("#")[0] for target in targets if not re.match(r"https?://|mailto:|#", target)]
+    return [target for target in inside if not ((ROOT / name).parent / target).exists()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_lead_somewhere(name: str) -> None:
+    assert broken_links(name, text_of(name)) == []
+
+
+def test_a_broken_link_is_found() -> None:
+    assert broken_links("docs/demo.md", "[a](nowhere.md) [b](../README.md#x) [c](https://x.org)") == ["nowhere.md"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_that_are_named_exist(name: str) -> None:
+    prose = re.sub(r"^```.*?^```$", "", text_of(name), flags=re.MULTILINE | re.DOTALL)
+    named = re.findall(r"`((?:pipeline|app|tests|benchmarks|docs)/[\w/.]+)`", prose)
+    assert [path for path in named if "NAME" not in path and not (ROOT / path).exists()] == []
+
+
+def test_the_readme_fits_on_two_screens() -> None:
+    assert len(text_of("README.md").splitlines()) <= 150
+
+
+@pytest.mark.parametrize("kind", ["encoders", "datasets", "stores"])
+def test_the_readme_names_every_plugin(kind: str) -> None:
+    missing = [name for name in plugins.available(kind) if f"`{name}`" not in text_of("README.md")]
+    assert missing == [], f"add them to the table 'What is inside' of README.md: {missing}"
+
+
+def test_operations_names_every_setting() -> None:
+    from pipeline.settings import Settings
+
+    written = set(re.findall(r"^\| `(SEMBLANCE_\w+)`", text_of("docs/operations.md"), re.MULTILINE))
+    assert written == {f"SEMBLANCE_{field.upper()}" for field in Settings.model_fields}
+
+
+def test_the_readmes_python_example_finds_the_query_itself_among_the_demos_pictures(tmp_path: Path) -> None:
+    environment = os.environ | {"SEMBLANCE_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
+
+    def run(*words: str) -> str:
+        command = [sys.executable, *words]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    dataset = f"catalogue:items=6,views=2,size=32,root={tmp_path / 'rendered'}"
+    run("-m", "pipeline", "ingest", "catalogue", "--dataset", dataset, "--progress", "none")
+    rendered = sorted((tmp_path / "rendered").rglob("*.jpg"))
+    Image.open(rendered[0]).resize((48, 48)).save(tmp_path / "query.jpg")
+    [example] = blocks(text_of("README.md"), "python")
+    hits = eval(run("-c", example))  # a list of tuples that the example printed
+    assert len(hits) == 5
+    assert [score for _, score in hits] == sorted((score for _, score in hits), reverse=True)
+    assert rendered[0].as_posix().endswith(hits[0][0])
+
+
+@pytest.fixture
+def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts the examples of docs/extending.md into folders beside the real ones."""
+    for block in blocks(text_of("docs/extending.md"), "python"):
+        kind, name = re.match(r"# pipeline/(\w+)/(\w+)\.py\n", block).groups()  # type: ignore[union-attr]
+        assert name not in plugins.available(kind), f"{name} is a real plugin now; choose another example"
+        folder = tmp_path / kind
+        folder.mkdir()
+        (folder / f"{name}.py").write_text(block, encoding="utf-8")
+        package = importlib.import_module(f"pipeline.{kind}")
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+        monkeypatch.setitem(plugins._FOLDERS, kind, folder)
+        monkeypatch.delitem(sys.modules, f"pipeline.{kind}.{name}", raising=False)
+
+
+def contract_tests(module: ModuleType, **given: object) -> list[str]:
+    """Run the tests of a contract module that need no more than `given`; returns their names."""
+    ran = []
+    for name, test in inspect.getmembers(module, inspect.isfunction):
+        if name.startswith("test_") and set(inspect.signature(test).parameters) <= set(given):
+            test(**{key: given[key] for key in inspect.signature(test).parameters})
+            ran.append(name)
+    return ran
+
+
+def test_the_encoder_of_extending_md_keeps_an_encoders_contract(
+    examples: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "contracts"))
+    contract = importlib.import_module("test_encoders")
+    assert plugins.available("encoders") == ["mean_color"]
+    encoder = plugins.build("encoders", "mean_color:grid=5")
+    assert encoder.dim == 76
+    made = {"encoder": plugins.build("encoders", "mean_color"), "name": "mean_color"}
+    ran = contract_tests(contract, **made)
+    assert len(ran) >= 10, ran
+    for odd in contract.ODD:
+        contract.test_odd_pictures_have_an_embedding_too(made["encoder"], odd)
+
+
+def test_the_dataset_of_extending_md_names_the_pictures_of_its_file(examples: None, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("cups/a.jpg\nhats/b.jpg\n", encoding="utf-8")
+    dataset = plugins.build("datasets", f"listed:file={tmp_path / 'list.txt'}")
+    dataset.prepare()
+    assert [(record.path, record.label) for record in dataset.records()] == [
+        ("cups/a.jpg", "cups"),
+        ("hats/b.jpg", "hats"),
+    ]
+    assert dataset.root == tmp_path
+    with pytest.raises(UsageError, match="no such file"):
+        plugins.build("datasets", "listed:file=nowhere.txt")

@@ -1,0 +1,79 @@
+"""Small real galleries for tests: drawn pictures, the colour histogram, Milvus Lite or the exact store."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pipeline import ingest as ingestion
+from pipeline import plugins, sync
+from pipeline.gallery import Gallery, create_gallery
+from pipeline.ingest import IngestReport
+from pipeline.records import VectorStore
+from pipeline.settings import Settings
+
+SPEC = "color_histogram:grid=2,bins=2"
+ROOT = Path(__file__).parents[1]
+
+
+def draw(file: Path, seed: int, *, size: tuple[int, int] = (40, 32)) -> Path:
+    """A picture of soft blobs, a PNG or JPEG by its name; the same seed gives the same file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    blobs = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    Image.fromarray(blobs).resize(size, Image.Resampling.BICUBIC).save(file)
+    return file
+
+
+def photos(folder: Path, count: int, *, labels: tuple[str, ...] = ("cup", "bowl", "shoe"), first: int = 0) -> Path:
+    """LABEL/NNN.png, labels in turn; returns the folder."""
+    for number in range(first, first + count):
+        draw(folder / labels[number % len(labels)] / f"{number:03d}.png", number)
+    return folder
+
+
+@functools.cache
+def encoder(spec: str = SPEC):
+    return plugins.build("encoders", spec, device="cpu")
+
+
+@contextlib.contextmanager
+def lite() -> Iterator[VectorStore]:
+    with contextlib.closing(sync.open_store(Settings())) as store:
+        yield store
+
+
+def exact() -> VectorStore:
+    return plugins.build("stores", "exact")
+
+
+def fill(
+    folder: Path | str, store: VectorStore | None = None, *, name: str = "small", limit: int = 0, spec: str = SPEC
+) -> tuple[Gallery, IngestReport]:
+    """Ingest a folder, or the dataset a spec names, into the gallery `name`."""
+    dataset = folder if isinstance(folder, str) else f"folder:root={folder}"
+    made = create_gallery(name, Settings())
+    report = ingestion.ingest(
+        made,
+        plugins.build("datasets", dataset),
+        encoder(spec),
+        spec=spec,
+        store=store,
+        dataset_spec=plugins.absolute("datasets", dataset),
+        limit=limit,
+    )
+    return made, report
+
+
+def run(*words: str | Path, stdin: str = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """`python -m pipeline WORDS` in a process of its own, in the present environment."""
+    command = [sys.executable, "-m", "pipeline", *map(str, words)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | (env or {})
+    return subprocess.run(command, input=stdin, env=environment, capture_output=True, text=True, timeout=60)
