@@ -11,11 +11,11 @@ PIP := $(PY) -m pip install --disable-pip-version-check --quiet
 .PHONY: help demo test lint bench clean
 
 help:
-	@echo "make demo     the app on 2,000 rendered pictures: http://127.0.0.1:$(PORT)     PORT=8600 chooses another port"
-	@echo "make test     every test                                               ARGS='-k search' chooses some"
-	@echo "make lint     style and types"
-	@echo "make bench    benchmarks/$(BENCH).py                                BENCH=NAME chooses another, ARGS=... passes on"
-	@echo "make clean    remove $(VENV) and caches; galleries and the cache under data/ stay"
+	@echo "make demo    the app on 2,000 rendered pictures, on port $(PORT) or the next free one; PORT=8600 chooses"
+	@echo "make test    every test; ARGS='-k search' chooses some"
+	@echo "make lint    style and types"
+	@echo "make bench   python -m benchmarks.$(BENCH); BENCH=NAME chooses another, ARGS passes on"
+	@echo "make clean   remove $(VENV) and caches; galleries and all else under data/ stay"
 	@echo
 	@echo "Without make (Windows: py -3.11 and .venv\\Scripts\\python instead of python3 and .venv/bin/python):"
 	@echo "  python3 -m venv .venv"
@@ -36,7 +36,7 @@ lint: $(VENV)/installed-dev
 	$(PY) -m mypy
 
 bench: $(VENV)/installed-dev
-	$(PY) benchmarks/$(BENCH).py $(ARGS)
+	$(PY) -m benchmarks.$(BENCH) $(ARGS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build

@@ -9,8 +9,14 @@ from app.jobs import Job, State
 from pipeline.errors import SemblanceError
 
 
-@st.fragment(run_every=1.0)
-def job_list() -> None:
+def job_list() -> bool:
+    """Running and ended jobs; drawn anew each second while one runs. True while one runs."""
+    running = any(jobs.state(job).running for job in jobs.recent())
+    st.fragment(_jobs, run_every=1.0 if running else None)()
+    return running
+
+
+def _jobs() -> None:
     """Progress with rate and time left, a stop button, and the last line of what ended."""
     shown = jobs.recent()
     states = {job.id: jobs.state(job) for job in shown}
@@ -44,7 +50,8 @@ def _ended(job: Job, state: State) -> None:
     left, right = st.columns([5, 1], vertical_alignment="center")
     if state.exit_code == 0:
         left.markdown(f":material/check_circle: **{job.title}**: done")
-        left.text(state.output.splitlines()[-1] if state.output else "")
+        if state.output and not state.output.startswith("["):  # a table is drawn where it was asked for
+            left.text(state.output.splitlines()[-1])
     elif state.exit_code == 130:
         left.markdown(f":material/stop_circle: **{job.title}**: stopped; what was committed is kept")
     else:

@@ -85,5 +85,7 @@ def tiles_of(gallery: str, result: SearchResult, *, by_label: bool = False) -> l
     first_weak = next((i for i, made in enumerate(drawn) if made["weak"]), None)
     if first_weak is not None:
         said = f"weak matches: below {result.weak_below:.3f}, no closer than one random pair in a hundred"
+        if first_weak == 0:
+            said = f"nothing close here, only {said}"
         drawn.insert(first_weak, {"divider": said})
     return drawn

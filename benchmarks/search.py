@@ -91,7 +91,9 @@ def report(spec: str, pictures: int, taken: dict[str, list[float]]) -> bool:
     print(measuring.table(("", "p50", "p99"), rows))
     middle = {name: statistics.median(values) for name, values in taken.items()}
     met = measuring.verdict("store / bare, p50", middle["store"] / middle["bare"], RATIO)
-    return measuring.verdict("search less encoder and store, p50", middle["search"] - middle["store"], ADDED, " ms") & met
+    return (
+        measuring.verdict("search less encoder and store, p50", middle["search"] - middle["store"], ADDED, " ms") & met
+    )
 
 
 def main() -> int:

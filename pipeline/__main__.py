@@ -10,9 +10,9 @@ from pipeline.commands import collect, inform, keep, look
 from pipeline.errors import SemblanceError
 
 
-def _dashes(option: str) -> str:
-    """`--num_pos_images` and `--num-pos-images` are the same option."""
-    return option.replace("_", "-") if option.startswith("-") else option
+def _dashes(name: str) -> str:
+    """`--num_pos_images` and `--num-pos-images` are the same option; click takes the dashes before it off."""
+    return name.replace("_", "-")
 
 
 app = typer.Typer(
@@ -33,9 +33,10 @@ def main() -> None:
     except SemblanceError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("stopped; what was committed is kept, the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == 130:  # typer's answer to Ctrl-C, which is silent
+            print("stopped; what was committed is kept, the same command goes on from there", file=sys.stderr)
+        raise
     except BrokenPipeError:
         sys.exit(0)
     except OSError as error:  # a full disk or a missing permission where no module could say more

@@ -57,7 +57,8 @@ def import_gallery(name: str, source: Path, settings: Settings) -> Gallery:
     if lacking:
         raise UsageError(f"{source} is no export of a gallery: it has no {', '.join(lacking)}")
     dim = getattr(table.schema.field("embedding").type, "list_size", 0)
-    if not table.select([*parts.COLUMNS, "embedding"]).schema.equals(parts.to_arrow(parts.empty(dim)).schema):
+    columns = table.select([*parts.COLUMNS, "embedding"]).schema
+    if not dim or not columns.equals(parts.to_arrow(parts.empty(dim)).schema):
         raise UsageError(f"{source} is no export of a gallery: its columns have other types; export it again")
     rows = _rows(table, dim, source)
     made = gallery.create_gallery(name, settings, title=noted["semblance.title"])

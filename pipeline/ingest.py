@@ -230,20 +230,22 @@ class _Run:
         import numpy as np
         import pandas as pd
 
-        rows = None
-        if self.rows:
-            table = pd.DataFrame(self.rows, columns=list(parts.COLUMNS))
-            rows = Rows(table, np.stack(self.embeddings).astype(np.float32))
-            self.gallery.commit(self.fingerprint8, rows)
+        rows, embeddings, self.rows, self.embeddings = self.rows, self.embeddings, [], []
+        merged, self.merged = self.merged, []
+        # Emptied first: what fails here is left to the next run, and the flush that follows an error repeats nothing.
+        committed = None
+        if rows:
+            table = pd.DataFrame(rows, columns=list(parts.COLUMNS))
+            committed = Rows(table, np.stack(embeddings).astype(np.float32))
+            self.gallery.commit(self.fingerprint8, committed)
             self.report.added += len(rows)
-            self.rows, self.embeddings, self.committed_at = [], [], time.monotonic()
-        if self.merged:  # after the part: a merged file's picture is always there
-            atomic.append(self.merged_file, _csv_text(self.merged))
-            self.merged = []
-        if rows is None or self.store is None or self.report.index:
+            self.committed_at = time.monotonic()
+        if merged:  # after the part: a merged file's picture is always there
+            atomic.append(self.merged_file, _csv_text(merged))
+        if committed is None or self.store is None or self.report.index:
             return
         try:
-            sync.upsert(self.gallery, self.store, self.fingerprint8, rows)
+            sync.upsert(self.gallery, self.store, self.fingerprint8, committed)
         except StoreError as error:
             self.report.index = str(error)
 

@@ -42,9 +42,12 @@ LIGHT_IN_THE_APP = {"pandas", "plotly", "streamlit"}
 NEVER_IN_THE_APP = {"torch", "torchvision", "timm", "pymilvus", "milvus_lite", "umap", "sklearn", "openTSNE"}
 
 LONGEST = 300
-LONGER: dict[str, str] = {
-    "pipeline/stores/milvus.py": "one object, one connection: its remaining parts would only call each other",
-    "pipeline/ingest.py": "one run from record to part, read from top to bottom",
+# Over the limit: the most lines each may have, which only ever falls, and the idea that wants a file of its own.
+LONGER = {
+    "app/views/search.py": (330, "the panel with the query"),
+    "pipeline/gallery.py": (310, "merged.csv and rejected.csv"),
+    "pipeline/ingest.py": (305, "the run that gathers rows into parts"),
+    "pipeline/stores/milvus.py": (365, "making a collection: schema and index"),
 }
 NAMELESS = {"utils", "util", "common", "helpers", "helper", "misc", "manager", "managers"}
 MACHINE_PATH = re.compile(r"(?<![\w.\]}*-])/(?:(?:work|root|tmp|opt)(?![\w-])|home/(?!me\b)\w)")
@@ -236,7 +239,8 @@ def test_a_file_holds_one_idea(module: str) -> None:
     path = MODULES[module]
     short = path.relative_to(ROOT).as_posix()
     lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= LONGEST or short in LONGER, f"{short} has {lines} lines; split it by idea"
+    most, idea = LONGER.get(short, (LONGEST, "one of its ideas"))
+    assert lines <= most, f"{short} has {lines} lines and may have {most}; move {idea} to a file of its own"
 
 
 def test_no_file_or_folder_is_called_after_nothing() -> None:

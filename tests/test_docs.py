@@ -110,6 +110,17 @@ def test_a_command_that_does_not_exist_is_found(line: str) -> None:
         check_command(line)
 
 
+SOURCES = [path for folder in ("pipeline", "app", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_remedy_that_a_message_names_is_a_verb(path: Path) -> None:
+    """Messages end in `python -m pipeline VERB …`; adjoining pieces of a string are read as one."""
+    joined = re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8"))
+    named = set(re.findall(r"python -m pipeline ([a-z][\w-]*)", joined))
+    assert named <= set(VERBS.list_commands(None))
+
+
 def test_the_documents_name_commands() -> None:
     assert len([line for line in COMMANDS if line.startswith("python -m pipeline")]) > 15
 

@@ -43,9 +43,9 @@ def test_a_gallery_comes_back_row_by_row(exported) -> None:
     assert len(again.encoder()["calibration"]) == 1001
     store = exact()
     sync.sync(again, store)
-    data = (folder / "bowl" / "001.png").read_bytes()
+    data = (folder / "cup" / "000.png").read_bytes()
     result = search(again, store, encoder(), Query((QueryPicture(data),)), k=1, exclude_query=False)
-    assert result.hits[0].path == "bowl/001.png"
+    assert result.hits[0].path == "cup/000.png"
     assert fill(folder, store, name="again")[1].known == 5  # its thumbnails come with an ingest of the folder
     assert verify.check_files(again) == []
 

@@ -95,9 +95,9 @@ def test_a_lost_original_is_named_and_the_gallery_stays_but_a_removed_one_does_n
     reencode.reencode(gallery, encoder(OTHER), spec=OTHER, store=store)
     assert gallery.count() == 3
     gallery.restore([])
+    draw(folder / "new.png", 77)
+    fill(folder, store, spec=OTHER)
     with pytest.raises(GalleryError, match="came after the change"):
-        draw(folder / "new.png", 77)
-        fill(folder, store, spec=OTHER)
         reencode.go_back(gallery, store)
 
 

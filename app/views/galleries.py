@@ -25,11 +25,11 @@ def page() -> None:
     wanted = st.session_state.pop("wanted", "")
     if right.button("New gallery", icon=":material/add:", type="primary", width="stretch") or wanted:
         st.session_state["making"] = wanted or "folder"
-    if "making" in st.session_state or not names:
-        new_gallery(st.session_state.get("making", "demo"))
     for message in st.session_state.pop("refused_uploads", []):
         st.warning(message)
-    job_list()
+    working = job_list()
+    if "making" in st.session_state or not (names or working):
+        new_gallery(st.session_state.get("making", "demo"))
     for name in names:
         try:
             overview(resources.gallery(name))

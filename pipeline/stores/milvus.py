@@ -211,7 +211,8 @@ class MilvusStore:
             "rows": self.count(collection),
             "dim": about.dim,
             "index": about.index,
-            "backend": f"{_product(version)} at {self._link.place}",
+            "backend": _product(version),
+            "place": self._link.place,
             "alias": ", ".join(sorted(aliases["aliases"])),
         }
 
