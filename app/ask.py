@@ -91,12 +91,19 @@ def of_address() -> Ask:
     )
 
 
-def current() -> Ask:
-    """The session's ask; an address that somebody typed or followed goes before it."""
-    given = {name: st.query_params.get_all(name) for name in st.query_params}
+def follow_address() -> None:
+    """Take the ask from an address that somebody typed, followed or went back to.
+
+    For full runs of the page only: a click inside it may still carry the address from before the last answer.
+    """
+    given = _given()
     if given and given != st.session_state.get("written"):
-        st.session_state["ask"] = of_address()
-        st.session_state["written"] = given
+        history = st.session_state.get("history", [])
+        visited = next((old for old in reversed(history) if _as_lists(old) == given), None)
+        st.session_state["ask"] = visited or of_address()
+
+
+def current() -> Ask:
     return st.session_state.setdefault("ask", Ask())
 
 
@@ -123,11 +130,17 @@ def can_go_back() -> bool:
 
 def write_address(ask: Ask) -> None:
     """Put the ask into the page's address, so that a link repeats it."""
-    made = ask.address()
-    as_lists = {name: value if isinstance(value, list) else [value] for name, value in made.items()}
-    if as_lists != {name: st.query_params.get_all(name) for name in st.query_params} and not ask.lost_upload:
-        st.query_params.from_dict(made)
-    st.session_state["written"] = {name: st.query_params.get_all(name) for name in st.query_params}
+    if _as_lists(ask) != _given() and not ask.lost_upload:
+        st.query_params.from_dict(ask.address())
+    st.session_state["written"] = _given()
+
+
+def _given() -> dict[str, list[str]]:
+    return {name: st.query_params.get_all(name) for name in st.query_params}
+
+
+def _as_lists(ask: Ask) -> dict[str, list[str]]:
+    return {name: value if isinstance(value, list) else [value] for name, value in ask.address().items()}
 
 
 def _number(text: str, otherwise: int, low: int, high: int) -> int:

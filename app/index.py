@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -24,14 +26,24 @@ _open: dict[str, VectorStore] = {}  # by URI: tests change it
 _syncs = ThreadPoolExecutor(1, thread_name_prefix="sync")
 _state: dict[tuple[str, str], tuple[int, Future[None]]] = {}  # (URI, gallery) to the generation brought in
 _exact: dict[tuple[str, int], VectorStore] = {}
+_failed: dict[str, tuple[float, StoreError]] = {}  # by URI: when it could not be opened, and why
+RETRY_SECONDS = 10.0  # a store that is down is asked again this often, not by every visitor in turn
 
 
 def store() -> VectorStore:
-    """The configured store, opened once. Raises StoreError each time it cannot be had."""
+    """The configured store, opened once. StoreError when it cannot be had."""
     settings = Settings()
     with _lock:
-        if settings.uri not in _open:
+        if settings.uri in _open:
+            return _open[settings.uri]
+        when, error = _failed.get(settings.uri, (-math.inf, StoreError()))
+        if time.monotonic() - when < RETRY_SECONDS:
+            raise error
+        try:
             _open[settings.uri] = sync.open_store(settings)
+        except StoreError as error:
+            _failed[settings.uri] = (time.monotonic(), error)
+            raise
         return _open[settings.uri]
 
 
@@ -44,10 +56,14 @@ def searchable(gallery: Gallery) -> tuple[VectorStore, str]:
             raise error
         if connection.exists(gallery.collection()):
             return connection, ""
-        note = "The index is being filled; until then every picture is compared exactly."
     except StoreError as error:
-        note = f"Milvus cannot be used, so every picture is compared exactly, from the gallery's files. {error}"
-    return _exact_store(gallery), note
+        return exactly(gallery, error)
+    return _exact_store(gallery), "The index is being filled; until then every picture is compared exactly."
+
+
+def exactly(gallery: Gallery, error: StoreError) -> tuple[VectorStore, str]:
+    """The gallery's rows in memory, and the sentence that says why."""
+    return _exact_store(gallery), f"Answered exactly from the gallery's files, because Milvus cannot be used: {error}"
 
 
 def refresh(gallery: Gallery) -> Future[None]:
@@ -108,3 +124,4 @@ def release() -> None:
         _open.clear()
         _state.clear()
         _exact.clear()
+        _failed.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,10 @@ def _component() -> Any:
     )
 
 
-def region(picture: Picture, *, key: str, alt: str, box: Share | None) -> Share | None:
-    """Show the picture; returns the box that is drawn on it, None for the whole picture."""
+def region(picture: Picture, *, key: str, alt: str, box: Share | None, on_change: Callable[[], None]) -> None:
+    """Show the picture with `box` on it; `session_state[key].box` is what the visitor draws, None for the whole."""
     data = {"src": preview(picture), "alt": alt, "width": picture.width, "height": picture.height, "box": box}
-    result = _component()(data=data, key=key, default={"box": box}, on_box_change=lambda: None)
-    return tuple(result.box) if result.box else None
+    _component()(data=data, key=key, default={"box": box}, on_box_change=on_change)
 
 
 def preview(picture: Picture) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from pipeline import filters
 from pipeline import gallery as galleries
 from pipeline import search as searching
 from pipeline.errors import SemblanceError
@@ -16,7 +17,9 @@ from pipeline.originals import read_original, roots
 from pipeline.records import Encoder
 from pipeline.settings import Settings
 
-_encoding = threading.Lock()
+if TYPE_CHECKING:
+    import numpy as np
+
 MAX_CHOICES = 60  # values of one field offered as filters; a field with more is searched by typing on the command line
 
 
@@ -38,7 +41,7 @@ def encoder_of(made: Gallery) -> Encoder:
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the encoder …")
 def _encoder(root: str, fingerprint: str, _gallery: Gallery) -> Encoder:
-    return searching.load_encoder(_gallery, device=Settings().device)
+    return OneAtATime(searching.load_encoder(_gallery, device=Settings().device))
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -58,9 +61,15 @@ def _facets(root: str, generation: int, _gallery: Gallery) -> tuple[dict[str, di
     return kept, dict(zip(table["id"], table["path"], strict=True))
 
 
-def facets(made: Gallery) -> dict[str, dict[str, int]]:
-    """field to {value: how many pictures}, for fields with 2 to 60 values."""
-    return _facets(str(made.root), made.generation, made)[0]
+def clauses(made: Gallery) -> list[str]:
+    """Filters to choose from, `field=value` and `field!=value`, for fields with 2 to 60 values."""
+    fields = _facets(str(made.root), made.generation, made)[0]
+    return [
+        f"{name}{sign}{filters.escape(value)}"
+        for name, found in fields.items()
+        for sign in ("=", "!=")
+        for value in found
+    ]
 
 
 def paths(made: Gallery) -> dict[str, str]:
@@ -76,6 +85,14 @@ def original(made: Gallery, picture_id: str) -> bytes | None:
         return None
 
 
-def encode_lock() -> threading.Lock:
-    """Encoders are shared by all sessions: one encodes at a time, so a crowd cannot exhaust the cores or the GPU."""
-    return _encoding
+class OneAtATime:
+    """An encoder shared by all sessions: a crowd waits in turn, and cannot exhaust the cores or the GPU."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder, self.dim, self.fingerprint = encoder, encoder.dim, encoder.fingerprint
+        self.preprocess = encoder.preprocess
+        self._turn = threading.Lock()
+
+    def encode(self, batch: np.ndarray) -> np.ndarray:
+        with self._turn:
+            return self.encoder.encode(batch)

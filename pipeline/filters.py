@@ -45,8 +45,12 @@ class Filter:
         return bool(self.clauses)
 
     def __str__(self) -> str:
-        escaped = lambda value: value.replace("\\", "\\\\").replace(",", "\\,")  # noqa: E731
-        return " ".join(f"{c.field}{'!=' if c.negate else '='}{','.join(map(escaped, c.values))}" for c in self.clauses)
+        return " ".join(f"{c.field}{'!=' if c.negate else '='}{','.join(map(escape, c.values))}" for c in self.clauses)
+
+
+def escape(value: str) -> str:
+    """A value as it is written in a clause."""
+    return value.replace("\\", "\\\\").replace(",", "\\,")
 
 
 def parse(texts: Iterable[str]) -> Filter:

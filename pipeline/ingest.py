@@ -18,13 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import atomic, calibration, images, parts, sync
+from pipeline import atomic, calibration, images, parts, plugins, sync
 from pipeline.errors import GalleryError, PictureError, StoreError
 from pipeline.fingerprints import file_id
 from pipeline.gallery import Gallery, csv_rows
 from pipeline.parallel import in_order
 from pipeline.records import Dataset, Encoder, ImageRecord, Progress, Rows, VectorStore, silent
-from pipeline.stores import _rules
 
 if TYPE_CHECKING:
     import numpy as np
@@ -262,7 +261,9 @@ def _reject_unstorable(chunk: _Chunk) -> None:
 
     def fault(rows: list[dict[str, Any]], embeddings: np.ndarray) -> str:
         try:
-            _rules.check_rows(Rows(pd.DataFrame(rows), embeddings), dim)
+            probe: VectorStore = plugins.build("stores", "exact")  # refuses what any store refuses
+            probe.create("probe", dim=dim)
+            probe.upsert("probe", Rows(pd.DataFrame(rows), embeddings))
         except StoreError as error:
             return str(error).removeprefix("row 0: ")
         return ""

@@ -215,6 +215,7 @@ def test_the_encoder_of_extending_md_keeps_an_encoders_contract(
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "tests" / "contracts"))
     contract = importlib.import_module("test_encoders")
+    monkeypatch.setattr(contract, "NAMES", ["mean_color"])
     assert plugins.available("encoders") == ["mean_color"]
     encoder = plugins.build("encoders", "mean_color:grid=5")
     assert encoder.dim == 76

@@ -64,9 +64,9 @@ def check_rows(rows: Rows, dim: int) -> np.ndarray:
         raise StoreError(f"{len(rows.table)} rows came with {len(rows.embeddings)} embeddings")
     embeddings = check_vectors("embeddings", rows.embeddings, dim)
     for column, limit in TEXT_BYTES.items():
-        for number, value in enumerate(rows.table[column]):
+        for number, value in enumerate(rows.table[column].tolist()):
             _check_text(column, number, value, limit)
-    for number, metadata in enumerate(rows.table["metadata"]):
+    for number, metadata in enumerate(rows.table["metadata"].tolist()):
         _check_metadata(number, metadata)
     if len(empty := rows.table.index[rows.table["id"] == ""]):
         raise StoreError(f"row {rows.table.index.get_loc(empty[0])} has no id")

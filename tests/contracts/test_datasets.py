@@ -173,7 +173,7 @@ def test_options_are_named_and_of_a_type_that_text_can_be_read_as(name: str) -> 
     module = plugins._module("datasets", name)
     for parameter in inspect.signature(module.build).parameters.values():
         assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    assert {option.type for option in plugins.options("datasets", name)} <= {str, int, float, bool}
+    assert {option.type for option in plugins.options("datasets", name)} <= {str, int, float, bool, plugins.PathText}
 
 
 @pytest.mark.parametrize(
