@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -266,3 +267,15 @@ def test_a_machines_path_is_found(text: str) -> None:
 )
 def test_other_paths_are_left_alone(text: str) -> None:
     assert not machine_paths(text)
+
+
+def test_the_apps_own_process_stays_light() -> None:
+    """Maps and clusters are computed by child processes: their libraries never load beside the pages."""
+    code = (
+        "import importlib, pkgutil, sys, app\n"
+        "for module in pkgutil.iter_modules(app.__path__, 'app.'): importlib.import_module(module.name)\n"
+        "import streamlit_app, torch\n"
+        "print([name for name in ('umap', 'sklearn', 'openTSNE', 'numba') if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.stdout.strip().splitlines()[-1:] == ["[]"], ran.stdout + ran.stderr

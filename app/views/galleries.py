@@ -40,7 +40,7 @@ def page() -> None:
 def overview(gallery: Gallery) -> None:
     """One gallery: a strip of its pictures, counts, and what can be done with it."""
     info = gallery.info()
-    with st.container(border=True):
+    with st.container(border=True, key=f"card-{info.name}"):
         head, search, manage = st.columns([4, 1, 1], vertical_alignment="center")
         head.subheader(info.title, anchor=False)
         if info.rows:

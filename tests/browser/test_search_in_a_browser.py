@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 
@@ -210,3 +211,37 @@ def test_thumbnails_are_served_for_galleries_only(open_page: Callable[..., Page]
         answer = page.request.get(f"{server}/app/static/thumbnails/{name}.jpg")
         assert answer.headers.get("content-type", "").partition(";")[0] in ("text/html", "text/plain", ""), answer.url
         assert b"root:" not in answer.body()
+
+
+def test_a_pasted_picture_is_searched(open_page: Callable[..., Page], photos: Path) -> None:
+    page = open_page()
+    page.wait_for_selector(".grid .tile img")
+    page.get_by_text("Paste", exact=True).click()
+    page.locator("[data-testid=stChatInput] textarea, [data-testid=stChatInput] [contenteditable]").first.click()
+    page.evaluate(
+        """text => {
+            const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+            const clipboard = new DataTransfer();
+            clipboard.items.add(new File([bytes], 'pasted.jpg', { type: 'image/jpeg' }));
+            document.activeElement.dispatchEvent(
+                new ClipboardEvent('paste', { clipboardData: clipboard, bubbles: true, cancelable: true }));
+        }""",
+        base64.b64encode(photo(photos, "shoes").read_bytes()).decode(),
+    )
+    expect(page.get_by_text("pasted.jpg")).to_be_visible()
+    page.wait_for_timeout(1000)  # the file is sent before Enter may submit it
+    page.keyboard.press("Enter")
+    page.wait_for_selector(HITS)
+    assert len(ids(page)) == 24
+
+
+def test_two_pictures_are_combined(open_page: Callable[..., Page], photos: Path) -> None:
+    page = open_page()
+    upload(page, photo(photos, "shoes"))
+    alone = ids(page)
+    page.get_by_text("Combine with the current query").click()
+    page.wait_for_timeout(500)
+    page.set_input_files("input[type=file]", photo(photos, "hat"))
+    wait_for_other_hits(page, alone)
+    expect(page.locator(".stage")).to_have_count(2)
+    assert {"shoes", "hat"} <= set(labels(page))
