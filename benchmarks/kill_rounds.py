@@ -58,6 +58,7 @@ def kill_rounds(
     folder: Path, home: Path, *, rounds: int, seed: int, shortest: float = 0.3, longest: float = 6.0, sample: int = 200
 ) -> tuple[list[Round], list[Verdict]]:
     """Start and kill `rounds` times, then finish and check every gallery that was begun."""
+    home.mkdir(parents=True, exist_ok=True)
     chance = random.Random(seed)
     done: list[Round] = []
     number, names = 0, ["kill0"]
@@ -86,13 +87,15 @@ def _ingest(name: str, folder: Path) -> list[str]:
 
 def _start_and_kill(name: str, folder: Path, home: Path, wait: float) -> bool:
     """Whether the process was still at work when its time was up."""
-    process = subprocess.Popen(
-        _ingest(name, folder),
-        env=_environment(home),
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    said = home / "stderr.txt"
+    with said.open("wb") as errors:
+        process = subprocess.Popen(
+            _ingest(name, folder),
+            env=_environment(home),
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
     try:
         code = process.wait(wait)
     except subprocess.TimeoutExpired:
@@ -100,7 +103,7 @@ def _start_and_kill(name: str, folder: Path, home: Path, wait: float) -> bool:
         process.wait()
         return True
     if code:
-        raise SystemExit(f"the ingest of {name} ended with exit code {code} by itself")
+        raise SystemExit(f"the ingest of {name} ended with exit code {code} by itself: {said.read_text()}")
     return False
 
 
