@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,14 @@ def gallery(name: str) -> Gallery:
 
 
 def gallery_names() -> list[str]:
-    """Galleries that hold pictures."""
+    """Galleries that hold pictures and can be read; the Galleries page says what is wrong with the others."""
     settings = Settings()
-    return [name for name in galleries.names(settings) if galleries.open_gallery(name, settings).current]
+    found = []
+    for name in galleries.names(settings):
+        with contextlib.suppress(SemblanceError):
+            if galleries.open_gallery(name, settings).current:
+                found.append(name)
+    return found
 
 
 def encoder_of(made: Gallery) -> Encoder:

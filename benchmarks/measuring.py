@@ -8,6 +8,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 CLOTHING = Path(__file__).resolve().parents[2] / "shared" / "data" / "clothing"
@@ -23,28 +24,51 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
-def wait_for_quiet(seconds: float, *, busy: float = 0.3) -> float:
-    """Wait, at most so long, until the machine's cores idle; returns the share of them in use at the end (0 to 1)."""
+@dataclass(frozen=True)
+class Pace:
+    """How fast so many items went, and how much other programs disturbed them."""
+
+    rate: float  # items per second
+    processor: float  # milliseconds of processor time per item, all cores
+    others: float  # share of the machine's cores that other programs took meanwhile, 0 to 1
+
+
+class Clock:
+    """Started when made."""
+
+    def __init__(self) -> None:
+        self._wall, self._own, (self._all, self._idle) = time.perf_counter(), time.process_time(), _cores()
+
+    def pace(self, items: int) -> Pace:
+        """For so many items since the start. `others` is 0 where the system does not tell."""
+        wall, own = time.perf_counter() - self._wall, time.process_time() - self._own
+        total, idle = (now - then for now, then in zip(_cores(), (self._all, self._idle), strict=True))
+        others = 1 - idle / total - own / (wall * (os.cpu_count() or 1)) if total else 0.0
+        return Pace(items / wall, 1000 * own / items, min(max(others, 0.0), 1.0))
+
+
+def calmest(paces: Sequence[Pace]) -> list[Pace]:
+    """The half that other programs disturbed least: chosen by the disturbance, never by the figure itself."""
+    return sorted(paces, key=lambda pace: pace.others)[: (len(paces) + 1) // 2]
+
+
+def wait_for_quiet(seconds: float, *, busy: float = 0.1) -> None:
+    """Wait, at most so long, until the machine's cores idle."""
     until = time.monotonic() + seconds
-    while (share := _share_in_use()) > busy and time.monotonic() < until:
-        pass
-    return share
+    while time.monotonic() < until:
+        clock = Clock()
+        time.sleep(2.0)
+        if clock.pace(1).others <= busy:
+            return
 
 
-def _share_in_use(over: float = 1.0) -> float:
-    """Measured over `over` seconds; 0 where the system does not tell."""
+def _cores() -> tuple[float, float]:
+    """All the time that all cores had so far, and the part of it that they were idle; zeros if unknown."""
     stat = Path("/proc/stat")
     if not stat.exists():
-        return 0.0
-
-    def times() -> tuple[int, int]:
-        fields = [int(field) for field in stat.read_text().splitlines()[0].split()[1:]]
-        return sum(fields[:8]), fields[3] + fields[4]
-
-    before_all, before_idle = times()
-    time.sleep(over)
-    after_all, after_idle = times()
-    return 1 - (after_idle - before_idle) / max(1, after_all - before_all)
+        return 0.0, 0.0
+    fields = [float(field) for field in stat.read_text().splitlines()[0].split()[1:]]
+    return sum(fields[:8]), fields[3] + fields[4]
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

@@ -110,3 +110,13 @@ def test_a_removed_picture_is_in_no_answer(filled: AppTest) -> None:
     filled.query_params["ids"] = [first]
     filled.run()
     assert second not in [tile.get("id") for tile in grid(filled, "hits")["tiles"]]
+
+
+def test_one_damaged_gallery_does_not_hide_the_others(filled: AppTest) -> None:
+    (Settings().galleries / "more" / "gallery.json").write_text("{ torn")
+    filled.run()
+    assert not filled.exception
+    assert filled.selectbox[0].options == ["Shades"]
+    filled.switch_page("views/galleries.py").run()
+    assert not filled.exception
+    assert "more" in filled.error[0].value
