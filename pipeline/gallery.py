@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import datetime
-import io
 import json
 import re
 import shutil
@@ -13,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import atomic, judgments, parts
+from pipeline import atomic, judgments, ledgers, parts
 from pipeline.errors import GalleryError, UsageError
 from pipeline.records import GalleryInfo, Rows
 
@@ -275,8 +273,8 @@ class Gallery:
             dim=encoder["dim"],
             rows=len(ids - gone),
             removed=len(ids & gone),
-            merged=len(csv_rows(self.root / "merged.csv")),
-            rejected=len(csv_rows(self.root / "rejected.csv")),
+            merged=len(ledgers.read(self.root / ledgers.MERGED)),
+            rejected=len(ledgers.read(self.root / ledgers.REJECTED)),
         )
 
     def discard_if_empty(self) -> None:
@@ -292,14 +290,3 @@ class Gallery:
         except OSError as error:
             raise atomic.disk_error(error, self.manifest_file) from error
         shutil.rmtree(self.root, ignore_errors=True)
-
-
-def csv_rows(file: Path) -> list[list[str]]:
-    """Rows of merged.csv or rejected.csv, the heading left out. A last row torn by a crash is passed over."""
-    if not file.exists():
-        return []
-    with file.open(encoding="utf-8", errors="replace", newline="") as lines:  # newline="": one may be in a file's name
-        content = lines.read()
-    rows = list(csv.reader(io.StringIO(content, newline="")))
-    whole = rows if content.endswith("\n") else rows[:-1]
-    return [row for row in whole[1:] if len(row) == len(rows[0])]

@@ -7,21 +7,19 @@ that decoding and encoding overlap on any number of cores; the main thread commi
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import itertools
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import atomic, calibration, images, parts, plugins, sync
+from pipeline import atomic, calibration, images, ledgers, parts, plugins, sync
 from pipeline.errors import GalleryError, PictureError, StoreError
 from pipeline.fingerprints import file_id
-from pipeline.gallery import Gallery, csv_rows
+from pipeline.gallery import Gallery
 from pipeline.parallel import in_order
 from pipeline.records import Dataset, Encoder, ImageRecord, Progress, Rows, VectorStore, silent
 
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 CHUNK = 32  # pictures a task takes: large enough for a batch, small enough for smooth progress
 PART_ROWS = 1000
 PART_SECONDS = 10.0
-MERGED, REJECTED = ("id", "path", "label", "split"), ("path", "reason")  # headings of the two CSV files
 
 
 @dataclass
@@ -133,11 +130,10 @@ class _Run:
         gallery.clean()
         self.path_of = parts.paths(gallery.folder(fingerprint8))
         self.gone = gallery.removed()
-        self.merged_file, self.rejected_file = gallery.root / "merged.csv", gallery.root / "rejected.csv"
-        merged = csv_rows(self.merged_file)
-        _write_csv(self.merged_file, MERGED, merged)  # a line torn by a power cut would swallow what follows it
+        merged = ledgers.read(gallery.root / ledgers.MERGED)
+        ledgers.write(gallery.root / ledgers.MERGED, merged)  # a line torn by a power cut would swallow what follows it
         self.merged_before = {(row[0], row[1]) for row in merged}
-        self.rejected = {row[0]: row[1] for row in csv_rows(self.rejected_file)}
+        self.rejected = {row[0]: row[1] for row in ledgers.read(gallery.root / ledgers.REJECTED)}
         self.rows: list[dict[str, Any]] = []
         self.embeddings: list[np.ndarray] = []
         self.merged: list[tuple[str, str, str, str]] = []
@@ -240,7 +236,7 @@ class _Run:
             self.report.added += len(rows)
             self.committed_at = time.monotonic()
         if merged:  # after the part: a merged file's picture is always there
-            atomic.append(self.merged_file, _csv_text(merged))
+            ledgers.append(self.gallery.root / ledgers.MERGED, merged)
         if committed is None or self.store is None or self.report.index:
             return
         try:
@@ -249,7 +245,7 @@ class _Run:
             self.report.index = str(error)
 
     def finish(self) -> None:
-        _write_csv(self.rejected_file, REJECTED, sorted(self.rejected.items()))
+        ledgers.write(self.gallery.root / ledgers.REJECTED, sorted(self.rejected.items()))
 
 
 def _reject_unstorable(chunk: _Chunk) -> None:
@@ -288,17 +284,3 @@ def _readable(record: ImageRecord) -> ImageRecord:
 
 def _text(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _write_csv(file: Path, heading: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
-    """Replace the file, unless it says this already."""
-    content = _csv_text([heading, *rows])
-    if not file.exists() or file.read_bytes() != content.encode("utf-8"):
-        with atomic.replacing(file) as temporary:
-            temporary.write_text(content, encoding="utf-8", newline="")
-
-
-def _csv_text(rows: Sequence[Sequence[str]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()

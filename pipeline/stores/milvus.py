@@ -6,10 +6,8 @@ left to `sync`, and nothing here tries to repair.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.errors import StoreError
@@ -17,9 +15,10 @@ from pipeline.filters import Filter, to_milvus
 from pipeline.plugins import Card
 from pipeline.records import Rows, SearchHit, VectorStore
 from pipeline.settings import Settings
-from pipeline.stores import _rules, _wire
+from pipeline.stores import _rules, _schema, _wire
 from pipeline.stores._link import Action, Answer, Link, no_dotenv, open_link
 from pipeline.stores._lite import holder
+from pipeline.stores._schema import Shape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,13 +35,10 @@ CARD = Card(
 
 Index = Literal["auto", "flat", "hnsw", "autoindex"]
 
-_FIELDS = {*_wire.SHOWN, "digest", "embedding"}
-_KEYS = "semblance.metadata_keys"  # property of a collection: JSON list
 _IDS = 1_000  # named in one filter
 _PAGE = 8_192
 _ANSWER = 100_000  # hits asked for in one call
 _FRESH = 10.0  # seconds: how long after a write a server may still show others the state before it
-_REMEMBERED = 10.0  # seconds that a collection's shape is taken as known
 
 
 def build(*, uri: str = "", token: str = "", timeout: float = 5.0, index: Index = "auto") -> VectorStore:
@@ -74,24 +70,13 @@ def _connect(uri: str, token: str, timeout: float) -> Any:
     return MilvusClient(uri, token=token, timeout=timeout, dedicated=True, grpc_options=quiet)
 
 
-@dataclass(frozen=True)
-class _About:
-    """A collection as Milvus describes it."""
-
-    name: str  # the collection's own, also when asked by alias
-    dim: int
-    keys: tuple[str, ...]
-    index: str
-    until: float
-
-
 class MilvusStore:
     """The VectorStore promises over one connection. Threads may share one."""
 
     def __init__(self, link: Link, *, index: Index = "auto") -> None:
         self._link = link
         self._index = index
-        self._known: dict[str, _About] = {}
+        self._known: dict[str, Shape] = {}
         self._written = -_FRESH
         self._closed = False
 
@@ -100,13 +85,13 @@ class MilvusStore:
         _rules.check_dim(collection, dim)
         keys = tuple(metadata_keys)
         if not self.exists(collection):
-            self._change("create", lambda client, seconds: _create(client, collection, dim, keys, seconds))
+            self._change("create", lambda client, seconds: _schema.create(client, collection, dim, keys, seconds))
         about = self._about(collection)
         if about.dim != dim:
             raise StoreError(f"collection {collection!r} holds dim {about.dim}, not {dim}; drop it first")
         if not about.index:  # new, or its making was cut short here
             kind = self._index if self._index != "auto" else "flat" if self._link.lite else "hnsw"
-            self._change("index", lambda client, seconds: _add_index(client, about.name, kind.upper(), seconds))
+            self._change("index", lambda client, seconds: _schema.add_index(client, about.name, kind.upper(), seconds))
             self._about(collection)
 
     def exists(self, collection: str) -> bool:
@@ -240,14 +225,14 @@ class MilvusStore:
             self._closed = True
             self._link.close()
 
-    def _about(self, collection: str) -> _About:
+    def _about(self, collection: str) -> Shape:
         """What `collection` (or the collection an alias names) is; it is loaded, so that it can be searched."""
         known = self._known.get(collection)
         if known and time.monotonic() < known.until and (known.name in self._link.loaded or not known.index):
             return known
         if not self.exists(collection):
             raise StoreError(_rules.no_collection(collection, self.collections()))
-        about = self._ask("describe", lambda client, seconds: _describe(client, collection, seconds))
+        about = self._ask("describe", lambda client, seconds: _schema.describe(client, collection, seconds))
         if about.index and about.name not in self._link.loaded:  # Lite opens collections unloaded
             self._change("load", lambda client, seconds: client.load_collection(about.name, timeout=seconds))
             if self._link.lite:
@@ -300,56 +285,6 @@ class MilvusStore:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreError("this store was closed; build it again")
-
-
-def _create(client: Any, collection: str, dim: int, keys: tuple[str, ...], seconds: float) -> None:
-    from pymilvus import DataType
-
-    if client.has_collection(collection, timeout=seconds):  # made by another thread just now
-        return
-    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
-    schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=_rules.TEXT_BYTES["id"])
-    for name in _wire.TEXT:
-        schema.add_field(name, DataType.VARCHAR, max_length=_rules.TEXT_BYTES[name])
-    for name in ("width", "height"):
-        schema.add_field(name, DataType.INT64)
-    schema.add_field("metadata", DataType.JSON)
-    schema.add_field("digest", DataType.VARCHAR, max_length=16)
-    schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=dim)
-    client.create_collection(
-        collection,
-        schema=schema,
-        consistency_level="Strong",  # what a paged query falls back to: see `digests`
-        properties={_KEYS: json.dumps(keys)},
-        timeout=seconds,
-    )
-
-
-def _add_index(client: Any, collection: str, kind: str, seconds: float) -> None:
-    if client.list_indexes(collection, timeout=seconds):
-        return
-    options = {"M": 16, "efConstruction": 200} if kind == "HNSW" else {}
-    index = client.prepare_index_params()
-    index.add_index("embedding", index_type=kind, metric_type="COSINE", params=options)
-    client.create_index(collection, index, timeout=seconds)
-
-
-def _describe(client: Any, collection: str, seconds: float) -> _About:
-    facts = client.describe_collection(collection, timeout=seconds)
-    name, fields = facts["collection_name"], {one["name"]: one for one in facts["fields"]}
-    if set(fields) != _FIELDS:
-        raise StoreError(
-            f"collection {name!r} was made by something else (its fields: {', '.join(fields)}); drop it, "
-            f"then `python -m pipeline sync {name.partition('__')[0]}`"
-        )
-    index = client.list_indexes(name, timeout=seconds)
-    return _About(
-        name=name,
-        dim=int(fields["embedding"]["params"]["dim"]),
-        keys=tuple(json.loads(facts["properties"].get(_KEYS, "[]"))),
-        index=client.describe_index(name, index[0], timeout=seconds)["index_type"] if index else "",
-        until=time.monotonic() + _REMEMBERED,
-    )
 
 
 def _product(version: str) -> str:

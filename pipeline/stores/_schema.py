@@ -1,0 +1,76 @@
+"""What a collection looks like in Milvus: making one, its index, and reading its shape back."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import StoreError
+from pipeline.stores import _rules, _wire
+
+_FIELDS = {*_wire.SHOWN, "digest", "embedding"}
+_KEYS = "semblance.metadata_keys"  # property of a collection: JSON list
+_REMEMBERED = 10.0  # seconds that a collection's shape is taken as known
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A collection as Milvus describes it."""
+
+    name: str  # the collection's own, also when asked by alias
+    dim: int
+    keys: tuple[str, ...]
+    index: str
+    until: float
+
+
+def create(client: Any, collection: str, dim: int, keys: tuple[str, ...], seconds: float) -> None:
+    from pymilvus import DataType
+
+    if client.has_collection(collection, timeout=seconds):  # made by another thread just now
+        return
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=_rules.TEXT_BYTES["id"])
+    for name in _wire.TEXT:
+        schema.add_field(name, DataType.VARCHAR, max_length=_rules.TEXT_BYTES[name])
+    for name in ("width", "height"):
+        schema.add_field(name, DataType.INT64)
+    schema.add_field("metadata", DataType.JSON)
+    schema.add_field("digest", DataType.VARCHAR, max_length=16)
+    schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=dim)
+    client.create_collection(
+        collection,
+        schema=schema,
+        consistency_level="Strong",  # what a paged query falls back to: see `digests`
+        properties={_KEYS: json.dumps(keys)},
+        timeout=seconds,
+    )
+
+
+def add_index(client: Any, collection: str, kind: str, seconds: float) -> None:
+    if client.list_indexes(collection, timeout=seconds):
+        return
+    options = {"M": 16, "efConstruction": 200} if kind == "HNSW" else {}
+    index = client.prepare_index_params()
+    index.add_index("embedding", index_type=kind, metric_type="COSINE", params=options)
+    client.create_index(collection, index, timeout=seconds)
+
+
+def describe(client: Any, collection: str, seconds: float) -> Shape:
+    facts = client.describe_collection(collection, timeout=seconds)
+    name, fields = facts["collection_name"], {one["name"]: one for one in facts["fields"]}
+    if set(fields) != _FIELDS:
+        raise StoreError(
+            f"collection {name!r} was made by something else (its fields: {', '.join(fields)}); drop it, "
+            f"then `python -m pipeline sync {name.partition('__')[0]}`"
+        )
+    index = client.list_indexes(name, timeout=seconds)
+    return Shape(
+        name=name,
+        dim=int(fields["embedding"]["params"]["dim"]),
+        keys=tuple(json.loads(facts["properties"].get(_KEYS, "[]"))),
+        index=client.describe_index(name, index[0], timeout=seconds)["index_type"] if index else "",
+        until=time.monotonic() + _REMEMBERED,
+    )
