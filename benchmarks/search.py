@@ -1,6 +1,6 @@
 """What our search costs beyond Milvus itself, and beyond the encoder.
 
-    python -m benchmarks.search [--data FOLDER] [--rounds 300]
+    python -m benchmarks.search [--data FOLDER] [--rounds 200] [--attempts 3]
 
 For each of two galleries of all photos (a light encoder and a network), in one process, asked in turn so that noise
 falls on all alike:
@@ -10,7 +10,7 @@ store   store.search: names, filter, k and vector checked, hits made
 search  search.search from a file's bytes: open, encode, search, percentiles; less its own time in the encoder
 
 Bars: store / bare at most 1.3 (p50); search, less the encoder and less store, at most 15 ms (p50). Exit code 1 when
-one is missed.
+one is missed. Of several attempts the one that other programs disturbed least counts; their share of the cores is shown.
 """
 
 from __future__ import annotations
@@ -82,12 +82,11 @@ def measure(
     return taken
 
 
-def report(spec: str, pictures: int, taken: dict[str, list[float]]) -> bool:
+def report(taken: dict[str, list[float]]) -> bool:
     rows = [
         (name, f"{measuring.percentile(values, 50):.2f}", f"{measuring.percentile(values, 99):.2f}")
         for name, values in taken.items()
     ]
-    print(f"\n{spec}, {pictures:,} photos, k {K}, {len(taken['bare'])} rounds, ms\n", flush=True)
     print(measuring.table(("", "p50", "p99"), rows))
     middle = {name: statistics.median(values) for name, values in taken.items()}
     met = measuring.verdict("store / bare, p50", middle["store"] / middle["bare"], RATIO)
@@ -99,7 +98,8 @@ def report(spec: str, pictures: int, taken: dict[str, list[float]]) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=measuring.CLOTHING, help="the clothing dataset's folder")
-    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--attempts", type=int, default=3)
     parser.add_argument("--limit", type=int, default=0, help="only so many photos; 0 = all")
     parser.add_argument("--quiet-wait", type=float, default=60, help="seconds to wait for idle cores")
     asked = parser.parse_args()
@@ -118,8 +118,15 @@ def main() -> int:
                 gallery = create_gallery(f"speed{number}", Settings())
                 dataset = plugins.build("datasets", f"clothing:root={asked.data}")
                 added = ingest(gallery, dataset, encoder, spec=spec, store=store, limit=asked.limit).added
-                measuring.wait_for_quiet(asked.quiet_wait)
-                met &= report(spec, added, measure(gallery, store, encoder, photos, client, asked.rounds))
+                attempts = []
+                for _ in range(asked.attempts):
+                    measuring.wait_for_quiet(asked.quiet_wait)
+                    clock = measuring.Clock()
+                    taken = measure(gallery, store, encoder, photos, client, asked.rounds)
+                    attempts.append((clock.pace(asked.rounds).others, taken))
+                others, taken = min(attempts, key=lambda attempt: attempt[0])
+                print(f"\n{spec}, {added:,} photos, k {K}, {asked.rounds} rounds, ms; others took {others:.0%}\n")
+                met &= report(taken)
             client.close()
     return int(not met)
 

@@ -90,7 +90,7 @@ def open_page(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
     """open_page(path, width=…) gives a fresh visitor's page; at the end no page may have logged an error."""
     contexts, logged = [], []
 
-    def opened(path: str = "/", *, width: int = 1280, height: int = 900, dark: bool = False) -> Page:
+    def opened(path: str = "/?gallery=photos", *, width: int = 1280, height: int = 900, dark: bool = False) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", has_touch=width < 500
         )

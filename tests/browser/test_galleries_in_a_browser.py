@@ -45,9 +45,11 @@ def test_a_zip_becomes_a_gallery_that_can_be_searched_and_deleted(
 
     page.get_by_role("link", name="Galleries").click()
     card.get_by_text("Delete", exact=True).click()
-    card.get_by_role("textbox").fill("from_a_zip")
+    card.get_by_label("Write from_a_zip to confirm").fill("from_a_zip")
     page.keyboard.press("Enter")
-    card.get_by_role("button", name="Delete this gallery").click()
+    delete = card.get_by_role("button", name="Delete this gallery")
+    expect(delete).to_be_enabled()
+    delete.click()
     expect(card).to_have_count(0)
 
 

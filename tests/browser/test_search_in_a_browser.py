@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,7 +128,7 @@ def test_only_the_keyboard(open_page: Callable[..., Page], photos: Path) -> None
     page.locator(f"{HITS} .frame").first.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("l")
-    expect(page.locator(HITS).nth(1)).to_have_class("tile liked")
+    expect(page.locator(HITS).nth(1)).to_have_class(re.compile("liked"))
     chosen = ids(page)[1]
     page.keyboard.press("Enter")
     page.wait_for_function("id => location.search.includes('ids=' + id)", arg=chosen)
