@@ -70,7 +70,8 @@ def kill_rounds(
         if not killed:  # complete: a fresh gallery takes the next kills
             number += 1
             names.append(f"kill{number}")
-    return done, [_finish(name, folder, home, sample, seed) for name in names if (home / "galleries" / name).exists()]
+    begun = dict.fromkeys(one.gallery for one in done)  # one killed before its first write is finished too
+    return done, [_finish(name, folder, home, sample, seed) for name in begun]
 
 
 def _command(verb: str, *rest: str) -> list[str]:

@@ -84,6 +84,8 @@ def ingest(
         if dataset_spec and dataset_spec not in (known := gallery.manifest()["datasets"]):
             gallery.update(datasets=[*known, dataset_spec])
         run = _Run(gallery, fingerprint8, encoder, store)
+        keys = gallery.manifest()["metadata_keys"]
+        run.report.index = _reconcile(gallery, store, progress)
         try:
             done = 0
             for chunk in in_order(records, lambda some: run.work(dataset.root, some), chunk=CHUNK, workers=workers):
@@ -94,7 +96,8 @@ def ingest(
             run.flush()  # Ctrl-C too keeps what was encoded
         run.finish()
         calibration.refresh(gallery, fingerprint8)
-        run.report.index = run.report.index or _settle(gallery, store, progress)
+        new_keys = gallery.manifest()["metadata_keys"] != keys
+        run.report.index = run.report.index or _settle(gallery, store, progress, thorough=new_keys)
     run.report.seconds = time.perf_counter() - started
     return run.report
 
@@ -107,16 +110,29 @@ def _check_encoder(gallery: Gallery, encoder: Encoder, spec: str) -> None:
         )
 
 
-def _settle(gallery: Gallery, store: VectorStore | None, progress: Progress) -> str:
+def _reconcile(gallery: Gallery, store: VectorStore | None, progress: Progress) -> str:
+    """Before the first part: mend what a killed run, or changes while the store was away, left different."""
+    try:
+        if store is not None and store.exists(gallery.collection()):
+            sync.sync(gallery, store, progress=progress)
+    except StoreError as error:
+        return str(error)
+    return ""
+
+
+def _settle(gallery: Gallery, store: VectorStore | None, progress: Progress, *, thorough: bool) -> str:
     """After the last part: the store holds exactly the gallery's rows and the alias names them.
 
-    Compared row by row: counts agree too when one picture was removed and another came while the store was away,
-    and a key that is new in this run changes rows of earlier ones.
+    It agreed row by row before the first part and took every part since, so the counts tell; except when this run
+    brought a metadata key (thorough), which changes the rows of earlier ones.
     """
-    if store is None:
-        return ""
     try:
-        sync.sync(gallery, store, progress=progress)
+        if store is None:
+            return ""
+        if thorough or not sync.is_filled(gallery, store):
+            sync.sync(gallery, store, progress=progress)
+        else:
+            store.point(gallery.name, gallery.collection())
     except StoreError as error:
         return str(error)
     return ""
@@ -134,6 +150,7 @@ class _Run:
         ledgers.write(gallery.root / ledgers.MERGED, merged)  # a line torn by a power cut would swallow what follows it
         self.merged_before = {(row[0], row[1]) for row in merged}
         self.rejected = {row[0]: row[1] for row in ledgers.read(gallery.root / ledgers.REJECTED)}
+        self.folders: set[Path] = set()  # of thumbnails, made already
         self.rows: list[dict[str, Any]] = []
         self.embeddings: list[np.ndarray] = []
         self.merged: list[tuple[str, str, str, str]] = []
@@ -177,11 +194,11 @@ class _Run:
 
     def _write_thumbnail(self, picture_id: str, image: Image) -> None:
         file = self.gallery.thumbnail(picture_id)
-        if self.gallery.has_thumbnail(picture_id):
-            return
         temporary = file.with_name(f".{picture_id}.{os.getpid()}-{threading.get_ident()}.tmp")
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            if file.parent not in self.folders:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                self.folders.add(file.parent)
             temporary.write_bytes(images.thumbnail(image))
             os.replace(temporary, file)  # no fsync: the next ingest makes a lost one again
         except OSError as error:
@@ -250,9 +267,13 @@ class _Run:
 
 def _reject_unstorable(chunk: _Chunk) -> None:
     """Move rows that no store takes (an over-long text, an embedding that is not finite) to `rejected`."""
+    import numpy as np
     import pandas as pd
 
     assert chunk.embeddings is not None
+    lengths = np.linalg.norm(chunk.embeddings, axis=1)
+    if np.isfinite(lengths).all() and lengths.all() and all(map(_is_short, chunk.rows)):
+        return
     dim = chunk.embeddings.shape[1]
 
     def fault(rows: list[dict[str, Any]], embeddings: np.ndarray) -> str:
@@ -270,6 +291,12 @@ def _reject_unstorable(chunk: _Chunk) -> None:
     chunk.rejected += [(row["path"], said) for row, said in zip(chunk.rows, faults, strict=True) if said]
     good = [i for i, said in enumerate(faults) if not said]
     chunk.rows, chunk.embeddings = [chunk.rows[i] for i in good], chunk.embeddings[good]
+
+
+def _is_short(row: dict[str, Any]) -> bool:
+    """Far below every store's limits, so that only an unusual row costs the thorough check."""
+    texts = [row["path"], row["label"], *row["metadata"], *row["metadata"].values()]
+    return max(map(len, texts)) <= 200 and len(texts) <= 40 and len(row["split"]) <= 60
 
 
 def _readable(record: ImageRecord) -> ImageRecord:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+AHEAD = 8  # chunks a thread may be ahead of the reader: what keeps it busy while the reader commits a part
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
