@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
@@ -28,6 +29,8 @@ for room in (collect, look, keep, inform):
 
 def main() -> None:
     """Run one verb; an error a user can cause becomes one sentence and an exit code."""
+    # An app started by nohup or a script in the background hands its children a SIGINT that is ignored; "Stop" sends one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app()
     except SemblanceError as error:
