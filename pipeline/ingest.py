@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import atomic, calibration, images, ledgers, parts, plugins, sync
+from pipeline import atomic, calibration, images, ledgers, parts, storable, sync
 from pipeline.errors import GalleryError, PictureError, StoreError
 from pipeline.fingerprints import file_id
 from pipeline.gallery import Gallery
@@ -266,37 +266,12 @@ class _Run:
 
 
 def _reject_unstorable(chunk: _Chunk) -> None:
-    """Move rows that no store takes (an over-long text, an embedding that is not finite) to `rejected`."""
-    import numpy as np
-    import pandas as pd
-
+    """Move rows that no store takes to `rejected`."""
     assert chunk.embeddings is not None
-    lengths = np.linalg.norm(chunk.embeddings, axis=1)
-    if np.isfinite(lengths).all() and lengths.all() and all(map(_is_short, chunk.rows)):
-        return
-    dim = chunk.embeddings.shape[1]
-
-    def fault(rows: list[dict[str, Any]], embeddings: np.ndarray) -> str:
-        try:
-            probe: VectorStore = plugins.build("stores", "exact")  # refuses what any store refuses
-            probe.create("probe", dim=dim)
-            probe.upsert("probe", Rows(pd.DataFrame(rows), embeddings))
-        except StoreError as error:
-            return str(error).removeprefix("row 0: ")
-        return ""
-
-    if not fault(chunk.rows, chunk.embeddings):
-        return
-    faults = [fault([row], chunk.embeddings[i : i + 1]) for i, row in enumerate(chunk.rows)]
+    faults = storable.faults(chunk.rows, chunk.embeddings)
     chunk.rejected += [(row["path"], said) for row, said in zip(chunk.rows, faults, strict=True) if said]
     good = [i for i, said in enumerate(faults) if not said]
     chunk.rows, chunk.embeddings = [chunk.rows[i] for i in good], chunk.embeddings[good]
-
-
-def _is_short(row: dict[str, Any]) -> bool:
-    """Far below every store's limits, so that only an unusual row costs the thorough check."""
-    texts = [row["path"], row["label"], *row["metadata"], *row["metadata"].values()]
-    return max(map(len, texts)) <= 200 and len(texts) <= 40 and len(row["split"]) <= 60
 
 
 def _readable(record: ImageRecord) -> ImageRecord:

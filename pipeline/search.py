@@ -11,6 +11,7 @@ from pipeline import calibration, filters, images, plugins
 from pipeline.errors import GalleryError, UsageError
 from pipeline.filters import Filter
 from pipeline.gallery import Gallery
+from pipeline.parallel import leave_cores_free
 from pipeline.records import Encoder, SearchHit, VectorStore
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ def _vector(
     asked = [np.zeros((0, dim), np.float32)]
     if opened:
         assert encoder is not None
+        leave_cores_free()
         asked.append(encoder.encode(np.stack([encoder.preprocess(image) for image in opened])))
     milliseconds["encode"] = _since(begun)
     known = store.embeddings(collection, [*query.ids, *query.like, *query.unlike])
