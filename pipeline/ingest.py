@@ -1,7 +1,7 @@
 """Records to embeddings to gallery to store. Kill it at any instant: the next run goes on from there.
 
 Each task of the thread pool takes a chunk of pictures the whole way (read, hash, decode, thumbnail, encode), so
-that decoding and encoding overlap on any number of cores; the main thread commits parts and upserts them.
+that decoding and encoding overlap on any number of cores; the main thread commits parts, and one more upserts them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pipeline.fingerprints import file_id
 from pipeline.gallery import Gallery
 from pipeline.parallel import in_order
 from pipeline.records import Dataset, Encoder, ImageRecord, Progress, Rows, VectorStore, silent
+from pipeline.upserts import Upserts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,21 +84,22 @@ def ingest(
         fingerprint8 = gallery.add_encoder(spec, encoder.fingerprint, encoder.dim)
         if dataset_spec and dataset_spec not in (known := gallery.manifest()["datasets"]):
             gallery.update(datasets=[*known, dataset_spec])
-        run = _Run(gallery, fingerprint8, encoder, store)
         keys = gallery.manifest()["metadata_keys"]
-        run.report.index = _reconcile(gallery, store, progress)
-        try:
-            done = 0
-            for chunk in in_order(records, lambda some: run.work(dataset.root, some), chunk=CHUNK, workers=workers):
-                run.take(chunk)
-                done += chunk.size
-                progress("ingest", done, len(records))
-        finally:
-            run.flush()  # Ctrl-C too keeps what was encoded
-        run.finish()
-        calibration.refresh(gallery, fingerprint8)
+        with contextlib.closing(Upserts(gallery, fingerprint8, store)) as upserts:
+            run = _Run(gallery, fingerprint8, encoder, upserts)
+            upserts.failure = _reconcile(gallery, store, progress)
+            try:
+                done = 0
+                for chunk in in_order(records, lambda some: run.work(dataset.root, some), chunk=CHUNK, workers=workers):
+                    run.take(chunk)
+                    done += chunk.size
+                    progress("ingest", done, len(records))
+            finally:
+                run.flush()  # Ctrl-C too keeps what was encoded
+            run.finish()
+            calibration.refresh(gallery, fingerprint8)  # while the last part is on its way
         new_keys = gallery.manifest()["metadata_keys"] != keys
-        run.report.index = run.report.index or _settle(gallery, store, progress, thorough=new_keys)
+        run.report.index = upserts.failure or _settle(gallery, store, progress, thorough=new_keys)
     run.report.seconds = time.perf_counter() - started
     return run.report
 
@@ -141,8 +143,8 @@ def _settle(gallery: Gallery, store: VectorStore | None, progress: Progress, *, 
 class _Run:
     """One ingest: what is known, what waits for the next part, and the report."""
 
-    def __init__(self, gallery: Gallery, fingerprint8: str, encoder: Encoder, store: VectorStore | None) -> None:
-        self.gallery, self.fingerprint8, self.encoder, self.store = gallery, fingerprint8, encoder, store
+    def __init__(self, gallery: Gallery, fingerprint8: str, encoder: Encoder, upserts: Upserts) -> None:
+        self.gallery, self.fingerprint8, self.encoder, self.upserts = gallery, fingerprint8, encoder, upserts
         gallery.clean()
         self.path_of = parts.paths(gallery.folder(fingerprint8))
         self.gone = gallery.removed()
@@ -238,7 +240,7 @@ class _Run:
                 self.merged.append((picture_id, path, label, split))
 
     def flush(self) -> None:
-        """Commit the part in the making, then upsert it."""
+        """Commit the part in the making, then send it to the store."""
         import numpy as np
         import pandas as pd
 
@@ -254,12 +256,8 @@ class _Run:
             self.committed_at = time.monotonic()
         if merged:  # after the part: a merged file's picture is always there
             ledgers.append(self.gallery.root / ledgers.MERGED, merged)
-        if committed is None or self.store is None or self.report.index:
-            return
-        try:
-            sync.upsert(self.gallery, self.store, self.fingerprint8, committed)
-        except StoreError as error:
-            self.report.index = str(error)
+        if committed is not None:
+            self.upserts.send(committed)
 
     def finish(self) -> None:
         ledgers.write(self.gallery.root / ledgers.REJECTED, sorted(self.rejected.items()))
