@@ -112,9 +112,9 @@ def inside(root: Path, relative: str) -> Path:
     PictureError when it leads outside, by `..`, a drive, an absolute path or a symbolic link.
     """
     try:
-        base = root.resolve()
-        path = (base / relative).resolve()
-    except (OSError, RuntimeError, ValueError):  # a circle of links, a NUL
+        base = Path(os.path.realpath(root))  # twice as fast as Path.resolve
+        path = Path(os.path.realpath(os.path.join(base, relative)))
+    except (OSError, ValueError):  # a NUL
         raise PictureError("the path cannot be followed; use a plain path inside the dataset's folder") from None
     if not path.is_relative_to(base):
         raise PictureError("the path leads outside the dataset's folder; copy the picture into that folder")

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -195,17 +193,16 @@ class _Run:
         return chunk
 
     def _write_thumbnail(self, picture_id: str, image: Image) -> None:
+        """Straight to its name: nobody asks for it before its row is committed, and the next ingest mends a cut one."""
         file = self.gallery.thumbnail(picture_id)
-        temporary = file.with_name(f".{picture_id}.{os.getpid()}-{threading.get_ident()}.tmp")
         try:
             if file.parent not in self.folders:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 self.folders.add(file.parent)
-            temporary.write_bytes(images.thumbnail(image))
-            os.replace(temporary, file)  # no fsync: the next ingest makes a lost one again
+            file.write_bytes(images.thumbnail(image))
         except OSError as error:
             with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+                file.unlink(missing_ok=True)
             raise atomic.disk_error(error, file) from error
 
     def take(self, chunk: _Chunk) -> None:

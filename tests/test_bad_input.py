@@ -81,7 +81,7 @@ def test_requests_that_are_wrong_end_with_2_and_failures_with_1(ask, small: Path
         (1, "no gallery 'nothing' (there is: small)", ["drop", "nothing", "--yes"]),
         (
             2,
-            "unknown encoder 'resnet51'; choose from color_histogram",
+            "unknown encoder 'resnet51'; choose from checkpoint, color_histogram",
             ["ingest", "new", "--dataset", f"folder:root={small}", "--encoder", "resnet51"],
         ),
         (
