@@ -1,4 +1,4 @@
-"""The app's entry: pages, the thumbnail and /readyz routes, opening and closing the store; nothing else.
+"""The app's entry: pages, the picture and /readyz routes, opening and closing the store; nothing else.
 
 Start it with `python -m pipeline demo` or `streamlit run streamlit_app.py`.
 """
@@ -29,6 +29,7 @@ app = st.App(
     lifespan=lifespan,
     routes=[
         Route("/app/static/thumbnails/{gallery}/{picture_id}.jpg", routes.thumbnail),
+        Route("/app/static/runs/{run}/{picture}.jpg", routes.run_picture),
         Route("/readyz", routes.ready),
     ],
 )

@@ -1,8 +1,9 @@
-"""What the app answers outside its pages: thumbnails by URL, and whether it is ready."""
+"""What the app answers outside its pages: thumbnails and a run's pictures by URL, and whether it is ready."""
 
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -11,8 +12,11 @@ from app import index
 from pipeline.errors import SemblanceError
 from pipeline.gallery import open_gallery
 from pipeline.settings import Settings
+from training.runs import Run
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_RUN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_PICTURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _HEADERS = {"Cache-Control": "private, max-age=86400, immutable", "X-Content-Type-Options": "nosniff"}
 
 
@@ -31,6 +35,22 @@ def thumbnail(request: Request) -> Response:
 def thumbnail_url(gallery: str, picture_id: str) -> str:
     """The address that `thumbnail` answers; st.image passes addresses below /app/static/ through untouched."""
     return f"/app/static/thumbnails/{gallery}/{picture_id}.jpg"
+
+
+def run_picture(request: Request) -> Response:
+    """A picture of a run's triplets; 404 for anything else."""
+    run, picture = request.path_params["run"], request.path_params["picture"]
+    if not _RUN.fullmatch(run) or not _PICTURE.fullmatch(picture):
+        return Response(status_code=404)
+    file = Run(Settings().runs / run).pictures / f"{picture}.jpg"
+    return (
+        FileResponse(file, media_type="image/jpeg", headers=_HEADERS) if file.is_file() else Response(status_code=404)
+    )
+
+
+def run_picture_url(run: str, picture: str, version: int) -> str:
+    """The address that `run_picture` answers. version: another one after the run has written its pictures anew."""
+    return f"/app/static/runs/{quote(run)}/{quote(picture, safe='')}.jpg?v={version}"
 
 
 def ready(_: Request) -> Response:

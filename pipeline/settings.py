@@ -36,3 +36,8 @@ class Settings(BaseSettings):
     def cache(self) -> Path:
         """Rendered and downloaded datasets; safe to delete."""
         return self.home / "cache"
+
+    @property
+    def runs(self) -> Path:
+        """Training runs, a folder each."""
+        return self.home / "runs"

@@ -1,0 +1,268 @@
+"""Training: runs side by side, their curves, and what one of them does with triplets."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import training_charts as charts
+from app import training_triplets as triplets
+from app.training_runs import BEST, STATUS, Seen, duration, overview, read, state_of_all
+from pipeline.errors import SemblanceError
+from pipeline.settings import Settings
+from training import runs
+
+CSS = Path(__file__).parents[1] / "components" / "training.css"
+NEWEST, PAGE_OF_TRIPLETS = 3, 12
+UNUSED = ["pan2d", "zoomIn2d", "zoomOut2d", "select2d", "lasso2d", "autoScale2d"]
+CHART = {"displaylogo": False, "modeBarButtonsToRemove": UNUSED}
+BEGIN = """python -m training prepare tiny-imagenet data/tiny-imagenet
+python -m training train --data data/tiny-imagenet --minutes 8 --name first"""
+
+
+def page() -> None:
+    st.title("Training")
+    st.html(CSS)
+    names = runs.names(Settings())
+    st.session_state["runs_seen"] = state_of_all(names)
+    seen: dict[str, Seen] = {}
+    for name in names:
+        try:
+            seen[name] = read(name)
+        except SemblanceError as error:
+            st.warning(f"Run {name}: {error}")
+    progress(any(one.live for one in seen.values()))
+    if not seen:
+        how_to_begin()
+        return
+    for one in seen.values():
+        if one.status == "silent":
+            st.warning(
+                f"Run {one.name} was running and has written nothing for a while. If its process is gone, go on with: "
+                f"`python -m training train --resume {one.name}`"
+            )
+    side_by_side(list(seen.values()))
+    if shown := [seen[name] for name in choose(list(seen))]:
+        curves(shown)
+        detail([one.name for one in shown])
+    else:
+        st.info("Choose a run above to see its curves.")
+
+
+def how_to_begin() -> None:
+    st.markdown(
+        "**No runs yet.** A run teaches an encoder what similar means. Fetch pictures to learn from, then train:"
+    )
+    st.code(BEGIN, language="bash", wrap_lines=True)
+    st.caption("The run is shown here as soon as it starts. Stop it with Ctrl-C, go on with `--resume first`.")
+
+
+def progress(live: bool) -> None:
+    """Goes on by itself; the page around it is drawn anew only when a run comes, goes, starts or ends."""
+    st.fragment(_progress, run_every=3.0 if live else 10.0)()
+
+
+def _progress() -> None:
+    names = runs.names(Settings())
+    if state_of_all(names) != st.session_state["runs_seen"]:
+        st.rerun(scope="app")
+    st.html(f'<div class="progress-list">{"".join(_progress_of(name) for name in names)}</div>')
+
+
+def _progress_of(name: str) -> str:
+    """Markup of a fixed height; empty for a run that is not at work."""
+    try:
+        one = read(name)
+    except SemblanceError:
+        return ""  # the page has said it
+    if not one.live:
+        return ""
+    last, total = one.last, _number(one.about.get("steps"))
+    done = _number(last.get("step")) or 0
+    facts = [f"step {done:,.0f} of {total:,.0f}" if total else f"step {done:,.0f}"]
+    for key, form in (("images_per_second", "{:,.0f} images/s"), ("loss", "loss {:.4g}")):
+        value = _number(last.get(key))
+        facts.append("" if value is None else form.format(value))
+    left = _number(last.get("seconds_left"))
+    facts.insert(2, "" if left is None else f"{duration(left)} left")
+    stage = html.escape(str(last.get("stage", "starting")))
+    side = _number(last.get("side"))
+    size = f", {side:.0f} px" if side else ""
+    known = f' value="{min(done / total, 1):.4f}"' if total else ""
+    return (
+        f'<div class="progress"><div class="head"><b>{html.escape(name)}</b><span>{stage}{size}</span></div>'
+        f'<progress max="1"{known} aria-label="progress of {html.escape(name)}"></progress>'
+        f'<div class="facts">{"".join(f"<span>{fact}</span>" for fact in facts)}</div></div>'
+    )
+
+
+def _number(value: Any) -> float | None:
+    """None for what is no number; a file may hold anything."""
+    number = pd.to_numeric(value, errors="coerce") if isinstance(value, int | float | str) else None
+    return None if number is None or pd.isna(number) else float(number)
+
+
+def side_by_side(seen: list[Seen]) -> None:
+    help_best = "Of the weights that were kept; while there are none, the best on dev so far."
+    best = {name: st.column_config.NumberColumn(name, format="%.3f", help=help_best) for name in BEST}
+    plain = {name: name.capitalize() for name in ("run", "status", "loss", "network", "data", "device")}
+    st.dataframe(
+        overview(seen),
+        hide_index=True,
+        alt="one row for each run, with its recipe and its best figures on dev",
+        column_config={
+            **plain,
+            "dim": st.column_config.NumberColumn("Dim", format="%d"),
+            "steps": st.column_config.NumberColumn("Steps", format="localized"),
+            "minutes": st.column_config.NumberColumn("Minutes", format="%.1f"),
+            **best,
+        },
+    )
+
+
+def choose(names: list[str]) -> list[str]:
+    """Which runs to compare: those of the address, `?runs=a,b`, else the newest."""
+    given = st.query_params.get("runs", "")
+    if given and given != st.session_state.get("runs_written"):
+        st.session_state["runs_chosen"] = [name for name in given.split(",") if name in names]
+    chosen = st.session_state.get("runs_chosen")
+    st.session_state["runs-to-compare"] = (
+        names[:NEWEST] if chosen is None else [name for name in chosen if name in names]
+    )
+    _write_address()
+    return st.multiselect(
+        "Compare",
+        names,
+        key="runs-to-compare",
+        max_selections=len(_palette()),
+        on_change=lambda: st.session_state.update(runs_chosen=st.session_state["runs-to-compare"]),
+        placeholder="Choose runs to compare",
+    )
+
+
+def _write_address() -> None:
+    """A choice goes into the address; without one the address means the newest runs."""
+    chosen = st.session_state.get("runs_chosen")
+    if chosen is not None:
+        st.session_state["runs_written"] = st.query_params["runs"] = ",".join(chosen)
+
+
+def _palette() -> list[str]:
+    return list(st.get_option("theme.chartCategoricalColors"))
+
+
+def curves(shown: list[Seen]) -> None:
+    names = [one.name for one in shown]
+    st.fragment(_curves, run_every=10.0 if any(one.live for one in shown) else None)(names)
+
+
+def _curves(names: list[str]) -> None:
+    lines = {name: runs.Run(Settings().runs / name).metrics() for name in names}
+    tables = {curve: table for curve in charts.CURVES if len(table := charts.curve_table(curve, lines))}
+    if not tables:
+        st.info("No figures yet: the first come after the first 50 steps.")
+        return
+    colours = charts.colours_for(names, st.session_state.setdefault("run_colours", {}), _palette())
+    for first in range(0, len(tables), 2):  # a row at a time, so that a phone shows them in order
+        for place, (curve, table) in zip(st.columns(2, gap="medium"), list(tables.items())[first:], strict=False):
+            with place:
+                alt = f"{curve.title}, {', '.join(names)}"
+                chart(charts.curve_figure(curve, table, colours), table, curve.name, alt)
+
+
+def chart(figure: Any, table: pd.DataFrame, name: str, alt: str) -> None:
+    """A figure and the data behind it."""
+    with st.container(horizontal_alignment="right", gap="xxsmall"):
+        st.plotly_chart(figure, key=f"chart-{name}", config=CHART, alt=alt)
+        st.download_button(
+            "CSV",
+            data=lambda: charts.as_csv(table),
+            file_name=f"{name}.csv",
+            mime="text/csv",
+            type="tertiary",
+            icon=":material/download:",
+            on_click="ignore",
+            help=f"The data behind this chart: {alt}",
+            key=f"csv-{name}",
+        )
+
+
+@st.fragment
+def detail(names: list[str]) -> None:
+    st.subheader("One run", anchor=False)
+    name = st.selectbox("Run", names, key="run-in-detail", label_visibility="collapsed")
+    try:
+        one = read(name)
+    except SemblanceError as error:  # since the page was drawn
+        st.warning(str(error))
+        return
+    if said := one.about.get("error") or one.about.get("warning"):
+        st.warning(f"This run said: {said}")
+    for part in (strips_of, distances_of, command_of):
+        try:
+            part(one)
+        except SemblanceError as error:
+            st.warning(str(error))
+
+
+def strips_of(one: Seen) -> None:
+    """Dev triplets, hardest first."""
+    found = triplets.strips(one.run.triplets(), one.name)
+    if not found:
+        st.info("No triplets yet: they are written with the first look at dev.")
+        return
+    right = sum(strip.right for strip in found)
+    st.markdown(
+        f"**Triplets, hardest first.** Squared distances to the anchor; {right:,} of these {len(found):,} are right."
+    )
+    key = f"triplets-{one.name}"
+    count = st.session_state.setdefault(key, PAGE_OF_TRIPLETS)
+    version = (one.run.root / "triplets.json").stat().st_mtime_ns
+    st.html(triplets.as_html(found[:count], one.name, version))
+    if count < len(found):
+        more = lambda: st.session_state.update({key: count + PAGE_OF_TRIPLETS})  # noqa: E731
+        st.button("More", icon=":material/expand_more:", on_click=more, key=f"more-{one.name}")
+
+
+def distances_of(one: Seen) -> None:
+    if distances := one.run.distances():
+        table = charts.distance_table(distances, one.name)
+        chart(charts.distance_figure(table, one.name), table, f"distances-{one.name}", f"distances of {one.name}")
+
+
+def command_of(one: Seen) -> None:
+    """How to make this run again."""
+    st.markdown("**The command that made this run**")
+    st.code(str(one.about.get("command", "not recorded")), language="bash", wrap_lines=True)
+    data = one.part("data")
+    steps = _number(one.about.get("steps"))
+    counts = [f"{data[key]:,} {key}" for key in ("train", "dev", "labels") if isinstance(data.get(key), int)]
+    facts = {
+        "Status": STATUS.get(one.status, one.status),
+        "Data": ", ".join([str(data.get("name", "not recorded")), *counts]),
+        "Seed": one.about.get("seed", one.part("recipe").get("seed", "not recorded")),
+        "Steps": "not known yet" if steps is None else f"{steps:,.0f}",
+        "Loss": one.losses,
+        "Recipe": _listed(one.part("recipe")),
+        "Network": _listed(one.part("network")),
+        "Device": one.about.get("device", ""),
+        "Versions": _listed(one.part("versions")),
+        "Started": str(one.about.get("created", "")).replace("T", " "),
+    }
+    rows = "".join(f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in facts.items())
+    st.html(f'<table class="run-facts">{rows}</table>')
+
+
+def _listed(part: dict[str, Any]) -> str:
+    """Words for a part of run.json; a list in it, as a recipe's phases, is told entry by entry."""
+    plain = [f"{key} {value}" for key, value in part.items() if not isinstance(value, list)]
+    inner = [entry for value in part.values() if isinstance(value, list) for entry in value]
+    told = [", ".join(plain), *(_listed(entry) for entry in inner if isinstance(entry, dict))]
+    return "; ".join(filter(None, told)) or "not recorded"
+
+
+page()
