@@ -1,46 +1,207 @@
-"""Retrieval metrics on arrays: leave-one-out, ties broken by index, queries without relevant items left out."""
+"""Retrieval metrics on arrays: ranks by score, ties by lower index, queries without relevant items left out.
+
+What takes hit_labels gives one value per query: their mean is the metric, bootstrap its interval. The map_at_r pair
+and recall_at_1 take embeddings and give the metric itself. Labels are strings or numbers; embeddings have unit length.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
+from pipeline.errors import UsageError
 
-def ranked_relevance(embeddings: np.ndarray, labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Each row asks all others. (n, n - 1) bool: is the hit at this rank of the query's label; (n,) relevant counts."""
-    import numpy as np
+SCORES_AT_ONCE = 1 << 22  # 16 MB; the temporaries of a step are some ten times that
+GALLERY_STEP = 4096  # rows that are float64 at a time
 
-    marks = np.asarray(labels)
-    scores = embeddings.astype(np.float32) @ embeddings.astype(np.float32).T  # (n, n), cosine
-    np.fill_diagonal(scores, -np.inf)  # the query itself comes last and is cut off, duplicates of it stay
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :-1]
-    relevant = marks[order] == marks[:, None]
-    return relevant, relevant.sum(1)
+Labels = Sequence[str] | np.ndarray
 
 
-def map_at_r(embeddings: np.ndarray, labels: Sequence[str]) -> float:
-    """Mean over queries of (1/R) sum over ranks k <= R of precision_at_k where the k-th hit is relevant.
+def nearest(
+    queries: np.ndarray, gallery: np.ndarray, *, k: int, exclude: np.ndarray | None = None, chunk: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """(q, k) float32 scores and (q, k) gallery rows, closest first, equal scores by lower row.
 
-    R: relevant items of the query (Musgrave et al., A Metric Learning Reality Check, 2020, section 3.1).
-    nan when no query has a relevant item.
+    exclude: (q,) the gallery row that is query i itself and no hit, -1 for none; copies of it stay. chunk: queries
+    at a time, 0 = what fits. Scores are summed in float64, so that equal rows tie wherever they stand. UsageError
+    when the gallery has fewer than k other rows or a value is not finite.
     """
-    import numpy as np
+    if not (np.isfinite(queries).all() and np.isfinite(gallery).all()):
+        raise UsageError("an embedding has a value that is not finite; encode again or train with a lower rate")
+    others = len(gallery) - int(exclude is not None and bool(np.any(exclude >= 0)))
+    if not 1 <= k <= others:
+        raise UsageError(f"k={k} is not between 1 and {others}, the rows that each query can find")
+    scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+    step = chunk or _step(gallery)
+    for start in range(0, len(queries), step):
+        here = slice(start, start + step)
+        scores[here], rows[here] = _best(_scores(queries[here], gallery, None if exclude is None else exclude[here]), k)
+    return scores, rows
 
-    relevant, counts = ranked_relevance(embeddings, labels)
-    ranks = np.arange(1, relevant.shape[1] + 1)
-    precision = np.cumsum(relevant, 1) / ranks
-    inside = ranks <= counts[:, None]
-    asked = counts > 0
-    if not asked.any():
+
+def relevant_counts(query_labels: Labels, gallery_labels: Labels, *, exclude: np.ndarray | None = None) -> np.ndarray:
+    """R: (q,) gallery items of each query's label, the excluded row not counted. Leave out, and count, where it is 0."""
+    asked, held = _codes(query_labels, gallery_labels)
+    counts = np.bincount(held, minlength=int(asked.max(initial=-1)) + 1)[asked]
+    return counts if exclude is None else counts - ((exclude >= 0) & (held[exclude] == asked))
+
+
+def recall_at_k(hit_labels: np.ndarray, query_labels: Labels, k: int) -> np.ndarray:
+    """(q,) 1 where one of the first k hits has the query's label, else 0 (hit-rate; not the share of R found)."""
+    return np.where(_relevant(hit_labels, query_labels, k).any(axis=1), 1.0, 0.0)
+
+
+def precision_at_k(hit_labels: np.ndarray, query_labels: Labels, k: int) -> np.ndarray:
+    """(q,) share of the first k hits that have the query's label; the divisor is k also where R is smaller."""
+    return _relevant(hit_labels, query_labels, k).mean(axis=1)
+
+
+def r_precision(hit_labels: np.ndarray, query_labels: Labels, counts: np.ndarray) -> np.ndarray:
+    """(q,) share of the first R hits that have the query's label; counts: R, as relevant_counts gives; nan where 0."""
+    relevant, inside = _first_r(hit_labels, query_labels, counts)
+    return (relevant & inside).sum(axis=1) / _or_nan(counts)
+
+
+def average_precision_at_r(hit_labels: np.ndarray, query_labels: Labels, counts: np.ndarray) -> np.ndarray:
+    """(q,) (1/R) sum over ranks k <= R of precision at k where the k-th hit is relevant; nan where R is 0.
+
+    Musgrave et al., A Metric Learning Reality Check, 2020, section 3.1. Its mean is map_at_r.
+    """
+    relevant, inside = _first_r(hit_labels, query_labels, counts)
+    precision = np.cumsum(relevant, axis=1) / np.arange(1, relevant.shape[1] + 1)
+    return (precision * (relevant & inside)).sum(axis=1) / _or_nan(counts)
+
+
+def knn_accuracy(
+    scores: np.ndarray, hit_labels: np.ndarray, query_labels: Labels, *, k: int = 20, temperature: float = 0.07
+) -> np.ndarray:
+    """(q,) 1 where the label with the largest sum of exp(score / temperature) over k hits is the query's, else 0.
+
+    The protocol of DINO (Caron et al. 2021). Equal sums: the smallest label.
+    """
+    marks = np.asarray(query_labels)
+    _enough(hit_labels, k)
+    names, codes = np.unique(hit_labels[:, :k], return_inverse=True)
+    codes = codes.reshape(-1, k)
+    votes = np.exp(scores[:, :k].astype(np.float64) / temperature)
+    right = np.zeros(len(marks))
+    step = max(1, SCORES_AT_ONCE // max(1, len(names)))
+    for start in range(0, len(marks), step):
+        here = slice(start, start + step)
+        slots = codes[here] + np.arange(len(codes[here]))[:, None] * len(names)
+        sums = np.bincount(slots.ravel(), votes[here].ravel(), slots.shape[0] * len(names)).reshape(-1, len(names))
+        right[here] = names[sums.argmax(axis=1)] == marks[here]  # argmax takes the first, the smallest label
+    return right
+
+
+def map_at_r(embeddings: np.ndarray, labels: Labels) -> float:
+    """Mean of average_precision_at_r, each row asking all others. nan when no query has a relevant item."""
+    return map_at_r_between(embeddings, labels, embeddings, labels, exclude=np.arange(len(embeddings)))
+
+
+def map_at_r_between(
+    query_embeddings: np.ndarray,
+    query_labels: Labels,
+    gallery_embeddings: np.ndarray,
+    gallery_labels: Labels,
+    *,
+    exclude: np.ndarray | None = None,
+) -> float:
+    """Mean of average_precision_at_r over queries with a relevant item in the gallery (exclude as in nearest); or nan."""
+    asked, held = _codes(query_labels, gallery_labels)
+    counts = relevant_counts(asked, held, exclude=exclude)
+    rows = np.flatnonzero(counts)
+    step = _step(gallery_embeddings)
+    found = []
+    for start in range(0, len(rows), step):
+        some = rows[start : start + step]
+        hits = nearest(
+            query_embeddings[some],
+            gallery_embeddings,
+            k=int(counts[some].max()),
+            exclude=None if exclude is None else exclude[some],
+        )[1]
+        found.append(average_precision_at_r(held[hits], asked[some], counts[some]))
+    return float(np.concatenate(found).mean()) if found else float("nan")
+
+
+def recall_at_1(embeddings: np.ndarray, labels: Labels) -> float:
+    """Share of queries whose nearest other item has their label, over queries that have a relevant item; or nan."""
+    marks = np.asarray(labels)
+    rows = np.flatnonzero(relevant_counts(marks, marks, exclude=np.arange(len(marks))))
+    if not len(rows):
         return float("nan")
-    return float(((precision * relevant * inside).sum(1)[asked] / counts[asked]).mean())
+    hits = nearest(embeddings[rows], embeddings, k=1, exclude=rows)[1]
+    return float(recall_at_k(marks[hits], marks[rows], 1).mean())
 
 
-def recall_at_1(embeddings: np.ndarray, labels: Sequence[str]) -> float:
-    """Share of queries whose nearest other item has their label, over queries that have a relevant item."""
-    relevant, counts = ranked_relevance(embeddings, labels)
-    asked = counts > 0
-    return float(relevant[asked, 0].mean()) if asked.any() else float("nan")
+def bootstrap(values: np.ndarray, *, seed: int, rounds: int = 1000) -> tuple[float, float, float]:
+    """Mean, and the 95 % interval of it over `rounds` samples of the queries. A nan is no query; no queries: nan."""
+    held = np.asarray(values, np.float64)
+    held = held[~np.isnan(held)]
+    if not len(held):
+        return float("nan"), float("nan"), float("nan")
+    random = np.random.default_rng(seed)
+    means = [held[random.integers(len(held), size=len(held))].mean() for _ in range(rounds)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(held.mean()), float(low), float(high)
+
+
+def _scores(queries: np.ndarray, gallery: np.ndarray, exclude: np.ndarray | None) -> np.ndarray:
+    """(q, n) float32; a float32 product's last bits depend on where a row stands, which would order equal rows."""
+    scores = np.empty((len(queries), len(gallery)), np.float32)
+    wide = queries.astype(np.float64)
+    for start in range(0, len(gallery), GALLERY_STEP):
+        here = slice(start, start + GALLERY_STEP)
+        scores[:, here] = wide @ gallery[here].T.astype(np.float64)
+    if exclude is not None:
+        known = np.flatnonzero(exclude >= 0)
+        scores[known, exclude[known]] = -np.inf
+    return scores
+
+
+def _best(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k highest of each row and their columns, in order; of those equal to the k-th, the first columns."""
+    last = np.partition(scores, -k, axis=1)[:, -k]  # (q,) the k-th score
+    chosen = scores >= last[:, None]
+    for row in np.flatnonzero(chosen.sum(axis=1) > k):
+        tied = np.flatnonzero(scores[row] == last[row])
+        chosen[row, tied[k - int(chosen[row].sum()) :]] = False
+    columns = np.nonzero(chosen)[1].reshape(len(scores), k)  # ascending, so a stable sort leaves ties by column
+    found = np.take_along_axis(scores, columns, axis=1)
+    order = np.argsort(-found, axis=1, kind="stable")
+    return np.take_along_axis(found, order, axis=1), np.take_along_axis(columns, order, axis=1)
+
+
+def _step(gallery: np.ndarray) -> int:
+    return max(1, SCORES_AT_ONCE // max(1, len(gallery)))
+
+
+def _codes(query_labels: Labels, gallery_labels: Labels) -> tuple[np.ndarray, np.ndarray]:
+    """Labels as numbers, equal where the labels are."""
+    asked, held = np.asarray(query_labels), np.asarray(gallery_labels)
+    codes = np.unique(np.concatenate([asked, held]), return_inverse=True)[1]
+    return codes[: len(asked)], codes[len(asked) :]
+
+
+def _enough(hit_labels: np.ndarray, k: int) -> None:
+    if not 1 <= k <= hit_labels.shape[1]:
+        raise UsageError(
+            f"k={k} is not between 1 and {hit_labels.shape[1]}, the hits of each query; search with this k"
+        )
+
+
+def _relevant(hit_labels: np.ndarray, query_labels: Labels, k: int) -> np.ndarray:
+    _enough(hit_labels, k)
+    return hit_labels[:, :k] == np.asarray(query_labels)[:, None]
+
+
+def _first_r(hit_labels: np.ndarray, query_labels: Labels, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(q, max R) bool: is the hit at this rank relevant, is the rank within the query's R."""
+    most = max(1, int(counts.max(initial=0)))
+    return _relevant(hit_labels, query_labels, most), np.arange(most) < counts[:, None]
+
+
+def _or_nan(counts: np.ndarray) -> np.ndarray:
+    return np.where(counts > 0, counts, np.nan)
