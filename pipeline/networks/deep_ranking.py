@@ -1,0 +1,155 @@
+"""Deep Ranking's multiscale network (Wang et al., CVPR 2014, section 4 and figure 3) over a choice of backbones.
+
+A deep path sees the whole picture and becomes invariant; two shallow ones see it at low resolution and keep colour and
+layout. The shallow pair is L2-normalised together, the deep path alone; a linear layer without activation joins them.
+
+The figure's pooling strides are swapped: only 3 × 3 with stride 4 and 7 × 7 with stride 2 give its 4 × 4 maps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.errors import UsageError
+from pipeline.networks.small_resnet import SmallResNet
+
+Backbone = Literal["dr10", "dr18", "resnet18", "resnet50", "resnet101", "alexnet"]
+
+
+@dataclass(frozen=True)
+class Path:
+    """A low-resolution path: the picture averaged to `side` px, one convolution, one pooling, a 4 × 4 map."""
+
+    side: int
+    maps: int
+    kernel: int
+    stride: int
+    pool: int
+    pool_stride: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """size: px of the square input it is meant for. dim: the usual embedding. normed: BatchNorm after the last layer."""
+
+    size: int
+    dim: int
+    paths: tuple[Path, Path]
+    normed: bool = False
+
+
+_PAPER = (Path(57, 96, 8, 4, 3, 4), Path(29, 96, 8, 4, 7, 2))  # 4:1 and 8:1 of 225 px; 2 × 1,536 numbers
+_LARGE = (Path(56, 96, 8, 4, 3, 4), Path(28, 96, 8, 4, 7, 2))  # of 224 px
+_SMALL = (Path(16, 48, 4, 2, 3, 2), Path(8, 48, 4, 1, 3, 2))  # of 64 px; 2 × 768
+
+PLANS: dict[str, Plan] = {
+    "alexnet": Plan(225, 4096, _PAPER),
+    "resnet18": Plan(224, 4096, _LARGE),
+    "resnet50": Plan(224, 4096, _LARGE),
+    "resnet101": Plan(224, 4096, _LARGE),
+    "dr18": Plan(64, 256, _SMALL, normed=True),
+    "dr10": Plan(64, 128, _SMALL, normed=True),
+}
+
+
+def build(
+    backbone: Backbone, *, dim: int = 0, multiscale: bool = True, pretrained: bool = False, frozen: int = 0
+) -> DeepRanking:
+    """dim: 0 = the plan's. multiscale: False leaves the low-resolution paths out (table 2's single-scale row).
+
+    pretrained: ImageNet weights of the torchvision backbones, downloaded once. frozen: how many of the backbone's first
+    stages keep their weights and statistics (a ResNet has 5: stem and four; dr10 and dr18 too; alexnet's 7 are its
+    convolutions, then its two layers of 4,096). Raises UsageError.
+    """
+    if backbone not in PLANS:
+        raise UsageError(f"unknown backbone {backbone!r}; choose from {', '.join(get_args(Backbone))}")
+    if dim and not 2 <= dim <= 32_768:
+        raise UsageError(f"dim={dim} is not between 2 and 32,768, what an index can hold")
+    plan = PLANS[backbone]
+    stages, width = _backbone(backbone, pretrained)
+    if not 0 <= frozen <= len(stages):
+        raise UsageError(f"frozen={frozen}: {backbone} has {len(stages)} stages, so give 0 to {len(stages)}")
+    return DeepRanking(stages, width, plan, dim=dim or plan.dim, multiscale=multiscale, frozen=frozen)
+
+
+class DeepRanking(nn.Module):
+    """(n, 3, height, width) normalised pixels to (n, dim) of unit length. Any size that the backbone takes."""
+
+    def __init__(
+        self, stages: nn.Sequential, width: int, plan: Plan, *, dim: int, multiscale: bool, frozen: int
+    ) -> None:
+        super().__init__()
+        self.stages = stages  # picture to (n, width)
+        self.paths = nn.ModuleList([LowResolution(path) for path in plan.paths] if multiscale else [])
+        joined = width + sum(path.maps * 16 for path in plan.paths) * multiscale
+        self.head = nn.Linear(joined, dim, bias=not plan.normed)
+        self.norm = nn.BatchNorm1d(dim, affine=False) if plan.normed else nn.Identity()
+        self._frozen = frozen
+        stages[:frozen].requires_grad_(False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        parts = [F.normalize(self.stages(pixels), dim=1)]  # (n, width)
+        if len(self.paths):
+            shallow = torch.cat([path(pixels) for path in self.paths], dim=1)  # (n, 2 · maps · 16)
+            parts.append(F.normalize(shallow, dim=1))  # together, as in figure 3
+        return F.normalize(self.norm(self.head(torch.cat(parts, dim=1))), dim=1)
+
+    def train(self, mode: bool = True) -> DeepRanking:
+        super().train(mode)
+        self.stages[: self._frozen].eval()  # else their statistics drift while their weights stay
+        return self
+
+
+class LowResolution(nn.Module):
+    """(n, 3, height, width) to (n, maps · 16): see Path. The paper states no activation; this one uses a ReLU."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        conv_side = -(-path.side // path.stride)
+        self.shrink = nn.AdaptiveAvgPool2d(path.side)  # a fixed side, so that the embedding's size never depends on it
+        self.conv = nn.Conv2d(3, path.maps, path.kernel, path.stride)
+        self.pool = nn.MaxPool2d(path.pool, path.pool_stride)
+        self._around_conv = _same(path.side, path.kernel, path.stride)
+        self._around_pool = _same(conv_side, path.pool, path.pool_stride)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        maps = F.relu(self.conv(F.pad(self.shrink(pixels), self._around_conv)))
+        return self.pool(F.pad(maps, self._around_pool)).flatten(1)  # padding a ReLU's output with 0 loses no maximum
+
+
+def _same(side: int, kernel: int, stride: int) -> tuple[int, int, int, int]:
+    """Padding (left, right, top, bottom) after which a side of `side` gives ceil(side / stride)."""
+    total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+    return (total // 2, total - total // 2) * 2
+
+
+def _backbone(name: str, pretrained: bool) -> tuple[nn.Sequential, int]:
+    """Its stages, the last one pooled and flat, and the width of what they give."""
+    if name.startswith("dr"):
+        if pretrained:
+            raise UsageError(f"{name} has no published weights; leave pretrained out, or give weights=FOLDER")
+        network = SmallResNet(name)
+        return network.stages, network.width
+    from torchvision import models
+
+    from pipeline.networks.weights import fetch, read
+
+    whole = models.get_model(name, weights=None)
+    if pretrained:
+        whole.load_state_dict(read(fetch(models.get_model_weights(name).DEFAULT.url)))
+    if name == "alexnet":
+        convolutions = [nn.Sequential(*whole.features[a:b]) for a, b in ((0, 3), (3, 6), (6, 8), (8, 10), (10, 13))]
+        middle = nn.Sequential(whole.avgpool, nn.Flatten())
+        for layer in whole.classifier:
+            if isinstance(layer, nn.Dropout):
+                layer.p = 0.4  # section 5.1: 0.6 are kept
+        full = [nn.Sequential(middle, *whole.classifier[:3]), nn.Sequential(*whole.classifier[3:6])]
+        return nn.Sequential(*convolutions, *full), 4096
+    stem = nn.Sequential(whole.conv1, whole.bn1, whole.relu, whole.maxpool)
+    last = nn.Sequential(whole.layer4, whole.avgpool, nn.Flatten())
+    return nn.Sequential(stem, whole.layer1, whole.layer2, whole.layer3, last), whole.fc.in_features

@@ -1,0 +1,75 @@
+"""A trained network as files: model.json says what it is and how pictures enter it, safetensors hold its weights.
+
+Written by training's runs and `export`; read here, so that encoders need nothing of training.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import atomic
+from pipeline.errors import UsageError
+from pipeline.networks.cropping import Cropping
+from pipeline.networks.frozen import TorchEncoder
+
+if TYPE_CHECKING:
+    import torch
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """about: model.json. network: with its weights, float32, on the CPU."""
+
+    network: torch.nn.Module
+    cropping: Cropping
+    about: dict[str, Any]
+
+    def encoder(self, device: str = "auto") -> TorchEncoder:
+        """The fingerprint covers architecture, options, cropping and weights, so a copy elsewhere has the same."""
+        options = self.about["options"]
+        facts = {"architecture": f"deep_ranking {FORMAT}", **options}
+        return TorchEncoder(self.network, dim=options["dim"], cropping=self.cropping, device=device, **facts)
+
+
+def write(folder: Path, *, options: dict[str, Any], cropping: Cropping, weights: str, **facts: Any) -> None:
+    """model.json beside a weight file. options: backbone, dim, multiscale. facts: whatever a reader may want to know."""
+    about = {"format": FORMAT, "architecture": "deep_ranking", "options": options, "preprocessing": asdict(cropping)}
+    atomic.write_json(folder / "model.json", about | {"weights": weights} | facts)
+
+
+def load(folder: Path) -> Model:
+    """Raises UsageError when there is no model, a newer or a damaged one, or weights of another architecture."""
+    from pipeline.networks import deep_ranking
+    from pipeline.networks.weights import read
+
+    about = _about(folder)
+    options, given = about["options"], about["preprocessing"]
+    network = deep_ranking.build(options["backbone"], dim=options["dim"], multiscale=options["multiscale"])
+    state = {name: tensor.float() for name, tensor in read(folder / about["weights"]).items()}
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        detail = str(error).splitlines()[-1].strip()
+        raise UsageError(
+            f"{folder / about['weights']} is not of the network that model.json beside it describes: {detail}"
+        ) from error
+    return Model(network, Cropping(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}), about)
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    file = folder / "model.json"
+    if not file.is_file():
+        raise UsageError(f"{folder} holds no model.json; give the folder of an exported model or of a run")
+    try:
+        about: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        known = about["format"], about["architecture"], about["options"], about["preprocessing"], about["weights"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{file} is damaged ({error!r}); export the model again") from error
+    if known[:2] != (FORMAT, "deep_ranking"):
+        raise UsageError(f"{file} describes {known[1]} in format {known[0]}, and deep_ranking in {FORMAT} is read here")
+    return about

@@ -1,0 +1,119 @@
+"""Making a run: `prepare` and `train`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline import plugins, progress
+from pipeline.errors import UsageError
+from pipeline.settings import Settings
+
+DataFolder = Annotated[Path, typer.Option("--data", help="a folder that `prepare` filled")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")]
+Shown = Annotated[str, typer.Option("--progress", help="auto, json or none")]
+
+
+def register(app: typer.Typer) -> None:
+    for verb in (prepare, train):
+        app.command(verb.__name__.replace("_", "-"))(verb)
+
+
+def prepare(
+    dataset: Annotated[str, typer.Argument(help="a dataset such as tiny-imagenet or folder:root=~/photos")],
+    folder: Annotated[Path, typer.Argument(help="where the decoded pictures go")],
+    side: Annotated[int, typer.Option(help="px; 64 is what deep_ranking's golden feature needs")] = 64,
+    dev_share: Annotated[float, typer.Option(help="of each label's training pictures, for choices")] = 0.1,
+    open_labels: Annotated[int, typer.Option(help="labels of the open set")] = 20,
+    limit: Annotated[int, typer.Option(help="pictures a label; 0 = all")] = 0,
+    seed: int = 0,
+    shown: Shown = "auto",
+) -> None:
+    """Decode a labelled dataset once, cut its splits, list its duplicates."""
+    from training.prepare import prepare as run
+
+    if not 0 < dev_share < 0.5:
+        raise UsageError(f"dev share {dev_share} is not between 0 and 0.5")
+    name, _, rest = dataset.partition(":")
+    spec = plugins.absolute("datasets", name.replace("-", "_") + (f":{rest}" if rest else ""))
+    with progress.shown(shown) as show:
+        about = run(
+            plugins.build("datasets", spec), folder, spec=spec,
+            side=side, dev_share=dev_share, open_labels=open_labels, limit=limit, seed=seed, progress=show,
+        )  # fmt: skip
+    counts = ", ".join(f"{about['splits'].get(name, 0):,} {name}" for name in ("train", "dev", "test"))
+    print(f"{folder}: {counts}; {len(about['labels'])} labels, {len(about['open'])} of them the open set")
+    print(f"{len(about['dropped'])} copies dropped and {len(about['rejected'])} not readable, see prepared.json")
+
+
+def train(
+    data: DataFolder = Path(""),
+    recipe: Annotated[str, typer.Option(help="cpu, gpu or paper")] = "cpu",
+    loss: Annotated[
+        str, typer.Option(help="deep_ranking, classification, or a file of training/losses")
+    ] = "deep_ranking",
+    name: Annotated[str, typer.Option(help="of the run; by default recipe and loss")] = "",
+    minutes: Annotated[float, typer.Option(help="turned into steps after the first 50 are timed")] = 0,
+    epochs: float = 0,
+    resume: Annotated[str, typer.Option(help="a stopped or killed run, by name; every other option is the run's")] = "",
+    init: Annotated[str, typer.Option(help="begin with the weights of this folder, such as models/")] = "",
+    batch_size: int = 0,
+    lr: Annotated[float, typer.Option(help="peak of the first phase; later ones follow")] = 0,
+    optim: Annotated[str, typer.Option(help="sgd, adam or rms")] = "",
+    backbone: str = "",
+    dim: int = 0,
+    single_scale: Annotated[bool, typer.Option(help="without the low-resolution paths")] = False,
+    pretrained: Annotated[bool, typer.Option(help="ImageNet weights of resnet18, 50, 101, alexnet")] = False,
+    frozen: Annotated[int, typer.Option(help="first stages of the backbone that stay as they are")] = 0,
+    out_of_class: Annotated[float, typer.Option(help="share of triplets whose negative has another label")] = -1,
+    classification_share: Annotated[float, typer.Option(help="of the time, before the loss begins")] = -1,
+    classification_weight: Annotated[float, typer.Option(help="beside the triplet hinge")] = -1,
+    margin: float = -1,
+    open_set: Annotated[bool, typer.Option(help="leave the open set's labels out")] = False,
+    compile: Annotated[bool, typer.Option("--compile", help="torch.compile the network")] = False,
+    checkpoint_seconds: Annotated[float, typer.Option(help="between resume checkpoints")] = 120,
+    threads: Annotated[int, typer.Option(help="of a CPU run; 0 = all cores, 1 beside other work")] = 0,
+    seed: int = 0,
+    device: Device = "auto",
+    shown: Shown = "auto",
+) -> None:
+    """Train a run, or go on with one. Ctrl-C stops it with a checkpoint."""
+    import torch
+
+    from training import prepared, recipes, runs, start
+
+    if threads:
+        torch.set_num_threads(threads)
+    if resume:
+        run = runs.open_run(resume, Settings())
+    else:
+        if data == Path(""):
+            raise UsageError("name the prepared pictures with --data FOLDER, or a run to go on with: --resume NAME")
+        asked = {
+            "batch_size": batch_size, "optim": optim, "backbone": backbone, "dim": dim, "pretrained": pretrained,
+            "frozen": frozen, "open_set": open_set, "seed": seed,
+        }  # fmt: skip
+        asked = {key: value for key, value in asked.items() if value}
+        shares = {"out_of_class": out_of_class, "classification_weight": classification_weight, "margin": margin}
+        asked |= {key: value for key, value in shares.items() if value >= 0}
+        if single_scale:
+            asked["multiscale"] = False
+        made = recipes.recipe(
+            recipe, loss=loss, lr=lr, classification_share=classification_share if classification_share >= 0 else None,
+            **asked,
+        )  # fmt: skip
+        name = name or f"{recipe}-{loss}".replace("_", "-")
+        run = start.shared_run(
+            name, prepared.load(data), made, minutes=minutes, epochs=epochs, init=init, command=sys.argv[1:]
+        )
+    with progress.shown(shown) as show:
+        status = start.go_on(run, device=device, compile=compile, checkpoint_seconds=checkpoint_seconds, progress=show)
+    if start.is_first_process():
+        figures = ", ".join(f"{key} {value:.3f}" for key, value in run.about().get("figures", {}).items())
+        print(f"{run.root}: {status}; best on dev: {figures or 'nothing measured yet'}")
+    if status == "stopped":
+        print(f"go on with: python -m training train --resume {run.name}", file=sys.stderr)
+        raise typer.Exit(130)

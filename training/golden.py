@@ -1,0 +1,36 @@
+"""The golden feature of a run: colour and texture of the pictures, and what the network itself has learned so far."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import nn
+
+from pipeline import atomic, relevance
+from pipeline.errors import UsageError
+from training.pixels import Pixels
+from training.prepared import Prepared
+from training.recipes import Recipe
+from training.runs import Run
+from training.triplets import TripletSampler
+
+
+def golden_sampler(
+    run: Run, data: Prepared, pixels: Pixels, network: nn.Module, recipe: Recipe, *, rows: np.ndarray, write: bool
+) -> TripletSampler:
+    """Triplets of `rows` by relevance. The semantic part is the network's as it is now; a resume reads it again."""
+    if data.about["side"] != 64:
+        raise UsageError(f"deep_ranking needs pictures prepared with --side 64, these have {data.about['side']}")
+    file = run.root / "semantic.npy"
+    if file.exists():
+        semantic = np.load(file)
+    else:
+        semantic = pixels.embed(network, rows, side=recipe.test_side).astype(np.float16)
+        if write:
+            with atomic.replacing(file) as temporary, temporary.open("wb") as out:
+                np.save(out, semantic)
+    features = relevance.features(data.pixels[rows]) | {"semantic": semantic.astype(np.float32)}
+    members, matrices = relevance.relevances(features, data.labels[rows])
+    cap, gap = relevance.thresholds(matrices)
+    if write:
+        run.update(relevance={"weights": dict(relevance.WEIGHTS), "cap": cap, "gap": gap})
+    return TripletSampler(matrices, [rows[m] for m in members], out_of_class=recipe.out_of_class, cap=cap, gap=gap)

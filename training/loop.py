@@ -1,0 +1,308 @@
+"""The training loop, top to bottom: read it as the recipe of what a step does. Built on pytorch-ignite.
+
+Every step is a function of (weights, step number, seed): batches, augmentation and learning rate are looked up by the
+step. So a run that was killed goes on from its last checkpoint with the very figures it would have had.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import ignite.distributed as idist
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+from ignite.handlers import EMAHandler, TerminateOnNan
+from torch import nn
+
+from pipeline.records import Progress, silent
+from training import augment, objectives, schedule
+from training.checkpoints import Checkpoint, collapse_advice
+from training.dev import Dev
+from training.golden import golden_sampler
+from training.pixels import Pixels
+from training.prepared import Prepared
+from training.recipes import DEEP_RANKING, Recipe
+from training.runs import Run
+
+RECORD = 50  # steps between lines of metrics.jsonl
+DEV_PARTS = 24  # dev measurements in a run
+
+
+class Loop:
+    """One process's part of a run. `train` is the only way in; what it leaves is in the run's folder."""
+
+    def __init__(
+        self,
+        run: Run,
+        data: Prepared,
+        network: nn.Module,
+        recipe: Recipe,
+        *,
+        device: torch.device,
+        plan: Callable[[float], schedule.Schedule],
+        compile: bool = False,
+        checkpoint_seconds: float = 120.0,
+        progress: Progress = silent,
+    ) -> None:
+        """network: on the device, channels_last. plan: seconds a step takes to the schedule, asked once."""
+        self.run, self.data, self.recipe, self.device, self.progress = run, data, recipe, device, progress
+        self.rank, self.world = idist.get_rank(), idist.get_world_size()
+        self.network = network
+        self.forward = torch.compile(network) if compile else network
+        self.train_rows = data.split("train", open_set=False if recipe.open_set else None)
+        dev_rows = data.split("dev", open_set=False if recipe.open_set else None)
+        self.labels = torch.from_numpy(data.labels)
+        self.n_labels = len(data.about["labels"])
+        self.losses = objectives.modules(recipe, dim=network.head.out_features, n_labels=self.n_labels).to(device)
+        self.pixels = Pixels(data, device)
+        self.dev = Dev(data, self.pixels, side=recipe.test_side, rows=dev_rows)
+        self.optimiser = _optimiser(recipe, network, self.losses)
+        self._ema = EMAHandler(network, momentum=0.5, handle_buffers="copy")  # its momentum comes with the schedule
+        self.average: nn.Module = self._ema.ema_model
+        self.checkpoint = Checkpoint(run, network, self.average, self.losses, self.optimiser, every=checkpoint_seconds)
+        self.objective: objectives.Objective | None = None
+        self.amp = device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
+        self._sums: dict[str, list[float]] = {}
+        self._stop = False
+        self._plan = plan
+        self._done, self._spent, self._begun = 0, 0.0, time.monotonic()
+
+    def train(self) -> str:
+        """Run to the end, from the last checkpoint if there is one. Returns finished, or stopped after Ctrl-C."""
+        done = 0
+        if self.run.last.exists():
+            done, self._sums = self.checkpoint.load(self.device)
+        made = self.run.about().get("schedule") or self._timed()
+        self.schedule = schedule.Schedule(self.recipe, [schedule.Stretch(**stretch) for stretch in made])
+        steps = self.schedule.steps
+        if self.rank == 0:
+            self.run.update(schedule=made, steps=steps, status="running", device=str(self.device), pid=os.getpid())
+        self._done = done
+        self._spent = max((line["seconds"] for line in self.run.metrics("train") if line["step"] <= done), default=0.0)
+        self._begun = time.monotonic()
+
+        engine = Engine(lambda engine, _: self.step(engine.state.iteration - 1))
+        engine.load_state_dict({"iteration": done, "max_epochs": 1, "epoch_length": steps})
+        self._ema.momentum = 1 / max(2.0, self.recipe.averaging * steps)
+        self._ema.attach(engine)
+        every = Events.ITERATION_COMPLETED
+        engine.add_event_handler(every, TerminateOnNan())
+        engine.add_event_handler(every(every=RECORD), self._record)
+        engine.add_event_handler(every(every=max(RECORD, steps // DEV_PARTS)), self._measure)
+        engine.add_event_handler(every, self._end_phase)
+        engine.add_event_handler(every, self._save)
+        with self._interruptible():
+            if done < steps:
+                engine.run(range(steps - done), max_epochs=1, epoch_length=steps)
+        return "finished" if engine.state.iteration >= steps else "stopped"
+
+    # what a step does
+
+    def step(self, step: int) -> torch.Tensor:
+        """One update, in place. Returns the loss, (), of this process's part of the batch."""
+        moment = self.schedule.at(step)
+        phase = self.recipe.phases[moment.phase]
+        if self.objective is None or moment.begins_phase:
+            self._begin(moment.phase)
+        assert self.objective is not None
+        for group in self.optimiser.param_groups:
+            group["lr"] = moment.lr * group["times"]
+        chance = torch.Generator().manual_seed((self.recipe.seed << 40) + step * self.world + self.rank)
+        rows = self.objective.rows(step, rank=self.rank, world=self.world)
+        labels = self.labels[rows].to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
+            pictures, shares = self._views(rows, labels, moment.side, phase.crop_min, chance)
+            embeddings = self.forward(pictures)
+        embeddings = nn.functional.normalize(embeddings.float(), dim=1)  # (n, dim); bf16 is too coarse for distances
+        loss = self.objective.loss(embeddings, labels, shares, chance)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        parameters = [p for group in self.optimiser.param_groups for p in group["params"] if p.grad is not None]
+        if self.world > 1:
+            _average_gradients(parameters)
+        nn.utils.clip_grad_norm_(parameters, self.recipe.clip)
+        self.optimiser.step()
+        if step % RECORD >= RECORD - 5:  # five batches give the means: reading a GPU's numbers makes it wait
+            figures = {"loss": float(loss.detach()), **self.objective.figures(embeddings.detach(), labels)}
+            for name, value in figures.items():
+                self._sums.setdefault(name, []).append(value)
+        return loss.detach()
+
+    def _views(
+        self, rows: np.ndarray, labels: torch.Tensor, side: int, crop_min: float, chance: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Augmented normalised pictures (n, 3, side, side) and the share of each label in them (n, n_labels)."""
+        assert self.objective is not None
+        recipe = self.recipe
+        with torch.autocast(self.device.type, enabled=False):
+            pictures = augment.crops(self.pixels.take(rows), side, smallest=crop_min, generator=chance)
+            if recipe.jitter and self.objective.mixes:
+                pictures = augment.jittered(pictures, recipe.jitter, generator=chance)
+            pictures = self.pixels.normalised(pictures)
+            if recipe.erase and self.objective.mixes:
+                pictures = augment.erased(pictures, recipe.erase, generator=chance)
+            shares = nn.functional.one_hot(labels, self.n_labels).float()
+            if (recipe.cutmix or recipe.mixup) and self.objective.mixes:
+                pictures, partner, own = augment.mixed(
+                    pictures, cutmix=recipe.cutmix, mixup=recipe.mixup, generator=chance
+                )
+                shares = own * shares + (1 - own) * shares[partner]
+        return pictures, shares
+
+    def _begin(self, number: int) -> None:
+        """Set up a phase's objective; after a resume, exactly as it was."""
+        phase = self.recipe.phases[number]
+        sampler = None
+        if phase.objective == DEEP_RANKING:
+            self.progress("golden feature", 0, 0)
+            sampler = golden_sampler(
+                self.run, self.data, self.pixels, self.average, self.recipe, rows=self.train_rows, write=self.rank == 0
+            )
+        self.objective = objectives.objective(
+            phase,
+            self.recipe,
+            self.losses,
+            train=self.train_rows,
+            labels=self.data.labels[self.train_rows],
+            sampler=sampler,
+        )
+        self.network.train()
+        if phase.objective == DEEP_RANKING:  # statistics of triplet batches are not those of the data
+            for module in self.network.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        for group in self.optimiser.param_groups:
+            group["weight_decay"] = phase.weight_decay * group["decays"]
+
+    # what happens between steps
+
+    def _record(self, engine: Engine) -> None:
+        step = engine.state.iteration
+        moment = self.schedule.at(step - 1)
+        figures = {name: round(float(np.mean(values)), 5) for name, values in self._sums.items()}
+        self._sums = {}
+        seconds = time.monotonic() - self._begun
+        rate = (step - self._done) * self.recipe.batch_size / max(seconds, 1e-9)
+        left = self._seconds_left(step, seconds)
+        if self.rank == 0:
+            self.run.record(
+                "train", step=step, seconds=round(self._spent + seconds, 1),
+                stage=self.recipe.phases[moment.phase].objective, side=moment.side, lr=round(moment.lr, 6),
+                images_per_second=round(rate, 1), seconds_left=round(left), **figures,
+            )  # fmt: skip
+            self.progress("train", step * self.recipe.batch_size, self.schedule.steps * self.recipe.batch_size)
+
+    def _seconds_left(self, step: int, seconds: float) -> float:
+        """By cost: later steps have larger pictures."""
+
+        def cost(start: int, end: int) -> float:
+            parts = [(max(start, s.start), min(end, s.end), s.side) for s in self.schedule.stretches]
+            return sum(max(0, b - a) * side**2 for a, b, side in parts)
+
+        return seconds * cost(step, self.schedule.steps) / max(1.0, cost(self._done, step))
+
+    def _measure(self, engine: Engine) -> None:
+        if self.rank == 0:
+            step = engine.state.iteration
+            figures, shown = self.dev.figures(self.average)
+            self.run.record("dev", step=step, seconds=round(self._spent + time.monotonic() - self._begun, 1), **figures)
+            phase = self.schedule.at(step - 1).phase
+            self.checkpoint.keep_best(self.recipe.phases[phase].objective, figures)
+            self.checkpoint.show(shown, self.pixels)
+            if advice := collapse_advice(figures, self.network.head.out_features):
+                print(f"warning: {advice}", file=sys.stderr, flush=True)
+                self.run.update(warning=advice)
+        idist.barrier()
+
+    def _end_phase(self, engine: Engine) -> None:
+        """A phase's last averaged weights stay, to be compared with what comes after; the next one begins from them."""
+        step = engine.state.iteration
+        number = self.schedule.at(step - 1).phase
+        if step != self.schedule.bounds(number)[1]:
+            return
+        self._measure(engine)
+        if self.rank == 0:
+            self.checkpoint.keep_phase(self.recipe.phases[number].objective)
+        if step < self.schedule.steps:
+            self.network.load_state_dict(self.average.state_dict())
+            self.optimiser.state.clear()
+            self.checkpoint.forget_best()
+        self._save(engine, now=True)
+
+    def _save(self, engine: Engine, *, now: bool = False) -> None:
+        if self.rank == 0 and (now or self._stop or self.checkpoint.due()):
+            self.checkpoint.save(engine.state.iteration, self._sums)
+        if self._stop:
+            engine.terminate()
+
+    def _timed(self) -> list[dict[str, Any]]:
+        """Time the first steps, put everything back, and plan with the slowest process's pace."""
+        self.schedule = schedule.by_steps(self.recipe, 10**6)
+        before = copy.deepcopy((self.network.state_dict(), self.losses.state_dict()))
+        times = []
+        for step in range(schedule.TIMED_STEPS):
+            begun = time.perf_counter()
+            self.step(step)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            times.append(time.perf_counter() - begun)
+            self.progress("timing", step + 1, schedule.TIMED_STEPS)
+        self.network.load_state_dict(before[0])
+        self.losses.load_state_dict(before[1])
+        self.optimiser.state.clear()
+        self.objective, self._sums = None, {}
+        pace = idist.all_reduce(float(np.median(times[5:])), "MAX")
+        return [asdict(stretch) for stretch in self._plan(float(pace)).stretches]
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """The first Ctrl-C ends the run after a step, with a checkpoint; the second at once."""
+        before = signal.getsignal(signal.SIGINT)
+
+        def ask(number: int, frame: Any) -> None:
+            self._stop = True
+            signal.signal(signal.SIGINT, before)
+
+        signal.signal(signal.SIGINT, ask)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def _optimiser(recipe: Recipe, network: nn.Module, losses: nn.Module) -> torch.optim.Optimizer:
+    """Groups carry `decays` (1 for weights of layers, 0 for biases and norms) and `times`, a factor on the rate."""
+    weights = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
+    others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
+    heads = list(losses.parameters())
+    groups = [
+        {"params": weights, "decays": 1.0, "times": 1.0},
+        {"params": others, "decays": 0.0, "times": 1.0},
+        {"params": heads, "decays": 0.0, "times": 1.0},  # directions: only their angle counts
+    ]
+    groups = [group for group in groups if group["params"]]
+    if recipe.optim == "sgd":
+        return torch.optim.SGD(groups, lr=1.0, momentum=0.9, nesterov=True)
+    if recipe.optim == "adam":
+        return torch.optim.AdamW(groups, lr=1.0)
+    return torch.optim.RMSprop(groups, lr=1.0, momentum=0.9)
+
+
+def _average_gradients(parameters: list[nn.Parameter]) -> None:
+    """One exchange for all; processes draw different parts of the same batch, so the mean is the batch's gradient."""
+    flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
+    flat = idist.all_reduce(flat) / idist.get_world_size()
+    start = 0
+    for p in parameters:
+        assert p.grad is not None
+        p.grad.copy_(flat[start : start + p.numel()].view_as(p))
+        start += p.numel()

@@ -1,0 +1,187 @@
+"""A dataset made ready for training: every picture decoded once, to one size, with splits that never change.
+
+FOLDER/pixels.npy         (n, side, side, 3) uint8
+FOLDER/pictures.parquet   id, path, label, split (train, dev, test), open: the label is one of the open set's
+FOLDER/prepared.json      where it came from, counts, labels, mean and std, what was dropped and why
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import atomic, images
+from pipeline.errors import PictureError, UsageError
+from pipeline.fingerprints import file_id
+from pipeline.networks.cropping import Cropping
+from pipeline.parallel import in_order
+from pipeline.records import Dataset, ImageRecord, Progress, silent
+
+if TYPE_CHECKING:
+    import numpy as np
+
+TEST_SPLITS = ("test", "validation", "val")  # the first of these that is labelled is the test
+
+
+@dataclass
+class _Read:
+    """A picture that opened. digest: of its pixels, which tells copies that were saved anew."""
+
+    record: ImageRecord
+    id: str
+    digest: bytes
+    pixels: np.ndarray
+
+
+def prepare(
+    dataset: Dataset,
+    folder: Path,
+    *,
+    spec: str,
+    side: int = 64,
+    dev_share: float = 0.1,
+    open_labels: int = 20,
+    seed: int = 0,
+    limit: int = 0,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Fill `folder` and return what prepared.json says. An earlier preparation there is replaced when all is read.
+
+    dev_share: of each label's training pictures, held out for every choice. open_labels: labels that a run may leave
+    out of its training, to be measured on what it never saw. limit: pictures a label; 0 = all.
+    Pictures whose pixels occur under two labels are dropped, and a training picture that is also a test picture.
+    Raises UsageError for a dataset without labels or with fewer than two of them.
+    """
+    import numpy as np
+    import pandas as pd
+
+    dataset.prepare(progress)
+    records = _labelled(dataset, limit)
+    square = Cropping((side, side), (side, side), "bicubic")
+    read: list[_Read] = []
+    rejected: list[tuple[str, str]] = []
+
+    def work(some: Sequence[ImageRecord]) -> list[_Read | tuple[str, str]]:
+        return [_read(dataset.root, record, square) for record in some]
+
+    done = 0
+    for chunk in in_order(records, work, chunk=64):
+        for found in chunk:
+            (read if isinstance(found, _Read) else rejected).append(found)  # type: ignore[arg-type]
+        done += len(chunk)
+        progress("prepare", done, len(records))
+    test_split = next((name for name in TEST_SPLITS if any(x.record.split == name for x in read)), "")
+    kept, dropped = _without_copies(read, test_split)
+    if not kept:
+        raise UsageError(
+            f"{spec}: no picture could be read; the first said: {rejected[0][1] if rejected else 'nothing'}"
+        )
+    splits = _splits([x.record for x in kept], test_split, dev_share=dev_share, seed=seed)
+    labels = sorted({x.record.label for x in kept})
+    opened = set(np.random.default_rng(seed).permutation(labels)[: min(open_labels, len(labels) // 4)].tolist())
+    table = pd.DataFrame(
+        [
+            (x.id, x.record.path, x.record.label, split, x.record.label in opened)
+            for x, split in zip(kept, splits, strict=True)
+        ],
+        columns=["id", "path", "label", "split", "open"],
+    )
+    pixels = np.stack([x.pixels for x in kept])
+    mean, std = _statistics(pixels[(table["split"] == "train").to_numpy()])
+    about = {
+        "format": 1,
+        "dataset": spec,
+        "side": side,
+        "seed": seed,
+        "splits": dict(Counter(splits)),
+        "labels": labels,
+        "open": sorted(opened),
+        "mean": mean,
+        "std": std,
+        "dropped": dropped,
+        "rejected": rejected,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "prepared.json").unlink(missing_ok=True)  # last of an old one first, last of the new one last
+    with atomic.replacing(folder / "pixels.npy") as temporary, temporary.open("wb") as file:
+        np.save(file, pixels)
+    with atomic.replacing(folder / "pictures.parquet") as temporary:
+        table.to_parquet(temporary, index=False)
+    atomic.write_json(folder / "prepared.json", about)
+    return about
+
+
+def _labelled(dataset: Dataset, limit: int) -> list[ImageRecord]:
+    records, seen = [], Counter[tuple[str, str]]()
+    for record in dataset.records():
+        seen[record.split, record.label] += 1
+        if record.label and not (limit and seen[record.split, record.label] > limit):
+            records.append(record)
+    if len({record.label for record in records}) < 2:
+        raise UsageError(
+            "training needs pictures of at least two labels and this dataset has "
+            f"{len({record.label for record in records})}; for a folder, name its subfolders after the labels"
+        )
+    return records
+
+
+def _read(root: Path, record: ImageRecord, square: Cropping) -> _Read | tuple[str, str]:
+    try:
+        data = images.read_file(images.inside(root, record.path))
+        picture = images.open_image(data)
+    except PictureError as error:
+        return record.path, str(error)
+    whole = hashlib.sha256(f"{picture.image.size}".encode() + picture.image.tobytes()).digest()
+    return _Read(record, file_id(data), whole, square.pixels(picture.image))
+
+
+def _without_copies(read: list[_Read], test_split: str) -> tuple[list[_Read], list[dict[str, str]]]:
+    """Of pictures with the same pixels: none when their labels differ, else one, and that a test picture if any is."""
+    groups = defaultdict(list)
+    for x in read:
+        groups[x.digest].append(x)
+    gone: dict[int, str] = {}
+    for group in groups.values():
+        if len({x.record.label for x in group}) > 1:
+            gone |= {id(x): "the same picture has another label too" for x in group}
+        else:
+            keep = next((x for x in group if x.record.split == test_split), group[0])
+            gone |= {id(x): f"a copy of {keep.record.path}" for x in group if x is not keep}
+    dropped = [{"path": x.record.path, "label": x.record.label, "why": gone[id(x)]} for x in read if id(x) in gone]
+    return [x for x in read if id(x) not in gone], dropped
+
+
+def _splits(records: list[ImageRecord], test_split: str, *, dev_share: float, seed: int) -> list[str]:
+    """train, dev or test for each. Without a labelled test split, as many as for dev are cut off for it too."""
+    import numpy as np
+
+    random = np.random.default_rng(seed)
+    splits = ["test" if test_split and record.split == test_split else "train" for record in records]
+    members = defaultdict(list)
+    for i, record in enumerate(records):
+        if splits[i] == "train":
+            members[record.label].append(i)
+    for label in sorted(members):
+        order = random.permutation(members[label])
+        cut = round(len(order) * dev_share)
+        for i in order[:cut]:
+            splits[i] = "dev"
+        for i in order[cut : 2 * cut] if not test_split else ():
+            splits[i] = "test"
+    return splits
+
+
+def _statistics(pixels: np.ndarray) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of R, G, B in [0, 1], from exact counts: a float32 sum would saturate."""
+    import numpy as np
+
+    levels = np.arange(256) / 255
+    counts = np.stack([np.bincount(pixels[..., channel].ravel(), minlength=256) for channel in range(3)])
+    shares = counts / counts.sum(1, keepdims=True)  # (3, 256)
+    mean = shares @ levels
+    std = np.sqrt(shares @ levels**2 - mean**2)
+    return [round(float(x), 4) for x in mean], [round(float(x), 4) for x in std]

@@ -1,0 +1,134 @@
+"""What a run does, as data: the network, the phases and their rates. run.json keeps it, so a resume follows the same plan."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.errors import UsageError
+
+CLASSIFICATION, DEEP_RANKING = "classification", "deep_ranking"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of a run with one objective and its own cosine of learning rates.
+
+    objective: classification, deep_ranking (golden triplets), or a file of training/losses (P × K batches).
+    time: share of the run's time. sizes: (until which share of the phase's time, px).
+    """
+
+    objective: str
+    time: float
+    lr: float
+    sizes: tuple[tuple[float, int], ...]
+    weight_decay: float
+    crop_min: float  # smallest share of a picture's area that augmentation cuts out
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every number of a run. Defaults: `cpu`, research recipe for two cores."""
+
+    backbone: str = "dr10"
+    dim: int = 0
+    multiscale: bool = True
+    pretrained: bool = False
+    frozen: int = 0
+    test_side: int = 56
+    batch_size: int = 128
+    optim: str = "sgd"
+    warmup: float = 0.05  # share of a phase's steps
+    clip: float = 5.0  # of the gradient's norm
+    averaging: float = 0.04  # time constant of the averaged weights, as a share of all steps
+    scale: float = 16.0  # of the classifier's cosine logits
+    label_smoothing: float = 0.1
+    cutmix: float = 0.0  # share of batches
+    mixup: float = 0.0
+    jitter: float = 0.0  # of brightness, contrast and saturation
+    erase: float = 0.0  # share of pictures that lose a rectangle
+    labels_per_batch: int = 32
+    metric_weight: float = 0.3  # of a metric loss beside classification
+    margin: float = 0.1  # of the triplet hinge; the paper does not give its own
+    out_of_class: float = 0.6  # share of triplets whose negative has another label; the paper's best: 0.2
+    classification_weight: float = 1.0  # beside the triplet hinge
+    open_set: bool = False  # leave the open labels out of training
+    seed: int = 0
+    phases: tuple[Phase, ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A named recipe before the objective is chosen."""
+
+    lr: float
+    sizes: tuple[tuple[float, int], ...]
+    weight_decay: float
+    crop_min: float
+    facts: dict[str, Any]
+
+
+BASES = {
+    "cpu": Base(0.2, ((0.7, 32), (1.0, 40)), 5e-4, 0.35, {}),
+    "gpu": Base(
+        0.4,
+        ((0.5, 48), (0.75, 56), (1.0, 64)),
+        5e-4,
+        0.25,
+        {"backbone": "dr18", "batch_size": 512, "test_side": 72, "cutmix": 0.5, "mixup": 0.25}
+        | {"jitter": 0.3, "erase": 0.1, "labels_per_batch": 64},
+    ),
+    "paper": Base(
+        0.01,
+        ((1.0, 225),),
+        1e-3,
+        0.8,
+        {"backbone": "alexnet", "batch_size": 120, "test_side": 225, "out_of_class": 0.2, "classification_weight": 0.0},
+    ),
+}
+
+
+def recipe(
+    base: str, *, loss: str = DEEP_RANKING, lr: float = 0.0, classification_share: float | None = None, **facts: Any
+) -> Recipe:
+    """A named recipe for one loss; facts: fields of Recipe that differ from it.
+
+    classification_share: of the time, before another objective begins; 0 with weights to begin from.
+    Raises UsageError for a name, a loss or a value that there is not.
+    """
+    from training import losses
+
+    if base not in BASES:
+        raise UsageError(f"unknown recipe {base!r}; choose from {', '.join(BASES)}")
+    metric = [name for name in losses.available() if name != "cosine_classification"]
+    if loss not in (CLASSIFICATION, DEEP_RANKING, *metric):
+        raise UsageError(f"unknown loss {loss!r}; choose from {', '.join((CLASSIFICATION, DEEP_RANKING, *metric))}")
+    if classification_share is not None and not 0 <= classification_share <= 1:
+        raise UsageError(f"classification share {classification_share} is not between 0 and 1")
+    chosen = BASES[base]
+    peak = lr or chosen.lr
+    usual = {CLASSIFICATION: 1.0, DEEP_RANKING: 0.85}.get(loss, 0.7)
+    share = usual if classification_share is None else classification_share
+    phases = [Phase(CLASSIFICATION, share, peak, chosen.sizes, chosen.weight_decay, chosen.crop_min)]
+    last = ((1.0, chosen.sizes[-1][1]),)
+    if loss == DEEP_RANKING:  # the paper moves pictures by pixels only: more would change their colours and layout
+        phases.append(Phase(loss, 1 - share, 0.1 * peak, last, max(chosen.weight_decay, 1e-3), 0.8))
+    elif loss != CLASSIFICATION:
+        phases.append(Phase(loss, 1 - share, 0.3 * peak, last, chosen.weight_decay, chosen.crop_min))
+    known = {f.name for f in dataclasses.fields(Recipe)}
+    assert set(facts) <= known, f"{sorted(set(facts) - known)} are no fields of a recipe"
+    return Recipe(**(chosen.facts | facts), phases=tuple(phase for phase in phases if phase.time > 0))
+
+
+def to_json(made: Recipe) -> dict[str, Any]:
+    return dataclasses.asdict(made)
+
+
+def from_json(value: dict[str, Any]) -> Recipe:
+    """The inverse of `to_json`, also after JSON has made lists of tuples."""
+    phases = tuple(
+        Phase(**(phase | {"sizes": tuple((float(until), int(side)) for until, side in phase["sizes"])}))
+        for phase in value["phases"]
+    )
+    return Recipe(**(value | {"phases": phases}))
