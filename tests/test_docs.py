@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import os
 import re
 import shlex
@@ -14,17 +15,23 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 import typer
 from PIL import Image
 
 from pipeline import plugins
 from pipeline.__main__ import app
 from pipeline.errors import UsageError
+from training import losses, miners, recipes
+from training.__main__ import app as training_app
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [path.relative_to(ROOT).as_posix() for path in DOCUMENTS]
-VERBS: Any = typer.main.get_command(app)
+PROGRAMS: dict[str, Any] = {
+    "pipeline": typer.main.get_command(app),
+    "training": typer.main.get_command(training_app),
+}
 WRONG_USE = typer.BadParameter.__mro__[1]  # click's UsageError, wherever typer keeps its click
 
 
@@ -48,13 +55,13 @@ def shell_lines(text: str) -> list[str]:
 COMMANDS = sorted({line for name in NAMES for line in shell_lines(text_of(name))})
 
 
-def check_verb(line: str) -> None:
-    """WRONG_USE, UsageError or AssertionError unless `python -m pipeline …` could be run as it is written."""
-    words = shlex.split(line)[3:]
+def check_verb(program: str, words: list[str]) -> None:
+    """WRONG_USE, UsageError or AssertionError unless `python -m PROGRAM WORDS` could be run as it is written."""
     if words in ([], ["…"]):
         return
-    top = VERBS.make_context("pipeline", list(words), resilient_parsing=True)
-    verb = VERBS.get_command(top, words[0])
+    verbs = PROGRAMS[program]
+    top = verbs.make_context(program, list(words), resilient_parsing=True)
+    verb = verbs.get_command(top, words[0])
     assert verb is not None, f"there is no verb {words[0]!r}"
     if words[1:] in ([], ["…"]) or "VERB" in words:
         return
@@ -64,18 +71,24 @@ def check_verb(line: str) -> None:
             for spec in [given] if isinstance(given, str) else given:
                 if spec != "SPEC":
                     check_spec(f"{kind}s", spec)
+        if context.params.get("loss", "NAME") != "NAME":
+            recipes.recipe(context.params["recipe"], loss=context.params["loss"])
 
 
 def check_spec(kind: str, spec: str) -> None:
     name, values = plugins.parse(spec)
+    name = name.replace("-", "_")  # as `training prepare` reads it
     known = {option.name for option in plugins.options(kind, name)}
     assert set(values) <= known, f"{name} has no option {set(values) - known}"
 
 
 def check_command(line: str) -> None:
     words = shlex.split(line)
-    if line.startswith("python -m pipeline"):
-        check_verb(line)
+    if "-m" in words[:4]:
+        start = words.index("-m")
+        assert words[0] == "python" or words[:2] == ["torchrun", "--nproc_per_node"], f"what is {line!r}?"
+        assert words[start + 1] in PROGRAMS, f"there is no program {words[start + 1]!r}"
+        check_verb(words[start + 1], words[start + 2 :])
     elif words[0] == "make":
         targets = re.findall(r"^(\w+):", text_of("Makefile"), re.MULTILINE)
         goals = [word for word in words[1:] if "=" not in word]
@@ -100,6 +113,11 @@ def test_a_command_in_the_documents_can_be_run_as_it_is_written(line: str) -> No
         "python -m pipeline search my_photos -k many",
         "python -m pipeline ingest my_photos --dataset folder:rot=x",
         "python -m pipeline try-encoders my_photos --encoder torchvison:arch=resnet50",
+        "python -m training trian --data data/mine",
+        "python -m training train --data data/mine --colour red",
+        "python -m training train --data data/mine --loss tripletloss",
+        "python -m training prepare foldr:root=x data/mine",
+        "torchrun --nproc_per_node 2 -m training train --fast",
         "make demoo",
         "make demo PROT=8600",
         "pip install semblance",
@@ -110,19 +128,23 @@ def test_a_command_that_does_not_exist_is_found(line: str) -> None:
         check_command(line)
 
 
-SOURCES = [path for folder in ("pipeline", "app", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
+SOURCES = [
+    path for folder in ("pipeline", "app", "training", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))
+]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_remedy_that_a_message_names_is_a_verb(path: Path) -> None:
-    """Messages end in `python -m pipeline VERB …`; adjoining pieces of a string are read as one."""
+    """Messages end in `python -m PROGRAM VERB …`; adjoining pieces of a string are read as one."""
     joined = re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8"))
-    named = set(re.findall(r"python -m pipeline ([a-z][\w-]*)", joined))
-    assert named <= set(VERBS.list_commands(None))
+    for program, verbs in PROGRAMS.items():
+        named = set(re.findall(rf"python -m {program} ([a-z][\w-]*)", joined))
+        assert named <= set(verbs.list_commands(None)), program
 
 
 def test_the_documents_name_commands() -> None:
     assert len([line for line in COMMANDS if line.startswith("python -m pipeline")]) > 15
+    assert len([line for line in COMMANDS if line.startswith("python -m training")]) > 8
 
 
 def broken_links(name: str, text: str) -> list[str]:
@@ -144,7 +166,7 @@ def test_a_broken_link_is_found() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_files_that_are_named_exist(name: str) -> None:
     prose = re.sub(r"^```.*?^```$", "", text_of(name), flags=re.MULTILINE | re.DOTALL)
-    named = re.findall(r"`((?:pipeline|app|tests|benchmarks|docs)/[\w/.]+)`", prose)
+    named = re.findall(r"`((?:pipeline|training|app|tests|benchmarks|docs)/[\w/.]+)`", prose)
     assert [path for path in named if "NAME" not in path and not (ROOT / path).exists()] == []
 
 
@@ -163,6 +185,36 @@ def test_operations_names_every_setting() -> None:
 
     written = set(re.findall(r"^\| `(SEMBLANCE_\w+)`", text_of("docs/operations.md"), re.MULTILINE))
     assert written == {f"SEMBLANCE_{field.upper()}" for field in Settings.model_fields}
+
+
+def phases_of(loss: str) -> str:
+    """`classification 85 % at 1; deep_ranking 15 % at 0.1`."""
+    phases = recipes.recipe("cpu", loss=loss).phases
+    return "; ".join(f"{phase.objective} {phase.time:.0%} at {phase.lr / phases[0].lr:.1g}" for phase in phases)
+
+
+@pytest.mark.parametrize("name", recipes.BASES)
+def test_training_md_has_each_recipe_as_it_is(name: str) -> None:
+    made = recipes.recipe(name)
+    first = made.phases[0]
+    sizes = ", ".join(str(side) for _, side in first.sizes)
+    cells = [f"`{name}`", f"`{made.backbone}`", made.batch_size, first.lr, sizes, made.test_side]
+    row = " | ".join(map(str, [*cells, f"{first.weight_decay:g}", made.out_of_class]))
+    assert f"| {row} |" in text_of("docs/training.md")
+
+
+def test_training_md_has_the_phases_as_they_are() -> None:
+    text = text_of("docs/training.md").replace(" %", "%")
+    for loss in ("deep_ranking", "classification"):
+        assert f"| `{loss}` | {phases_of(loss)} |" in text
+    others = [name for name in losses.available() if name != "cosine_classification"]
+    for loss in others:
+        assert f"| any other | {phases_of(loss).replace(loss, 'the loss')} |" in text
+
+
+def test_training_md_names_every_loss_and_miner() -> None:
+    missing = [name for name in (*losses.available(), *miners.NAMES) if f"`{name}`" not in text_of("docs/training.md")]
+    assert missing == []
 
 
 def test_the_readmes_python_example_finds_the_query_itself_among_the_demos_pictures(tmp_path: Path) -> None:
@@ -189,15 +241,19 @@ def test_the_readmes_python_example_finds_the_query_itself_among_the_demos_pictu
 def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts the examples of docs/extending.md into folders beside the real ones."""
     for block in blocks(text_of("docs/extending.md"), "python"):
-        kind, name = re.match(r"# pipeline/(\w+)/(\w+)\.py\n", block).groups()  # type: ignore[union-attr]
-        assert name not in plugins.available(kind), f"{name} is a real plugin now; choose another example"
+        root, kind, name = re.match(r"# (\w+)/(\w+)/(\w+)\.py\n", block).groups()  # type: ignore[union-attr]
+        real = losses.available() if kind == "losses" else plugins.available(kind)
+        assert name not in real, f"{name} is a real plugin now; choose another example"
         folder = tmp_path / kind
         folder.mkdir()
         (folder / f"{name}.py").write_text(block, encoding="utf-8")
-        package = importlib.import_module(f"pipeline.{kind}")
+        package = importlib.import_module(f"{root}.{kind}")
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
-        monkeypatch.setitem(plugins._FOLDERS, kind, folder)
-        monkeypatch.delitem(sys.modules, f"pipeline.{kind}.{name}", raising=False)
+        if kind == "losses":
+            monkeypatch.setattr(package, "__file__", str(folder / "__init__.py"))  # where it lists its files
+        else:
+            monkeypatch.setitem(plugins._FOLDERS, kind, folder)
+        monkeypatch.delitem(sys.modules, f"{root}.{kind}.{name}", raising=False)
 
 
 def contract_tests(module: ModuleType, **given: object) -> list[str]:
@@ -237,3 +293,22 @@ def test_the_dataset_of_extending_md_names_the_pictures_of_its_file(examples: No
     assert dataset.root == tmp_path
     with pytest.raises(UsageError, match="no such file"):
         plugins.build("datasets", "listed:file=nowhere.txt")
+
+
+def test_the_loss_of_extending_md_is_its_formula_and_train_takes_it(examples: None) -> None:
+    assert losses.available() == ["pair_logistic"]
+    assert recipes.recipe("cpu", loss="pair_logistic").phases[-1].objective == "pair_logistic"
+    embeddings = torch.nn.functional.normalize(torch.randn(6, 4, generator=torch.Generator().manual_seed(0)))
+    labels = [0, 0, 1, 1, 1, 2]
+    terms = []
+    for i in range(6):
+        for j in range(6):
+            cosine = sum(float(a * b) for a, b in zip(embeddings[i], embeddings[j], strict=True))
+            wrong = 1 if labels[i] != labels[j] else -1
+            terms += [math.log(1 + math.exp(wrong * 8 * (cosine - 0.25)))] if i != j else []
+    embeddings.requires_grad_()
+    loss = losses.build("pair_logistic", dim=4, n_labels=3, scale="8", base=0.25)(embeddings, torch.tensor(labels))
+    loss.backward()
+    assert loss.item() == pytest.approx(sum(terms) / 30, rel=1e-5)
+    assert embeddings.grad is not None
+    assert embeddings.grad.abs().sum() > 0

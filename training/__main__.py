@@ -8,7 +8,7 @@ import sys
 import typer
 
 from pipeline.errors import SemblanceError
-from training.commands import learn
+from training.commands import embedding, learn, result, triplets
 
 app = typer.Typer(
     help="Teach an encoder what similar means: prepare, train, evaluate, export.",
@@ -20,7 +20,7 @@ app = typer.Typer(
         "help_option_names": ["-h", "--help"],
     },
 )
-for room in (learn,):
+for room in (learn, embedding, triplets, result):
     room.register(app)
 
 

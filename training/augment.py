@@ -17,13 +17,14 @@ def crops(pictures: Tensor, side: int, *, smallest: float, generator: torch.Gene
     n, _, full, _ = pictures.shape
     u = torch.rand(5, n, generator=generator)
     area = smallest + (1 - smallest) * u[0]
-    ratio = torch.exp((2 * u[1] - 1) * math.log(4 / 3))
+    most = torch.minimum(torch.tensor(math.log(4 / 3)), -area.log())  # a larger ratio would not fit into the picture
+    ratio = torch.exp((2 * u[1] - 1) * most)
     width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
     across, down = (2 * u[2] - 1) * (1 - width), (2 * u[3] - 1) * (1 - height)  # centre, in [-1, 1]
     mirror = torch.where(u[4] < 0.5, -1.0, 1.0)
     zero = torch.zeros(n)
     theta = torch.stack([width * mirror, zero, across, zero, height, down], dim=1).view(n, 2, 3)
-    times = 2 if side <= full else 1  # averaging four samples a pixel keeps a smaller picture free of aliasing
+    times = 2 if side < full else 1  # averaging four samples a pixel keeps a smaller picture free of aliasing
     grid = F.affine_grid(theta.to(pictures), [n, 3, side * times, side * times], align_corners=False)
     views = F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
     return F.avg_pool2d(views, times) if times > 1 else views

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from pipeline import atomic
+from pipeline.errors import SemblanceError
 from training.recipes import DEEP_RANKING
 from training.runs import Run, RunError
 
@@ -39,8 +43,14 @@ class Checkpoint:
         """Replace last.pt. A full disk stops nothing: the last good one stays, and the run says so."""
         state = {name: part.state_dict() for name, part in self._parts.items()}
         self._saved = time.monotonic()
-        with atomic.replacing(self.run.last) as temporary:
-            torch.save({"format": FORMAT, "step": step, "best": self._best, "sums": sums, **state}, temporary)
+        state |= {"format": FORMAT, "step": step, "best": self._best, "sums": sums}
+        try:
+            with atomic.replacing(self.run.last) as temporary:
+                _save(state, temporary)
+        except SemblanceError as error:
+            print(f"warning: {error}. Training goes on, from step {step:,}", file=sys.stderr, flush=True)
+            with contextlib.suppress(SemblanceError):  # run.json may not fit either
+                self.run.update(warning=f"no checkpoint at step {step:,}: {error}")
 
     def load(self, device: torch.device) -> tuple[int, dict[str, list[float]]]:
         """(steps done, figures begun), everything else put back. RunError for a damaged file or another network."""
@@ -89,13 +99,13 @@ class Checkpoint:
         atomic.write_json(self.run.root / "distances.json", shown["distances"])
 
 
-def write_weights(network: nn.Module, file: Any) -> None:
+def write_weights(network: nn.Module, file: Path) -> None:
     """Float32 safetensors, there whole or not at all."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with atomic.replacing(file) as temporary:
-        save_file(tensors, temporary)
+        temporary.write_bytes(save(tensors))  # its save_file does not say OSError when the disk is full
 
 
 def collapse_advice(figures: dict[str, float], dim: int) -> str:
@@ -107,6 +117,14 @@ def collapse_advice(figures: dict[str, float], dim: int) -> str:
         f"the embeddings use {rank:.1f} of {dim} dimensions: they are collapsing. Train with a lower --lr, begin with "
         "classification (--classification-share 0.7), or take a smaller --margin"
     )
+
+
+def _save(state: dict[str, Any], file: Path) -> None:
+    try:
+        with file.open("wb") as out:
+            torch.save(state, out)
+    except RuntimeError as error:  # torch's own, over what the disk said
+        raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
 def _unusable(run: Run, error: Exception) -> str:

@@ -14,12 +14,17 @@ from training.runs import Run
 from training.triplets import TripletSampler
 
 
+def check(data: Prepared) -> None:
+    """UsageError for pictures that have no golden feature."""
+    if data.about["side"] != 64:
+        raise UsageError(f"deep_ranking needs pictures prepared with --side 64, these have {data.about['side']}")
+
+
 def golden_sampler(
     run: Run, data: Prepared, pixels: Pixels, network: nn.Module, recipe: Recipe, *, rows: np.ndarray, write: bool
 ) -> TripletSampler:
     """Triplets of `rows` by relevance. The semantic part is the network's as it is now; a resume reads it again."""
-    if data.about["side"] != 64:
-        raise UsageError(f"deep_ranking needs pictures prepared with --side 64, these have {data.about['side']}")
+    check(data)
     file = run.root / "semantic.npy"
     if file.exists():
         semantic = np.load(file)

@@ -8,33 +8,32 @@ from __future__ import annotations
 
 import copy
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
 import ignite.distributed as idist
 import numpy as np
 import torch
 from ignite.engine import Engine, Events
-from ignite.handlers import EMAHandler, TerminateOnNan
+from ignite.handlers import EMAHandler
 from torch import nn
 
+from pipeline.errors import SemblanceError
 from pipeline.records import Progress, silent
-from training import augment, objectives, schedule
+from training import augment, ctrl_c, objectives, optimisers, schedule
 from training.checkpoints import Checkpoint, collapse_advice
 from training.dev import Dev
 from training.golden import golden_sampler
 from training.pixels import Pixels
 from training.prepared import Prepared
-from training.recipes import DEEP_RANKING, Recipe
+from training.recipes import CLASSIFICATION, DEEP_RANKING, Recipe
 from training.runs import Run
 
 RECORD = 50  # steps between lines of metrics.jsonl
 DEV_PARTS = 24  # dev measurements in a run
+SURE = 10  # steps between looks at what makes a GPU or the other processes wait: a loss gone wrong, a Ctrl-C
 
 
 class Loop:
@@ -48,12 +47,12 @@ class Loop:
         recipe: Recipe,
         *,
         device: torch.device,
-        plan: Callable[[float], schedule.Schedule],
+        plan: Callable[[Callable[[], float]], schedule.Schedule],
         compile: bool = False,
         checkpoint_seconds: float = 120.0,
         progress: Progress = silent,
     ) -> None:
-        """network: on the device, channels_last. plan: seconds a step takes to the schedule, asked once."""
+        """network: on the device, channels_last. plan: asked once for the schedule, with what measures a step's seconds."""
         self.run, self.data, self.recipe, self.device, self.progress = run, data, recipe, device, progress
         self.rank, self.world = idist.get_rank(), idist.get_world_size()
         self.network = network
@@ -65,7 +64,7 @@ class Loop:
         self.losses = objectives.modules(recipe, dim=network.head.out_features, n_labels=self.n_labels).to(device)
         self.pixels = Pixels(data, device)
         self.dev = Dev(data, self.pixels, side=recipe.test_side, rows=dev_rows)
-        self.optimiser = _optimiser(recipe, network, self.losses)
+        self.optimiser = optimisers.build(recipe, network, self.losses)
         self._ema = EMAHandler(network, momentum=0.5, handle_buffers="copy")  # its momentum comes with the schedule
         self.average: nn.Module = self._ema.ema_model
         self.checkpoint = Checkpoint(run, network, self.average, self.losses, self.optimiser, every=checkpoint_seconds)
@@ -76,17 +75,28 @@ class Loop:
         self._plan = plan
         self._done, self._spent, self._begun = 0, 0.0, time.monotonic()
 
+    def imprint(self) -> None:
+        """Begin classification with each label's mean embedding: what trained weights already know of the labels."""
+        random = np.random.default_rng(self.recipe.seed)
+        rows = random.permutation(self.train_rows)[: 50 * self.n_labels]
+        embeddings = torch.from_numpy(self.pixels.embed(self.network, rows, side=self.recipe.test_side))
+        sums = torch.zeros(self.n_labels, embeddings.shape[1]).index_add_(0, self.labels[rows], embeddings)
+        weight = self.losses[CLASSIFICATION].weight
+        with torch.no_grad():
+            known = sums.norm(dim=1, keepdim=True).to(weight) > 0
+            weight.copy_(torch.where(known, nn.functional.normalize(sums).to(weight), weight))
+
     def train(self) -> str:
         """Run to the end, from the last checkpoint if there is one. Returns finished, or stopped after Ctrl-C."""
         done = 0
         if self.run.last.exists():
             done, self._sums = self.checkpoint.load(self.device)
-        made = self.run.about().get("schedule") or self._timed()
+        made = self.run.about().get("schedule") or [asdict(stretch) for stretch in self._plan(self._pace).stretches]
         self.schedule = schedule.Schedule(self.recipe, [schedule.Stretch(**stretch) for stretch in made])
         steps = self.schedule.steps
         if self.rank == 0:
             self.run.update(schedule=made, steps=steps, status="running", device=str(self.device), pid=os.getpid())
-        self._done = done
+        self._done, self._measured_every = done, max(RECORD, steps // DEV_PARTS)
         self._spent = max((line["seconds"] for line in self.run.metrics("train") if line["step"] <= done), default=0.0)
         self._begun = time.monotonic()
 
@@ -95,12 +105,13 @@ class Loop:
         self._ema.momentum = 1 / max(2.0, self.recipe.averaging * steps)
         self._ema.attach(engine)
         every = Events.ITERATION_COMPLETED
-        engine.add_event_handler(every, TerminateOnNan())
+        engine.add_event_handler(every(every=SURE), self._check)
         engine.add_event_handler(every(every=RECORD), self._record)
-        engine.add_event_handler(every(every=max(RECORD, steps // DEV_PARTS)), self._measure)
+        engine.add_event_handler(every(every=self._measured_every), self._measure)
+        engine.add_event_handler(every(every=SURE if self.world > 1 else 1), self._agree)
         engine.add_event_handler(every, self._end_phase)
         engine.add_event_handler(every, self._save)
-        with self._interruptible():
+        with ctrl_c.noted() as self._asked:
             if done < steps:
                 engine.run(range(steps - done), max_epochs=1, epoch_length=steps)
         return "finished" if engine.state.iteration >= steps else "stopped"
@@ -117,6 +128,7 @@ class Loop:
         for group in self.optimiser.param_groups:
             group["lr"] = moment.lr * group["times"]
         chance = torch.Generator().manual_seed((self.recipe.seed << 40) + step * self.world + self.rank)
+        torch.manual_seed(chance.initial_seed())  # a network's dropout draws from torch's own
         rows = self.objective.rows(step, rank=self.rank, world=self.world)
         labels = self.labels[rows].to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
@@ -128,7 +140,7 @@ class Loop:
         loss.backward()
         parameters = [p for group in self.optimiser.param_groups for p in group["params"] if p.grad is not None]
         if self.world > 1:
-            _average_gradients(parameters)
+            optimisers.average_gradients(parameters)
         nn.utils.clip_grad_norm_(parameters, self.recipe.clip)
         self.optimiser.step()
         if step % RECORD >= RECORD - 5:  # five batches give the means: reading a GPU's numbers makes it wait
@@ -192,7 +204,7 @@ class Loop:
         self._sums = {}
         seconds = time.monotonic() - self._begun
         rate = (step - self._done) * self.recipe.batch_size / max(seconds, 1e-9)
-        left = self._seconds_left(step, seconds)
+        left = seconds * self.schedule.cost(step, self.schedule.steps) / max(1.0, self.schedule.cost(self._done, step))
         if self.rank == 0:
             self.run.record(
                 "train", step=step, seconds=round(self._spent + seconds, 1),
@@ -201,17 +213,9 @@ class Loop:
             )  # fmt: skip
             self.progress("train", step * self.recipe.batch_size, self.schedule.steps * self.recipe.batch_size)
 
-    def _seconds_left(self, step: int, seconds: float) -> float:
-        """By cost: later steps have larger pictures."""
-
-        def cost(start: int, end: int) -> float:
-            parts = [(max(start, s.start), min(end, s.end), s.side) for s in self.schedule.stretches]
-            return sum(max(0, b - a) * side**2 for a, b, side in parts)
-
-        return seconds * cost(step, self.schedule.steps) / max(1.0, cost(self._done, step))
-
     def _measure(self, engine: Engine) -> None:
         if self.rank == 0:
+            self._check(engine)
             step = engine.state.iteration
             figures, shown = self.dev.figures(self.average)
             self.run.record("dev", step=step, seconds=round(self._spent + time.monotonic() - self._begun, 1), **figures)
@@ -229,7 +233,10 @@ class Loop:
         number = self.schedule.at(step - 1).phase
         if step != self.schedule.bounds(number)[1]:
             return
-        self._measure(engine)
+        if self.world > 1:
+            optimisers.share_buffers(self.network)
+        if step % self._measured_every:
+            self._measure(engine)
         if self.rank == 0:
             self.checkpoint.keep_phase(self.recipe.phases[number].objective)
         if step < self.schedule.steps:
@@ -238,14 +245,26 @@ class Loop:
             self.checkpoint.forget_best()
         self._save(engine, now=True)
 
+    def _check(self, engine: Engine) -> None:
+        if not torch.isfinite(engine.state.output):
+            raise SemblanceError(
+                f"the loss is no finite number any more at step {engine.state.iteration:,}: the weights have diverged. "
+                "Train again under a new --name with a lower --lr; the best weights so far stay in this run"
+            )
+
+    def _agree(self, engine: Engine) -> None:
+        """Processes hear Ctrl-C at different steps; they stop at the same one, or some would wait for the others' part."""
+        self._stop = bool(idist.all_reduce(float(self._asked())))
+
     def _save(self, engine: Engine, *, now: bool = False) -> None:
         if self.rank == 0 and (now or self._stop or self.checkpoint.due()):
+            self._check(engine)
             self.checkpoint.save(engine.state.iteration, self._sums)
         if self._stop:
             engine.terminate()
 
-    def _timed(self) -> list[dict[str, Any]]:
-        """Time the first steps, put everything back, and plan with the slowest process's pace."""
+    def _pace(self) -> float:
+        """Seconds that a step takes the slowest process: the first steps are timed and everything is put back."""
         self.schedule = schedule.by_steps(self.recipe, 10**6)
         before = copy.deepcopy((self.network.state_dict(), self.losses.state_dict()))
         times = []
@@ -260,49 +279,4 @@ class Loop:
         self.losses.load_state_dict(before[1])
         self.optimiser.state.clear()
         self.objective, self._sums = None, {}
-        pace = idist.all_reduce(float(np.median(times[5:])), "MAX")
-        return [asdict(stretch) for stretch in self._plan(float(pace)).stretches]
-
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """The first Ctrl-C ends the run after a step, with a checkpoint; the second at once."""
-        before = signal.getsignal(signal.SIGINT)
-
-        def ask(number: int, frame: Any) -> None:
-            self._stop = True
-            signal.signal(signal.SIGINT, before)
-
-        signal.signal(signal.SIGINT, ask)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-
-def _optimiser(recipe: Recipe, network: nn.Module, losses: nn.Module) -> torch.optim.Optimizer:
-    """Groups carry `decays` (1 for weights of layers, 0 for biases and norms) and `times`, a factor on the rate."""
-    weights = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
-    others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
-    heads = list(losses.parameters())
-    groups = [
-        {"params": weights, "decays": 1.0, "times": 1.0},
-        {"params": others, "decays": 0.0, "times": 1.0},
-        {"params": heads, "decays": 0.0, "times": 1.0},  # directions: only their angle counts
-    ]
-    groups = [group for group in groups if group["params"]]
-    if recipe.optim == "sgd":
-        return torch.optim.SGD(groups, lr=1.0, momentum=0.9, nesterov=True)
-    if recipe.optim == "adam":
-        return torch.optim.AdamW(groups, lr=1.0)
-    return torch.optim.RMSprop(groups, lr=1.0, momentum=0.9)
-
-
-def _average_gradients(parameters: list[nn.Parameter]) -> None:
-    """One exchange for all; processes draw different parts of the same batch, so the mean is the batch's gradient."""
-    flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
-    flat = idist.all_reduce(flat) / idist.get_world_size()
-    start = 0
-    for p in parameters:
-        assert p.grad is not None
-        p.grad.copy_(flat[start : start + p.numel()].view_as(p))
-        start += p.numel()
+        return float(idist.all_reduce(float(np.median(times[5:])), "MAX"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +82,7 @@ def prepare(
         )
     splits = _splits([x.record for x in kept], test_split, dev_share=dev_share, seed=seed)
     labels = sorted({x.record.label for x in kept})
+    _two_labels(labels)
     opened = set(np.random.default_rng(seed).permutation(labels)[: min(open_labels, len(labels) // 4)].tolist())
     table = pd.DataFrame(
         [
@@ -90,6 +91,10 @@ def prepare(
         ],
         columns=["id", "path", "label", "split", "open"],
     )
+    if "train" not in splits:
+        raise UsageError(
+            f"{spec}: all its {len(kept):,} labelled pictures are of the split {test_split}, none to train on"
+        )
     pixels = np.stack([x.pixels for x in kept])
     mean, std = _statistics(pixels[(table["split"] == "train").to_numpy()])
     about = {
@@ -106,6 +111,7 @@ def prepare(
         "rejected": rejected,
     }
     folder.mkdir(parents=True, exist_ok=True)
+    atomic.clean(folder)
     (folder / "prepared.json").unlink(missing_ok=True)  # last of an old one first, last of the new one last
     with atomic.replacing(folder / "pixels.npy") as temporary, temporary.open("wb") as file:
         np.save(file, pixels)
@@ -121,12 +127,16 @@ def _labelled(dataset: Dataset, limit: int) -> list[ImageRecord]:
         seen[record.split, record.label] += 1
         if record.label and not (limit and seen[record.split, record.label] > limit):
             records.append(record)
-    if len({record.label for record in records}) < 2:
-        raise UsageError(
-            "training needs pictures of at least two labels and this dataset has "
-            f"{len({record.label for record in records})}; for a folder, name its subfolders after the labels"
-        )
+    _two_labels({record.label for record in records})
     return records
+
+
+def _two_labels(labels: Collection[str]) -> None:
+    if len(labels) < 2:
+        raise UsageError(
+            f"training needs pictures of at least two labels and this dataset has {len(labels)}; "
+            "for a folder, name its subfolders after the labels"
+        )
 
 
 def _read(root: Path, record: ImageRecord, square: Cropping) -> _Read | tuple[str, str]:

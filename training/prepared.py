@@ -33,7 +33,7 @@ class Prepared:
         """Indices of a split. open_set: True only the labels held out, False only the others, None all."""
         chosen = (self.table["split"] == name).to_numpy()
         if open_set is not None:
-            chosen &= self.table["open"].to_numpy() == open_set
+            chosen = chosen & (self.table["open"].to_numpy() == open_set)
         return np.flatnonzero(chosen)
 
 

@@ -52,6 +52,11 @@ class Schedule:
         mine = [stretch for stretch in self.stretches if stretch.phase == phase]
         return mine[0].start, mine[-1].end
 
+    def cost(self, start: int, end: int) -> float:
+        """What steps [start, end) take, in pixels of a picture's area: later steps have larger pictures."""
+        parts = [(max(start, s.start), min(end, s.end), s.side) for s in self.stretches]
+        return sum(max(0, b - a) * side**2 for a, b, side in parts)
+
 
 def lr_at(step: int, steps: int, peak: float, warmup: float) -> float:
     """Linear warm-up over a share of the steps, then half a cosine to 0."""

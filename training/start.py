@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import platform
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline import devices
+import numpy as np
+
+from pipeline import atomic, devices
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.networks import deep_ranking, model_folder
 from pipeline.networks.cropping import Cropping
 from pipeline.networks.frozen import seeded
 from pipeline.records import Progress, silent
 from pipeline.settings import Settings
-from training import prepared, recipes, runs, schedule
+from training import golden, optimisers, prepared, recipes, runs, samplers, schedule
 from training.prepared import Prepared
 from training.recipes import Recipe
-from training.runs import Run
-
-OPTIMISERS = ("sgd", "adam", "rms")
+from training.runs import Run, RunError
 
 
 def new_run(
@@ -38,10 +41,11 @@ def new_run(
         )
     if recipe.batch_size < 2:
         raise UsageError(f"a batch of {recipe.batch_size} gives no statistics and no triplets; take at least 6")
-    if recipe.optim not in OPTIMISERS:
-        raise UsageError(f"unknown optimiser {recipe.optim!r}; choose from {', '.join(OPTIMISERS)}")
+    if recipe.optim not in optimisers.NAMES:
+        raise UsageError(f"unknown optimiser {recipe.optim!r}; choose from {', '.join(optimisers.NAMES)}")
     if (minutes > 0) == (epochs > 0):
         raise UsageError("say how long to train: either minutes or epochs, above 0")
+    recipe = _fitting(recipe, data)
     network = _network(recipe, init)
     dim = network.head.out_features
     run = runs.create_run(
@@ -64,6 +68,28 @@ def new_run(
     options = {"backbone": recipe.backbone, "dim": dim, "multiscale": recipe.multiscale}
     model_folder.write(run.root, options=options, cropping=cropping, weights=run.best.name)
     return run
+
+
+def _fitting(recipe: Recipe, data: Prepared) -> Recipe:
+    """Later phases and the dev measurement are tried on the data now, not when hours have passed."""
+    rows, dev = (data.split(name, open_set=False if recipe.open_set else None) for name in ("train", "dev"))
+    sizes = np.unique(data.labels[dev], return_counts=True)[1]
+    if len(sizes) < 2 or sizes.max() < 2:
+        raise UsageError(
+            f"the dev split has {len(dev)} pictures of {len(sizes)} labels, too few to measure with: at least two labels "
+            "are needed and two pictures of one; prepare again with more pictures a label or a larger --dev-share"
+        )
+    recipe = dataclasses.replace(
+        recipe, labels_per_batch=min(recipe.labels_per_batch, len(np.unique(data.labels[rows])))
+    )
+    for phase in recipe.phases:
+        if phase.objective == recipes.DEEP_RANKING:
+            golden.check(data)
+        elif phase.objective != recipes.CLASSIFICATION:
+            p = recipe.labels_per_batch
+            each = max(2, recipe.batch_size // p)
+            samplers.p_by_k(data.labels[rows], labels_per_batch=p, each=each, seed=0, step=0)
+    return recipe
 
 
 def is_first_process() -> bool:
@@ -90,15 +116,21 @@ def go_on(
 
     Under torchrun every process calls this with the same arguments. Raises SemblanceError.
     """
-    import ignite.distributed as idist
-    import torch
-
     about = run.about()
     if about["status"] == "finished":
         return "finished"
+    with _alone(run):
+        return _go_on(run, about, devices.choose(device), compile, checkpoint_seconds, progress)
+
+
+def _go_on(
+    run: Run, about: dict[str, Any], chosen: Any, compile: bool, checkpoint_seconds: float, progress: Progress
+) -> str:
+    import ignite.distributed as idist
+    import torch
+
     recipe = recipes.from_json(about["recipe"])
     data = prepared.load(Path(about["data"]["folder"]))
-    chosen = devices.choose(device)
     if "RANK" in os.environ:
         backend = "nccl" if chosen.type == "cuda" else "gloo"
         with idist.Parallel(backend=backend) as parallel:
@@ -109,6 +141,23 @@ def go_on(
             )
             return found[0]
     return _train(run, data, recipe, chosen, compile, checkpoint_seconds, progress)
+
+
+@contextmanager
+def _alone(run: Run) -> Iterator[None]:
+    """RunError while another training writes this run. Leftovers of a killed one are deleted."""
+    from filelock import FileLock, Timeout
+
+    if not is_first_process():
+        yield
+        return
+    try:
+        lock = FileLock(run.root / ".training").acquire(timeout=0)
+    except Timeout:
+        raise RunError(f"run {run.name} is being trained by another process; wait for it or stop it") from None
+    with lock:
+        atomic.clean(run.root)
+        yield
 
 
 def _train(
@@ -122,19 +171,23 @@ def _train(
     about = run.about()
     writes = idist.get_rank() == 0
 
-    def plan(step_seconds: float) -> schedule.Schedule:
+    def plan(pace: Callable[[], float]) -> schedule.Schedule:
         if about["minutes"]:
-            return schedule.by_time(recipe, 60 * about["minutes"], step_seconds=step_seconds)
+            return schedule.by_time(recipe, 60 * about["minutes"], step_seconds=pace())
         n = len(data.split("train", open_set=False if recipe.open_set else None))
         return schedule.by_steps(recipe, round(about["epochs"] * n / recipe.batch_size))
 
-    network = _network(recipe, about["init"]).to(device).to(memory_format=torch.channels_last)
+    network = (
+        _network(recipe, about["init"], resumed=run.last.exists()).to(device).to(memory_format=torch.channels_last)
+    )
     try:
         with seeded(recipe.seed):
             loop = Loop(
                 run, data, network, recipe,
                 device=device, plan=plan, compile=compile, checkpoint_seconds=checkpoint_seconds, progress=progress,
             )  # fmt: skip
+            if about["init"] and not run.last.exists():
+                loop.imprint()
             status = loop.train()
     except SemblanceError as error:
         if writes:
@@ -150,14 +203,17 @@ def _train(
     return status
 
 
-def _network(recipe: Recipe, init: str) -> Any:
-    """Seeded, then given the weights of `init` (a folder with model.json) where their shapes agree."""
+def _network(recipe: Recipe, init: str, *, resumed: bool = False) -> Any:
+    """Seeded, then given the weights of `init`, a folder with model.json; UsageError when it is another architecture.
+
+    resumed: all weights come from a checkpoint, so neither `init` nor a download is needed.
+    """
     with seeded(recipe.seed):
         network = deep_ranking.build(
             recipe.backbone,  # type: ignore[arg-type]  # text from run.json; build checks it
-            dim=recipe.dim, multiscale=recipe.multiscale, pretrained=recipe.pretrained and not init, frozen=recipe.frozen,
+            dim=recipe.dim, multiscale=recipe.multiscale, pretrained=recipe.pretrained and not (init or resumed), frozen=recipe.frozen,
         )  # fmt: skip
-    if init:
+    if init and not resumed:
         model = model_folder.load(Path(init).expanduser())
         try:
             network.load_state_dict(model.network.state_dict())

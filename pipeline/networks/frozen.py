@@ -89,6 +89,10 @@ def _folded(network: torch.nn.Module) -> torch.nn.Module:
 
     if not any(type(module) is torch.nn.BatchNorm2d for module in network.modules()):
         return network
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm1d) and module.weight is None:  # fuse multiplies by what is not there
+            module.weight = torch.nn.Parameter(torch.ones(module.num_features), requires_grad=False)
+            module.bias = torch.nn.Parameter(torch.zeros(module.num_features), requires_grad=False)
     try:
         return fuse(network, inplace=True).eval()
     except (TraceError, TypeError, RuntimeError, NotImplementedError):

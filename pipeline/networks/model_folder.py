@@ -31,9 +31,8 @@ class Model:
 
     def encoder(self, device: str = "auto") -> TorchEncoder:
         """The fingerprint covers architecture, options, cropping and weights, so a copy elsewhere has the same."""
-        options = self.about["options"]
-        facts = {"architecture": f"deep_ranking {FORMAT}", **options}
-        return TorchEncoder(self.network, dim=options["dim"], cropping=self.cropping, device=device, **facts)
+        facts = {**self.about["options"], "architecture": f"deep_ranking {FORMAT}"}
+        return TorchEncoder(self.network, cropping=self.cropping, device=device, **facts)
 
 
 def write(folder: Path, *, options: dict[str, Any], cropping: Cropping, weights: str, **facts: Any) -> None:
@@ -48,17 +47,23 @@ def load(folder: Path) -> Model:
     from pipeline.networks.weights import read
 
     about = _about(folder)
-    options, given = about["options"], about["preprocessing"]
-    network = deep_ranking.build(options["backbone"], dim=options["dim"], multiscale=options["multiscale"])
-    state = {name: tensor.float() for name, tensor in read(folder / about["weights"]).items()}
+    try:
+        options, given = about["options"], about["preprocessing"]
+        lists: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+        cropping = Cropping(**lists)
+        network = deep_ranking.build(options["backbone"], dim=options["dim"], multiscale=options["multiscale"])
+        file = folder / about["weights"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _damaged(folder / "model.json", error) from error
+    if not file.is_file():
+        raise UsageError(f"{folder} has no weights yet: a run writes {file.name} when it first measures on dev")
+    state = {name: tensor.float() for name, tensor in read(file).items()}
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
         detail = str(error).splitlines()[-1].strip()
-        raise UsageError(
-            f"{folder / about['weights']} is not of the network that model.json beside it describes: {detail}"
-        ) from error
-    return Model(network, Cropping(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}), about)
+        raise UsageError(f"{file} is not of the network that model.json beside it describes: {detail}") from error
+    return Model(network, cropping, about)
 
 
 def _about(folder: Path) -> dict[str, Any]:
@@ -69,7 +74,11 @@ def _about(folder: Path) -> dict[str, Any]:
         about: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         known = about["format"], about["architecture"], about["options"], about["preprocessing"], about["weights"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{file} is damaged ({error!r}); export the model again") from error
+        raise _damaged(file, error) from error
     if known[:2] != (FORMAT, "deep_ranking"):
         raise UsageError(f"{file} describes {known[1]} in format {known[0]}, and deep_ranking in {FORMAT} is read here")
     return about
+
+
+def _damaged(file: Path, error: Exception) -> UsageError:
+    return UsageError(f"{file} is damaged ({error!r}); export the model again")

@@ -14,6 +14,7 @@ from pipeline.settings import Settings
 
 DataFolder = Annotated[Path, typer.Option("--data", help="a folder that `prepare` filled")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")]
+Seed = Annotated[int, typer.Option(min=0)]
 Shown = Annotated[str, typer.Option("--progress", help="auto, json or none")]
 
 
@@ -25,11 +26,11 @@ def register(app: typer.Typer) -> None:
 def prepare(
     dataset: Annotated[str, typer.Argument(help="a dataset such as tiny-imagenet or folder:root=~/photos")],
     folder: Annotated[Path, typer.Argument(help="where the decoded pictures go")],
-    side: Annotated[int, typer.Option(help="px; 64 is what deep_ranking's golden feature needs")] = 64,
+    side: Annotated[int, typer.Option(min=16, max=512, help="px; 64 is what deep_ranking's golden feature needs")] = 64,
     dev_share: Annotated[float, typer.Option(help="of each label's training pictures, for choices")] = 0.1,
-    open_labels: Annotated[int, typer.Option(help="labels of the open set")] = 20,
-    limit: Annotated[int, typer.Option(help="pictures a label; 0 = all")] = 0,
-    seed: int = 0,
+    open_labels: Annotated[int, typer.Option(min=0, help="labels of the open set")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="pictures a label; 0 = all")] = 0,
+    seed: Seed = 0,
     shown: Shown = "auto",
 ) -> None:
     """Decode a labelled dataset once, cut its splits, list its duplicates."""
@@ -61,14 +62,14 @@ def train(
     resume: Annotated[str, typer.Option(help="a stopped or killed run, by name; every other option is the run's")] = "",
     init: Annotated[str, typer.Option(help="begin with the weights of this folder, such as models/")] = "",
     batch_size: int = 0,
-    lr: Annotated[float, typer.Option(help="peak of the first phase; later ones follow")] = 0,
+    lr: Annotated[float, typer.Option(min=0, help="peak of the first phase; later ones follow")] = 0,
     optim: Annotated[str, typer.Option(help="sgd, adam or rms")] = "",
     backbone: str = "",
     dim: int = 0,
     single_scale: Annotated[bool, typer.Option(help="without the low-resolution paths")] = False,
     pretrained: Annotated[bool, typer.Option(help="ImageNet weights of resnet18, 50, 101, alexnet")] = False,
     frozen: Annotated[int, typer.Option(help="first stages of the backbone that stay as they are")] = 0,
-    out_of_class: Annotated[float, typer.Option(help="share of triplets whose negative has another label")] = -1,
+    out_of_class: Annotated[float, typer.Option(max=1, help="share of triplets whose negative has another label")] = -1,
     classification_share: Annotated[float, typer.Option(help="of the time, before the loss begins")] = -1,
     classification_weight: Annotated[float, typer.Option(help="beside the triplet hinge")] = -1,
     margin: float = -1,
@@ -76,15 +77,17 @@ def train(
     compile: Annotated[bool, typer.Option("--compile", help="torch.compile the network")] = False,
     checkpoint_seconds: Annotated[float, typer.Option(help="between resume checkpoints")] = 120,
     threads: Annotated[int, typer.Option(help="of a CPU run; 0 = all cores, 1 beside other work")] = 0,
-    seed: int = 0,
+    seed: Seed = 0,
     device: Device = "auto",
     shown: Shown = "auto",
 ) -> None:
     """Train a run, or go on with one. Ctrl-C stops it with a checkpoint."""
     import torch
 
+    from pipeline import devices
     from training import prepared, recipes, runs, start
 
+    devices.choose(device)  # before a folder is made for nothing
     if threads:
         torch.set_num_threads(threads)
     if resume:

@@ -1,0 +1,93 @@
+"""What came of a run: `evaluate` and `export`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pipeline import plugins, progress
+from pipeline.settings import Settings
+
+Target = Annotated[str, typer.Argument(help="a run, a folder with model.json, or an encoder such as color_histogram")]
+Shown = Annotated[str, typer.Option("--progress", help="auto, json or none")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("evaluate")(evaluate)
+    app.command("export")(export)
+
+
+def evaluate(
+    target: Target,
+    data: Annotated[
+        Path, typer.Option("--data", help="a folder that `prepare` filled; by default the run's own")
+    ] = Path(""),
+    split: Annotated[
+        str, typer.Option(help="test is asked once; dev (of other datasets: validation) is for choices")
+    ] = "test",
+    dataset: Annotated[
+        str, typer.Option(help="other pictures instead, such as clothing:root=FOLDER: split against train")
+    ] = "",
+    labels: Annotated[Literal["all", "open", "closed"], typer.Option(help="whose pictures ask")] = "all",
+    teacher: Annotated[str, typer.Option(help="run, folder or encoder: semantic part of the golden feature")] = "",
+    limit: Annotated[int, typer.Option(help="queries a label; 0 = all")] = 0,
+    graded: Annotated[bool, typer.Option("--graded", help="on the catalogue's exact grades instead")] = False,
+    triplets: Annotated[Path, typer.Option(help="human triplets: query_and_triplets.txt or a CSV, instead")] = Path(""),
+    pictures: Annotated[Path, typer.Option(help="folder of the human triplets' pictures")] = Path(""),
+    threads: Annotated[int, typer.Option(help="0 = one a core")] = 0,
+    seed: int = 0,
+    device: str = "auto",
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+    shown: Shown = "auto",
+) -> None:
+    """Measure an encoder; a run keeps what was found, and `export` puts it into the card."""
+    from training import evaluate as measuring
+    from training import prepared, runs
+
+    encoder = measuring.encoder_of(target, device=device)
+    run = runs.open_run(target, Settings()) if target in runs.names(Settings()) else None
+    with progress.shown(shown) as show:
+        if graded:
+            name = "catalogue, exact grades"
+            report = measuring.graded(encoder, plugins.build("datasets", "catalogue"), seed=seed, progress=show)
+        elif dataset:
+            name = f"{dataset.partition(':')[0]}, {split} against train"
+            built = plugins.build("datasets", dataset)
+            report = measuring.transferred(encoder, built, split=split, seed=seed, progress=show)
+        elif triplets != Path(""):
+            name, report = "human triplets", measuring.human(encoder, triplets, pictures, seed=seed, progress=show)
+        else:
+            folder = Path(run.about()["data"]["folder"]) if run and data == Path("") else data
+            name = f"{split}, {labels} labels"
+            report = measuring.evaluate(
+                encoder, prepared.load(folder), split=split, labels=labels, limit=limit, seed=seed, progress=show,
+                workers=threads, teacher=measuring.encoder_of(teacher, device=device) if teacher else None,
+            )  # fmt: skip
+    if run and not limit:
+        run.update(evaluation=run.about().get("evaluation", {}) | {name: report})
+    if as_json:
+        print(json.dumps(report))
+        return
+    for metric, found in report["metrics"].items():
+        print(f"{metric:32} {found['value']:.4f}  ({found['low']:.4f} to {found['high']:.4f})")
+    print(", ".join(f"{key} {value}" for key, value in report.items() if key not in ("metrics", "fingerprint")))
+
+
+def export(
+    run: Annotated[str, typer.Argument(help="a run")],
+    folder: Annotated[Path, typer.Argument(help="where the model goes, such as models/")],
+    phase: Annotated[
+        str, typer.Option(help="classification: what that phase ended with; default: the best weights")
+    ] = "",
+) -> None:
+    """Write weights in half precision, model.json, the card and a check."""
+    from training import runs
+    from training.export import export as write
+
+    made = write(runs.open_run(run, Settings()), folder, phase=phase)
+    print(
+        f"{folder}: {made['bytes'] / 1e6:.2f} MB, fingerprint {made['fingerprint'][:16]}; see {folder / 'MODEL_CARD.md'}"
+    )

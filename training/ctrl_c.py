@@ -1,0 +1,29 @@
+"""Ctrl-C as a wish: what is at work ends where nothing is lost."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+ECHO = 1.0  # seconds; torchrun passes on what the terminal has told its processes already
+
+
+@contextmanager
+def noted() -> Iterator[Callable[[], bool]]:
+    """Inside, the first Ctrl-C only makes the yielded function answer True; a later one interrupts at once."""
+    before = signal.getsignal(signal.SIGINT)
+    asked: list[float] = []
+
+    def note(number: int, frame: Any) -> None:
+        if asked and time.monotonic() - asked[0] > ECHO:
+            raise KeyboardInterrupt
+        asked.append(time.monotonic())
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,97 @@
+"""A run as a model that anyone can load: half-precision weights, model.json, a card, and a check that travels with it."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import atomic
+from pipeline.errors import SemblanceError, UsageError
+from pipeline.networks import model_folder
+from training import cards, prepared
+from training.recipes import CLASSIFICATION
+from training.runs import Run
+
+WEIGHTS, GOLDEN = "model.safetensors", "golden.safetensors"
+CLOSE = 0.999  # cosine between half and full precision, of every picture
+
+
+def export(run: Run, folder: Path, *, phase: str = "") -> dict[str, Any]:
+    """Write the model into `folder`, replacing one that is there, and return its model.json.
+
+    phase: `classification` exports what that phase ended with instead of the best weights.
+    Raises UsageError when the run has none yet, SemblanceError when half precision changes an embedding.
+    """
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    about = run.about()
+    source = run.best if not phase else run.root / f"{phase}.safetensors"
+    if not source.is_file():
+        phases = ", ".join(sorted(file.stem for file in run.root.glob("*.safetensors"))) or "none yet"
+        raise UsageError(f"run {run.name} has no weights {source.name} (there are: {phases}); let it train longer")
+    kept = model_folder.load(run.root)
+    full = load_file(source)
+    kept.network.load_state_dict(full)
+    pictures = drawings()
+    wanted = kept.encoder("cpu").encode(np.stack([kept.cropping.pixels(picture) for picture in pictures]))
+
+    folder.mkdir(parents=True, exist_ok=True)
+    half = {name: t.half() if t.is_floating_point() else t for name, t in full.items()}
+    with atomic.replacing(folder / WEIGHTS) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in half.items()}, temporary)
+    facts = _facts(run, about, phase)
+    model_folder.write(folder, options=kept.about["options"], cropping=kept.cropping, weights=WEIGHTS, **facts)
+    encoder = model_folder.load(folder).encoder("cpu")
+    found = encoder.encode(np.stack([encoder.preprocess(picture) for picture in pictures]))
+    if (closest := float((found * wanted).sum(1).min())) < CLOSE:
+        raise SemblanceError(f"half precision changes an embedding (cosine {closest:.4f}); the model is not to be used")
+    with atomic.replacing(folder / GOLDEN) as temporary:
+        side = np.stack([np.asarray(picture) for picture in pictures])
+        save_file({"pictures": torch.from_numpy(side), "embeddings": torch.from_numpy(found)}, temporary)
+    facts |= {"fingerprint": encoder.fingerprint, "bytes": (folder / WEIGHTS).stat().st_size}
+    model_folder.write(folder, options=kept.about["options"], cropping=kept.cropping, weights=WEIGHTS, **facts)
+    made = model_folder.load(folder).about
+    with atomic.replacing(folder / "MODEL_CARD.md") as temporary:
+        temporary.write_text(cards.card(made), encoding="utf-8")
+    return made
+
+
+def drawings(n: int = 4) -> list[Any]:
+    """The same few coloured pictures of 96 × 80 px everywhere, from integers alone."""
+    from PIL import Image
+
+    y, x = np.mgrid[0:80, 0:96]
+    found = []
+    for i in range(n):
+        planes = [(x * (3 + i) + y * (2 + c) + (x // (4 + i)) * (y // (5 + c)) * (7 * i + 3)) % 256 for c in range(3)]
+        found.append(Image.fromarray(np.stack(planes, axis=2).astype(np.uint8)))
+    return found
+
+
+def _facts(run: Run, about: dict[str, Any], phase: str) -> dict[str, Any]:
+    """What model.json tells of the training. No path of the machine, so it may be published."""
+    data = prepared.load(Path(about["data"]["folder"])).about
+    last = run.metrics("train")[-1]
+    return {
+        "dim": about["network"]["dim"],
+        "run": run.name,
+        "phase": phase or about["recipe"]["phases"][-1]["objective"],
+        "command": about["command"],
+        "init": about["init"],
+        "recipe": about["recipe"],
+        "relevance": {} if phase == CLASSIFICATION else about.get("relevance", {}),
+        "steps": about["steps"],
+        "minutes": round(last["seconds"] / 60, 1),
+        "device": about["device"],
+        "versions": about["versions"],
+        "data": {
+            "dataset": data["dataset"].partition(":")[0], "splits": data["splits"], "labels": len(data["labels"]),
+            "dropped": len(data["dropped"]),
+        },
+        "evaluation": about.get("evaluation", {}),
+        "exported": datetime.date.today().isoformat(),
+    }  # fmt: skip
