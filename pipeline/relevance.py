@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.appearance import DIRECTIONS, SIDE, colours, edges, membership, unit
 from pipeline.errors import UsageError
 
-WEIGHTS: Mapping[str, float] = {"colour": 1 / 3, "texture": 1 / 3, "semantic": 1 / 3}
+WEIGHTS: Mapping[str, float] = {"colour": 0.4, "texture": 0.4, "semantic": 0.2}
 CELLS = 8  # of the texture, a side
 CAP_SHARE = 0.95  # of the pairs lie under T_p
 NOISE = 1e-6  # a spread below this is float32 rounding, not a difference

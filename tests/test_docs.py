@@ -187,10 +187,13 @@ def test_operations_names_every_setting() -> None:
     assert written == {f"SEMBLANCE_{field.upper()}" for field in Settings.model_fields}
 
 
-def phases_of(loss: str) -> str:
+def phases_of(loss: str, recipe: str = "gpu") -> str:
     """`classification 85 % at 1; deep_ranking 15 % at 0.1`."""
-    phases = recipes.recipe("cpu", loss=loss).phases
-    return "; ".join(f"{phase.objective} {phase.time:.0%} at {phase.lr / phases[0].lr:.1g}" for phase in phases)
+    phases = recipes.recipe(recipe, loss=loss).phases
+    return "; ".join(
+        f"{phase.objective} {f'{phase.steps:,} steps' if phase.steps else f'{phase.time:.0%}'} at {phase.lr / phases[0].lr:.1g}"
+        for phase in phases
+    )
 
 
 @pytest.mark.parametrize("name", recipes.BASES)
@@ -207,6 +210,7 @@ def test_training_md_has_the_phases_as_they_are() -> None:
     text = text_of("docs/training.md").replace(" %", "%")
     for loss in ("deep_ranking", "classification"):
         assert f"| `{loss}` | {phases_of(loss)} |" in text
+    assert f"| `deep_ranking` of `cpu` | {phases_of('deep_ranking', 'cpu')} |" in text
     others = [name for name in losses.available() if name != "cosine_classification"]
     for loss in others:
         assert f"| any other | {phases_of(loss).replace(loss, 'the loss')} |" in text

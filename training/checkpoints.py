@@ -108,10 +108,10 @@ def write_weights(network: nn.Module, file: Path) -> None:
         temporary.write_bytes(save(tensors))  # its save_file does not say OSError when the disk is full
 
 
-def collapse_advice(figures: dict[str, float], dim: int) -> str:
+def collapse_advice(figures: dict[str, float], *, dim: int, n_labels: int) -> str:
     """What to do when the embeddings have lost their dimensions; empty while they have not."""
     rank = figures["effective_rank"]
-    if rank >= max(2.0, 0.03 * dim):
+    if rank >= min(max(2.0, 0.03 * dim), (n_labels - 1) / 2):  # two labels need no more than a line
         return ""
     return (
         f"the embeddings use {rank:.1f} of {dim} dimensions: they are collapsing. Train with a lower --lr, begin with "

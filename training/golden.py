@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from torch import nn
 
 from pipeline import atomic, relevance
 from pipeline.errors import UsageError
-from training.pixels import Pixels
 from training.prepared import Prepared
 from training.recipes import Recipe
 from training.runs import Run
@@ -20,16 +20,16 @@ def check(data: Prepared) -> None:
         raise UsageError(f"deep_ranking needs pictures prepared with --side 64, these have {data.about['side']}")
 
 
-def golden_sampler(
-    run: Run, data: Prepared, pixels: Pixels, network: nn.Module, recipe: Recipe, *, rows: np.ndarray, write: bool
+def sampler(
+    run: Run, data: Prepared, semantic_now: Callable[[], np.ndarray], recipe: Recipe, *, rows: np.ndarray, write: bool
 ) -> TripletSampler:
-    """Triplets of `rows` by relevance. The semantic part is the network's as it is now; a resume reads it again."""
+    """Triplets of `rows` by relevance. semantic_now: (n, dim) of them; what it said first is kept for a resume."""
     check(data)
     file = run.root / "semantic.npy"
     if file.exists():
         semantic = np.load(file)
     else:
-        semantic = pixels.embed(network, rows, side=recipe.test_side).astype(np.float16)
+        semantic = semantic_now().astype(np.float16)
         if write:
             with atomic.replacing(file) as temporary, temporary.open("wb") as out:
                 np.save(out, semantic)

@@ -22,14 +22,14 @@ from torch import nn
 
 from pipeline.errors import SemblanceError
 from pipeline.records import Progress, silent
-from training import augment, ctrl_c, objectives, optimisers, schedule
+from training import ctrl_c, golden, objectives, optimisers, schedule
 from training.checkpoints import Checkpoint, collapse_advice
 from training.dev import Dev
-from training.golden import golden_sampler
 from training.pixels import Pixels
 from training.prepared import Prepared
 from training.recipes import CLASSIFICATION, DEEP_RANKING, Recipe
 from training.runs import Run
+from training.views import views
 
 RECORD = 50  # steps between lines of metrics.jsonl
 DEV_PARTS = 24  # dev measurements in a run
@@ -71,9 +71,10 @@ class Loop:
         self.objective: objectives.Objective | None = None
         self.amp = device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
         self._sums: dict[str, list[float]] = {}
-        self._stop = False
+        self._stop = False  # several processes agree on it every few steps only
         self._plan = plan
-        self._done, self._spent, self._begun = 0, 0.0, time.monotonic()
+        self._joined = torch.empty(0)  # of a phase that trains the head only: (n, width), a row a training picture
+        self._spent, self._begun = 0.0, time.monotonic()
 
     def imprint(self) -> None:
         """Begin classification with each label's mean embedding: what trained weights already know of the labels."""
@@ -96,9 +97,10 @@ class Loop:
         steps = self.schedule.steps
         if self.rank == 0:
             self.run.update(schedule=made, steps=steps, status="running", device=str(self.device), pid=os.getpid())
-        self._done, self._measured_every = done, max(RECORD, steps // DEV_PARTS)
+        self._measured_every = max(RECORD, steps // DEV_PARTS)
         self._spent = max((line["seconds"] for line in self.run.metrics("train") if line["step"] <= done), default=0.0)
         self._begun = time.monotonic()
+        self._window = (self._begun, done)
 
         engine = Engine(lambda engine, _: self.step(engine.state.iteration - 1))
         engine.load_state_dict({"iteration": done, "max_epochs": 1, "epoch_length": steps})
@@ -124,6 +126,7 @@ class Loop:
         phase = self.recipe.phases[moment.phase]
         if self.objective is None or moment.begins_phase:
             self._begin(moment.phase)
+            self._window = (time.monotonic(), step)
         assert self.objective is not None
         for group in self.optimiser.param_groups:
             group["lr"] = moment.lr * group["times"]
@@ -131,9 +134,16 @@ class Loop:
         torch.manual_seed(chance.initial_seed())  # a network's dropout draws from torch's own
         rows = self.objective.rows(step, rank=self.rank, world=self.world)
         labels = self.labels[rows].to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
-            pictures, shares = self._views(rows, labels, moment.side, phase.crop_min, chance)
-            embeddings = self.forward(pictures)
+        shares = nn.functional.one_hot(labels, self.n_labels).float()
+        if phase.head_only:
+            embeddings = self.network.project(self._joined[np.searchsorted(self.train_rows, rows)].float())
+        else:
+            pictures, shares = views(
+                self.pixels, rows, shares, self.recipe,
+                side=moment.side, crop_min=phase.crop_min, mixes=self.objective.mixes, chance=chance,
+            )  # fmt: skip
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
+                embeddings = self.forward(pictures)
         embeddings = nn.functional.normalize(embeddings.float(), dim=1)  # (n, dim); bf16 is too coarse for distances
         loss = self.objective.loss(embeddings, labels, shares, chance)
         self.optimiser.zero_grad(set_to_none=True)
@@ -149,51 +159,38 @@ class Loop:
                 self._sums.setdefault(name, []).append(value)
         return loss.detach()
 
-    def _views(
-        self, rows: np.ndarray, labels: torch.Tensor, side: int, crop_min: float, chance: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Augmented normalised pictures (n, 3, side, side) and the share of each label in them (n, n_labels)."""
-        assert self.objective is not None
-        recipe = self.recipe
-        with torch.autocast(self.device.type, enabled=False):
-            pictures = augment.crops(self.pixels.take(rows), side, smallest=crop_min, generator=chance)
-            if recipe.jitter and self.objective.mixes:
-                pictures = augment.jittered(pictures, recipe.jitter, generator=chance)
-            pictures = self.pixels.normalised(pictures)
-            if recipe.erase and self.objective.mixes:
-                pictures = augment.erased(pictures, recipe.erase, generator=chance)
-            shares = nn.functional.one_hot(labels, self.n_labels).float()
-            if (recipe.cutmix or recipe.mixup) and self.objective.mixes:
-                pictures, partner, own = augment.mixed(
-                    pictures, cutmix=recipe.cutmix, mixup=recipe.mixup, generator=chance
-                )
-                shares = own * shares + (1 - own) * shares[partner]
-        return pictures, shares
-
     def _begin(self, number: int) -> None:
         """Set up a phase's objective; after a resume, exactly as it was."""
         phase = self.recipe.phases[number]
+        if phase.head_only:
+            self._joined = self.pixels.joined(self.network, self.train_rows, side=self.recipe.test_side)
         sampler = None
         if phase.objective == DEEP_RANKING:
             self.progress("golden feature", 0, 0)
-            sampler = golden_sampler(
-                self.run, self.data, self.pixels, self.average, self.recipe, rows=self.train_rows, write=self.rank == 0
+            sampler = golden.sampler(
+                self.run, self.data, self._semantic, self.recipe, rows=self.train_rows, write=self.rank == 0
             )
         self.objective = objectives.objective(
-            phase,
-            self.recipe,
-            self.losses,
-            train=self.train_rows,
-            labels=self.data.labels[self.train_rows],
-            sampler=sampler,
-        )
+            phase, self.recipe, self.losses,
+            train=self.train_rows, labels=self.data.labels[self.train_rows], sampler=sampler,
+        )  # fmt: skip
         self.network.train()
         if phase.objective == DEEP_RANKING:  # statistics of triplet batches are not those of the data
             for module in self.network.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
+        if phase.head_only:
+            self.network.eval()
         for group in self.optimiser.param_groups:
             group["weight_decay"] = phase.weight_decay * group["decays"]
+
+    @torch.no_grad()
+    def _semantic(self) -> np.ndarray:
+        """(n, dim) what the network has learned of each training picture when a phase of triplets begins."""
+        if len(self._joined):
+            parts = [self.average.project(part.float()).cpu().numpy() for part in self._joined.split(4096)]
+            return np.concatenate(parts)
+        return self.pixels.embed(self.average, self.train_rows, side=self.recipe.test_side)
 
     # what happens between steps
 
@@ -202,16 +199,19 @@ class Loop:
         moment = self.schedule.at(step - 1)
         figures = {name: round(float(np.mean(values)), 5) for name, values in self._sums.items()}
         self._sums = {}
-        seconds = time.monotonic() - self._begun
-        rate = (step - self._done) * self.recipe.batch_size / max(seconds, 1e-9)
-        left = seconds * self.schedule.cost(step, self.schedule.steps) / max(1.0, self.schedule.cost(self._done, step))
+        phase, now = self.recipe.phases[moment.phase], time.monotonic()
+        (since, before), self._window = self._window, (now, step)
+        rate = (step - before) * (phase.batch or self.recipe.batch_size) / (now - since)
+        left = (
+            (now - since) * self.schedule.cost(step, self.schedule.steps) / max(1.0, self.schedule.cost(before, step))
+        )
         if self.rank == 0:
             self.run.record(
-                "train", step=step, seconds=round(self._spent + seconds, 1),
-                stage=self.recipe.phases[moment.phase].objective, side=moment.side, lr=round(moment.lr, 6),
-                images_per_second=round(rate, 1), seconds_left=round(left), **figures,
+                "train", step=step, seconds=round(self._spent + now - self._begun, 1), stage=phase.objective,
+                side=moment.side, lr=round(moment.lr, 6), images_per_second=round(rate, 1), seconds_left=round(left),
+                **figures,
             )  # fmt: skip
-            self.progress("train", step * self.recipe.batch_size, self.schedule.steps * self.recipe.batch_size)
+            self.progress("train", step, self.schedule.steps)
 
     def _measure(self, engine: Engine) -> None:
         if self.rank == 0:
@@ -222,10 +222,11 @@ class Loop:
             phase = self.schedule.at(step - 1).phase
             self.checkpoint.keep_best(self.recipe.phases[phase].objective, figures)
             self.checkpoint.show(shown, self.pixels)
-            if advice := collapse_advice(figures, self.network.head.out_features):
+            if advice := collapse_advice(figures, dim=self.network.head.out_features, n_labels=self.n_labels):
                 print(f"warning: {advice}", file=sys.stderr, flush=True)
                 self.run.update(warning=advice)
         idist.barrier()
+        self._window = (time.monotonic(), engine.state.iteration)  # the rate is that of steps
 
     def _end_phase(self, engine: Engine) -> None:
         """A phase's last averaged weights stay, to be compared with what comes after; the next one begins from them."""

@@ -85,11 +85,12 @@ class GoldenTriplets:
     recipe: Recipe
     classifier: nn.Module
     hinge: nn.Module
+    batch: int
     mixes: bool = False
 
     def rows(self, step: int, *, rank: int, world: int) -> np.ndarray:
         """All anchors, then all positives, then all negatives."""
-        drawn = self.sampler.sample(max(world, self.recipe.batch_size // 3), seed=(self.recipe.seed, step))
+        drawn = self.sampler.sample(max(world, self.batch // 3), seed=(self.recipe.seed, step))
         return drawn[rank::world].T.ravel()
 
     def loss(self, embeddings: Tensor, labels: Tensor, shares: Tensor, generator: torch.Generator) -> Tensor:
@@ -128,7 +129,8 @@ def objective(
         return Classification(train, recipe, kept[CLASSIFICATION])
     if phase.objective == DEEP_RANKING:
         assert sampler is not None
-        return GoldenTriplets(sampler, recipe, kept[CLASSIFICATION], kept[DEEP_RANKING])
+        batch = phase.batch or recipe.batch_size
+        return GoldenTriplets(sampler, recipe, kept[CLASSIFICATION], kept[DEEP_RANKING], batch)
     return Metric(train, labels, recipe, kept[CLASSIFICATION], kept[phase.objective])
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.networks.deep_ranking import DeepRanking
 from training.prepared import Prepared
 
 
@@ -36,9 +39,19 @@ class Pixels:
         out: Tensor = ((pictures - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
         return out
 
-    @torch.inference_mode()
-    def embed(self, network: nn.Module, rows: np.ndarray, *, side: int, batch: int = 256) -> np.ndarray:
-        """(n, dim) float32 of unit length, no augmentation; in float32, as an exported encoder does it."""
+    def embed(self, network: nn.Module, rows: np.ndarray, *, side: int) -> np.ndarray:
+        """(n, dim) float32 of unit length, no augmentation; on a CPU in float32, as an exported encoder does it."""
+        found = self._through(network, network, rows, side)
+        return np.concatenate([F.normalize(part.float(), dim=1).cpu().numpy() for part in found])
+
+    def joined(self, network: DeepRanking, rows: np.ndarray, *, side: int) -> Tensor:
+        """What the network's last layer sees of each row: (n, width) float16 on the device."""
+        return torch.cat([part.half() for part in self._through(network, network.join, rows, side)])
+
+    @torch.no_grad()  # not inference_mode: a head may learn from what this gives
+    def _through(
+        self, network: nn.Module, call: Callable[[Tensor], Tensor], rows: np.ndarray, side: int, *, batch: int = 256
+    ) -> list[Tensor]:
         was_training = network.training
         network.eval()
         found = []
@@ -47,7 +60,6 @@ class Pixels:
             if pictures.shape[-1] != side:
                 pictures = F.interpolate(pictures, (side, side), mode="bilinear", antialias=True, align_corners=False)
             with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-                out = network(self.normalised(pictures))
-            found.append(F.normalize(out.float(), dim=1).cpu().numpy())
+                found.append(call(self.normalised(pictures)))
         network.train(was_training)
-        return np.concatenate(found)
+        return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from training.recipes import Phase, Recipe
@@ -69,20 +69,21 @@ def lr_at(step: int, steps: int, peak: float, warmup: float) -> float:
 def by_time(recipe: Recipe, seconds: float, *, step_seconds: float) -> Schedule:
     """step_seconds: measured at the first size of the first phase; the cost of a step grows with the picture's area."""
     first = recipe.phases[0].sizes[0][1]
-    stretches: list[Stretch] = []
-    for number, phase, share, side in _shares(recipe):
-        cost = step_seconds * (side / first) ** 2
-        start = stretches[-1].end if stretches else 0
-        stretches.append(Stretch(number, start, start + max(1, round(seconds * phase.time * share / cost)), side))
-    return Schedule(recipe, stretches)
+    return _planned(recipe, lambda time, side: seconds * time / (step_seconds * (side / first) ** 2))
 
 
 def by_steps(recipe: Recipe, steps: int) -> Schedule:
     """The same shares, of a number of steps that is given (epochs)."""
+    return _planned(recipe, lambda time, side: steps * time)
+
+
+def _planned(recipe: Recipe, steps_of: Callable[[float, int], float]) -> Schedule:
+    """steps_of: (share of the run's time, side) to steps; a phase that says its own number has that."""
     stretches: list[Stretch] = []
     for number, phase, share, side in _shares(recipe):
         start = stretches[-1].end if stretches else 0
-        stretches.append(Stretch(number, start, start + max(1, round(steps * phase.time * share)), side))
+        steps = phase.steps * share if phase.steps else steps_of(phase.time * share, side)
+        stretches.append(Stretch(number, start, start + max(1, round(steps)), side))
     return Schedule(recipe, stretches)
 
 

@@ -43,7 +43,7 @@ def new_run(
         raise UsageError(f"a batch of {recipe.batch_size} gives no statistics and no triplets; take at least 6")
     if recipe.optim not in optimisers.NAMES:
         raise UsageError(f"unknown optimiser {recipe.optim!r}; choose from {', '.join(optimisers.NAMES)}")
-    if (minutes > 0) == (epochs > 0):
+    if any(phase.time for phase in recipe.phases) and (minutes > 0) == (epochs > 0):
         raise UsageError("say how long to train: either minutes or epochs, above 0")
     recipe = _fitting(recipe, data)
     network = _network(recipe, init)

@@ -93,11 +93,18 @@ class DeepRanking(nn.Module):
         stages[:frozen].requires_grad_(False)
 
     def forward(self, pixels: Tensor) -> Tensor:
+        return self.project(self.join(pixels))
+
+    def join(self, pixels: Tensor) -> Tensor:
+        """What the last layer sees: (n, width, and with the paths 2 · maps · 16 more)."""
         parts = [F.normalize(self.stages(pixels), dim=1)]  # (n, width)
         if len(self.paths):
             shallow = torch.cat([path(pixels) for path in self.paths], dim=1)  # (n, 2 · maps · 16)
             parts.append(F.normalize(shallow, dim=1))  # together, as in figure 3
-        return F.normalize(self.norm(self.head(torch.cat(parts, dim=1))), dim=1)
+        return torch.cat(parts, dim=1)
+
+    def project(self, joined: Tensor) -> Tensor:
+        return F.normalize(self.norm(self.head(joined)), dim=1)
 
     def train(self, mode: bool = True) -> DeepRanking:
         super().train(mode)

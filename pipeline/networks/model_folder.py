@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import atomic
 from pipeline.errors import UsageError
 from pipeline.networks.cropping import Cropping
-from pipeline.networks.frozen import TorchEncoder
+from pipeline.networks.frozen import TorchEncoder, seeded
 
 if TYPE_CHECKING:
     import torch
@@ -51,7 +51,8 @@ def load(folder: Path) -> Model:
         options, given = about["options"], about["preprocessing"]
         lists: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
         cropping = Cropping(**lists)
-        network = deep_ranking.build(options["backbone"], dim=options["dim"], multiscale=options["multiscale"])
+        with seeded(0):  # drawn for nothing, and not from the caller's chance
+            network = deep_ranking.build(options["backbone"], dim=options["dim"], multiscale=options["multiscale"])
         file = folder / about["weights"]
     except (KeyError, TypeError, AttributeError) as error:
         raise _damaged(folder / "model.json", error) from error

@@ -36,7 +36,26 @@ def pca_file() -> Path:
     return file
 
 
+@functools.cache
+def model(seed: int) -> Path:
+    """The folder of an untrained network, as training writes it."""
+    from safetensors.torch import save_file
+
+    from pipeline.networks import deep_ranking, model_folder
+    from pipeline.networks.cropping import Cropping
+    from pipeline.networks.frozen import seeded
+
+    folder = Path(tempfile.mkdtemp(prefix="semblance-"))
+    with seeded(seed):
+        save_file(deep_ranking.build("dr10", dim=16).state_dict(), folder / "best.safetensors")
+    options = {"backbone": "dr10", "dim": 16, "multiscale": True}
+    model_folder.write(folder, options=options, cropping=Cropping((32, 32), (32, 32)), weights="best.safetensors")
+    return folder
+
+
 TINY: dict[str, Callable[[], str]] = {
+    "checkpoint": lambda: f"checkpoint:run={model(0)}",
+    "deep_ranking": lambda: f"deep_ranking:weights={model(1)}",
     "pca": lambda: f"pca:file={pca_file()}",
     "timm": lambda: "timm:arch=test_vit,weights=none",
     "torchvision": lambda: "torchvision:arch=mobilenet_v3_small,weights=none",
@@ -254,4 +273,4 @@ def test_options_are_named_and_of_a_type_that_text_can_be_read_as(name: str) -> 
     build = plugins._module("encoders", name).build
     for parameter in inspect.signature(build).parameters.values():
         assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    assert {option.type for option in plugins.options("encoders", name)} <= {str, int, float, bool, Path}
+    assert {option.type for option in plugins.options("encoders", name)} <= {str, int, float, bool, Path, plugins.PathText}

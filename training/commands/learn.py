@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -73,6 +73,10 @@ def train(
     classification_share: Annotated[float, typer.Option(help="of the time, before the loss begins")] = -1,
     classification_weight: Annotated[float, typer.Option(help="beside the triplet hinge")] = -1,
     margin: float = -1,
+    tune: Annotated[
+        Literal["", "head", "whole"], typer.Option(help="what deep_ranking trains; by default the recipe's")
+    ] = "",
+    head_steps: Annotated[int, typer.Option(help="of deep_ranking when it trains the head")] = 1_000,
     open_set: Annotated[bool, typer.Option(help="leave the open set's labels out")] = False,
     compile: Annotated[bool, typer.Option("--compile", help="torch.compile the network")] = False,
     checkpoint_seconds: Annotated[float, typer.Option(help="between resume checkpoints")] = 120,
@@ -106,6 +110,7 @@ def train(
             asked["multiscale"] = False
         made = recipes.recipe(
             recipe, loss=loss, lr=lr, classification_share=classification_share if classification_share >= 0 else None,
+            head_only={"": None, "head": True, "whole": False}[tune], head_steps=head_steps,
             **asked,
         )  # fmt: skip
         name = name or f"{recipe}-{loss}".replace("_", "-")
