@@ -7,10 +7,9 @@ import inspect
 import streamlit as st
 
 from pipeline import plugins
-from pipeline.plugins import Option
+from pipeline.plugins import DEFAULT_ENCODER, Option
 
 HIDDEN = {"device"}
-DEFAULT = "color_histogram"
 
 
 def encoder_choice(key: str) -> str:
@@ -18,7 +17,11 @@ def encoder_choice(key: str) -> str:
     names = [name for name in plugins.available("encoders") if name != "pca"]
     left, right = st.columns(2)
     name = left.selectbox(
-        "Encoder", names, index=names.index(DEFAULT), key=f"encoder-{key}", format_func=lambda name: describe(name)
+        "Encoder",
+        names,
+        index=names.index(DEFAULT_ENCODER),
+        key=f"encoder-{key}",
+        format_func=lambda name: describe(name),
     )
     text = right.text_input(
         "Options",

@@ -18,6 +18,9 @@ from typing import Any, Literal
 
 from pipeline.errors import UsageError
 
+DEFAULT_ENCODER = "color_histogram"
+"""Of the demo and of a new gallery: what `ingest` takes when nothing is said, and the app offers first."""
+
 KINDS = ("encoders", "datasets", "stores", "indexes", "projections")
 _FOLDERS = {kind: Path(__file__).parent / kind for kind in KINDS}
 

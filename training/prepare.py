@@ -24,7 +24,7 @@ from pipeline.records import Dataset, ImageRecord, Progress, silent
 if TYPE_CHECKING:
     import numpy as np
 
-TEST_SPLITS = ("test", "validation", "val")  # the first of these that is labelled is the test
+TEST_SPLITS = ("test", "validation", "val")  # the first of these that is labelled is the test, another one is dev
 
 
 @dataclass
@@ -166,11 +166,13 @@ def _without_copies(read: list[_Read], test_split: str) -> tuple[list[_Read], li
 
 
 def _splits(records: list[ImageRecord], test_split: str, *, dev_share: float, seed: int) -> list[str]:
-    """train, dev or test for each. Without a labelled test split, as many as for dev are cut off for it too."""
+    """train, dev or test for each: a dataset's own test and validation, or as much of train as dev_share says."""
     import numpy as np
 
     random = np.random.default_rng(seed)
-    splits = ["test" if test_split and record.split == test_split else "train" for record in records]
+    named = dict.fromkeys(TEST_SPLITS, "dev") | {test_split: "test"} if test_split else {}
+    splits = [named.get(record.split, "train") for record in records]
+    given = set(splits)
     members = defaultdict(list)
     for i, record in enumerate(records):
         if splits[i] == "train":
@@ -178,7 +180,7 @@ def _splits(records: list[ImageRecord], test_split: str, *, dev_share: float, se
     for label in sorted(members):
         order = random.permutation(members[label])
         cut = round(len(order) * dev_share)
-        for i in order[:cut]:
+        for i in order[:cut] if "dev" not in given else ():
             splits[i] = "dev"
         for i in order[cut : 2 * cut] if not test_split else ():
             splits[i] = "test"

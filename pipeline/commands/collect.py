@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from pipeline.plugins import DEFAULT_ENCODER
+
 Name = Annotated[str, typer.Argument(help="Gallery: a-z, 0-9, _", metavar="NAME")]
 ProgressKind = Annotated[str, typer.Option("--progress", help="auto, json (one object a line) or none")]
-DEFAULT_ENCODER = "color_histogram"
 
 
 def register(app: typer.Typer) -> None:

@@ -273,4 +273,11 @@ def test_options_are_named_and_of_a_type_that_text_can_be_read_as(name: str) -> 
     build = plugins._module("encoders", name).build
     for parameter in inspect.signature(build).parameters.values():
         assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    assert {option.type for option in plugins.options("encoders", name)} <= {str, int, float, bool, Path, plugins.PathText}
+    assert {option.type for option in plugins.options("encoders", name)} <= {
+        str,
+        int,
+        float,
+        bool,
+        Path,
+        plugins.PathText,
+    }

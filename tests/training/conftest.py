@@ -1,0 +1,57 @@
+"""What the tests of training share: 240 pictures of six labels, drawn and prepared once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tiny_training import Said, photos
+
+from pipeline import plugins
+from training import prepared
+from training.prepare import prepare
+from training.prepared import Prepared
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small networks on small batches: several threads would wait for each other more than they work."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """LABEL/NN.png, see tiny_training.draw."""
+    return photos(tmp_path_factory.mktemp("stripes"))
+
+
+@pytest.fixture(scope="session")
+def data(stripes: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """`stripes`, prepared: 168 to train on, 36 dev, 36 test."""
+    folder = tmp_path_factory.mktemp("prepared")
+    spec = f"folder:root={stripes}"
+    prepare(plugins.build("datasets", spec), folder, spec=spec, dev_share=0.15)
+    return prepared.load(folder)
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Said:
+    """`python -m training WORDS`, in this process: (exit code, stdout, stderr)."""
+
+    def run(*words: str | Path) -> tuple[int, str, str]:
+        from training.__main__ import main
+
+        monkeypatch.setattr(sys, "argv", ["training", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return ended.value.code or 0, out.strip(), err.strip()
+
+    return run
