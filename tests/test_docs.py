@@ -210,6 +210,8 @@ def test_training_md_has_the_phases_as_they_are() -> None:
     text = text_of("docs/training.md").replace(" %", "%")
     for loss in ("deep_ranking", "classification"):
         assert f"| `{loss}` | {phases_of(loss)} |" in text
+    other = phases_of("proxy_anchor", "cpu").replace("proxy_anchor", "the loss")
+    assert f"| any other of `cpu` | {other} |" in text
     assert f"| `deep_ranking` of `cpu` | {phases_of('deep_ranking', 'cpu')} |" in text
     others = [name for name in losses.available() if name != "cosine_classification"]
     for loss in others:

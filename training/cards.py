@@ -24,6 +24,8 @@ def card(about: dict[str, Any]) -> str:
     side = about["preprocessing"]["size"][0]
     terms = plugins.card("datasets", data["dataset"]).licence
     scale = "multiscale" if options["multiscale"] else "single-scale"
+    if options["grid"]:
+        scale += f", {options['grid']} × {options['grid']} grid"
     counts = ", ".join(f"{n:,} {name}" for name, n in data["splits"].items())
     before = f"It began with the weights of `{about['init']}`.\n" if about["init"] else ""
     return f"""# {about["run"]}: {scale} Deep Ranking on {options["backbone"]}

@@ -44,7 +44,7 @@ def export(run: Run, folder: Path, *, phase: str = "") -> dict[str, Any]:
     with atomic.replacing(folder / WEIGHTS) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in half.items()}, temporary)
     facts = _facts(run, about, phase)
-    model_folder.write(folder, options=kept.about["options"], cropping=kept.cropping, weights=WEIGHTS, **facts)
+    model_folder.write(folder, options=kept.network.options, cropping=kept.cropping, weights=WEIGHTS, **facts)
     encoder = model_folder.load(folder).encoder("cpu")
     found = encoder.encode(np.stack([encoder.preprocess(picture) for picture in pictures]))
     if (closest := float((found * wanted).sum(1).min())) < CLOSE:
@@ -53,7 +53,7 @@ def export(run: Run, folder: Path, *, phase: str = "") -> dict[str, Any]:
         side = np.stack([np.asarray(picture) for picture in pictures])
         save_file({"pictures": torch.from_numpy(side), "embeddings": torch.from_numpy(found)}, temporary)
     facts |= {"fingerprint": encoder.fingerprint, "bytes": (folder / WEIGHTS).stat().st_size}
-    model_folder.write(folder, options=kept.about["options"], cropping=kept.cropping, weights=WEIGHTS, **facts)
+    model_folder.write(folder, options=kept.network.options, cropping=kept.cropping, weights=WEIGHTS, **facts)
     made = model_folder.load(folder).about
     with atomic.replacing(folder / "MODEL_CARD.md") as temporary:
         temporary.write_text(cards.card(made), encoding="utf-8")

@@ -47,6 +47,7 @@ class Loop:
         recipe: Recipe,
         *,
         device: torch.device,
+        imprint: bool = False,
         plan: Callable[[Callable[[], float]], schedule.Schedule],
         compile: bool = False,
         checkpoint_seconds: float = 120.0,
@@ -72,20 +73,9 @@ class Loop:
         self.amp = device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
         self._sums: dict[str, list[float]] = {}
         self._stop = False  # several processes agree on it every few steps only
-        self._plan = plan
+        self._plan, self._imprint = plan, imprint
         self._joined = torch.empty(0)  # of a phase that trains the head only: (n, width), a row a training picture
         self._spent, self._begun = 0.0, time.monotonic()
-
-    def imprint(self) -> None:
-        """Begin classification with each label's mean embedding: what trained weights already know of the labels."""
-        random = np.random.default_rng(self.recipe.seed)
-        rows = random.permutation(self.train_rows)[: 50 * self.n_labels]
-        embeddings = torch.from_numpy(self.pixels.embed(self.network, rows, side=self.recipe.test_side))
-        sums = torch.zeros(self.n_labels, embeddings.shape[1]).index_add_(0, self.labels[rows], embeddings)
-        weight = self.losses[CLASSIFICATION].weight
-        with torch.no_grad():
-            known = sums.norm(dim=1, keepdim=True).to(weight) > 0
-            weight.copy_(torch.where(known, nn.functional.normalize(sums).to(weight), weight))
 
     def train(self) -> str:
         """Run to the end, from the last checkpoint if there is one. Returns finished, or stopped after Ctrl-C."""
@@ -125,7 +115,7 @@ class Loop:
         moment = self.schedule.at(step)
         phase = self.recipe.phases[moment.phase]
         if self.objective is None or moment.begins_phase:
-            self._begin(moment.phase)
+            self._begin(moment.phase, fresh=moment.begins_phase)
             self._window = (time.monotonic(), step)
         assert self.objective is not None
         for group in self.optimiser.param_groups:
@@ -159,11 +149,16 @@ class Loop:
                 self._sums.setdefault(name, []).append(value)
         return loss.detach()
 
-    def _begin(self, number: int) -> None:
-        """Set up a phase's objective; after a resume, exactly as it was."""
+    def _begin(self, number: int, *, fresh: bool) -> None:
+        """Set up a phase's objective; after a resume (not fresh), exactly as it was."""
         phase = self.recipe.phases[number]
         if phase.head_only:
             self._joined = self.pixels.joined(self.network, self.train_rows, side=self.recipe.test_side)
+            if fresh:
+                self.network.settle(self._joined[:: max(1, len(self._joined) // 8_192)].float())
+                self.average.load_state_dict(self.network.state_dict())
+        if fresh and number == 0 and self._imprint:
+            self._begin_classifier()
         sampler = None
         if phase.objective == DEEP_RANKING:
             self.progress("golden feature", 0, 0)
@@ -183,6 +178,16 @@ class Loop:
             self.network.eval()
         for group in self.optimiser.param_groups:
             group["weight_decay"] = phase.weight_decay * group["decays"]
+
+    @torch.no_grad()
+    def _begin_classifier(self) -> None:
+        """With each label's mean embedding: what trained weights already know of the labels."""
+        embeddings = torch.from_numpy(self._semantic())
+        labels = self.labels[self.train_rows]
+        sums = torch.zeros(self.n_labels, embeddings.shape[1]).index_add_(0, labels, embeddings)
+        weight = self.losses[CLASSIFICATION].weight
+        known = sums.norm(dim=1, keepdim=True).to(weight) > 0
+        weight.copy_(torch.where(known, nn.functional.normalize(sums).to(weight), weight))
 
     @torch.no_grad()
     def _semantic(self) -> np.ndarray:

@@ -62,11 +62,12 @@ class Metric:
     recipe: Recipe
     classifier: nn.Module
     metric: nn.Module
+    batch: int
     mixes: bool = False
 
     def rows(self, step: int, *, rank: int, world: int) -> np.ndarray:
         p, seed = self.recipe.labels_per_batch, self.recipe.seed
-        each = max(2, self.recipe.batch_size // p)
+        each = max(2, self.batch // p)
         found = samplers.p_by_k(self.labels, labels_per_batch=p, each=each, seed=seed, step=step)
         return self.train[found.reshape(p, each)[rank::world].ravel()]
 
@@ -127,11 +128,11 @@ def objective(
     """labels: (n,) of `train`. sampler: of rows of the prepared pictures; needed by deep_ranking only."""
     if phase.objective == CLASSIFICATION:
         return Classification(train, recipe, kept[CLASSIFICATION])
+    batch = phase.batch or recipe.batch_size
     if phase.objective == DEEP_RANKING:
         assert sampler is not None
-        batch = phase.batch or recipe.batch_size
         return GoldenTriplets(sampler, recipe, kept[CLASSIFICATION], kept[DEEP_RANKING], batch)
-    return Metric(train, labels, recipe, kept[CLASSIFICATION], kept[phase.objective])
+    return Metric(train, labels, recipe, kept[CLASSIFICATION], kept[phase.objective], batch)
 
 
 def pair_figures(embeddings: Tensor, labels: Tensor, *, margin: float) -> dict[str, float]:

@@ -9,7 +9,8 @@ from typing import Any
 from pipeline.errors import UsageError
 
 CLASSIFICATION, DEEP_RANKING = "classification", "deep_ranking"
-HEAD_STEPS, HEAD_BATCH = 1_000, 3_072  # 1,024 triplets a step, of embeddings that are ready but for the last layer
+HEAD_STEPS, HEAD_BATCH = 1_000, 3_072  # 1,024 triplets a step, of pictures that are ready but for the last layer
+HEAD_LABELLED = 512  # pictures a step of a loss that mines its own triplets, of which there are millions
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Recipe:
     backbone: str = "dr10"
     dim: int = 0
     multiscale: bool = True
+    grid: int = 0  # cells a side of the grid path; 0 is the paper's network
     pretrained: bool = False
     frozen: int = 0
     test_side: int = 56
@@ -73,11 +75,11 @@ class Base:
     weight_decay: float
     crop_min: float
     facts: dict[str, Any]
-    head_only: bool = False  # the deep_ranking phase
+    head_only: bool = False  # the phase after classification
 
 
 BASES = {
-    "cpu": Base(0.2, ((0.7, 32), (1.0, 40)), 5e-4, 0.35, {}, head_only=True),
+    "cpu": Base(0.2, ((0.7, 32), (1.0, 40)), 5e-4, 0.35, {"dim": 256, "grid": 3}, head_only=True),
     "gpu": Base(
         0.4,
         ((0.5, 48), (0.75, 56), (1.0, 64)),
@@ -109,7 +111,7 @@ def recipe(
     """A named recipe for one loss; facts: fields of Recipe that differ from it.
 
     classification_share: of the time, before another objective begins; 0 with weights to begin from.
-    head_only, head_steps: of the deep_ranking phase; None = as the recipe has it.
+    head_only, head_steps: of the phase after classification; None = as the recipe has it.
     Raises UsageError for a name, a loss or a value that there is not.
     """
     from training import losses
@@ -124,12 +126,13 @@ def recipe(
     chosen = BASES[base]
     peak = lr or chosen.lr
     alone = chosen.head_only if head_only is None else head_only
-    usual = {CLASSIFICATION: 1.0, DEEP_RANKING: 1.0 if alone else 0.85}.get(loss, 0.7)
+    usual = 1.0 if alone else {CLASSIFICATION: 1.0, DEEP_RANKING: 0.85}.get(loss, 0.7)
     share = usual if classification_share is None else classification_share
     phases = [Phase(CLASSIFICATION, share, peak, chosen.sizes, chosen.weight_decay, chosen.crop_min)]
     last = ((1.0, chosen.sizes[-1][1]),)
-    if loss == DEEP_RANKING and alone:
-        phases.append(Phase(loss, 0.0, 0.5 * peak, last, 1e-3, 1.0, head_only=True, steps=head_steps, batch=HEAD_BATCH))
+    if loss != CLASSIFICATION and alone:
+        batch = HEAD_BATCH if loss == DEEP_RANKING else HEAD_LABELLED
+        phases.append(Phase(loss, 0.0, 0.5 * peak, last, 1e-3, 1.0, head_only=True, steps=head_steps, batch=batch))
     elif loss == DEEP_RANKING:  # the paper moves pictures by pixels only: more would change their colours and layout
         phases.append(Phase(loss, 1 - share, 0.1 * peak, last, max(chosen.weight_decay, 1e-3), 0.8))
     elif loss != CLASSIFICATION:

@@ -47,7 +47,6 @@ def new_run(
         raise UsageError("say how long to train: either minutes or epochs, above 0")
     recipe = _fitting(recipe, data)
     network = _network(recipe, init)
-    dim = network.head.out_features
     run = runs.create_run(
         name,
         Settings(),
@@ -56,7 +55,7 @@ def new_run(
         data={"folder": str(data.folder.absolute()), "name": data.about["dataset"], "labels": len(data.about["labels"])}
         | data.about["splits"],
         recipe=recipes.to_json(recipe),
-        network={"backbone": recipe.backbone, "dim": dim, "multiscale": recipe.multiscale},
+        network=network.options,
         seed=recipe.seed,
         minutes=minutes,
         epochs=epochs,
@@ -65,8 +64,7 @@ def new_run(
     )
     side = recipe.test_side
     cropping = Cropping((side, side), (side, side), mean=tuple(data.about["mean"]), std=tuple(data.about["std"]))
-    options = {"backbone": recipe.backbone, "dim": dim, "multiscale": recipe.multiscale}
-    model_folder.write(run.root, options=options, cropping=cropping, weights=run.best.name)
+    model_folder.write(run.root, options=network.options, cropping=cropping, weights=run.best.name)
     return run
 
 
@@ -87,7 +85,7 @@ def _fitting(recipe: Recipe, data: Prepared) -> Recipe:
             golden.check(data)
         elif phase.objective != recipes.CLASSIFICATION:
             p = recipe.labels_per_batch
-            each = max(2, recipe.batch_size // p)
+            each = max(2, (phase.batch or recipe.batch_size) // p)
             samplers.p_by_k(data.labels[rows], labels_per_batch=p, each=each, seed=0, step=0)
     return recipe
 
@@ -184,10 +182,8 @@ def _train(
         with seeded(recipe.seed):
             loop = Loop(
                 run, data, network, recipe,
-                device=device, plan=plan, compile=compile, checkpoint_seconds=checkpoint_seconds, progress=progress,
+                device=device, plan=plan, imprint=bool(about["init"]), compile=compile, checkpoint_seconds=checkpoint_seconds, progress=progress,
             )  # fmt: skip
-            if about["init"] and not run.last.exists():
-                loop.imprint()
             status = loop.train()
     except SemblanceError as error:
         if writes:
@@ -211,19 +207,11 @@ def _network(recipe: Recipe, init: str, *, resumed: bool = False) -> Any:
     with seeded(recipe.seed):
         network = deep_ranking.build(
             recipe.backbone,  # type: ignore[arg-type]  # text from run.json; build checks it
-            dim=recipe.dim, multiscale=recipe.multiscale, pretrained=recipe.pretrained and not (init or resumed), frozen=recipe.frozen,
+            dim=recipe.dim, multiscale=recipe.multiscale, grid=recipe.grid, pretrained=recipe.pretrained and not (init or resumed), frozen=recipe.frozen,
         )  # fmt: skip
     if init and not resumed:
-        model = model_folder.load(Path(init).expanduser())
-        try:
-            network.load_state_dict(model.network.state_dict())
-        except RuntimeError:
-            theirs = model.about["options"]
-            raise UsageError(
-                f"{init} holds {theirs['backbone']} with dim {theirs['dim']}, multiscale {theirs['multiscale']}, and this "
-                f"run asks for {recipe.backbone} with dim {network.head.out_features}, multiscale {recipe.multiscale}; "
-                "ask for the same, or leave init out"
-            ) from None
+        with seeded(recipe.seed):
+            network.begin_with(model_folder.load(Path(init).expanduser()).network)
     return network
 
 

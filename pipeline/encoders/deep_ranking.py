@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.errors import UsageError
 from pipeline.networks import model_folder
@@ -28,28 +28,28 @@ def build(
     backbone: Literal["dr10", "dr18", "resnet18", "resnet50", "resnet101", "alexnet"] = "dr10",
     dim: int = 0,
     multiscale: bool = True,
+    grid: int = 0,
     seed: int = 0,
     device: str = "auto",
 ) -> TorchEncoder:
     """weights: a folder with model.json, such as `python -m training export` writes; empty: the shipped model.
 
     trained=false: random weights drawn from `seed`, what training has to beat; only then do backbone, dim (0 = the
-    backbone's usual one) and multiscale say something, as a model.json knows its own.
+    backbone's usual one), multiscale and grid say something, as a model.json knows its own.
     Raises UsageError for a folder without a model, or a damaged one.
     """
     if not trained:
-        return _untrained(backbone, dim, multiscale, seed).encoder(device)
+        return _untrained(seed, backbone=backbone, dim=dim, multiscale=multiscale, grid=grid).encoder(device)
     folder = Path(weights).expanduser() if weights else SHIPPED
     if not weights and not (folder / "model.json").is_file():
         raise UsageError(f"no model is shipped in {folder}; train one, or give weights=FOLDER")
     return model_folder.load(folder).encoder(device)
 
 
-def _untrained(backbone: str, dim: int, multiscale: bool, seed: int) -> model_folder.Model:
+def _untrained(seed: int, *, backbone: str, **options: Any) -> model_folder.Model:
     from pipeline.networks import deep_ranking
 
     with seeded(seed):
-        network = deep_ranking.build(backbone, dim=dim, multiscale=multiscale)  # type: ignore[arg-type]  # checked there
+        network = deep_ranking.build(backbone, **options)  # type: ignore[arg-type]  # checked there
     side = deep_ranking.PLANS[backbone].size
-    options = {"backbone": backbone, "dim": network.head.out_features, "multiscale": multiscale}
-    return model_folder.Model(network, Cropping((side, side), (side, side)), {"options": options})
+    return model_folder.Model(network, Cropping((side, side), (side, side)), {"options": network.options})

@@ -2,6 +2,7 @@
 
 A deep path sees the whole picture and becomes invariant; two shallow ones see it at low resolution and keep colour and
 layout. The shallow pair is L2-normalised together, the deep path alone; a linear layer without activation joins them.
+Beyond the paper, `grid` adds what the last stage but one sees in each cell of a grid: meaning that keeps its place.
 
 The figure's pooling strides are swapped: only 3 × 3 with stride 4 and 7 × 7 with stride 2 give its 4 × 4 maps.
 """
@@ -9,7 +10,7 @@ The figure's pooling strides are swapped: only 3 × 3 with stride 4 and 7 × 7 w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -58,9 +59,17 @@ PLANS: dict[str, Plan] = {
 
 
 def build(
-    backbone: Backbone, *, dim: int = 0, multiscale: bool = True, pretrained: bool = False, frozen: int = 0
+    backbone: Backbone,
+    *,
+    dim: int = 0,
+    multiscale: bool = True,
+    grid: int = 0,
+    pretrained: bool = False,
+    frozen: int = 0,
 ) -> DeepRanking:
     """dim: 0 = the plan's. multiscale: False leaves the low-resolution paths out (table 2's single-scale row).
+
+    grid: cells a side of the grid path, 0 (the paper's network) to 8.
 
     pretrained: ImageNet weights of the torchvision backbones, downloaded once. frozen: how many of the backbone's first
     stages keep their weights and statistics (a ResNet has 5: stem and four; dr10 and dr18 too; alexnet's 7 are its
@@ -70,23 +79,30 @@ def build(
         raise UsageError(f"unknown backbone {backbone!r}; choose from {', '.join(get_args(Backbone))}")
     if dim and not 2 <= dim <= 32_768:
         raise UsageError(f"dim={dim} is not between 2 and 32,768, what an index can hold")
+    if not 0 <= grid <= 8:
+        raise UsageError(f"grid={grid} is not between 0 and 8")
     plan = PLANS[backbone]
     stages, width = _backbone(backbone, pretrained)
     if not 0 <= frozen <= len(stages):
         raise UsageError(f"frozen={frozen}: {backbone} has {len(stages)} stages, so give 0 to {len(stages)}")
-    return DeepRanking(stages, width, plan, dim=dim or plan.dim, multiscale=multiscale, frozen=frozen)
+    options = {"backbone": backbone, "dim": dim or plan.dim, "multiscale": multiscale, "grid": grid}
+    return DeepRanking(stages, width, plan, options=options, frozen=frozen)
 
 
 class DeepRanking(nn.Module):
-    """(n, 3, height, width) normalised pixels to (n, dim) of unit length. Any size that the backbone takes."""
+    """(n, 3, height, width) normalised pixels to (n, dim) of unit length. Any size that the backbone takes.
 
-    def __init__(
-        self, stages: nn.Sequential, width: int, plan: Plan, *, dim: int, multiscale: bool, frozen: int
-    ) -> None:
+    options: backbone, dim, multiscale and grid, with which `build` makes the same network again.
+    """
+
+    def __init__(self, stages: nn.Sequential, width: int, plan: Plan, *, options: dict[str, Any], frozen: int) -> None:
         super().__init__()
+        self.options = options
+        dim, multiscale, cells = options["dim"], options["multiscale"], options["grid"] ** 2
         self.stages = stages  # picture to (n, width)
         self.paths = nn.ModuleList([LowResolution(path) for path in plan.paths] if multiscale else [])
-        joined = width + sum(path.maps * 16 for path in plan.paths) * multiscale
+        self.grid = nn.AdaptiveAvgPool2d(options["grid"]) if cells else None
+        joined = width + sum(path.maps * 16 for path in plan.paths) * multiscale + cells * _maps(stages[:-1])
         self.head = nn.Linear(joined, dim, bias=not plan.normed)
         self.norm = nn.BatchNorm1d(dim, affine=False) if plan.normed else nn.Identity()
         self._frozen = frozen
@@ -96,15 +112,52 @@ class DeepRanking(nn.Module):
         return self.project(self.join(pixels))
 
     def join(self, pixels: Tensor) -> Tensor:
-        """What the last layer sees: (n, width, and with the paths 2 · maps · 16 more)."""
-        parts = [F.normalize(self.stages(pixels), dim=1)]  # (n, width)
+        """What the last layer sees: (n, width), then 2 · maps · 16 of the paths, then cells · maps of the grid."""
+        maps = pixels
+        for stage in self.stages[:-1]:  # one by one, so that the network can be traced
+            maps = stage(maps)  # (n, maps, height, width)
+        parts = [F.normalize(self.stages[-1](maps), dim=1)]  # (n, width)
         if len(self.paths):
             shallow = torch.cat([path(pixels) for path in self.paths], dim=1)  # (n, 2 · maps · 16)
             parts.append(F.normalize(shallow, dim=1))  # together, as in figure 3
+        if self.grid is not None:
+            parts.append(F.normalize(self.grid(maps).flatten(1), dim=1))
         return torch.cat(parts, dim=1)
 
     def project(self, joined: Tensor) -> Tensor:
         return F.normalize(self.norm(self.head(joined)), dim=1)
+
+    @torch.no_grad()
+    def settle(self, joined: Tensor) -> None:
+        """Take the last BatchNorm's statistics from these rows, for a head that learns from what never changes."""
+        if isinstance(self.norm, nn.BatchNorm1d):
+            outputs = self.head(joined)
+            self.norm.running_mean, self.norm.running_var = outputs.mean(0), outputs.var(0).clamp_min(1e-6)
+
+    @torch.no_grad()
+    def begin_with(self, other: DeepRanking) -> None:
+        """Take another's weights. Where this last layer is larger, new inputs count nothing yet and new outputs are random.
+
+        UsageError unless it is the same but for a larger dim or a grid path that the other lacks.
+        """
+        mine, theirs = self.options, other.options
+        same = all(mine[key] == theirs[key] for key in ("backbone", "multiscale"))
+        if not same or mine["dim"] < theirs["dim"] or theirs["grid"] not in (0, mine["grid"]):
+            raise UsageError(
+                f"these weights are of {theirs}, which cannot begin {mine}: the same backbone and multiscale are needed, "
+                "no smaller a dim, and the same grid or none before"
+            )
+        self.stages.load_state_dict(other.stages.state_dict())
+        self.paths.load_state_dict(other.paths.state_dict())
+        dim, inputs = other.head.weight.shape
+        spread = other.head.weight.norm(dim=1).mean() / self.head.in_features**0.5
+        self.head.weight[:dim] = 0
+        self.head.weight[:dim, :inputs] = other.head.weight
+        self.head.weight[dim:].normal_().mul_(spread)
+        if self.head.bias is not None:
+            self.head.bias[:dim] = other.head.bias
+        for name in ("running_mean", "running_var") if isinstance(self.norm, nn.BatchNorm1d) else ():
+            getattr(self.norm, name)[:dim] = getattr(other.norm, name)
 
     def train(self, mode: bool = True) -> DeepRanking:
         super().train(mode)
@@ -127,6 +180,11 @@ class LowResolution(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         maps = F.relu(self.conv(F.pad(self.shrink(pixels), self._around_conv)))
         return self.pool(F.pad(maps, self._around_pool)).flatten(1)  # padding a ReLU's output with 0 loses no maximum
+
+
+def _maps(stages: nn.Sequential) -> int:
+    """How many maps these stages give."""
+    return [module.out_channels for module in stages.modules() if isinstance(module, nn.Conv2d)][-1]
 
 
 def _same(side: int, kernel: int, stride: int) -> tuple[int, int, int, int]:

@@ -36,7 +36,7 @@ class Model:
 
 
 def write(folder: Path, *, options: dict[str, Any], cropping: Cropping, weights: str, **facts: Any) -> None:
-    """model.json beside a weight file. options: backbone, dim, multiscale. facts: whatever a reader may want to know."""
+    """model.json beside a weight file. options: of the network. facts: whatever a reader may want to know."""
     about = {"format": FORMAT, "architecture": "deep_ranking", "options": options, "preprocessing": asdict(cropping)}
     atomic.write_json(folder / "model.json", about | {"weights": weights} | facts)
 
@@ -52,7 +52,7 @@ def load(folder: Path) -> Model:
         lists: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
         cropping = Cropping(**lists)
         with seeded(0):  # drawn for nothing, and not from the caller's chance
-            network = deep_ranking.build(options["backbone"], dim=options["dim"], multiscale=options["multiscale"])
+            network = deep_ranking.build(**options)
         file = folder / about["weights"]
     except (KeyError, TypeError, AttributeError) as error:
         raise _damaged(folder / "model.json", error) from error

@@ -184,15 +184,50 @@ def test_what_cannot_be_built_is_said_in_a_sentence(options: dict, said: str) ->
 # its files
 
 
+def test_the_grid_path_is_the_mean_of_each_cell_normalised_alone() -> None:
+    made = network(grid=2, dim=8).eval()
+    batch = noise(2, 64)
+    with torch.no_grad():
+        maps = batch
+        for stage in made.stages[:-1]:
+            maps = stage(maps)  # (2, 192, 8, 8)
+        cells = [maps[:, :, y : y + 4, x : x + 4].mean(dim=(2, 3)) for y in (0, 4) for x in (0, 4)]
+        wanted = torch.stack(cells, dim=2).flatten(1)  # (2, 192 · 4), cells of a map side by side
+        joined = made.join(batch)
+    torch.testing.assert_close(joined[:, -192 * 4 :], torch.nn.functional.normalize(wanted, dim=1))
+    assert joined.shape[1] - 192 * 4 == network(dim=8).join(batch).shape[1]
+
+
+def test_a_larger_network_begins_with_what_a_smaller_one_says() -> None:
+    small, large = network(dim=8).eval(), network(seed=1, dim=12, grid=2).eval()
+    large.begin_with(small)
+    batch = noise(3, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(large.head(large.join(batch))[:, :8], small.head(small.join(batch)))
+        assert large.head(large.join(batch))[:, 8:].std() > 0
+    for other in (network(dim=16), network("dr18", dim=8), network(dim=8, multiscale=False), network(dim=8, grid=3)):
+        with pytest.raises(UsageError, match="cannot begin"):
+            large.begin_with(other)
+
+
+def test_a_settled_head_gives_numbers_of_mean_0_and_variance_1() -> None:
+    made = network(dim=8).eval()
+    joined = torch.from_numpy(np.random.default_rng(0).normal(size=(64, made.head.in_features))).float()
+    made.settle(joined)
+    with torch.no_grad():
+        outputs = made.norm(made.head(joined))
+    torch.testing.assert_close(outputs.mean(0), torch.zeros(8), atol=1e-4, rtol=0)
+    torch.testing.assert_close(outputs.var(0), torch.ones(8), atol=1e-2, rtol=0)
+
+
 def written(folder: Path, *, half: bool = False, **options) -> Path:
     """A model folder of an untrained network."""
     made = network(**({"dim": 24} | options))
     folder.mkdir(parents=True, exist_ok=True)
     state = made.state_dict().items()
     save_file({k: v.half() if half and v.is_floating_point() else v for k, v in state}, folder / "w.safetensors")
-    about = {"backbone": "dr10", "dim": 24, "multiscale": True} | options
     cropping = Cropping((56, 56), (56, 56), mean=(0.48, 0.45, 0.4), std=(0.27, 0.26, 0.28))
-    model_folder.write(folder, options=about, cropping=cropping, weights="w.safetensors", note="for a test")
+    model_folder.write(folder, options=made.options, cropping=cropping, weights="w.safetensors", note="for a test")
     return folder
 
 
