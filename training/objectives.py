@@ -40,10 +40,11 @@ class Classification:
     train: np.ndarray  # (n,) rows to learn from
     recipe: Recipe
     classifier: nn.Module
+    batch: int
     mixes: bool = True
 
     def rows(self, step: int, *, rank: int, world: int) -> np.ndarray:
-        size, seed = self.recipe.batch_size, self.recipe.seed
+        size, seed = min(self.batch, len(self.train)), self.recipe.seed
         return self.train[samplers.shuffled(len(self.train), batch_size=size, seed=seed, step=step)[rank::world]]
 
     def loss(self, embeddings: Tensor, labels: Tensor, shares: Tensor, generator: torch.Generator) -> Tensor:
@@ -126,9 +127,9 @@ def objective(
     sampler: TripletSampler | None,
 ) -> Objective:
     """labels: (n,) of `train`. sampler: of rows of the prepared pictures; needed by deep_ranking only."""
-    if phase.objective == CLASSIFICATION:
-        return Classification(train, recipe, kept[CLASSIFICATION])
     batch = phase.batch or recipe.batch_size
+    if phase.objective == CLASSIFICATION:
+        return Classification(train, recipe, kept[CLASSIFICATION], batch)
     if phase.objective == DEEP_RANKING:
         assert sampler is not None
         return GoldenTriplets(sampler, recipe, kept[CLASSIFICATION], kept[DEEP_RANKING], batch)

@@ -110,7 +110,7 @@ def recipe(
 ) -> Recipe:
     """A named recipe for one loss; facts: fields of Recipe that differ from it.
 
-    classification_share: of the time, before another objective begins; 0 with weights to begin from.
+    classification_share: of the time, before the loss has its own phase; 0 with weights to begin from.
     head_only, head_steps: of the phase after classification; None = as the recipe has it.
     Raises UsageError for a name, a loss or a value that there is not.
     """
@@ -130,7 +130,7 @@ def recipe(
     share = usual if classification_share is None else classification_share
     phases = [Phase(CLASSIFICATION, share, peak, chosen.sizes, chosen.weight_decay, chosen.crop_min)]
     last = ((1.0, chosen.sizes[-1][1]),)
-    if loss != CLASSIFICATION and alone:
+    if alone and (loss != CLASSIFICATION or share == 0):
         batch = HEAD_BATCH if loss == DEEP_RANKING else HEAD_LABELLED
         phases.append(Phase(loss, 0.0, 0.5 * peak, last, 1e-3, 1.0, head_only=True, steps=head_steps, batch=batch))
     elif loss == DEEP_RANKING:  # the paper moves pictures by pixels only: more would change their colours and layout
