@@ -79,7 +79,14 @@ class Base:
 
 
 BASES = {
-    "cpu": Base(0.2, ((0.7, 32), (1.0, 40)), 5e-4, 0.35, {"dim": 256, "grid": 3}, head_only=True),
+    "cpu": Base(
+        0.2,
+        ((0.7, 32), (1.0, 40)),
+        5e-4,
+        0.35,
+        {"dim": 256, "grid": 3, "out_of_class": 0.8, "classification_weight": 0.15, "margin": 0.4},
+        head_only=True,
+    ),
     "gpu": Base(
         0.4,
         ((0.5, 48), (0.75, 56), (1.0, 64)),
@@ -131,8 +138,8 @@ def recipe(
     phases = [Phase(CLASSIFICATION, share, peak, chosen.sizes, chosen.weight_decay, chosen.crop_min)]
     last = ((1.0, chosen.sizes[-1][1]),)
     if alone and (loss != CLASSIFICATION or share == 0):
-        batch = HEAD_BATCH if loss == DEEP_RANKING else HEAD_LABELLED
-        phases.append(Phase(loss, 0.0, 0.5 * peak, last, 1e-3, 1.0, head_only=True, steps=head_steps, batch=batch))
+        batch, rate = (HEAD_BATCH, 1.5) if loss == DEEP_RANKING else (HEAD_LABELLED, 0.5)
+        phases.append(Phase(loss, 0.0, rate * peak, last, 1e-3, 1.0, head_only=True, steps=head_steps, batch=batch))
     elif loss == DEEP_RANKING:  # the paper moves pictures by pixels only: more would change their colours and layout
         phases.append(Phase(loss, 1 - share, 0.1 * peak, last, max(chosen.weight_decay, 1e-3), 0.8))
     elif loss != CLASSIFICATION:
