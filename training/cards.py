@@ -11,7 +11,7 @@ _NAMES = {
     "recall_at_1": "recall_at_1",
     "recall_at_30": "recall_at_30 (hit-rate)",
     "precision_at_30": "precision_at_30",
-    "map_at_r": "map_at_r (queries among themselves)",
+    "map_at_r": "map_at_r",
     "similarity_precision": "similarity_precision, category triplets",
     "similarity_precision_in_class": "similarity_precision, in-class golden triplets",
     "similarity_precision_graded": "similarity_precision, the catalogue's exact grades",
@@ -27,7 +27,14 @@ def card(about: dict[str, Any]) -> str:
     if options["grid"]:
         scale += f", {options['grid']} × {options['grid']} grid"
     counts = ", ".join(f"{n:,} {name}" for name, n in data["splits"].items())
-    before = f"It began with the weights of `{about['init']}`.\n" if about["init"] else ""
+    began = about["began_with"]
+    before = f"""
+It began with what another run's {began["phase"]} phase had ended with ({began["steps"]:,} steps, {began["minutes"]} minutes):
+
+```
+{began["command"]}
+```
+""" if began else ""  # fmt: skip
     return f"""# {about["run"]}: {scale} Deep Ranking on {options["backbone"]}
 
 Picture to a {options["dim"]}-dimensional embedding of unit length; cosine is similarity. Pictures enter at {side} × {side} px
@@ -40,8 +47,7 @@ Fingerprint `{about["fingerprint"][:16]}`.
 {about["command"]}
 ```
 {before}
-{about["steps"]:,} steps of {recipe["batch_size"]} pictures in {about["minutes"]} minutes on {about["device"]}; phases:
-{", ".join(f"{phase['objective']} ({phase['time']:.0%} of the time)" for phase in recipe["phases"])}.
+{about["steps"]:,} steps in {about["minutes"]} minutes on {about["device"]}: {"; ".join(_phase(phase, recipe) for phase in recipe["phases"])}.
 Method: Wang et al., "Learning Fine-grained Image Similarity with Deep Ranking", CVPR 2014. Seed {recipe["seed"]}, torch {about["versions"]["torch"]}.
 
 ## Data and terms
@@ -52,6 +58,7 @@ Terms of the data: {terms}. The weights come under the same terms; the code is M
 ## Figures
 
 {_figures(about["evaluation"])}
+On the test of the training data, `map_at_r` is among the queries themselves; all else is queries against the gallery.
 Dev chose everything; test was asked at the end. Intervals: 95 %, bootstrap over queries or triplets. Golden triplets
 share the golden feature's bias: they are no human agreement.
 
@@ -60,6 +67,13 @@ share the golden feature's bias: they are no human agreement.
 It learned from small photos of {data["labels"]} kinds of things. Fine detail that {side} px do not show, text, and faces are
 beyond it; what it calls similar in other domains should be measured there: `python -m pipeline try-encoders`.
 """
+
+
+def _phase(phase: dict[str, Any], recipe: dict[str, Any]) -> str:
+    batch = phase.get("batch") or recipe["batch_size"]
+    return (
+        f"{phase['objective']}, {'the last layer alone, ' if phase.get('head_only') else ''}{batch:,} pictures a step"
+    )
 
 
 def _figures(evaluation: dict[str, Any]) -> str:

@@ -72,20 +72,31 @@ def drawings(n: int = 4) -> list[Any]:
     return found
 
 
+def _began_with(init: str) -> dict[str, Any]:
+    """Which run's weights a run began with; {} for none, or when that model has been moved since."""
+    try:
+        about = model_folder.load(Path(init).expanduser()).about if init else {}
+    except UsageError:
+        return {}
+    return {key: about[key] for key in ("command", "phase", "steps", "minutes") if key in about}
+
+
 def _facts(run: Run, about: dict[str, Any], phase: str) -> dict[str, Any]:
     """What model.json tells of the training. No path of the machine, so it may be published."""
     data = prepared.load(Path(about["data"]["folder"])).about
-    last = run.metrics("train")[-1]
+    phases = [one["objective"] for one in about["recipe"]["phases"]]
+    steps = max(s["end"] for s in about["schedule"] if phase in ("", phases[s["phase"]]))
+    seconds = max(line["seconds"] for line in run.metrics("train") if line["step"] <= steps)
     return {
         "dim": about["network"]["dim"],
         "run": run.name,
-        "phase": phase or about["recipe"]["phases"][-1]["objective"],
+        "phase": phase or phases[-1],
         "command": about["command"],
-        "init": about["init"],
+        "began_with": _began_with(about["init"]),
         "recipe": about["recipe"],
         "relevance": {} if phase == CLASSIFICATION else about.get("relevance", {}),
-        "steps": about["steps"],
-        "minutes": round(last["seconds"] / 60, 1),
+        "steps": steps,
+        "minutes": round(seconds / 60, 1),
         "device": about["device"],
         "versions": about["versions"],
         "data": {
