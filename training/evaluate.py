@@ -95,7 +95,8 @@ def evaluate(
         ),
     }
     golden = golden_triplets(data, asked, teacher=teacher, seed=seed, workers=workers)
-    values["similarity_precision_in_class"] = triplets.similarity_precision(queries, golden)
+    if len(golden):
+        values["similarity_precision_in_class"] = triplets.similarity_precision(queries, golden)
     progress("intervals", 0, 0)
     return {
         "metrics": {name: _interval(value, seed) for name, value in values.items()},
@@ -122,6 +123,8 @@ def golden_triplets(
         features["semantic"] = encode(teacher, pictures, workers=workers)
     members, matrices = relevance.relevances(features, data.labels[rows])
     _, gap = relevance.thresholds(matrices)
+    if gap <= 0:  # two pictures a label: all pairs are equally relevant
+        return np.empty((0, 3), np.int64)
     return relevance.golden_triplets(members, matrices, gap=gap, each=100, seed=seed)
 
 

@@ -86,7 +86,7 @@ def _facts(run: Run, about: dict[str, Any], phase: str) -> dict[str, Any]:
     data = prepared.load(Path(about["data"]["folder"])).about
     phases = [one["objective"] for one in about["recipe"]["phases"]]
     steps = max(s["end"] for s in about["schedule"] if phase in ("", phases[s["phase"]]))
-    seconds = max(line["seconds"] for line in run.metrics("train") if line["step"] <= steps)
+    seconds = max((line["seconds"] for line in run.metrics() if line["step"] <= steps), default=0.0)
     return {
         "dim": about["network"]["dim"],
         "run": run.name,
