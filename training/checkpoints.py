@@ -70,14 +70,13 @@ class Checkpoint:
         self._best = float("-inf")
 
     def keep_best(self, objective: str, figures: dict[str, float]) -> None:
-        """Write best.safetensors when the phase's figure is the best so far.
+        """Write best.safetensors when dev recall_at_1 is the best of the phase so far.
 
-        The figure: dev recall_at_1; for deep_ranking plus in-class similarity_precision, which that phase is for.
+        In deep_ranking always: it trades between labels and within them, no one figure says which of its weights are
+        best, and the last ones are those that its rate has come to rest at.
         """
         figure = figures["recall_at_1"]
-        if objective == DEEP_RANKING:
-            figure += figures.get("similarity_precision_in_class", 0.0)
-        if figure >= self._best:
+        if objective == DEEP_RANKING or figure >= self._best:
             self._best = figure
             write_weights(self._average, self.run.best)
             self.run.update(figures=figures)
