@@ -6,23 +6,22 @@ Queries are the test split, the gallery is train with dev (research protocol); f
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
-from pipeline import plugins, relevance
+from pipeline import images, plugins, relevance
 from pipeline.datasets.catalogue import relevance as grade
 from pipeline.errors import UsageError
 from pipeline.evaluation import retrieval, triplets
-from pipeline.images import open_image
 from pipeline.networks import model_folder
 from pipeline.parallel import in_order
 from pipeline.records import Dataset, Encoder, Progress, silent
 from pipeline.settings import Settings
-from training import human_triplets, runs
+from training import human_triplets
 from training.prepared import Prepared
 
 Labels = Literal["all", "open", "closed"]
@@ -31,27 +30,40 @@ TRIPLETS = 20_000
 
 def encoder_of(target: str, *, device: str = "auto") -> Encoder:
     """target: a run's name, a folder with model.json, or an encoder spec such as color_histogram. Raises UsageError."""
-    if target in runs.names(Settings()) or (Path(target).expanduser() / "model.json").is_file():
-        folder = (
-            runs.open_run(target, Settings()).root if target in runs.names(Settings()) else Path(target).expanduser()
-        )
-        return model_folder.load(folder).encoder(device)
+    for folder in (Settings().runs / target, Path(target).expanduser()):
+        if (folder / "model.json").is_file():
+            return model_folder.load(folder).encoder(device)
     built: Encoder = plugins.build("encoders", target, device=device)
     return built
 
 
-def encode(encoder: Encoder, pictures: Sequence[Any], *, workers: int = 0, progress: Progress = silent) -> np.ndarray:
-    """PIL pictures, or (side, side, 3) uint8 each, to (n, dim), through the encoder's own preprocessing."""
+def encode(
+    encoder: Encoder,
+    n: int,
+    picture: Callable[[int], Image.Image],
+    *,
+    workers: int = 0,
+    progress: Progress = silent,
+) -> np.ndarray:
+    """(n, dim) of picture(0) to picture(n - 1), opened in the threads that encode, so that few are in memory at once."""
 
-    def work(rows: Sequence[int]) -> np.ndarray:
-        opened = [x if isinstance(x := pictures[i], Image.Image) else Image.fromarray(x) for i in rows]
-        return encoder.encode(np.stack([encoder.preprocess(image) for image in opened]))
+    def work(some: Sequence[int]) -> np.ndarray:
+        return encoder.encode(np.stack([encoder.preprocess(picture(i)) for i in some]))
 
     found: list[np.ndarray] = []
-    for part in in_order(range(len(pictures)), work, chunk=64, workers=workers):
+    for part in in_order(range(n), work, chunk=64, workers=workers):
         found.append(part)
-        progress("encode", min(64 * len(found), len(pictures)), len(pictures))
+        progress("encode", min(64 * len(found), n), n)
     return np.concatenate(found)
+
+
+def of_rows(data: Prepared, rows: np.ndarray) -> Callable[[int], Image.Image]:
+    return lambda i: Image.fromarray(data.pixels[rows[i]])
+
+
+def of_files(root: Path, paths: Sequence[str]) -> Callable[[int], Image.Image]:
+    """Raises PictureError for a file that is no picture, or not below `root`."""
+    return lambda i: images.open_image(images.read_file(images.inside(root, paths[i]))).image
 
 
 def evaluate(
@@ -74,9 +86,9 @@ def evaluate(
     """
     asked, held = _rows(data, split, labels, limit, seed)
     begun = time.perf_counter()
-    gallery = encode(encoder, data.pixels[held], workers=workers, progress=progress)
+    gallery = encode(encoder, len(held), of_rows(data, held), workers=workers, progress=progress)
     rate = len(held) / (time.perf_counter() - begun)
-    queries = encode(encoder, data.pixels[asked], workers=workers)
+    queries = encode(encoder, len(asked), of_rows(data, asked), workers=workers)
     query_labels, held_labels = data.labels[asked], data.labels[held]
 
     progress("search", 0, 0)
@@ -117,10 +129,9 @@ def golden_triplets(
     data: Prepared, rows: np.ndarray, *, teacher: Encoder | None, seed: int, workers: int = 0
 ) -> np.ndarray:
     """(n, 3) places in `rows`, up to 100 a label: in-class triplets that the golden feature orders by T_r or more."""
-    pictures = data.pixels[rows]
-    features = relevance.features(pictures)
+    features = relevance.features(data.pixels[rows])
     if teacher is not None:
-        features["semantic"] = encode(teacher, pictures, workers=workers)
+        features["semantic"] = encode(teacher, len(rows), of_rows(data, rows), workers=workers)
     members, matrices = relevance.relevances(features, data.labels[rows])
     _, gap = relevance.thresholds(matrices)
     if gap <= 0:  # two pictures a label: all pairs are equally relevant
@@ -135,8 +146,7 @@ def graded(encoder: Encoder, dataset: Dataset, *, seed: int = 0, progress: Progr
     """
     dataset.prepare(progress)
     records = list(dataset.records())
-    opened = [open_image((dataset.root / record.path).read_bytes()).image for record in records]
-    embeddings = encode(encoder, opened, progress=progress)
+    embeddings = _encoded(encoder, dataset.root, [record.path for record in records], progress)
     random = np.random.default_rng(seed)
     kinds: dict[str, list[int]] = {}
     for i, record in enumerate(records):
@@ -166,8 +176,7 @@ def transferred(
     asked = np.array([record.split == split for record in records])
     if not asked.any() or asked.all():
         raise UsageError(f"the dataset needs labelled pictures in the splits {split} and train; name another --split")
-    opened = [open_image((dataset.root / record.path).read_bytes()).image for record in records]
-    embeddings = encode(encoder, opened, progress=progress)
+    embeddings = _encoded(encoder, dataset.root, [record.path for record in records], progress)
     labels = np.array([record.label for record in records])
     counts = retrieval.relevant_counts(labels[asked], labels[~asked])
     hits = retrieval.nearest(embeddings[asked], embeddings[~asked], k=max(1, int(counts.max())))[1]
@@ -194,8 +203,7 @@ def human(encoder: Encoder, file: Path, root: Path, *, seed: int = 0, progress: 
         raise UsageError(f"{file}: {found.report()}; give the folder that holds the pictures with --pictures")
     paths = sorted({path for three in found.triplets for path in three})
     place = {path: i for i, path in enumerate(paths)}
-    opened = [open_image((root / path).read_bytes()).image for path in paths]
-    embeddings = encode(encoder, opened, progress=progress)
+    embeddings = _encoded(encoder, root, paths, progress)
     values = triplets.similarity_precision(embeddings, np.array([[place[path] for path in t] for t in found.triplets]))
     return {
         "metrics": {"similarity_precision": _interval(values, seed)},
@@ -204,6 +212,10 @@ def human(encoder: Encoder, file: Path, root: Path, *, seed: int = 0, progress: 
         "unreachable": len(found.unreachable),
         "seed": seed,
     }
+
+
+def _encoded(encoder: Encoder, root: Path, paths: Sequence[str], progress: Progress) -> np.ndarray:
+    return encode(encoder, len(paths), of_files(root, paths), progress=progress)
 
 
 def _rows(data: Prepared, split: str, labels: Labels, limit: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

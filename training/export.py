@@ -11,6 +11,7 @@ import numpy as np
 from pipeline import atomic
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.networks import model_folder
+from pipeline.networks.frozen import TorchEncoder
 from training import cards, prepared
 from training.recipes import CLASSIFICATION
 from training.runs import Run
@@ -33,31 +34,34 @@ def export(run: Run, folder: Path, *, phase: str = "") -> dict[str, Any]:
     if not source.is_file():
         phases = ", ".join(sorted(file.stem for file in run.root.glob("*.safetensors"))) or "none yet"
         raise UsageError(f"run {run.name} has no weights {source.name} (there are: {phases}); let it train longer")
-    kept = model_folder.load(run.root)
     full = load_file(source)
-    kept.network.load_state_dict(full)
+    half = {name: t.half().contiguous() if t.is_floating_point() else t.contiguous() for name, t in full.items()}
     pictures = drawings()
-    wanted = kept.encoder("cpu").encode(np.stack([kept.cropping.pixels(picture) for picture in pictures]))
+    wanted, found = (_encoder(run, state) for state in (full, half))
+    inputs = np.stack([found.preprocess(picture) for picture in pictures])
+    embeddings = found.encode(inputs)
+    if (closest := float((embeddings * wanted.encode(inputs)).sum(1).min())) < CLOSE:  # before anything is replaced
+        raise SemblanceError(f"half precision changes an embedding (cosine {closest:.4f}); the model is not to be used")
 
     folder.mkdir(parents=True, exist_ok=True)
-    half = {name: t.half() if t.is_floating_point() else t for name, t in full.items()}
-    with atomic.replacing(folder / WEIGHTS) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in half.items()}, temporary)
-    facts = _facts(run, about, phase)
-    model_folder.write(folder, options=kept.network.options, cropping=kept.cropping, weights=WEIGHTS, **facts)
-    encoder = model_folder.load(folder).encoder("cpu")
-    found = encoder.encode(np.stack([encoder.preprocess(picture) for picture in pictures]))
-    if (closest := float((found * wanted).sum(1).min())) < CLOSE:
-        raise SemblanceError(f"half precision changes an embedding (cosine {closest:.4f}); the model is not to be used")
-    with atomic.replacing(folder / GOLDEN) as temporary:
-        side = np.stack([np.asarray(picture) for picture in pictures])
-        save_file({"pictures": torch.from_numpy(side), "embeddings": torch.from_numpy(found)}, temporary)
-    facts |= {"fingerprint": encoder.fingerprint, "bytes": (folder / WEIGHTS).stat().st_size}
+    golden = {"pictures": torch.from_numpy(np.stack(pictures)), "embeddings": torch.from_numpy(embeddings)}
+    for name, tensors in ((WEIGHTS, half), (GOLDEN, golden)):
+        with atomic.replacing(folder / name) as temporary:
+            save_file(tensors, temporary)
+    facts = _facts(run, about, phase) | {"fingerprint": found.fingerprint, "bytes": (folder / WEIGHTS).stat().st_size}
+    kept = model_folder.load(run.root)
     model_folder.write(folder, options=kept.network.options, cropping=kept.cropping, weights=WEIGHTS, **facts)
     made = model_folder.load(folder).about
     with atomic.replacing(folder / "MODEL_CARD.md") as temporary:
         temporary.write_text(cards.card(made), encoding="utf-8")
     return made
+
+
+def _encoder(run: Run, state: dict[str, Any]) -> TorchEncoder:
+    """The run's encoder with these weights, half precision widened again as loading does."""
+    kept = model_folder.load(run.root)
+    kept.network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    return kept.encoder("cpu")
 
 
 def drawings(n: int = 4) -> list[Any]:

@@ -71,7 +71,10 @@ def prepare(
     done = 0
     for chunk in in_order(records, work, chunk=64):
         for found in chunk:
-            (read if isinstance(found, _Read) else rejected).append(found)  # type: ignore[arg-type]
+            if isinstance(found, _Read):
+                read.append(found)
+            else:
+                rejected.append(found)
         done += len(chunk)
         progress("prepare", done, len(records))
     test_split = next((name for name in TEST_SPLITS if any(x.record.split == name for x in read)), "")

@@ -224,8 +224,8 @@ def strips_of(one: Seen) -> None:
     version = (one.run.root / "triplets.json").stat().st_mtime_ns
     st.html(triplets.as_html(found[:count], one.name, version))
     if count < len(found):
-        more = lambda: st.session_state.update({key: count + PAGE_OF_TRIPLETS})  # noqa: E731
-        st.button("More", icon=":material/expand_more:", on_click=more, key=f"more-{one.name}")
+        more = {"on_click": st.session_state.__setitem__, "args": (key, count + PAGE_OF_TRIPLETS)}
+        st.button("More", icon=":material/expand_more:", key=f"more-{one.name}", **more)
 
 
 def distances_of(one: Seen) -> None:
