@@ -36,7 +36,7 @@ def main() -> int:
     recipe = recipes.recipe(asked.recipe)
     side = asked.side or recipe.phases[0].sizes[-1][1]
     network = deep_ranking.build(
-        recipe.backbone,  # type: ignore[arg-type]
+        recipe.backbone,
         dim=recipe.dim, multiscale=recipe.multiscale, grid=recipe.grid,
     ).to(device).to(memory_format=torch.channels_last)  # fmt: skip
     forward = torch.compile(network) if asked.compile else network

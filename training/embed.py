@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +10,11 @@ import numpy as np
 
 from pipeline import atomic
 from pipeline.errors import UsageError
-from pipeline.parallel import in_order
 from pipeline.records import Encoder, Progress, silent
 from pipeline.settings import Settings
 from training import runs
+from training.evaluate import encode, of_rows
 from training.prepared import Prepared
-
-CHUNK = 256  # pictures encoded at a time
 
 
 @dataclass(frozen=True)
@@ -67,21 +64,14 @@ def embed(
 def _write(
     encoder: Encoder, data: Prepared, rows: np.ndarray, path: Path, stage: str, progress: Progress
 ) -> EmbeddingFile:
-    from PIL import Image
-
     ids = data.table["id"].to_numpy()[rows].tolist()
     labels = [re.sub(r"[\t\r\n]", " ", label) for label in data.table["label"].to_numpy()[rows].tolist()]
 
-    def work(some: Sequence[int]) -> np.ndarray:
-        inputs = [encoder.preprocess(Image.fromarray(data.pixels[row])) for row in some]
-        return encoder.encode(np.stack(inputs))  # (≤ CHUNK, dim)
-
+    embeddings = encode(
+        encoder, len(rows), of_rows(data, rows), progress=lambda _, done, total: progress(stage, done, total)
+    )
     values = "\t%.6g" * encoder.dim + "\n"
-    done = 0
     with atomic.replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        for embeddings in in_order(rows.tolist(), work, chunk=CHUNK):
-            for embedding in embeddings.tolist():
-                file.write(f"{ids[done]}\t{labels[done]}" + values % tuple(embedding))
-                done += 1
-            progress(stage, done, len(rows))
-    return EmbeddingFile(path, done)
+        for picture, label, embedding in zip(ids, labels, embeddings.tolist(), strict=True):
+            file.write(f"{picture}\t{label}" + values % tuple(embedding))
+    return EmbeddingFile(path, len(rows))

@@ -21,15 +21,21 @@ def check(data: Prepared) -> None:
 
 
 def sampler(
-    run: Run, data: Prepared, semantic_now: Callable[[], np.ndarray], recipe: Recipe, *, rows: np.ndarray, write: bool
+    run: Run,
+    data: Prepared,
+    embedded: Callable[[np.ndarray], np.ndarray],
+    recipe: Recipe,
+    *,
+    rows: np.ndarray,
+    write: bool,
 ) -> TripletSampler:
-    """Triplets of `rows` by relevance. semantic_now: (n, dim) of them; what it said first is kept for a resume."""
+    """Triplets of `rows` by relevance. embedded: rows to (n, dim); what it says first is kept for a resume."""
     check(data)
     file = run.root / "semantic.npy"
     if file.exists():
         semantic = np.load(file)
     else:
-        semantic = semantic_now().astype(np.float16)
+        semantic = embedded(rows).astype(np.float16)
         if write:
             with atomic.replacing(file) as temporary, temporary.open("wb") as out:
                 np.save(out, semantic)

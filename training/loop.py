@@ -119,9 +119,9 @@ class Loop:
             self._window = (time.monotonic(), step)
         assert self.objective is not None
         for group in self.optimiser.param_groups:
-            group["lr"] = moment.lr * group["times"]
+            group["lr"] = moment.lr
         chance = torch.Generator().manual_seed((self.recipe.seed << 40) + step * self.world + self.rank)
-        torch.manual_seed(chance.initial_seed())  # a network's dropout draws from torch's own
+        torch.manual_seed(chance.initial_seed())  # dropout and miners draw from torch's own
         rows = self.objective.rows(step, rank=self.rank, world=self.world)
         labels = self.labels[rows].to(self.device)
         shares = nn.functional.one_hot(labels, self.n_labels).float()
@@ -135,7 +135,7 @@ class Loop:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
                 embeddings = self.forward(pictures)
         embeddings = nn.functional.normalize(embeddings.float(), dim=1)  # (n, dim); bf16 is too coarse for distances
-        loss = self.objective.loss(embeddings, labels, shares, chance)
+        loss = self.objective.loss(embeddings, labels, shares)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         parameters = [p for group in self.optimiser.param_groups for p in group["params"] if p.grad is not None]
@@ -163,7 +163,7 @@ class Loop:
         if phase.objective == DEEP_RANKING:
             self.progress("golden feature", 0, 0)
             sampler = golden.sampler(
-                self.run, self.data, self._semantic, self.recipe, rows=self.train_rows, write=self.rank == 0
+                self.run, self.data, self._embedded, self.recipe, rows=self.train_rows, write=self.rank == 0
             )
         self.objective = objectives.objective(
             phase, self.recipe, self.losses,
@@ -182,20 +182,20 @@ class Loop:
     @torch.no_grad()
     def _begin_classifier(self) -> None:
         """With each label's mean embedding: what trained weights already know of the labels."""
-        embeddings = torch.from_numpy(self._semantic())
-        labels = self.labels[self.train_rows]
+        rows = self.train_rows[:: max(1, len(self.train_rows) // (50 * self.n_labels))]
+        embeddings, labels = torch.from_numpy(self._embedded(rows)), self.labels[rows]
         sums = torch.zeros(self.n_labels, embeddings.shape[1]).index_add_(0, labels, embeddings)
         weight = self.losses[CLASSIFICATION].weight
         known = sums.norm(dim=1, keepdim=True).to(weight) > 0
         weight.copy_(torch.where(known, nn.functional.normalize(sums).to(weight), weight))
 
     @torch.no_grad()
-    def _semantic(self) -> np.ndarray:
-        """(n, dim) what the network has learned of each training picture when a phase of triplets begins."""
-        if len(self._joined):
-            parts = [self.average.project(part.float()).cpu().numpy() for part in self._joined.split(4096)]
-            return np.concatenate(parts)
-        return self.pixels.embed(self.average, self.train_rows, side=self.recipe.test_side)
+    def _embedded(self, rows: np.ndarray) -> np.ndarray:
+        """(n, dim) of training pictures by the averaged weights; a head's phase has their way through the rest."""
+        if not len(self._joined):
+            return self.pixels.embed(self.average, rows, side=self.recipe.test_side)
+        joined = self._joined[np.searchsorted(self.train_rows, rows)]
+        return np.concatenate([self.average.project(part.float()).cpu().numpy() for part in joined.split(4096)])
 
     # what happens between steps
 

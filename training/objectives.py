@@ -26,7 +26,7 @@ class Objective(Protocol):
     def rows(self, step: int, *, rank: int, world: int) -> np.ndarray:
         """This process's rows of the prepared pictures for a step; the processes' rows together are the batch."""
 
-    def loss(self, embeddings: Tensor, labels: Tensor, shares: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(self, embeddings: Tensor, labels: Tensor, shares: Tensor) -> Tensor:
         """embeddings (n, dim); labels (n,); shares (n, n_labels), which differ from labels in mixed batches only."""
 
     def figures(self, embeddings: Tensor, labels: Tensor) -> dict[str, float]:
@@ -47,7 +47,7 @@ class Classification:
         size, seed = min(self.batch, len(self.train)), self.recipe.seed
         return self.train[samplers.shuffled(len(self.train), batch_size=size, seed=seed, step=step)[rank::world]]
 
-    def loss(self, embeddings: Tensor, labels: Tensor, shares: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(self, embeddings: Tensor, labels: Tensor, shares: Tensor) -> Tensor:
         return self.classifier(embeddings, shares)
 
     def figures(self, embeddings: Tensor, labels: Tensor) -> dict[str, float]:
@@ -72,7 +72,7 @@ class Metric:
         found = samplers.p_by_k(self.labels, labels_per_batch=p, each=each, seed=seed, step=step)
         return self.train[found.reshape(p, each)[rank::world].ravel()]
 
-    def loss(self, embeddings: Tensor, labels: Tensor, shares: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(self, embeddings: Tensor, labels: Tensor, shares: Tensor) -> Tensor:
         return self.classifier(embeddings, shares) + self.recipe.metric_weight * self.metric(embeddings, labels)
 
     def figures(self, embeddings: Tensor, labels: Tensor) -> dict[str, float]:
@@ -95,7 +95,7 @@ class GoldenTriplets:
         drawn = self.sampler.sample(max(world, self.batch // 3), seed=(self.recipe.seed, step))
         return drawn[rank::world].T.ravel()
 
-    def loss(self, embeddings: Tensor, labels: Tensor, shares: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(self, embeddings: Tensor, labels: Tensor, shares: Tensor) -> Tensor:
         found = self.hinge(*embeddings.chunk(3))
         if weight := self.recipe.classification_weight:
             found = found + weight * self.classifier(embeddings, shares)

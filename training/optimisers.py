@@ -12,14 +12,14 @@ NAMES = ("sgd", "adam", "rms")
 
 
 def build(recipe: Recipe, network: nn.Module, losses: nn.Module) -> torch.optim.Optimizer:
-    """Groups carry `decays` (1 for weights of layers, 0 for biases and norms) and `times`, a factor on the rate."""
+    """Groups carry `decays`: 1 for weights of layers, 0 for biases, norms and the losses' own."""
     weights = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
     others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
     heads = list(losses.parameters())
     groups = [
-        {"params": weights, "decays": 1.0, "times": 1.0},
-        {"params": others, "decays": 0.0, "times": 1.0},
-        {"params": heads, "decays": 0.0, "times": 1.0},  # directions: only their angle counts
+        {"params": weights, "decays": 1.0},
+        {"params": others, "decays": 0.0},
+        {"params": heads, "decays": 0.0},  # directions: only their angle counts
     ]
     groups = [group for group in groups if group["params"]]
     if recipe.optim == "sgd":

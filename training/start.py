@@ -206,7 +206,7 @@ def _network(recipe: Recipe, init: str, *, resumed: bool = False) -> Any:
     """
     with seeded(recipe.seed):
         network = deep_ranking.build(
-            recipe.backbone,  # type: ignore[arg-type]  # text from run.json; build checks it
+            recipe.backbone,
             dim=recipe.dim, multiscale=recipe.multiscale, grid=recipe.grid, pretrained=recipe.pretrained and not (init or resumed), frozen=recipe.frozen,
         )  # fmt: skip
     if init and not resumed:

@@ -10,9 +10,9 @@ import typer
 
 from pipeline import plugins, progress
 from pipeline.settings import Settings
+from training.commands.learn import Device, Seed, Shown
 
 Target = Annotated[str, typer.Argument(help="a run, a folder with model.json, or an encoder such as color_histogram")]
-Shown = Annotated[str, typer.Option("--progress", help="auto, json or none")]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,8 +38,8 @@ def evaluate(
     triplets: Annotated[Path, typer.Option(help="human triplets: query_and_triplets.txt or a CSV, instead")] = Path(""),
     pictures: Annotated[Path, typer.Option(help="folder of the human triplets' pictures")] = Path(""),
     threads: Annotated[int, typer.Option(help="0 = one a core")] = 0,
-    seed: int = 0,
-    device: str = "auto",
+    seed: Seed = 0,
+    device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json")] = False,
     shown: Shown = "auto",
 ) -> None:
