@@ -35,10 +35,7 @@ def main() -> int:
     device = devices.choose(asked.device)
     recipe = recipes.recipe(asked.recipe)
     side = asked.side or recipe.phases[0].sizes[-1][1]
-    network = deep_ranking.build(
-        recipe.backbone,
-        dim=recipe.dim, multiscale=recipe.multiscale, grid=recipe.grid,
-    ).to(device).to(memory_format=torch.channels_last)  # fmt: skip
+    network = deep_ranking.build(**recipe.network).to(device).to(memory_format=torch.channels_last)
     forward = torch.compile(network) if asked.compile else network
     optimiser = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True)
     pixels = torch.randn(recipe.batch_size, 3, side, side, device=device).to(memory_format=torch.channels_last)

@@ -26,6 +26,8 @@ def card(about: dict[str, Any]) -> str:
     scale = "multiscale" if options["multiscale"] else "single-scale"
     if options["grid"]:
         scale += f", {options['grid']} × {options['grid']} grid"
+    if options.get("kept"):
+        scale += f" ({options['kept']:.0%} of the embedding are its principal components)"
     counts = ", ".join(f"{n:,} {name}" for name, n in data["splits"].items())
     began = about["began_with"]
     before = f"""

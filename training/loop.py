@@ -62,7 +62,7 @@ class Loop:
         dev_rows = data.split("dev", open_set=False if recipe.open_set else None)
         self.labels = torch.from_numpy(data.labels)
         self.n_labels = len(data.about["labels"])
-        self.losses = objectives.modules(recipe, dim=network.head.out_features, n_labels=self.n_labels).to(device)
+        self.losses = objectives.modules(recipe, dim=network.options["dim"], n_labels=self.n_labels).to(device)
         self.pixels = Pixels(data, device)
         self.dev = Dev(data, self.pixels, side=recipe.test_side, rows=dev_rows)
         self.optimiser = optimisers.build(recipe, network, self.losses)
@@ -227,7 +227,7 @@ class Loop:
             phase = self.schedule.at(step - 1).phase
             self.checkpoint.keep_best(self.recipe.phases[phase].objective, figures)
             self.checkpoint.show(shown, self.pixels)
-            if advice := collapse_advice(figures, dim=self.network.head.out_features, n_labels=self.n_labels):
+            if advice := collapse_advice(figures, dim=self.network.options["dim"], n_labels=self.n_labels):
                 print(f"warning: {advice}", file=sys.stderr, flush=True)
                 self.run.update(warning=advice)
         idist.barrier()

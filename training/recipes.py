@@ -42,6 +42,7 @@ class Recipe:
     dim: int = 0
     multiscale: bool = True
     grid: int = 0  # cells a side of the grid path; 0 is the paper's network
+    kept: float = 0.0  # share of the embedding that is the grid's principal components
     pretrained: bool = False
     frozen: int = 0
     test_side: int = 56
@@ -65,6 +66,11 @@ class Recipe:
     seed: int = 0
     phases: tuple[Phase, ...] = field(default_factory=tuple)
 
+    @property
+    def network(self) -> dict[str, Any]:
+        """Options of `deep_ranking.build`."""
+        return {name: getattr(self, name) for name in ("backbone", "dim", "multiscale", "grid", "kept")}
+
 
 @dataclass(frozen=True)
 class Base:
@@ -84,7 +90,7 @@ BASES = {
         ((0.7, 32), (1.0, 40)),
         5e-4,
         0.35,
-        {"dim": 256, "grid": 3, "test_side": 48, "out_of_class": 0.8, "classification_weight": 0.3, "margin": 0.4},
+        {"dim": 384, "grid": 3, "kept": 1 / 3, "test_side": 48, "out_of_class": 0.8, "classification_weight": 0.3, "margin": 0.4},
         head_only=True,
     ),
     "gpu": Base(
@@ -146,7 +152,10 @@ def recipe(
         phases.append(Phase(loss, 1 - share, 0.3 * peak, last, chosen.weight_decay, chosen.crop_min))
     known = {f.name for f in dataclasses.fields(Recipe)}
     assert set(facts) <= known, f"{sorted(set(facts) - known)} are no fields of a recipe"
-    return Recipe(**(chosen.facts | facts), phases=tuple(phase for phase in phases if phase.time > 0 or phase.steps))
+    facts = chosen.facts | facts
+    if not facts.get("grid"):
+        facts["kept"] = 0.0
+    return Recipe(**facts, phases=tuple(phase for phase in phases if phase.time > 0 or phase.steps))
 
 
 def to_json(made: Recipe) -> dict[str, Any]:

@@ -206,9 +206,8 @@ def _network(recipe: Recipe, init: str, *, resumed: bool = False) -> Any:
     """
     with seeded(recipe.seed):
         network = deep_ranking.build(
-            recipe.backbone,
-            dim=recipe.dim, multiscale=recipe.multiscale, grid=recipe.grid, pretrained=recipe.pretrained and not (init or resumed), frozen=recipe.frozen,
-        )  # fmt: skip
+            **recipe.network, pretrained=recipe.pretrained and not (init or resumed), frozen=recipe.frozen
+        )
     if init and not resumed:
         with seeded(recipe.seed):
             network.begin_with(model_folder.load(Path(init).expanduser()).network)

@@ -12,7 +12,7 @@ from pipeline.networks.frozen import TorchEncoder, seeded
 from pipeline.plugins import Card, PathText
 
 CARD = Card(
-    summary="Deep Ranking (Wang et al. 2014), trained here: colour and layout beside meaning; dim 128, small and fast",
+    summary="Deep Ranking (Wang et al. 2014), trained here: colour and layout beside meaning; small and fast",
     licence="MIT; weights: models/MODEL_CARD.md",
     source="https://arxiv.org/abs/1404.4661",
     requires=("torch", "torchvision"),

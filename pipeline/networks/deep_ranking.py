@@ -2,7 +2,8 @@
 
 A deep path sees the whole picture and becomes invariant; two shallow ones see it at low resolution and keep colour and
 layout. The shallow pair is L2-normalised together, the deep path alone; a linear layer without activation joins them.
-Beyond the paper, `grid` adds what the last stage but one sees in each cell of a grid: meaning that keeps its place.
+Beyond the paper, `grid` adds what the last stage but one sees in each cell of a grid: meaning that keeps its place. And
+`kept`, a share of the embedding, is that grid's principal components: what no label taught carries over to other photos.
 
 The figure's pooling strides are swapped: only 3 × 3 with stride 4 and 7 × 7 with stride 2 give its 4 × 4 maps.
 """
@@ -64,12 +65,14 @@ def build(
     dim: int = 0,
     multiscale: bool = True,
     grid: int = 0,
+    kept: float = 0.0,
     pretrained: bool = False,
     frozen: int = 0,
 ) -> DeepRanking:
     """dim: 0 = the plan's. multiscale: False leaves the low-resolution paths out (table 2's single-scale row).
 
-    grid: cells a side of the grid path, 0 (the paper's network) to 8.
+    grid: cells a side of the grid path, 0 (the paper's network) to 8. kept: share of the embedding that is the grid's
+    principal components, up to 0.9; 0 until `settle` sets them.
 
     pretrained: ImageNet weights of the torchvision backbones, downloaded once. frozen: how many of the backbone's first
     stages keep their weights and statistics (a ResNet has 5: stem and four; dr10 and dr18 too; alexnet's 7 are its
@@ -82,29 +85,36 @@ def build(
     if not 0 <= grid <= 8:
         raise UsageError(f"grid={grid} is not between 0 and 8")
     plan = PLANS[backbone]
+    dim = dim or plan.dim
+    if not 0 <= kept <= 0.9 or (kept and not grid):
+        raise UsageError(f"kept={kept} is not a share between 0 and 0.9, or there is no grid to keep anything of")
     stages, width = _backbone(backbone, pretrained)
     if not 0 <= frozen <= len(stages):
         raise UsageError(f"frozen={frozen}: {backbone} has {len(stages)} stages, so give 0 to {len(stages)}")
-    options = {"backbone": backbone, "dim": dim or plan.dim, "multiscale": multiscale, "grid": grid}
+    options = {"backbone": backbone, "dim": dim, "multiscale": multiscale, "grid": grid, "kept": kept}
     return DeepRanking(stages, width, plan, options=options, frozen=frozen)
 
 
 class DeepRanking(nn.Module):
     """(n, 3, height, width) normalised pixels to (n, dim) of unit length. Any size that the backbone takes.
 
-    options: backbone, dim, multiscale and grid, with which `build` makes the same network again.
+    options: backbone, dim, multiscale, grid and kept, with which `build` makes the same network again.
     """
 
     def __init__(self, stages: nn.Sequential, width: int, plan: Plan, *, options: dict[str, Any], frozen: int) -> None:
         super().__init__()
         self.options = options
-        dim, multiscale, cells = options["dim"], options["multiscale"], options["grid"] ** 2
+        dim, kept, multiscale = options["dim"], round(options["kept"] * options["dim"]), options["multiscale"]
         self.stages = stages  # picture to (n, width)
         self.paths = nn.ModuleList([LowResolution(path) for path in plan.paths] if multiscale else [])
-        self.grid = nn.AdaptiveAvgPool2d(options["grid"]) if cells else None
-        joined = width + sum(path.maps * 16 for path in plan.paths) * multiscale + cells * _maps(stages[:-1])
-        self.head = nn.Linear(joined, dim, bias=not plan.normed)
-        self.norm = nn.BatchNorm1d(dim, affine=False) if plan.normed else nn.Identity()
+        self.grid = nn.AdaptiveAvgPool2d(options["grid"]) if options["grid"] else None
+        self._grid_width = options["grid"] ** 2 * _maps(stages[:-1])
+        joined = width + sum(path.maps * 16 for path in plan.paths) * multiscale + self._grid_width
+        self.head = nn.Linear(joined, dim - kept, bias=not plan.normed)
+        self.kept = nn.Linear(self._grid_width, kept, bias=False) if kept else None
+        if self.kept is not None:
+            self.kept.requires_grad_(False).weight.zero_()
+        self.norm = nn.BatchNorm1d(dim, affine=False) if plan.normed or kept else nn.Identity()
         self._frozen = frozen
         stages[:frozen].requires_grad_(False)
 
@@ -125,24 +135,37 @@ class DeepRanking(nn.Module):
         return torch.cat(parts, dim=1)
 
     def project(self, joined: Tensor) -> Tensor:
-        return F.normalize(self.norm(self.head(joined)), dim=1)
+        return F.normalize(self.norm(self._numbers(joined)), dim=1)
+
+    def _numbers(self, joined: Tensor) -> Tensor:
+        """(n, dim) before the last BatchNorm, which gives those of `kept` the same say as the others."""
+        learned: Tensor = self.head(joined)
+        if self.kept is None:
+            return learned
+        return torch.cat([learned, self.kept(joined[:, -self._grid_width :])], dim=1)
 
     @torch.no_grad()
     def settle(self, joined: Tensor) -> None:
-        """Take the last BatchNorm's statistics from these rows, for a head that learns from what never changes."""
+        """Take `kept` and the last BatchNorm's statistics from these rows, for a head that learns from what never changes."""
+        if self.kept is not None:
+            grid = joined[:, -self._grid_width :].double()
+            variances, directions = torch.linalg.eigh(torch.cov(grid.T))  # by rising variance
+            seen = variances > 1e-4 * variances[-1]  # few rows: a direction that they do not vary along stays 0
+            self.kept.weight.copy_((directions * seen)[:, -self.kept.out_features :].T)
         if isinstance(self.norm, nn.BatchNorm1d):
-            outputs = self.head(joined)
+            outputs = self._numbers(joined)
             self.norm.running_mean, self.norm.running_var = outputs.mean(0), outputs.var(0).clamp_min(1e-6)
 
     @torch.no_grad()
     def begin_with(self, other: DeepRanking) -> None:
         """Take another's weights. Where this last layer is larger, new inputs count nothing yet and new outputs are random.
 
-        UsageError unless it is the same but for a larger dim or a grid path that the other lacks.
+        `kept` waits for `settle`. UsageError unless it is the same but for a larger dim or a grid path that the other lacks.
         """
         mine, theirs = self.options, other.options
         same = all(mine[key] == theirs[key] for key in ("backbone", "multiscale"))
-        if not same or mine["dim"] < theirs["dim"] or theirs["grid"] not in (0, mine["grid"]):
+        same &= theirs["grid"] in (0, mine["grid"])
+        if not same or self.head.out_features < other.head.out_features:
             raise UsageError(
                 f"these weights are of {theirs}, which cannot begin {mine}: the same backbone and multiscale are needed, "
                 "no smaller a dim, and the same grid or none before"
@@ -157,7 +180,7 @@ class DeepRanking(nn.Module):
         if self.head.bias is not None:
             self.head.bias[:dim] = other.head.bias
         for name in ("running_mean", "running_var") if isinstance(self.norm, nn.BatchNorm1d) else ():
-            getattr(self.norm, name)[:dim] = getattr(other.norm, name)
+            getattr(self.norm, name)[:dim] = getattr(other.norm, name)[:dim]
 
     def train(self, mode: bool = True) -> DeepRanking:
         super().train(mode)

@@ -171,6 +171,7 @@ def test_a_seed_makes_the_same_network_again() -> None:
     ("options", "said"),
     [
         ({"backbone": "dr11"}, r"unknown backbone 'dr11'; choose from dr10, dr18, resnet18"),
+        ({"backbone": "dr10", "kept": 0.5}, r"kept=0.5 is not a share between 0 and 0.9, or there is no grid"),
         ({"backbone": "dr10", "dim": 1}, r"dim=1 is not between 2 and 32,768"),
         ({"backbone": "dr10", "frozen": 6}, r"frozen=6: dr10 has 5 stages, so give 0 to 5"),
         ({"backbone": "dr10", "pretrained": True}, r"dr10 has no published weights"),
@@ -218,6 +219,31 @@ def test_a_settled_head_gives_numbers_of_mean_0_and_variance_1() -> None:
         outputs = made.norm(made.head(joined))
     torch.testing.assert_close(outputs.mean(0), torch.zeros(8), atol=1e-4, rtol=0)
     torch.testing.assert_close(outputs.var(0), torch.ones(8), atol=1e-2, rtol=0)
+
+
+def test_kept_numbers_are_the_grids_principal_components_and_weigh_as_much_as_the_others() -> None:
+    from sklearn.decomposition import PCA
+
+    made = network(dim=12, grid=2, kept=1 / 3).eval()
+    joined = torch.from_numpy(np.random.default_rng(0).normal(size=(2_000, made.head.in_features))).float()
+    joined[:, -4:] *= torch.tensor([9.0, 7.0, 5.0, 3.0])
+    assert not made.kept.weight.any() and made.head.out_features == 8
+    with torch.no_grad():
+        made.settle(joined)
+        outputs = made.norm(made._numbers(joined))
+    grid = joined[:, -192 * 4 :].numpy()
+    wanted = PCA(4, svd_solver="full", whiten=True).fit_transform(grid)[:, ::-1]
+    agree = np.abs((outputs[:, 8:].numpy() * wanted).mean(axis=0))  # of unit variance, so this is the correlation
+    np.testing.assert_allclose(agree, 1, atol=2e-3)
+    assert not made.kept.weight.requires_grad
+
+
+def test_a_few_pictures_keep_no_more_components_than_they_have() -> None:
+    made = network(dim=12, grid=2, kept=0.5).eval()
+    joined = torch.from_numpy(np.random.default_rng(0).normal(size=(3, made.head.in_features))).float()
+    made.settle(joined)
+    assert [bool(row.any()) for row in made.kept.weight] == [False] * 4 + [True] * 2
+    assert torch.isfinite(made.project(joined)).all()
 
 
 def written(folder: Path, *, half: bool = False, **options) -> Path:

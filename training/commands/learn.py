@@ -67,6 +67,9 @@ def train(
     backbone: str = "",
     dim: int = 0,
     grid: Annotated[int, typer.Option(help="cells a side of the grid path, 0 to 8; by default the recipe's")] = -1,
+    kept: Annotated[
+        float, typer.Option(help="share of the embedding that is the grid's principal components, 0 to 0.9")
+    ] = -1,
     single_scale: Annotated[bool, typer.Option(help="without the low-resolution paths")] = False,
     pretrained: Annotated[bool, typer.Option(help="ImageNet weights of resnet18, 50, 101, alexnet")] = False,
     frozen: Annotated[int, typer.Option(help="first stages of the backbone that stay as they are")] = 0,
@@ -106,7 +109,7 @@ def train(
         }  # fmt: skip
         asked = {key: value for key, value in asked.items() if value}
         shares = {"out_of_class": out_of_class, "classification_weight": classification_weight, "margin": margin}
-        shares |= {"grid": grid}
+        shares |= {"grid": grid, "kept": kept}
         asked |= {key: value for key, value in shares.items() if value >= 0}
         if single_scale:
             asked["multiscale"] = False
