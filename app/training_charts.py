@@ -9,10 +9,9 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.downloads import cell
+from app.charts import finished
 from pipeline.errors import SemblanceError
 
-HEIGHT = 330
 POSITIVE, NEGATIVE = "#0072b2", "#e69f00"
 
 
@@ -85,7 +84,7 @@ def curve_figure(curve: Curve, table: pd.DataFrame, colours: dict[str, str]) -> 
         )
     styles = ("solid", "dotted") if len(drawn) > 1 else ("",)
     said = ", ".join(f"{style}: {curve.metrics[metric]}" for style, metric in zip(styles, drawn, strict=False) if style)
-    return _finished(figure, curve.title, said, x="step", y=curve.unit)
+    return finished(figure, curve.title, said, x="step", y=curve.unit)
 
 
 def distance_table(distances: dict[str, list[float]], name: str) -> pd.DataFrame:
@@ -113,11 +112,7 @@ def distance_figure(table: pd.DataFrame, name: str) -> go.Figure:
             hovertemplate="%{y:,} triplets near %{x:.2f}<extra>anchor to " + called + "</extra>",
         )
     figure.update_layout(barmode="overlay", bargap=0)
-    return _finished(figure, "Distances on dev", name, x="squared distance, 0 to 4", y="triplets")
-
-
-def as_csv(table: pd.DataFrame) -> str:
-    return table.map(lambda value: cell(value) if isinstance(value, str) else value).to_csv(index=False)
+    return finished(figure, "Distances on dev", name, x="squared distance, 0 to 4", y="triplets")
 
 
 def colours_for(names: Iterable[str], held: dict[str, int], palette: list[str]) -> dict[str, str]:
@@ -129,19 +124,3 @@ def colours_for(names: Iterable[str], held: dict[str, int], palette: list[str]) 
         free = (place for place in range(len(names) + len(held) + 1) if place not in held.values())
         held.setdefault(name, next(free))
     return {name: palette[held[name] % len(palette)] for name in names}
-
-
-def _finished(figure: go.Figure, title: str, said: str, *, x: str, y: str) -> go.Figure:
-    """One look for all. Dragging scrolls the page, as on a phone it must; the tool bar zooms."""
-    figure.update_layout(
-        title={"text": title, "subtitle": {"text": said, "font": {"size": 12, "weight": 400}}, "x": 0},
-        height=HEIGHT,
-        margin={"l": 8, "r": 8, "t": 62, "b": 0},
-        xaxis={"title": {"text": x, "standoff": 10}, "rangemode": "tozero", "automargin": True},
-        yaxis={"title": y, "automargin": True},
-        legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "bottom", "yref": "container"},
-        showlegend=True,
-        dragmode=False,
-        uirevision=title,
-    )
-    return figure

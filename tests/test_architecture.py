@@ -28,7 +28,7 @@ LAYERS: list[tuple[str, tuple[str, ...]]] = [
     ),
     ("rooms", ("networks", "render", "evaluation", "appearance", "relevance")),
     ("plugins", PLUGIN_FOLDERS),
-    ("gallery", ("gallery", "judgments", "ledgers", "parts", "originals", "calibration")),
+    ("gallery", ("gallery", "judgments", "ledgers", "parts", "originals", "calibration", "reports")),
     ("verbs", ()),
     ("ways in", ("demo", "doctor", "commands", "__main__")),
     ("app", ("app",)),

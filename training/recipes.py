@@ -90,7 +90,15 @@ BASES = {
         ((0.7, 32), (1.0, 40)),
         5e-4,
         0.35,
-        {"dim": 384, "grid": 3, "kept": 1 / 3, "test_side": 48, "out_of_class": 0.8, "classification_weight": 0.3, "margin": 0.4},
+        {
+            "dim": 384,
+            "grid": 3,
+            "kept": 1 / 3,
+            "test_side": 48,
+            "out_of_class": 0.8,
+            "classification_weight": 0.3,
+            "margin": 0.4,
+        },
         head_only=True,
     ),
     "gpu": Base(

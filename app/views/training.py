@@ -11,6 +11,7 @@ import streamlit as st
 
 from app import training_charts as charts
 from app import training_triplets as triplets
+from app.charts import chart
 from app.training_runs import BEST, STATUS, Seen, duration, overview, read, state_of_all
 from pipeline.errors import SemblanceError
 from pipeline.settings import Settings
@@ -18,8 +19,6 @@ from training import runs
 
 CSS = Path(__file__).parents[1] / "components" / "training.css"
 NEWEST, PAGE_OF_TRIPLETS = 3, 12
-UNUSED = ["pan2d", "zoomIn2d", "zoomOut2d", "select2d", "lasso2d", "autoScale2d"]
-CHART = {"displaylogo": False, "modeBarButtonsToRemove": UNUSED}
 BEGIN = """python -m training prepare tiny-imagenet data/tiny-imagenet
 python -m training train --data data/tiny-imagenet --minutes 8 --name first"""
 
@@ -172,23 +171,6 @@ def _curves(names: list[str]) -> None:
             with place:
                 alt = f"{curve.title}, {', '.join(names)}"
                 chart(charts.curve_figure(curve, table, colours), table, curve.name, alt)
-
-
-def chart(figure: Any, table: pd.DataFrame, name: str, alt: str) -> None:
-    """A figure and the data behind it."""
-    with st.container(horizontal_alignment="right", gap="xxsmall"):
-        st.plotly_chart(figure, key=f"chart-{name}", config=CHART, alt=alt)
-        st.download_button(
-            "CSV",
-            data=lambda: charts.as_csv(table),
-            file_name=f"{name}.csv",
-            mime="text/csv",
-            type="tertiary",
-            icon=":material/download:",
-            on_click="ignore",
-            help=f"The data behind this chart: {alt}",
-            key=f"csv-{name}",
-        )
 
 
 @st.fragment

@@ -12,7 +12,7 @@ from PIL import Image
 from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 
-from app import routes, training_charts, training_runs, training_triplets
+from app import charts, routes, training_charts, training_runs, training_triplets
 from pipeline.errors import SemblanceError
 from pipeline.settings import Settings
 from training import runs
@@ -163,7 +163,7 @@ def test_figures_that_are_no_numbers_are_left_out(home) -> None:
 
 def test_no_cell_of_a_csv_is_a_formula_and_numbers_stay_numbers() -> None:
     table = pd.DataFrame({"run": ["=1+1", "@x", "fine"], "value": [-0.5, 1.0, 2.0]})
-    back = pd.read_csv(io.StringIO(training_charts.as_csv(table)))
+    back = pd.read_csv(io.StringIO(charts.as_csv(table)))
     assert list(back["run"]) == ["'=1+1", "'@x", "fine"]
     assert list(back["value"]) == [-0.5, 1.0, 2.0]
 

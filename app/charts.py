@@ -1,0 +1,52 @@
+"""One look for the charts of all pages, and the table behind each as a download."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from app.downloads import cell
+
+HEIGHT = 330
+_UNUSED = ["pan2d", "zoomIn2d", "zoomOut2d", "select2d", "lasso2d", "autoScale2d"]
+_CONFIG: dict[str, Any] = {"displaylogo": False, "modeBarButtonsToRemove": _UNUSED}
+
+
+def chart(figure: go.Figure, table: pd.DataFrame, name: str, alt: str) -> None:
+    """A figure and the data behind it."""
+    with st.container(horizontal_alignment="right", gap="xxsmall"):
+        st.plotly_chart(figure, key=f"chart-{name}", config=_CONFIG, alt=alt)
+        st.download_button(
+            "CSV",
+            data=lambda: as_csv(table),
+            file_name=f"{name}.csv",
+            mime="text/csv",
+            type="tertiary",
+            icon=":material/download:",
+            on_click="ignore",
+            help=f"The data behind this chart: {alt}",
+            key=f"csv-{name}",
+        )
+
+
+def finished(figure: go.Figure, title: str, said: str, *, x: str, y: str) -> go.Figure:
+    """One look for all. Dragging scrolls the page, as on a phone it must; the tool bar zooms."""
+    figure.update_layout(
+        title={"text": title, "subtitle": {"text": said, "font": {"size": 12, "weight": 400}}, "x": 0},
+        height=HEIGHT,
+        margin={"l": 8, "r": 8, "t": 62, "b": 0},
+        xaxis={"title": {"text": x, "standoff": 10}, "rangemode": "tozero", "automargin": True},
+        yaxis={"title": y, "automargin": True},
+        legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "bottom", "yref": "container"},
+        showlegend=True,
+        dragmode=False,
+        uirevision=title,
+    )
+    return figure
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    return table.map(lambda value: cell(value) if isinstance(value, str) else value).to_csv(index=False)
