@@ -78,12 +78,14 @@ def take(key: str) -> None:
 
 
 def act(key: str) -> None:
-    """A click in a grid: search with a picture, or remove it from the gallery."""
+    """A click in a grid: search with a picture, ask why it is a hit, or remove it from the gallery."""
     action = st.session_state[key].get("action") or {}
     if action.get("kind") == "search":
         chosen = (*ask.current().ids, action["id"]) if _combining() else (action["id"],)
         cleared = {} if _combining() else {"uploads": (), "like": (), "unlike": ()}
         ask.change(ids=tuple(dict.fromkeys(chosen)), **cleared)
+    elif action.get("kind") == "why":
+        st.session_state["why"] = action["id"]
     elif action.get("kind") == "remove":
         gallery = resources.gallery(ask.current().gallery)
         gallery.remove([action["id"]])

@@ -78,6 +78,11 @@ def clauses(made: Gallery) -> list[str]:
     ]
 
 
+def values(made: Gallery, field: str) -> list[str]:
+    """The values of a field that has 2 to 60 of them; else none."""
+    return list(_facets(str(made.root), made.generation, made)[0].get(field, {}))
+
+
 def paths(made: Gallery) -> dict[str, str]:
     """id to path of the pictures that are not removed, in the order of their ingest."""
     return _facets(str(made.root), made.generation, made)[1]

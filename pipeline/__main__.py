@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from pipeline.commands import collect, inform, keep, look
+from pipeline.commands import collect, encoders, explain, inform, keep, length, look, measure
 from pipeline.errors import SemblanceError
 
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"token_normalize_func": _dashes, "help_option_names": ["-h", "--help"]},
 )
-for room in (collect, look, keep, inform):
+for room in (collect, look, explain, length, measure, encoders, keep, inform):
     room.register(app)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from pipeline import atomic, calibration, parts, plugins, sync
+from pipeline import atomic, calibration, parts, pca_fit, plugins, sync
 from pipeline.errors import GalleryError, UsageError
 from pipeline.fingerprints import file_id
 from pipeline.gallery import Gallery
@@ -26,45 +26,61 @@ def reencode(
     Resumable: what a killed run committed is kept. Raises GalleryError naming the first picture whose file is gone;
     the gallery then stays with its present encoder. A removed picture whose file is gone is left behind.
     """
+    with gallery.writing():
+        return _switch(gallery, _fill(gallery, encoder, spec, progress), store, progress)
+
+
+def encode_beside(gallery: Gallery, encoder: Encoder, *, spec: str, progress: Progress = silent) -> str:
+    """Encode what this encoder has not yet, for evaluation: the gallery's current encoder stays. Returns fingerprint8."""
+    held = gallery.ids(encoder.fingerprint[:8]) if encoder.fingerprint[:8] in gallery.manifest()["encoders"] else set()
+    if gallery.current and gallery.ids() <= held:
+        return encoder.fingerprint[:8]
+    with gallery.writing():
+        fingerprint8 = _fill(gallery, encoder, spec, progress)
+        calibration.refresh(gallery, fingerprint8)
+        return fingerprint8
+
+
+def _fill(gallery: Gallery, encoder: Encoder, spec: str, progress: Progress) -> str:
+    """Commit embeddings of the pictures that have none of this encoder. Needs the lock."""
     import numpy as np
 
-    with gallery.writing():
-        gallery.clean()
-        old = gallery.rows(with_removed=True).table
-        fingerprint8 = gallery.add_encoder(spec, encoder.fingerprint, encoder.dim)
-        gone = gallery.removed()
-        table = old[~old["id"].isin(parts.ids(gallery.folder(fingerprint8)))].reset_index(drop=True)
-        folders = roots(gallery)
+    gallery.clean()
+    old = gallery.rows(with_removed=True).table
+    fingerprint8 = gallery.add_encoder(spec, encoder.fingerprint, encoder.dim)
+    gone = gallery.removed()
+    table = old[~old["id"].isin(parts.ids(gallery.folder(fingerprint8)))].reset_index(drop=True)
+    folders = roots(gallery)
 
-        def work(indices: Sequence[int]) -> Rows:
-            kept, inputs = [], []
-            for i in indices:
-                try:
-                    data = read_original(table["path"][i], table["id"][i], folders, gallery.name)
-                except GalleryError:
-                    if table["id"][i] not in gone:
-                        raise
-                    continue
-                kept.append(i)
-                inputs.append(encoder.preprocess(open_image(data).image))
-            encoded = encoder.encode(np.stack(inputs)) if inputs else np.zeros((0, encoder.dim), np.float32)
-            return Rows(table.iloc[kept].reset_index(drop=True), encoded)
+    def work(indices: Sequence[int]) -> Rows:
+        kept, inputs = [], []
+        for i in indices:
+            try:
+                data = read_original(table["path"][i], table["id"][i], folders, gallery.name)
+            except GalleryError:
+                if table["id"][i] not in gone:
+                    raise
+                continue
+            kept.append(i)
+            inputs.append(encoder.preprocess(open_image(data).image))
+        encoded = encoder.encode(np.stack(inputs)) if inputs else np.zeros((0, encoder.dim), np.float32)
+        return Rows(table.iloc[kept].reset_index(drop=True), encoded)
 
-        waiting: list[Rows] = []
-        done, committed_at = 0, time.monotonic()
-        try:
-            for rows in in_order(range(len(table)), work, chunk=CHUNK):
-                waiting.append(rows)
-                if len(waiting) * CHUNK >= PART_ROWS or time.monotonic() - committed_at > PART_SECONDS:
-                    full, waiting = waiting, []
-                    gallery.commit(fingerprint8, _joined(full))
-                    committed_at = time.monotonic()
-                done = min(done + CHUNK, len(table))
-                progress("encode", done, len(table))
-        finally:
-            if waiting:  # Ctrl-C and a lost file too keep what was encoded
-                gallery.commit(fingerprint8, _joined(waiting))
-        return _switch(gallery, fingerprint8, store, progress)
+    waiting: list[Rows] = []
+    done, committed_at = 0, time.monotonic()
+    try:
+        for rows in in_order(range(len(table)), work, chunk=CHUNK):
+            waiting.append(rows)
+            if len(waiting) * CHUNK >= PART_ROWS or time.monotonic() - committed_at > PART_SECONDS:
+                full, waiting = waiting, []
+                gallery.commit(fingerprint8, _joined(full))
+                committed_at = time.monotonic()
+            done = min(done + CHUNK, len(table))
+            progress("encode", done, len(table))
+    finally:
+        if waiting:  # Ctrl-C and a lost file too keep what was encoded
+            gallery.commit(fingerprint8, _joined(waiting))
+    return fingerprint8
 
 
 def _joined(pieces: list[Rows]) -> Rows:
@@ -89,10 +105,8 @@ def shorten(gallery: Gallery, dim: int, *, store: VectorStore | None, progress: 
             raise UsageError(f"gallery {gallery.name} is too small to be shortened; it needs 4 pictures")
         if not 2 <= dim <= most:
             raise UsageError(f"--pca {dim}: choose 2 to {most} for this gallery")
-        mean = rows.embeddings.mean(0, dtype=np.float64)
-        centred = rows.embeddings - mean
-        _, vectors = np.linalg.eigh(centred.T @ centred)  # eigenvalues ascending
-        components = np.ascontiguousarray(vectors[:, ::-1][:, :dim].T)
+        mean, axes, _ = pca_fit.fit(rows.embeddings)
+        components = np.ascontiguousarray(axes[:dim])
         tensors = {"mean": mean.astype(np.float32), "components": components.astype(np.float32)}
         content = save(tensors, metadata={"base": entry["spec"]})
         # named by content: made again from more pictures, it must not replace the one that --back needs

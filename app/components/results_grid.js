@@ -81,6 +81,11 @@ export default function (component) {
       go.onclick = () => { dialog.close(); send("search", tile.id); };
       buttons.append(go);
     }
+    if (data.actions.includes("why")) {
+      const why = element("button", { type: "button" }, "Why similar?");
+      why.onclick = () => { dialog.close(); send("why", tile.id); };
+      buttons.append(why);
+    }
     if (data.actions.includes("remove")) {
       const remove = element("button", { type: "button" }, "Remove from gallery");
       remove.onclick = () => { dialog.close(); send("remove", tile.id); };

@@ -13,9 +13,11 @@ from app.query_panel import act, query_panel
 from app.region import to_pixels
 from app.results_grid import results_grid, tile, tiles_of
 from app.start import first_steps
+from app.why_similar import why_similar
 from pipeline import search as searching
 from pipeline.errors import SemblanceError, StoreError
 from pipeline.gallery import Gallery
+from pipeline.images import display_name
 from pipeline.records import SearchHit
 from pipeline.search import Query, QueryPicture, SearchResult
 
@@ -137,11 +139,25 @@ def show_results(gallery: Gallery, asked: Ask) -> None:
     results_grid(
         tiles_of(gallery.name, result, by_label=asked.by_label),
         key="hits",
+        actions=("search", "like", "unlike", "open", "why", "remove"),
         like=asked.like,
         unlike=asked.unlike,
         on_action=lambda: act("hits"),
         on_feedback=_refine,
     )
+    explain_chosen(gallery, query, result)
+
+
+def explain_chosen(gallery: Gallery, query: Query, result: SearchResult) -> None:
+    """Against the first picture asked with: a mean of several has no places to hide."""
+    chosen = st.session_state.pop("why", "")
+    for rank, hit in enumerate(result.hits, 1):
+        if hit.id == chosen:
+            asked: tuple[QueryPicture | str, ...] = (*query.pictures, *query.ids, *query.like)
+            several = len(asked) + len(query.unlike) > 1
+            note = "Against the first picture asked with; all of them together ranked the hits." if several else ""
+            titles = ("Query", f"Hit {rank}: {hit.label or display_name(hit.path)}")
+            why_similar(gallery, asked[0], hit.id, titles=titles, note=note)
 
 
 def query_of(asked: Ask) -> Query:

@@ -27,13 +27,22 @@ def nearest(
     at a time, 0 = what fits. Scores are summed in float64, so that equal rows tie wherever they stand. UsageError
     when the gallery has fewer than k other rows or a value is not finite.
     """
+    _check_finite(queries, gallery)
+    return _nearest(queries, gallery, k, exclude, chunk or _step(gallery))
+
+
+def _check_finite(queries: np.ndarray, gallery: np.ndarray) -> None:
     if not (np.isfinite(queries).all() and np.isfinite(gallery).all()):
         raise UsageError("an embedding has a value that is not finite; encode again or train with a lower rate")
+
+
+def _nearest(
+    queries: np.ndarray, gallery: np.ndarray, k: int, exclude: np.ndarray | None, step: int
+) -> tuple[np.ndarray, np.ndarray]:
     others = len(gallery) - int(exclude is not None and bool(np.any(exclude >= 0)))
     if not 1 <= k <= others:
         raise UsageError(f"k={k} is not between 1 and {others}, the rows that each query can find")
     scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
-    step = chunk or _step(gallery)
     for start in range(0, len(queries), step):
         here = slice(start, start + step)
         scores[here], rows[here] = _best(_scores(queries[here], gallery, None if exclude is None else exclude[here]), k)
@@ -112,16 +121,13 @@ def map_at_r_between(
     asked, held = _codes(query_labels, gallery_labels)
     counts = relevant_counts(asked, held, exclude=exclude)
     rows = np.flatnonzero(counts)
+    _check_finite(query_embeddings[rows], gallery_embeddings)
     step = _step(gallery_embeddings)
     found = []
     for start in range(0, len(rows), step):
         some = rows[start : start + step]
-        hits = nearest(
-            query_embeddings[some],
-            gallery_embeddings,
-            k=int(counts[some].max()),
-            exclude=None if exclude is None else exclude[some],
-        )[1]
+        own = None if exclude is None else exclude[some]
+        hits = _nearest(query_embeddings[some], gallery_embeddings, int(counts[some].max()), own, step)[1]
         found.append(average_precision_at_r(held[hits], asked[some], counts[some]))
     return float(np.concatenate(found).mean()) if found else float("nan")
 

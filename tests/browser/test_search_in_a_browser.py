@@ -246,3 +246,28 @@ def test_two_pictures_are_combined(open_page: Callable[..., Page], photos: Path)
     wait_for_other_hits(page, alone)
     expect(page.locator(".stage")).to_have_count(2)
     assert {"shoes", "hat"} <= set(labels(page))
+
+
+def test_why_a_hit_is_similar_is_a_click_away(open_page: Callable[..., Page], photos: Path) -> None:
+    page = open_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    upload(page, photo(photos, "shoes"))
+    hits = ids(page)
+    mark(page, 2, "like")
+    page.locator(f"{HITS} .frame").first.click()
+    page.get_by_role("button", name="Why similar?").click()
+    dialog = page.get_by_role("dialog", name="Why similar?")
+    heat = dialog.locator(".why-pair .heat")
+    expect(heat).to_have_count(2)
+    expect(dialog.locator(".why-part")).to_have_count(3)
+    expect(heat.first).to_be_visible()
+    assert heat.first.evaluate("picture => picture.decode().then(() => picture.naturalWidth)") > 100
+    dialog.locator(".both").first.hover()
+    expect(heat.first).to_have_css("opacity", "0")
+    expect(heat.last).to_have_css("opacity", "1")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert ids(page) == hits
+    expect(page.locator(HITS).nth(2)).to_have_class(re.compile("liked"))
+    assert not said, said

@@ -1,0 +1,114 @@
+"""Evaluate: how good is the search, where does it fail, which encoder should we take."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import evaluate_reports as evaluations
+from app import resources
+from app.evaluate_encoders import encoders_section
+from app.evaluate_length import length_section
+from app.evaluate_quality import quality
+from app.evaluate_reports import Evaluation
+from app.evaluate_start import start_form
+from app.job_list import job_list
+from app.start import first_steps
+from pipeline.errors import SemblanceError
+from pipeline.gallery import Gallery
+
+QUALITY, ENCODERS, LENGTH = "Quality", "Encoders", "Length of the embedding"
+SECTIONS = {"quality": QUALITY, "encoders": ENCODERS, "length": LENGTH}
+MOST = 4  # evaluations side by side
+
+
+def page() -> None:
+    names = resources.gallery_names()
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    left.title("Evaluate")
+    if not names:
+        first_steps()
+        return
+    asked = st.query_params.get("gallery", st.session_state.get("evaluate_gallery", ""))
+    name = right.selectbox(
+        "Gallery",
+        names,
+        index=names.index(asked) if asked in names else 0,
+        format_func=lambda name: resources.gallery(name).manifest()["title"],
+    )
+    if name != asked:
+        st.query_params.clear()
+    st.session_state["evaluate_gallery"] = st.query_params["gallery"] = name
+    gallery = resources.gallery(name)
+    job_list()
+    keys = list(SECTIONS)
+    given = st.query_params.get("section", "quality")
+    section = st.segmented_control(
+        "Section",
+        keys,
+        default=given if given in keys else "quality",
+        format_func=SECTIONS.get,
+        label_visibility="collapsed",
+        required=True,
+    )
+    st.query_params["section"] = section
+    {"quality": measured, "encoders": encoders_section, "length": length_section}[section](gallery)
+
+
+def measured(gallery: Gallery) -> None:
+    """The chosen evaluations: the first in full, the others against it."""
+    names = evaluations.names(gallery)
+    if not resources.values(gallery, "label"):
+        st.info(
+            "The pictures of this gallery have no labels, or all the same one, so nothing says which hits are right. "
+            "Ingest a folder with a subfolder for each label, or a table with a label column."
+        )
+        return
+    start_form(gallery, open_now=not names)
+    if not names:
+        st.caption("A measurement asks with every picture and counts which hits have its label. Nothing is changed.")
+        return
+    readable = {name: one for name in names if (one := _readable(gallery, name))}
+    chosen = choose(readable)
+    if not chosen:
+        st.info("Choose a measurement above to see it.")
+        return
+    shown = short_names([readable[name] for name in chosen])
+    quality(gallery, shown)
+
+
+def choose(readable: dict[str, Evaluation]) -> list[str]:
+    """Those of the address, `?reports=a,b`, else the newest."""
+    given = [name for name in st.query_params.get("reports", "").split(",") if name in readable]
+    chosen = st.multiselect(
+        "Measurements",
+        list(readable),
+        default=given or list(readable)[:1],
+        format_func=lambda name: readable[name].title,
+        max_selections=MOST,
+        placeholder="Choose measurements; the first is shown in full, the others are compared with it",
+    )
+    st.query_params["reports"] = ",".join(chosen)
+    return chosen
+
+
+def short_names(shown: list[Evaluation]) -> dict[str, Evaluation]:
+    """By encoder; an encoder that comes twice is numbered."""
+    specs = [one.encoder for one in shown]
+    return {
+        spec if specs.count(spec) == 1 else f"{spec} ({specs[: i + 1].count(spec)})": one
+        for i, (spec, one) in enumerate(zip(specs, shown, strict=True))
+    }
+
+
+def _readable(gallery: Gallery, name: str) -> Evaluation | None:
+    try:
+        return evaluations.read(gallery, name)
+    except SemblanceError as error:
+        st.warning(str(error))
+        return None
+
+
+try:
+    page()
+except SemblanceError as error:
+    st.error(str(error))

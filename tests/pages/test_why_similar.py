@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from pipeline.gallery import open_gallery
+from pipeline.settings import Settings
+
+
+def ids(label: str) -> list[str]:
+    table = open_gallery("shades", Settings()).table()
+    return list(table["id"][table["label"] == label])
+
+
+def asking_why(app: AppTest, query: list[str], hit: str) -> AppTest:
+    """The page after a click on "Why similar?" in the details of a hit."""
+    app.query_params["gallery"] = "shades"
+    app.query_params["ids"] = query
+    app.session_state["why"] = hit
+    return app.run()
+
+
+def markup(app: AppTest) -> str:
+    return "".join(node.proto.body for node in app.get("html"))
+
+
+def test_a_hit_is_explained_with_two_heat_maps_and_three_bars(filled: AppTest) -> None:
+    query, hit, *_ = ids("red")
+    asking_why(filled, [query], hit)
+    assert not filled.exception
+    assert not filled.error
+    shown = markup(filled)
+    assert shown.count('class="heat"') == 2
+    assert [shown.count(f"<span>{part}</span>") for part in ("Colour", "Texture", "Meaning")] == [1, 1, 1]
+    assert shown.count("random pairs") == 3
+    assert "Hit 1: red" in shown
+    assert "first picture" not in str([caption.value for caption in filled.caption])
+
+
+def test_it_is_said_once_and_not_at_the_next_run(filled: AppTest) -> None:
+    query, hit, *_ = ids("red")
+    asking_why(filled, [query], hit).run()
+    assert 'class="why-pair"' not in markup(filled)
+
+
+def test_several_query_pictures_are_explained_by_the_first_and_the_page_says_so(filled: AppTest) -> None:
+    query, second, hit, *_ = ids("red")
+    asking_why(filled, [query, second], hit)
+    assert 'class="why-pair"' in markup(filled)
+    assert any("Against the first picture" in caption.value for caption in filled.caption)
+
+
+def test_an_upload_is_explained_too(filled: AppTest, tmp_path: Path) -> None:
+    filled.run()
+    asked = (tmp_path / "shades" / "blue" / "1.png").read_bytes()
+    filled.file_uploader[0].upload("mine.png", asked, "image/png").run()
+    filled.session_state["why"] = ids("blue")[0]
+    filled.run()
+    assert not filled.exception
+    assert markup(filled).count('class="heat"') == 2
+
+
+def test_a_file_that_is_gone_is_a_sentence(filled: AppTest, tmp_path: Path) -> None:
+    query, hit, *_ = ids("red")
+    shutil.rmtree(tmp_path / "shades")
+    asking_why(filled, [query], hit)
+    assert not filled.exception
+    assert "is gone or was changed" in filled.error[0].value
+    assert 'class="why-pair"' not in markup(filled)
+
+
+def test_a_picture_that_is_no_hit_opens_nothing(filled: AppTest) -> None:
+    asking_why(filled, ids("red")[:1], "f" * 32)
+    assert not filled.exception
+    assert 'class="why-pair"' not in markup(filled)
