@@ -84,34 +84,15 @@ def evaluate(
     embeddings are the semantic part of the golden feature; without one it is colour and texture. limit: queries a
     label; 0 = all. `map_at_r` is within the queries, leave-one-out; all else is queries against the gallery.
     """
-    asked, held = _rows(data, split, labels, limit, seed)
+    asked, held = rows_of(data, split, labels, limit, seed)
     begun = time.perf_counter()
     gallery = encode(encoder, len(held), of_rows(data, held), workers=workers, progress=progress)
     rate = len(held) / (time.perf_counter() - begun)
     queries = encode(encoder, len(asked), of_rows(data, asked), workers=workers)
-    query_labels, held_labels = data.labels[asked], data.labels[held]
-
-    progress("search", 0, 0)
-    scores, hits = retrieval.nearest(queries, gallery, k=min(30, len(gallery)))
-    hit_labels = held_labels[hits]
-    counts = retrieval.relevant_counts(query_labels, query_labels, exclude=np.arange(len(asked)))
-    within = retrieval.nearest(queries, queries, k=max(1, int(counts.max())), exclude=np.arange(len(asked)))[1]
-    values = {
-        "knn_20": retrieval.knn_accuracy(scores, hit_labels, query_labels, k=20),
-        "recall_at_1": retrieval.recall_at_k(hit_labels, query_labels, 1),
-        "recall_at_30": retrieval.recall_at_k(hit_labels, query_labels, 30),
-        "precision_at_30": retrieval.precision_at_k(hit_labels, query_labels, 30),
-        "map_at_r": retrieval.average_precision_at_r(query_labels[within], query_labels, counts),
-        "similarity_precision": triplets.similarity_precision(
-            queries, triplets.category_triplets(query_labels, TRIPLETS, seed=seed)
-        ),
-    }
     golden = golden_triplets(data, asked, teacher=teacher, seed=seed, workers=workers)
-    if len(golden):
-        values["similarity_precision_in_class"] = triplets.similarity_precision(queries, golden)
-    progress("intervals", 0, 0)
+    progress("search", 0, 0)
     return {
-        "metrics": {name: _interval(value, seed) for name, value in values.items()},
+        "metrics": figures(queries, gallery, data.labels[asked], data.labels[held], golden=golden, seed=seed),
         "dim": encoder.dim,
         "fingerprint": encoder.fingerprint,
         "split": split,
@@ -123,6 +104,34 @@ def evaluate(
         "pictures_per_second": round(rate, 1),
         "seed": seed,
     }
+
+
+def figures(
+    queries: np.ndarray,
+    gallery: np.ndarray,
+    query_labels: np.ndarray,
+    labels: np.ndarray,
+    *,
+    golden: np.ndarray,
+    seed: int,
+) -> dict[str, dict[str, float]]:
+    """Each metric of queries (q, dim) against a gallery (n, dim) with its interval. golden: (t, 3) rows of the queries."""
+    scores, hits = retrieval.nearest(queries, gallery, k=min(30, len(gallery)))
+    hit_labels, own = labels[hits], np.arange(len(queries))
+    counts = retrieval.relevant_counts(query_labels, query_labels, exclude=own)
+    within = retrieval.nearest(queries, queries, k=max(1, int(counts.max())), exclude=own)[1]
+    category = triplets.category_triplets(query_labels, TRIPLETS, seed=seed)
+    values = {
+        "knn_20": retrieval.knn_accuracy(scores, hit_labels, query_labels, k=20),
+        "recall_at_1": retrieval.recall_at_k(hit_labels, query_labels, 1),
+        "recall_at_30": retrieval.recall_at_k(hit_labels, query_labels, 30),
+        "precision_at_30": retrieval.precision_at_k(hit_labels, query_labels, 30),
+        "map_at_r": retrieval.average_precision_at_r(query_labels[within], query_labels, counts),
+        "similarity_precision": triplets.similarity_precision(queries, category),
+    }
+    if len(golden):
+        values["similarity_precision_in_class"] = triplets.similarity_precision(queries, golden)
+    return {name: _interval(value, seed) for name, value in values.items()}
 
 
 def golden_triplets(
@@ -218,7 +227,7 @@ def _encoded(encoder: Encoder, root: Path, paths: Sequence[str], progress: Progr
     return encode(encoder, len(paths), of_files(root, paths), progress=progress)
 
 
-def _rows(data: Prepared, split: str, labels: Labels, limit: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def rows_of(data: Prepared, split: str, labels: Labels, limit: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows of queries and of the gallery."""
     asked = data.split(split, open_set={"all": None, "open": True, "closed": False}[labels])
     train = data.split("train")

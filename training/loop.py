@@ -48,12 +48,13 @@ class Loop:
         *,
         device: torch.device,
         imprint: bool = False,
+        pixels: Pixels | None = None,
         plan: Callable[[Callable[[], float]], schedule.Schedule],
         compile: bool = False,
         checkpoint_seconds: float = 120.0,
         progress: Progress = silent,
     ) -> None:
-        """network: on the device, channels_last. plan: asked once for the schedule, with what measures a step's seconds."""
+        """network: on the device, channels_last. pixels: of the data, where they are at hand. plan: asked once for the schedule, with what measures a step's seconds."""
         self.run, self.data, self.recipe, self.device, self.progress = run, data, recipe, device, progress
         self.rank, self.world = idist.get_rank(), idist.get_world_size()
         self.network = network
@@ -63,7 +64,7 @@ class Loop:
         self.labels = torch.from_numpy(data.labels)
         self.n_labels = len(data.about["labels"])
         self.losses = objectives.modules(recipe, dim=network.options["dim"], n_labels=self.n_labels).to(device)
-        self.pixels = Pixels(data, device)
+        self.pixels = pixels or Pixels(data, device)
         self.dev = Dev(data, self.pixels, side=recipe.test_side, rows=dev_rows)
         self.optimiser = optimisers.build(recipe, network, self.losses)
         self._ema = EMAHandler(network, momentum=0.5, handle_buffers="copy")  # its momentum comes with the schedule

@@ -11,6 +11,7 @@ The figure's pooling strides are swapped: only 3 × 3 with stride 4 and 7 × 7 w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Literal, get_args
 
 import torch
@@ -108,10 +109,12 @@ class DeepRanking(nn.Module):
         self.stages = stages  # picture to (n, width)
         self.paths = nn.ModuleList([LowResolution(path) for path in plan.paths] if multiscale else [])
         self.grid = nn.AdaptiveAvgPool2d(options["grid"]) if options["grid"] else None
-        self._grid_width = options["grid"] ** 2 * _maps(stages[:-1])
-        joined = width + sum(path.maps * 16 for path in plan.paths) * multiscale + self._grid_width
-        self.head = nn.Linear(joined, dim - kept, bias=not plan.normed)
-        self.kept = nn.Linear(self._grid_width, kept, bias=False) if kept else None
+        widths = {"deep": width, "shallow": sum(path.maps * 16 for path in plan.paths) * multiscale}
+        widths["grid"] = options["grid"] ** 2 * _maps(stages[:-1])
+        ends = dict(zip(widths, accumulate(widths.values()), strict=True))
+        self.columns = {name: slice(ends[name] - size, ends[name]) for name, size in widths.items()}  # of `join`
+        self.head = nn.Linear(ends["grid"], dim - kept, bias=not plan.normed)
+        self.kept = nn.Linear(widths["grid"], kept, bias=False) if kept else None
         if self.kept is not None:
             self.kept.requires_grad_(False).weight.zero_()
         self.norm = nn.BatchNorm1d(dim, affine=False) if plan.normed or kept else nn.Identity()
@@ -142,13 +145,13 @@ class DeepRanking(nn.Module):
         learned: Tensor = self.head(joined)
         if self.kept is None:
             return learned
-        return torch.cat([learned, self.kept(joined[:, -self._grid_width :])], dim=1)
+        return torch.cat([learned, self.kept(joined[:, self.columns["grid"]])], dim=1)
 
     @torch.no_grad()
     def settle(self, joined: Tensor) -> None:
         """Take `kept` and the last BatchNorm's statistics from these rows, for a head that learns from what never changes."""
         if self.kept is not None:
-            grid = joined[:, -self._grid_width :].double()
+            grid = joined[:, self.columns["grid"]].double()
             variances, directions = torch.linalg.eigh(torch.cov(grid.T))  # by rising variance
             seen = variances > 1e-4 * variances[-1]  # few rows: a direction that they do not vary along stays 0
             self.kept.weight.copy_((directions * seen)[:, -self.kept.out_features :].T)
@@ -160,22 +163,28 @@ class DeepRanking(nn.Module):
     def begin_with(self, other: DeepRanking) -> None:
         """Take another's weights. Where this last layer is larger, new inputs count nothing yet and new outputs are random.
 
-        `kept` waits for `settle`. UsageError unless it is the same but for a larger dim or a grid path that the other lacks.
+        `kept` waits for `settle`. UsageError unless it is the same but for a larger dim, or for a grid or low-resolution
+        paths that only one of them has.
         """
         mine, theirs = self.options, other.options
-        same = all(mine[key] == theirs[key] for key in ("backbone", "multiscale"))
-        same &= theirs["grid"] in (0, mine["grid"])
+        same = mine["backbone"] == theirs["backbone"] and (
+            mine["grid"] == theirs["grid"] or 0 in (mine["grid"], theirs["grid"])
+        )
         if not same or self.head.out_features < other.head.out_features:
             raise UsageError(
-                f"these weights are of {theirs}, which cannot begin {mine}: the same backbone and multiscale are needed, "
-                "no smaller a dim, and the same grid or none before"
+                f"these weights are of {theirs}, which cannot begin {mine}: the same backbone is needed, no smaller a dim "
+                "of what is learned, and the same grid or none"
             )
         self.stages.load_state_dict(other.stages.state_dict())
-        self.paths.load_state_dict(other.paths.state_dict())
-        dim, inputs = other.head.weight.shape
+        if len(self.paths) and len(other.paths):
+            self.paths.load_state_dict(other.paths.state_dict())
+        dim = len(other.head.weight)
         spread = other.head.weight.norm(dim=1).mean() / self.head.in_features**0.5
         self.head.weight[:dim] = 0
-        self.head.weight[:dim, :inputs] = other.head.weight
+        for name, here in self.columns.items():
+            there = other.columns[name]
+            if here.stop - here.start == there.stop - there.start:
+                self.head.weight[:dim, here] = other.head.weight[:, there]
         self.head.weight[dim:].normal_().mul_(spread)
         if self.head.bias is not None:
             self.head.bias[:dim] = other.head.bias

@@ -206,7 +206,14 @@ def test_a_larger_network_begins_with_what_a_smaller_one_says() -> None:
     with torch.no_grad():
         torch.testing.assert_close(large.head(large.join(batch))[:, :8], small.head(small.join(batch)))
         assert large.head(large.join(batch))[:, 8:].std() > 0
-    for other in (network(dim=16), network("dr18", dim=8), network(dim=8, multiscale=False), network(dim=8, grid=3)):
+    single = network(seed=2, dim=8, multiscale=False).eval()
+    single.begin_with(small)
+    with torch.no_grad():
+        deep = small.columns["deep"]
+        torch.testing.assert_close(
+            single.head(single.join(batch)), small.join(batch)[:, deep] @ small.head.weight[:, deep].T
+        )
+    for other in (network(dim=16), network("dr18", dim=8), network(dim=8, grid=3)):
         with pytest.raises(UsageError, match="cannot begin"):
             large.begin_with(other)
 
