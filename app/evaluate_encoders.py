@@ -30,11 +30,6 @@ def encoders_section(gallery: Gallery) -> None:
     if not gallery.current:
         st.info("Nothing ingested yet; add pictures on the Galleries page first.")
         return
-    job = next(
-        (job for job in jobs.recent(20) if job.gallery == gallery.name and "compare-encoders" in job.command), None
-    )
-    if job is not None:
-        st.fragment(_job, run_every=1.0 if jobs.state(job).running else None)(job)
     kept = reports.names(gallery, comparing.KIND)
     if kept:
         try:
@@ -48,24 +43,6 @@ def encoders_section(gallery: Gallery) -> None:
         )
     with st.expander("Compare encoders on this gallery", expanded=not kept, icon=":material/compare_arrows:"):
         _form(gallery)
-
-
-def _job(job: jobs.Job) -> None:
-    """The newest comparison at work, or why it did not finish; a row of a fixed height while it runs."""
-    state = jobs.state(job)
-    seen = st.session_state.get("comparing_encoders")
-    st.session_state["comparing_encoders"] = job.id if state.running else ""
-    if state.running:
-        left, right = st.columns([5, 1], vertical_alignment="center")
-        done, total = state.progress.get("done", 0), state.progress.get("total", 0)
-        said = f"{state.progress.get('stage', 'starting')}" + (f": {done:,} of {total:,}" if total else "")
-        left.progress(min(done / total, 1.0) if total else 0.0, said)
-        right.button("Stop", key=f"stop-encoders-{job.id}", icon=":material/stop:", on_click=jobs.stop, args=(job,))
-    elif seen == job.id:
-        st.rerun(scope="app")  # its report is there: draw it
-    elif state.exit_code not in (0, 130):
-        said = state.errors.splitlines()[-1] if state.errors else "the app ended before it"
-        st.warning(f"The last comparison did not finish: {said.removeprefix('error: ')}")
 
 
 def _comparison(gallery: Gallery, report: dict[str, Any]) -> None:

@@ -170,12 +170,3 @@ def test_what_cannot_be_started_is_said(gallery: Gallery, encoders: list[str], q
     app.button[0].click().run()
     assert said in app.error[0].value
     assert jobs.recent() == []
-
-
-def test_a_comparison_that_failed_says_why(gallery: Gallery) -> None:
-    job = jobs.start(
-        ["pipeline", "compare-encoders", "--gallery", "shades", "--encoders", "nonsense"], title="x", gallery="shades"
-    )
-    while jobs.state(job).running:
-        time.sleep(0.2)
-    assert "The last comparison did not finish: no encoder gave figures" in shown().warning[0].value
