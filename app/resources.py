@@ -57,14 +57,14 @@ def picture(file_id: str, _data: bytes) -> Picture:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _facets(root: str, generation: int, _gallery: Gallery) -> tuple[dict[str, dict[str, int]], dict[str, str]]:
+def _facets(root: str, generation: int, _gallery: Gallery) -> tuple[dict[str, dict[str, int]], dict[str, str], int]:
     table = _gallery.table()
     columns: dict[str, Any] = {"label": table["label"], "split": table["split"]}
     for key in _gallery.manifest()["metadata_keys"]:
         columns[key] = table["metadata"].map(lambda row, key=key: row.get(key, ""))
     counts = {name: column.value_counts().to_dict() for name, column in columns.items()}
     kept = {name: found for name, found in counts.items() if 1 < len(found) <= MAX_CHOICES}
-    return kept, dict(zip(table["id"], table["path"], strict=True))
+    return kept, dict(zip(table["id"], table["path"], strict=True)), len(set(counts["label"]) - {""})
 
 
 def clauses(made: Gallery) -> list[str]:
@@ -81,6 +81,11 @@ def clauses(made: Gallery) -> list[str]:
 def values(made: Gallery, field: str) -> list[str]:
     """The values of a field that has 2 to 60 of them; else none."""
     return list(_facets(str(made.root), made.generation, made)[0].get(field, {}))
+
+
+def label_count(made: Gallery) -> int:
+    """How many labels its pictures have."""
+    return _facets(str(made.root), made.generation, made)[2]
 
 
 def paths(made: Gallery) -> dict[str, str]:

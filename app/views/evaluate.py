@@ -57,7 +57,7 @@ def page() -> None:
 def measured(gallery: Gallery) -> None:
     """The chosen evaluations: the first in full, the others against it."""
     names = evaluations.names(gallery)
-    if not resources.values(gallery, "label"):
+    if resources.label_count(gallery) < 2:
         st.info(
             "The pictures of this gallery have no labels, or all the same one, so nothing says which hits are right. "
             "Ingest a folder with a subfolder for each label, or a table with a label column."

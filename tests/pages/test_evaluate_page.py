@@ -56,6 +56,13 @@ def test_without_labels_it_says_what_is_missing(app: AppTest, tmp_path: Path) ->
     assert any("have no labels" in info.value for info in opened(app).info)
 
 
+def test_many_labels_are_labels_too(app: AppTest, tmp_path: Path) -> None:
+    from tests.tiny_gallery import fill, photos
+
+    fill(photos(tmp_path / "many", 70, labels=tuple(f"label {n:02d}" for n in range(70))), name="many")
+    assert any(one.label == "New measurement" for one in opened(app).expander)
+
+
 def test_before_the_first_measurement_the_form_is_open(filled: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[tuple] = []
     monkeypatch.setattr(jobs, "start", lambda command, **facts: started.append((command, facts)))
