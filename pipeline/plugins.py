@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from pipeline.errors import UsageError
 
-DEFAULT_ENCODER = "color_histogram"
+DEFAULT_ENCODER = "deep_ranking"
 """Of the demo and of a new gallery: what `ingest` takes when nothing is said, and the app offers first."""
 
 KINDS = ("encoders", "datasets", "stores", "indexes", "projections")

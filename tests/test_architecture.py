@@ -30,7 +30,7 @@ LAYERS: list[tuple[str, tuple[str, ...]]] = [
     ("plugins", PLUGIN_FOLDERS),
     ("gallery", ("gallery", "judgments", "ledgers", "parts", "originals", "calibration", "reports")),
     ("verbs", ()),
-    ("ways in", ("demo", "doctor", "commands", "__main__")),
+    ("ways in", ("demo", "doctor", "commands", "console", "__main__")),
     ("app", ("app",)),
     ("entry", ("streamlit_app",)),
 ]

@@ -11,34 +11,19 @@ from app.evaluate_length import length_section
 from app.evaluate_quality import quality
 from app.evaluate_reports import Evaluation
 from app.evaluate_start import start_form
+from app.gallery_choice import choose as choose_gallery
 from app.job_list import job_list
-from app.start import first_steps
 from pipeline.errors import SemblanceError
 from pipeline.gallery import Gallery
 
-QUALITY, ENCODERS, LENGTH = "Quality", "Encoders", "Length of the embedding"
-SECTIONS = {"quality": QUALITY, "encoders": ENCODERS, "length": LENGTH}
+SECTIONS = {"quality": "Quality", "encoders": "Encoders", "length": "Length of the embedding"}
 MOST = 4  # evaluations side by side
 
 
 def page() -> None:
-    names = resources.gallery_names()
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    left.title("Evaluate")
-    if not names:
-        first_steps()
+    gallery = choose_gallery("Evaluate")
+    if gallery is None:
         return
-    asked = st.query_params.get("gallery", st.session_state.get("evaluate_gallery", ""))
-    name = right.selectbox(
-        "Gallery",
-        names,
-        index=names.index(asked) if asked in names else 0,
-        format_func=lambda name: resources.gallery(name).manifest()["title"],
-    )
-    if name != asked:
-        st.query_params.clear()
-    st.session_state["evaluate_gallery"] = st.query_params["gallery"] = name
-    gallery = resources.gallery(name)
     job_list()
     keys = list(SECTIONS)
     given = st.query_params.get("section", "quality")

@@ -1,0 +1,52 @@
+"""What the command lines share: one look, and errors that a user can cause as one sentence with an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import signal
+import sys
+from types import ModuleType
+
+import typer
+
+from pipeline.errors import SemblanceError
+
+
+def application(summary: str, rooms: ModuleType) -> typer.Typer:
+    """The verbs of every file in the folder `rooms`: each has `register(app)`."""
+    app = typer.Typer(
+        help=summary,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"token_normalize_func": _dashes, "help_option_names": ["-h", "--help"]},
+    )
+    for room in pkgutil.iter_modules(rooms.__path__):
+        importlib.import_module(f"{rooms.__name__}.{room.name}").register(app)
+    return app
+
+
+def run(app: typer.Typer, *, stopped: str = "") -> None:
+    """Run one verb. stopped: what to say after a Ctrl-C that no verb has answered."""
+    # An app started by nohup or a script in the background hands its children a SIGINT that is ignored; "Stop" sends one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        app()
+    except SemblanceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except SystemExit as end:
+        if end.code == 130 and stopped:  # typer's answer to Ctrl-C, which is silent
+            print(stopped, file=sys.stderr)
+        raise
+    except BrokenPipeError:
+        sys.exit(0)
+    except OSError as error:  # a full disk or a missing permission where no module could say more
+        print(f"error: {error}; check the folder, its permissions and the free space", file=sys.stderr)
+        sys.exit(1)
+
+
+def _dashes(name: str) -> str:
+    """`--num_pos_images` and `--num-pos-images` are the same option; click takes the dashes before it off."""
+    return name.replace("_", "-")
