@@ -18,6 +18,7 @@ st.navigation(
     [
         st.Page(VIEWS / "search.py", title="Search", icon=":material/image_search:", default=True),
         st.Page(VIEWS / "galleries.py", title="Galleries", icon=":material/photo_library:"),
+        st.Page(VIEWS / "explore.py", title="Explore", icon=":material/explore:"),
         st.Page(VIEWS / "evaluate.py", title="Evaluate", icon=":material/straighten:"),
         st.Page(VIEWS / "training.py", title="Training", icon=":material/model_training:"),
     ],

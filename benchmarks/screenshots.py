@@ -54,6 +54,7 @@ def opened(browser: Browser, address: str, ready: str, *, width: int = 1280, dar
     page = browser.new_context(
         viewport=size, color_scheme="dark" if dark else "light", has_touch=width < 500
     ).new_page()
+    page.set_default_timeout(120_000)
     for _ in range(2):  # the second time everything is warm, as for every later visitor
         page.goto(address)
         page.wait_for_selector(ready)

@@ -135,6 +135,55 @@ class VectorStore(Protocol):
 
 
 @dataclass(frozen=True)
+class Neighbours:
+    """The nearest others of every row of an array of embeddings, closest first, equal scores by lower row.
+
+    rows: (n, k) int32 row numbers, never the row itself. scores: (n, k) float32, cosine.
+    """
+
+    rows: np.ndarray
+    scores: np.ndarray
+
+    def first(self, k: int) -> Neighbours:
+        return Neighbours(self.rows[:, :k], self.scores[:, :k])
+
+    @property
+    def distances(self) -> np.ndarray:
+        """(n, k) float32: the Euclidean distance between the unit-length embeddings."""
+        return (2 - 2 * self.scores).clip(min=0) ** 0.5
+
+
+class Projection(Protocol):
+    """A map that has been made."""
+
+    points: np.ndarray  # (n, 2 or 3) float32, finite; row i belongs to row i of what was fitted
+    axes: np.ndarray | None  # (2 or 3, dim): the map is (embedding - mean) @ axes.T; None where it is not linear
+    mean: np.ndarray | None  # (dim,), with axes
+    made_by: str  # library, version and device, such as "umap-learn 0.5.12 on the CPU"
+    notes: list[str]  # one sentence for each option that was not taken as it was asked for
+
+    def place(self, embeddings: np.ndarray) -> np.ndarray:
+        """(m, dim) to (m, 2 or 3) float32: further pictures on this map, which itself stays as it is."""
+
+
+class Projector(Protocol):
+    """What a plugin of projections/ builds. The same embeddings, options and seed give the same points."""
+
+    wanted: int  # neighbours of every row that `fit` can use; 0 = none
+
+    def fit(
+        self,
+        embeddings: np.ndarray,
+        *,
+        neighbours: Neighbours | None = None,
+        dimensions: int = 2,
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> Projection:
+        """embeddings: (n, dim) float32 of unit length, n >= 10. neighbours: those of these rows, computed when None."""
+
+
+@dataclass(frozen=True)
 class GalleryInfo:
     """What a list of galleries shows."""
 

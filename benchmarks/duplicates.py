@@ -1,0 +1,216 @@
+"""How many generated duplicates `pipeline duplicates` finds: 12 kinds of edit × 100 real photos among 500 others.
+
+    python -m benchmarks.duplicates [--encoder deep_ranking] [--photos 100] [--others 500] [--keep FOLDER]
+
+Prints recall and precision a kind and a tier. The kinds are made from photos of one half of clothing's files, by name;
+the rules of pipeline/same_picture.py were chosen on the other half (--half tuning).
+A pair is right when both files come from one photo. Exit 1 when recall < 0.95 or precision < 0.98.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import io
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
+
+from benchmarks.measuring import CLOTHING, machine, say, table, verdict
+
+RECALL, PRECISION = 0.95, 0.98
+
+
+def encoded(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **{"quality": 90} | options if kind != "PNG" else options)
+    return buffer.getvalue()
+
+
+def resized(image: Image.Image, share: float) -> Image.Image:
+    return image.resize([max(8, round(side * share)) for side in image.size], Image.Resampling.LANCZOS)
+
+
+def cropped(image: Image.Image) -> Image.Image:
+    """5 % of the width and of the height gone, from a corner."""
+    width, height = image.size
+    return image.crop((round(0.05 * width), round(0.05 * height), width, height))
+
+
+def turned_by_exif(image: Image.Image) -> bytes:
+    """Stored lying on its side, with the mark that says so."""
+    mark = Image.Exif()
+    mark[0x0112] = 6  # to be turned 90° clockwise for display
+    return encoded(image.transpose(Image.Transpose.ROTATE_90), exif=mark)
+
+
+def bordered(image: Image.Image) -> Image.Image:
+    return ImageOps.expand(image, border=round(0.03 * min(image.size)), fill="white")
+
+
+def watermarked(image: Image.Image) -> Image.Image:
+    """A pale text in the lower right corner."""
+    veil = Image.new("RGBA", image.size)
+    width, height = image.size
+    size = max(9, height // 14)
+    ImageDraw.Draw(veil).text((0.55 * width, height - 1.6 * size), "© SHOP.TEST", (255, 255, 255, 170), font_size=size)
+    return Image.alpha_composite(image.convert("RGBA"), veil).convert("RGB")
+
+
+EDITS: dict[str, tuple[str, Callable[[Image.Image], bytes]]] = {
+    "jpeg_30": ("jpg", lambda image: encoded(image, quality=30)),
+    "png": ("png", lambda image: encoded(image, "PNG")),
+    "webp": ("webp", lambda image: encoded(image, "WEBP", quality=75)),
+    "half_size": ("jpg", lambda image: encoded(resized(image, 0.5))),
+    "quarter_size": ("jpg", lambda image: encoded(resized(image, 0.25))),
+    "cropped_5": ("jpg", lambda image: encoded(cropped(image))),
+    "exif_turned": ("jpg", turned_by_exif),
+    "brighter": ("jpg", lambda image: encoded(ImageEnhance.Brightness(image).enhance(1.2))),
+    "contrast": ("jpg", lambda image: encoded(ImageEnhance.Contrast(image).enhance(0.75))),
+    "border": ("jpg", lambda image: encoded(bordered(image))),
+    "watermark": ("jpg", lambda image: encoded(watermarked(image))),
+}
+COPY = "copy"  # the twelfth: the bytes themselves
+MIRRORED = "mirrored"  # counted apart: no tier promises it
+
+
+def photos_of(half: str) -> list[Path]:
+    """Clothing's photos of one half, always in the same order; which half is drawn from the name."""
+    tuning = half == "tuning"
+    chosen = [
+        file for file in CLOTHING.rglob("*.jpg") if (hashlib.sha256(file.name.encode()).digest()[0] % 2 == 1) == tuning
+    ]
+    return sorted(chosen, key=lambda file: hashlib.sha256(f"order {file.name}".encode()).digest())
+
+
+def make(folder: Path, photos: list[Path], others: list[Path]) -> dict[str, tuple[str, str]]:
+    """Writes KIND/NAME below the folder; path to (name of the photo it shows, kind)."""
+    written: dict[str, tuple[str, str]] = {}
+
+    def write(kind: str, file: Path, ending: str, data: bytes) -> None:
+        path = f"{kind}/{file.stem}.{ending}"
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+        written[path] = (file.stem, kind)
+
+    for file in (*photos, *others):
+        write("original" if file in photos else "other", file, "jpg", file.read_bytes())
+    for file in photos:
+        with Image.open(file) as opened:
+            image = opened.convert("RGB")
+        for kind, (ending, edit) in EDITS.items():
+            write(kind, file, ending, edit(image))
+        write(COPY, file, "jpg", file.read_bytes())
+        write(MIRRORED, file, "jpg", encoded(ImageOps.mirror(image)))
+    return written
+
+
+def scored(groups: list[dict], shown: dict[str, tuple[str, str]]) -> tuple[dict[str, float], set[tuple[str, str]]]:
+    """Recall of each kind (an edit in one group with its original) and the pairs of paths that groups name wrongly."""
+    together: dict[str, int] = {}
+    wrong = set()
+    for number, group in enumerate(groups):
+        paths = [member["path"] for member in group["members"]]
+        together.update(dict.fromkeys(paths, number))
+        for position, one in enumerate(paths):
+            wrong |= {(one, other) for other in paths[position + 1 :] if shown[one][0] != shown[other][0]}
+    found: dict[str, list[bool]] = {}
+    for path, (photo, kind) in shown.items():
+        if kind not in ("original", "other"):
+            original = together.get(f"original/{photo}.jpg", -1)
+            found.setdefault(kind, []).append(original >= 0 and together.get(path) == original)
+    return {kind: sum(hits) / len(hits) for kind, hits in found.items()}, wrong
+
+
+def pair_count(groups: list[dict]) -> int:
+    return sum(len(group["members"]) * (len(group["members"]) - 1) // 2 for group in groups)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--encoder", default="deep_ranking")
+    parser.add_argument("--photos", type=int, default=100)
+    parser.add_argument("--others", type=int, default=500)
+    parser.add_argument("--half", choices=("measuring", "tuning"), default="measuring")
+    parser.add_argument("--home", type=Path, help="keep the gallery here, to look at it in the app")
+    asked = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="duplicates-")))
+        return measure(asked, asked.home or temporary)
+
+
+def measure(asked: argparse.Namespace, home: Path) -> int:
+    from pipeline import duplicates, ingest, plugins, reports
+    from pipeline.gallery import create_gallery
+    from pipeline.progress import shown
+    from pipeline.settings import Settings
+
+    files = photos_of(asked.half)
+    folder = home / "edited"
+    shutil.rmtree(folder, ignore_errors=True)
+    truth = make(folder, files[: asked.photos], files[asked.photos : asked.photos + asked.others])
+    gallery = create_gallery("edited", Settings(home=home))
+    spec = f"folder:root={folder}"
+    say(f"{len(truth):,} files")
+    with shown("auto") as show:
+        ingest.ingest(
+            gallery, plugins.build("datasets", spec), plugins.build("encoders", asked.encoder, device="cpu"),
+            spec=asked.encoder, store=None, dataset_spec=spec, progress=show,
+        )  # fmt: skip
+        begun = time.perf_counter()
+        report = duplicates.find(gallery, progress=show)
+        seconds = time.perf_counter() - begun
+    reports.write(gallery, duplicates.KIND, report)
+    tiers = {tier: [group for group in report["groups"] if group["tier"] == tier] for tier in duplicates.TIERS}
+    copies = _with_copies(tiers["same"], tiers["identical"])
+    recalls, wrong = scored(copies, truth)
+    counted = [*EDITS, COPY]
+    identical = scored(tiers["identical"], truth)
+    print(
+        f"{machine()}; {asked.encoder}; {len(truth):,} files, {report['rows']:,} records, {asked.photos} photos × 12 edits,"
+    )
+    print(f"{asked.others} others, half {asked.half!r}, seed {report['seed']}; {seconds:.1f} s without ingest\n")
+    print(
+        table(["edit", "recall of identical + same"], [[kind, f"{recalls[kind]:.3f}"] for kind in (*counted, MIRRORED)])
+    )
+    rows = []
+    for tier in duplicates.TIERS:
+        of_tier, bad = (recalls, wrong) if tier == "same" else scored(tiers[tier], truth)
+        total = pair_count(copies if tier == "same" else tiers[tier])
+        meant = [COPY] if tier == "identical" else [*EDITS] if tier == "same" else []
+        recall = f"{sum(of_tier[kind] for kind in meant) / len(meant):.3f}" if meant else "-"
+        precision = f"{1 - len(bad) / total:.4f}" if total and tier != "lookalike" else "-"
+        rows.append([tier, len(tiers[tier]), total, recall, precision])
+    print("\n" + table(["tier", "groups", "pairs", "recall", "precision"], rows) + "\n")
+    assert not identical[1], "equal bytes of two photos"
+    for one, other in sorted({(truth[one][0], truth[other][0]) for one, other in wrong}):
+        print(f"wrong: photo {one} with {other}")
+    if report["threshold"] is not None:
+        print(f"lookalikes from score {report['threshold']:.4f}, {report['threshold_from']}")
+    recall = sum(recalls[kind] for kind in counted) / len(counted)
+    good = verdict("recall of identical + same", recall, RECALL, at_least=True)
+    return (
+        0
+        if verdict("precision of identical + same", 1 - len(wrong) / pair_count(copies), PRECISION, at_least=True)
+        and good
+        else 1
+    )
+
+
+def _with_copies(same: list[dict], identical: list[dict]) -> list[dict]:
+    """Groups of files: a member's identical files join it, and groups of identical files alone stand for themselves."""
+    files = {group["keep"]: group["members"] for group in identical}
+    joined = []
+    for group in same:
+        members = [file for member in group["members"] for file in files.pop(member["id"], [member])]
+        joined.append({"members": members})
+    return joined + [{"members": members} for members in files.values()]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,144 @@
+"""The exact nearest others of every picture of a gallery, computed once: maps, clusters and duplicates all ask for them.
+
+A float32 product finds them; rows whose order it leaves in doubt are decided by the float64 scores of retrieval.nearest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import atomic
+from pipeline.errors import UsageError
+from pipeline.evaluation.retrieval import nearest
+from pipeline.gallery import Gallery
+from pipeline.records import Neighbours, Progress, Rows, silent
+
+SCORES_AT_ONCE = 1 << 23  # 32 MB of float32, and some three times that beside it
+KEPT = 90  # what t-SNE with its usual perplexity asks for, so that every later asker finds enough
+KEPT_BELOW = 200_000  # rows; above, 90 of each would be more bytes than a short embedding
+GROUPED = 16  # scores of which only the highest is looked at first
+SPARE = 16  # candidates beyond the k-th that float64 decides among
+
+
+def of_gallery(
+    gallery: Gallery, rows: Rows, *, k: int, fingerprint8: str = "", progress: Progress = silent
+) -> Neighbours:
+    """Of these rows, all rows of the gallery's current encoder or of `fingerprint8`, read back when they were kept.
+
+    Numbers are rows of `rows`. Raises UsageError as `exact`.
+    """
+    _check(rows.embeddings, k)
+    ids = rows.table["id"].tolist()
+    folder = gallery.root / "projections"
+    key = f"neighbours-{fingerprint8 or gallery.current}"
+    file = folder / f"{key}-{digest(ids)}.npz"
+    kept = _read(file, len(ids))
+    if kept is None or kept.rows.shape[1] < k:
+        most = max(k, KEPT) if len(ids) <= KEPT_BELOW else k
+        kept = exact(rows.embeddings, k=min(most, len(ids) - 1), progress=progress)
+        _write(file, kept)
+        for older in folder.glob(f"{key}-*.npz"):  # of the pictures as they were
+            if older != file:
+                older.unlink(missing_ok=True)
+    return kept.first(k)
+
+
+def exact(embeddings: np.ndarray, *, k: int, progress: Progress = silent) -> Neighbours:
+    """The k nearest others of each row of (n, dim) unit-length float32. Memory is bounded; time grows with n².
+
+    Rows are those of retrieval.nearest, in its order; scores agree to about 1e-6.
+    Raises UsageError when there are no k others or a value is not finite.
+    """
+    _check(embeddings, k)
+    n, dim = embeddings.shape
+    held = np.ascontiguousarray(embeddings, np.float32)
+    rows, scores = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
+    # Rounding in a float32 sum of `dim` products of unit vectors, met by two scores at once.
+    doubt = 2 * float(np.finfo(np.float32).eps) * dim**0.5
+    step = max(1, SCORES_AT_ONCE // n)
+    found = min(k + SPARE, n - 1)
+    for start in range(0, n, step):
+        progress("neighbours", start, n)
+        here = np.arange(start, min(n, start + step))
+        block = held[here] @ held.T  # (step, n)
+        block[here - start, here] = -np.inf
+        columns = _highest(block, found)
+        close = np.take_along_axis(block, columns, axis=1)  # (step, found), highest first
+        unsure = np.flatnonzero((close[:, :-1] - close[:, 1:] < doubt)[:, :k].any(axis=1))
+        columns[unsure] = _decided(held, here[unsure], columns[unsure])
+        far = unsure[close[unsure, k - 1] - close[unsure, -1] < doubt] if found < n - 1 else unsure[:0]
+        columns = columns[:, :k]
+        if len(far):  # a tie that may go on beyond the candidates
+            columns[far] = nearest(held[here[far]], held, k=k, exclude=here[far])[1]
+        rows[here] = columns
+        # Not the sums of float64, which only some rows have: a map must not depend on how many neighbours were asked.
+        scores[here] = np.minimum.accumulate(np.take_along_axis(block, columns, axis=1).clip(max=1), axis=1)
+    progress("neighbours", n, n)
+    return Neighbours(rows, scores)
+
+
+def digest(ids: Iterable[str]) -> str:
+    """8 hex digits that stand for these ids in this order."""
+    return hashlib.sha256("\n".join(ids).encode()).hexdigest()[:8]
+
+
+def _check(embeddings: np.ndarray, k: int) -> None:
+    if not 1 <= k < len(embeddings):
+        raise UsageError(f"{k} neighbours of each of {len(embeddings)} pictures: ask for 1 to {len(embeddings) - 1}")
+    if not np.isfinite(embeddings).all():
+        raise UsageError("an embedding has a value that is not finite; encode again or train with a lower rate")
+
+
+def _highest(block: np.ndarray, count: int) -> np.ndarray:
+    """(q, count) columns of the highest scores of each row, highest first.
+
+    Of every GROUPED scores only the highest is looked at first: at least `count` scores, and few more, are as high as
+    the count-th of these, which spares partitioning whole rows.
+    """
+    q, n = block.shape
+    if n < 4 * GROUPED * count:
+        columns = np.argpartition(block, -count, axis=1)[:, -count:] if count < n else np.tile(np.arange(n), (q, 1))
+    else:
+        strides = n // GROUPED
+        maxima = block[:, : GROUPED * strides].reshape(q, GROUPED, strides).max(axis=1)  # (q, strides)
+        least = np.partition(maxima, -count, axis=1)[:, -count]
+        rows, found = np.nonzero(block >= least[:, None])
+        begun = np.searchsorted(rows, np.arange(q + 1))
+        columns = np.empty((q, count), np.int64)
+        for row in range(q):
+            some = found[begun[row] : begun[row + 1]]
+            columns[row] = some[np.argpartition(block[row, some], -count)[-count:]]
+    order = np.argsort(-np.take_along_axis(block, columns, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(columns, order, axis=1)
+
+
+def _decided(held: np.ndarray, asking: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """(q, found) the candidates of each asking row, put in order by scores that are summed in float64."""
+    ordered = np.sort(columns, axis=1)  # so that a stable sort leaves ties by row
+    for start in range(0, len(asking), 64):  # what is gathered at a time: 64 x found x dim
+        here = slice(start, start + 64)
+        products = np.einsum("qd,qcd->qc", held[asking[here]], held[ordered[here]], dtype=np.float64)
+        order = np.argsort(-products.astype(np.float32), axis=1, kind="stable")
+        ordered[here] = np.take_along_axis(ordered[here], order, axis=1)
+    return ordered
+
+
+def _read(file: Path, n: int) -> Neighbours | None:
+    """None when there are none, or the file is damaged: they are computed again."""
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as held:
+            kept = Neighbours(held["rows"], held["scores"])
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    return kept if kept.rows.shape == kept.scores.shape and len(kept.rows) == n else None
+
+
+def _write(file: Path, kept: Neighbours) -> None:
+    file.parent.mkdir(exist_ok=True)
+    with atomic.replacing(file) as temporary, temporary.open("wb") as out:
+        np.savez(out, rows=kept.rows, scores=kept.scores)

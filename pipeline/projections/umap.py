@@ -1,0 +1,130 @@
+"""UMAP (McInnes et al. 2018) on neighbours that are known already, begun from the principal axes."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from pipeline.errors import UsageError
+from pipeline.plugins import Card
+from pipeline.projections import _start
+from pipeline.records import Neighbours, Progress, silent
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+CARD = Card(
+    summary="UMAP: keeps neighbours together and shows groups; sizes and gaps mean little",
+    licence="BSD-3-Clause",
+    source="https://umap-learn.readthedocs.io",
+    requires=("umap",),
+    install="pip install umap-learn",
+)
+EPOCHS = 200  # umap-learn takes 500 up to 10,000 rows; benchmarks.projection finds the same trustworthiness
+
+
+def build(
+    *,
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    epochs: int = EPOCHS,
+    init: Literal["pca", "spectral"] = "pca",
+    pca: int = 0,
+    engine: _start.Engine = "auto",
+) -> UMAP:
+    """n_neighbors: as umap-learn counts them, the picture itself included. min_dist: 0 to 1, how close points may be.
+
+    init: the first positions. pca: 0 = neighbours in the embeddings' own space, else in that of the first so many axes.
+    engine: cuML on a GPU, by itself when it is there; maps of the GPU and the CPU differ.
+    """
+    _start.at_least("umap", n_neighbors=(n_neighbors, 2), min_dist=(min_dist, 0), epochs=(epochs, 1), pca=(pca, 0))
+    if min_dist > 1:
+        raise UsageError(f"umap: min_dist={min_dist:g} is above 1")
+    return UMAP(n_neighbors, min_dist, epochs, init, pca, engine)
+
+
+class UMAP:
+    """records.Projector. One thread: with more, umap-learn gives another map each time."""
+
+    def __init__(
+        self, n_neighbors: int, min_dist: float, epochs: int, init: str, pca: int, engine: _start.Engine
+    ) -> None:
+        self.n_neighbors, self.min_dist, self.epochs, self.init, self.pca = n_neighbors, min_dist, epochs, init, pca
+        self.engine = engine
+        self.wanted = 0 if pca else n_neighbors - 1  # those after PCA are others than the gallery keeps
+
+    def fit(
+        self,
+        embeddings: np.ndarray,
+        *,
+        neighbours: Neighbours | None = None,
+        dimensions: int = 2,
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> _start.Placed:
+        known, notes = _start.neighbours_for(
+            embeddings, neighbours, wanted=self.n_neighbors - 1, pca=self.pca, what=f"n_neighbors={self.n_neighbors}"
+        )
+        progress("umap", 0, 0)
+        itself = np.arange(len(embeddings), dtype=np.int32)[:, None]
+        rows = np.concatenate([itself, known.rows.astype(np.int32)], axis=1)  # (n, k + 1)
+        distances = np.pad(known.distances, ((0, 0), (1, 0)))  # (n, k + 1), 0 to itself
+        gpu = _start.cuml(self.engine)
+        make = self._on_gpu if gpu else self._on_cpu
+        points, made_by = make(gpu, embeddings, rows, distances, dimensions, seed)
+        progress("umap", 1, 1)
+        return _start.Placed(np.ascontiguousarray(points, np.float32), embeddings, made_by, notes)
+
+    def _on_cpu(
+        self,
+        _: ModuleType | None,
+        embeddings: np.ndarray,
+        rows: np.ndarray,
+        distances: np.ndarray,
+        dims: int,
+        seed: int,
+    ) -> tuple[np.ndarray, str]:
+        with warnings.catch_warnings():
+            # That new rows cannot be transformed (we place them ourselves), and that the graph has several parts.
+            warnings.filterwarnings("ignore", category=UserWarning)
+            warnings.filterwarnings("ignore", category=ImportWarning, module="umap")  # of TensorFlow, which we lack
+            import umap
+
+            made = umap.UMAP(
+                n_neighbors=rows.shape[1],
+                n_components=dims,
+                min_dist=self.min_dist,
+                n_epochs=self.epochs,
+                init=_start.first_positions(embeddings, dims, spread=1.0, seed=seed)
+                if self.init == "pca"
+                else "spectral",
+                random_state=seed,
+                n_jobs=1,
+                precomputed_knn=(rows, distances),
+                force_approximation_algorithm=True,  # below 4,096 rows umap-learn would measure all pairs again
+            )
+            return made.fit_transform(embeddings), f"umap-learn {umap.__version__} on the CPU"
+
+    def _on_gpu(
+        self,
+        cuml: ModuleType | None,
+        embeddings: np.ndarray,
+        rows: np.ndarray,
+        distances: np.ndarray,
+        dims: int,
+        seed: int,
+    ) -> tuple[np.ndarray, str]:
+        assert cuml
+        made = cuml.manifold.UMAP(
+            n_neighbors=rows.shape[1],
+            n_components=dims,
+            min_dist=self.min_dist,
+            n_epochs=self.epochs,
+            init="spectral",  # the only one besides chance that every release has
+            random_state=seed,
+            precomputed_knn=(rows.astype(np.int64), distances),
+            output_type="numpy",
+        )
+        return made.fit_transform(embeddings), f"cuML {cuml.__version__} on the GPU"

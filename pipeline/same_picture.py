@@ -1,0 +1,188 @@
+"""Are two pictures one picture? Their pixels are compared after a crop, a border or a small shift was undone.
+
+One is laid over the other by Gauss-Newton steps on scale and shift of each axis, with gain and offset fitted along
+(Lucas and Kanade 1981; Bartoli 2008 for the gain), from coarse to fine. Shapes: p pairs, pictures (p, SIDE, SIDE, 3).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+SIDE = 64  # both pictures are squeezed to such a square; a crop of any sides is then a scale and a shift of each axis
+_FIRST_STEPS, _STEPS = 8, {16: 4, 32: 8, 64: 5}  # from each start; then side of a level to its steps
+_FURTHEST = 0.3  # how far scale and shift may go: beyond it, it is a detail and not the picture
+_SMALLEST_OVERLAP = 0.6
+_OUTLIERS = 0.1  # share of pixels left out of the verdict: a watermark covers less
+_WINDOW = 8
+_NOISE = 1.0  # grey levels squared: what JPEG leaves in a window without details
+_MOST_CONTRAST = 5.0
+_FLAT = 4.0  # grey levels: a picture that varies less is one colour, and correlation would compare its noise
+_FLAT_TOLERANCE = 3.0
+
+
+def squeezed(image: Image.Image, side: int = SIDE) -> np.ndarray:
+    """(side, side, 3) uint8, smooth also where it is enlarged: the steps of a small copy would pass for details."""
+    return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC))
+
+
+def without_border(image: Image.Image) -> Image.Image:
+    """The picture without the frame of one shade around it; itself where there is none or less than half would be left."""
+    grey = np.asarray(image.convert("L"), np.float32)
+    top, bottom = _bounds(grey)
+    left, right = _bounds(grey[top:bottom].T)
+    height, width = grey.shape
+    if (top, bottom, left, right) == (0, height, 0, width) or 2 * (bottom - top) < height or 2 * (right - left) < width:
+        return image
+    return image.crop((left, top, right, bottom))
+
+
+def _bounds(grey: np.ndarray) -> tuple[int, int]:
+    """First row and last row + 1 that are not all of one shade; all rows where none is."""
+    varied = np.flatnonzero(grey.std(axis=1) >= _FLAT)
+    return (int(varied[0]), int(varied[-1]) + 1) if len(varied) else (0, len(grey))
+
+
+def agreement(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(p,) correlation of the colours and (p,) of the details, -1 to 1, where the aligned pictures overlap.
+
+    Both are near 1 for copies that differ in brightness, contrast, a crop or a border. Colours: the worst tenth of the
+    pixels is left out. Details: inside windows of 8 × 8 pixels, which two photos of alike things on a wall do not share.
+    Two pictures of one colour agree when their colours do.
+    """
+    one, other = left.astype(np.float32), right.astype(np.float32)
+    grey, grey_other = one.mean(axis=3), other.mean(axis=3)
+    pose = _start(_shrunk(grey, 16), _shrunk(grey_other, 16))
+    for side, steps in _STEPS.items():
+        small, small_other = _shrunk(grey, side), _shrunk(grey_other, side)
+        for _ in range(steps):
+            pose = _step(small, small_other, pose)
+    colours, details = _verdict(one, other, pose)
+    flat = (grey.std(axis=(1, 2)) < _FLAT) | (grey_other.std(axis=(1, 2)) < _FLAT)
+    equal = np.where(np.abs(one - other).mean(axis=(1, 2, 3)) <= _FLAT_TOLERANCE, 1.0, -1.0)
+    return np.where(flat, equal, colours), np.where(flat, equal, details)
+
+
+def coarse_agreement(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(p,) correlation of pictures as they are, any equal shape: cheap, and high for every copy. Flat ones get 1."""
+    one, other = (pictures.reshape(len(pictures), -1).astype(np.float32) for pictures in (left, right))
+    one, other = one - one.mean(axis=1, keepdims=True), other - other.mean(axis=1, keepdims=True)
+    spread = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    flat = _FLAT**2 * one.shape[1]
+    return np.where(spread < flat, 1.0, (one * other).sum(axis=1) / np.maximum(spread, flat))
+
+
+def sharpness(image: Image.Image) -> float:
+    """Variance of the Laplacian of the grey picture: higher is sharper, for pictures of the same size and content."""
+    grey = np.asarray(image.convert("L"), np.float64)
+    if min(grey.shape) < 3:
+        return 0.0
+    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+    return float((around - 4 * grey[1:-1, 1:-1]).var())
+
+
+def _step(one: np.ndarray, other: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """A Gauss-Newton step of other ≈ gain · (warped one + slopes · change of pose) + offset, where both are."""
+    side = one.shape[1]
+    warped, inside = _warped(one[..., None], pose)
+    warped = warped[..., 0]
+    across = _places(side)
+    slope_y, slope_x = (slope * (side / 2) for slope in np.gradient(warped, axis=(1, 2)))
+    slope_x, slope_y = slope_x / pose[:, 0, None, None], slope_y / pose[:, 2, None, None]
+    columns = [slope_x * across, slope_x, slope_y * across[:, None], slope_y, warped, np.ones_like(warped)]
+    known = (np.stack(columns, axis=-1) * inside[..., None]).reshape(len(one), -1, 6)  # (p, side², 6)
+    normal = known.transpose(0, 2, 1) @ known + 1e-2 * np.eye(6, dtype=np.float32)
+    wanted = known.transpose(0, 2, 1) @ (other * inside).reshape(len(one), -1, 1)
+    found = np.linalg.solve(normal.astype(np.float64), wanted.astype(np.float64))[..., 0]
+    gain = found[:, 4]
+    change = np.where((gain > 0.1)[:, None], found[:, :4] / np.maximum(gain, 0.1)[:, None], 0).clip(-0.1, 0.1)
+    rest = np.array([1, 0, 1, 0])
+    return (rest + (pose + change - rest).clip(-_FURTHEST, _FURTHEST)).astype(np.float32)
+
+
+def _start(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(p, 4) the best of three poses after some steps each: as it is, a border gone, a crop undone."""
+    tried, quality = [], []
+    for scale in (1.0, 0.93, 1.07):
+        pose = np.tile(np.array([scale, 0, scale, 0], np.float32), (len(one), 1))
+        for _ in range(_FIRST_STEPS):
+            pose = _step(one, other, pose)
+        warped, inside = _warped(one[..., None], pose)
+        found = _fit(warped, other[..., None], inside)[2][:, 0, 0, 0]
+        tried.append(pose)
+        quality.append(np.where(inside.mean(axis=(1, 2)) >= _SMALLEST_OVERLAP, found, -1.0))
+    return np.stack(tried)[np.argmax(quality, axis=0), np.arange(len(one))]
+
+
+def _verdict(one: np.ndarray, other: np.ndarray, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(p,) correlations of colours and of details inside both; -1 where too little overlaps."""
+    warped, inside = _warped(one, pose)
+    share = inside.mean(axis=(1, 2))
+    gain, offset, _ = _fit(warped, other, inside)
+    misfit = np.abs(gain * warped + offset - other).sum(axis=3)
+    rank = 1 - _OUTLIERS * share.min(initial=1)
+    limit = np.quantile(np.where(inside, misfit, 0), rank, axis=(1, 2))[:, None, None]
+    colours = _fit(warped, other, inside & (misfit <= limit))[2][:, 0, 0, 0]
+    enough = share >= _SMALLEST_OVERLAP
+    details = _details(warped.mean(axis=3), other.mean(axis=3), inside)
+    return np.where(enough, colours, -1.0), np.where(enough, details, -1.0)
+
+
+def _details(one: np.ndarray, other: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(p,) agreement inside windows, over those that lie in both pictures; a print that only one has counts against it.
+
+    Of a window: 2 cov / (var + var), one gain for the whole picture taken out first. A window weighs as it varies.
+    """
+    whole = _windows(inside).all(axis=2)  # (p, windows)
+    a, b = _windows(one), _windows(other)  # (p, windows, pixels)
+    a, b = a - a.mean(axis=2, keepdims=True), b - b.mean(axis=2, keepdims=True)
+    aa, bb, ab = (a * a).mean(axis=2), (b * b).mean(axis=2), (a * b).mean(axis=2)
+    gain = (whole * ab).sum(axis=1) / np.maximum((whole * aa).sum(axis=1), 1e-6)
+    gain = gain.clip(1 / _MOST_CONTRAST, _MOST_CONTRAST)[:, None]
+    aa, ab = gain**2 * aa, gain * ab
+    alike = 2 * ab / (aa + bb + 2 * _NOISE)
+    weight = whole * np.maximum(aa, bb) ** 0.25
+    return (weight * alike).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-6)
+
+
+def _windows(pictures: np.ndarray) -> np.ndarray:
+    """(p, SIDE, SIDE) to (p, windows, pixels of a window)."""
+    n = pictures.shape[1] // _WINDOW
+    cut = pictures.reshape(len(pictures), n, _WINDOW, n, _WINDOW).transpose(0, 1, 3, 2, 4)
+    return cut.reshape(len(pictures), n * n, _WINDOW * _WINDOW)
+
+
+def _fit(one: np.ndarray, other: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """gain, offset and correlation of other ≈ gain · one + offset, each (p, 1, 1, 1)."""
+    weight = (where / np.maximum(3 * where.sum(axis=(1, 2), keepdims=True), 1))[..., None].astype(np.float32)
+    mean, mean_other = ((weight * part).sum(axis=(1, 2, 3), keepdims=True) for part in (one, other))
+    a, b = one - mean, other - mean_other
+    ab, aa, bb = ((weight * part).sum(axis=(1, 2, 3), keepdims=True) for part in (a * b, a * a, b * b))
+    gain = ab / np.maximum(aa, 1e-6)
+    return gain, mean_other - gain * mean, ab / np.sqrt(np.maximum(aa * bb, 1e-6))
+
+
+def _warped(pictures: np.ndarray, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures (p, side, side, c) seen at scale · place + shift, linear between pixels; (p, side, side) bool inside."""
+    side = pictures.shape[1]
+    places = _places(side)
+    x, inside_x = _at(pose[:, 0, None] * places + pose[:, 1, None], side)
+    y, inside_y = _at(pose[:, 2, None] * places + pose[:, 3, None], side)
+    return np.einsum("pij,pjkc,plk->pilc", y, pictures, x, optimize=True), inside_y[:, :, None] & inside_x[:, None, :]
+
+
+def _at(wanted: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """(p, side) places to (p, side, side) weights of the pixels there, and whether the place lies in the picture."""
+    pixel = (wanted + 1) * (side / 2) - 0.5
+    weights = np.maximum(0, 1 - np.abs(pixel.clip(0, side - 1)[..., None] - np.arange(side, dtype=np.float32)))
+    return weights.astype(np.float32), (pixel >= -0.01) & (pixel <= side - 0.99)
+
+
+def _places(side: int) -> np.ndarray:
+    """(side,) centres of pixels, from -1 to 1 over the picture."""
+    return ((np.arange(side) + 0.5) * (2 / side) - 1).astype(np.float32)
+
+
+def _shrunk(grey: np.ndarray, side: int) -> np.ndarray:
+    block = grey.shape[1] // side
+    return grey.reshape(len(grey), side, block, side, block).mean(axis=(2, 4))
