@@ -96,7 +96,7 @@ BASES = {
             "kept": 1 / 3,
             "test_side": 48,
             "out_of_class": 0.8,
-            "classification_weight": 0.3,
+            "classification_weight": 0.4,
             "margin": 0.4,
         },
         head_only=True,

@@ -1,0 +1,27 @@
+"""The Explore page: how to begin without a gallery, and the duplicates of the one that is chosen."""
+
+from __future__ import annotations
+
+from streamlit.testing.v1 import AppTest
+
+
+def opened(app: AppTest, **params: str) -> AppTest:
+    app.run()
+    app.switch_page("views/explore.py")
+    for name, value in params.items():
+        app.query_params[name] = value
+    app.run()
+    assert [title.value for title in app.title] == ["Explore"]
+    assert not app.exception
+    return app
+
+
+def test_without_a_gallery_it_says_how_to_make_one(app: AppTest) -> None:
+    assert any("no gallery yet" in one.value for one in opened(app).markdown)
+
+
+def test_the_gallery_of_the_address_is_shown_and_kept_there(filled: AppTest) -> None:
+    app = opened(filled, gallery="more")
+    assert [box.value for box in app.selectbox if box.label == "Gallery"] == ["more"]
+    assert any("Not looked for yet" in one.value for one in app.markdown)
+    assert any(button.label == "Find duplicates" for button in app.button)
