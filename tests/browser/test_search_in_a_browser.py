@@ -137,11 +137,13 @@ def test_only_the_keyboard(open_page: Callable[..., Page], photos: Path) -> None
 def test_nothing_else_moves_when_hits_change(open_page: Callable[..., Page], photos: Path) -> None:
     page = open_page()
     upload(page, photo(photos, "hat"))
+    expect(page.locator("[data-testid=stFileUploader]")).to_have_count(1)  # the one with the file goes when all is drawn
     page.wait_for_timeout(500)
 
     def places() -> list[list[int]]:
-        names = ("h1", "[data-testid=stFileUploader]", ".st-key-combine", f"{HITS} >> nth=0", ".stSelectbox")
-        return [[round(side) for side in page.locator(name).bounding_box().values()] for name in names]
+        names = ("h1", "[data-testid=stFileUploader]", ".st-key-combine", ".st-key-hits", ".stSelectbox")
+        boxes = [page.locator(name).bounding_box() for name in names]
+        return [[round(box[side]) for side in ("x", "y", "width")] for box in boxes]
 
     before = places()
     hits = ids(page)
