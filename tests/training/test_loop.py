@@ -340,7 +340,7 @@ def test_weights_of_another_architecture_are_refused_with_both_named(data: Prepa
     assert "'dim': 16" in err
     assert "which cannot begin" in err
     assert "'dim': 8" in err
-    assert said("train", "--data", data.folder, "--epochs", "1", "--init", first.root, "--single-scale")[0] == 2
+    assert said("train", "--data", data.folder, "--epochs", "1", "--init", first.root, "--backbone", "dr18")[0] == 2
     assert [run.name for run in (home / "runs").iterdir()] == ["first"]
     assert (
         "there is a run 'first' already; choose another --name"
