@@ -137,7 +137,9 @@ def test_only_the_keyboard(open_page: Callable[..., Page], photos: Path) -> None
 def test_nothing_else_moves_when_hits_change(open_page: Callable[..., Page], photos: Path) -> None:
     page = open_page()
     upload(page, photo(photos, "hat"))
-    expect(page.locator("[data-testid=stFileUploader]")).to_have_count(1)  # the one with the file goes when all is drawn
+    expect(page.locator("[data-testid=stFileUploader]")).to_have_count(
+        1
+    )  # the one with the file goes when all is drawn
     page.wait_for_timeout(500)
 
     def places() -> list[list[int]]:
