@@ -32,9 +32,11 @@ def quality(gallery: Gallery, shown: dict[str, Evaluation]) -> None:
         table = charts.curve_table(shown)
         chart(charts.curve_figure(table, colours), table, "recall-precision", "recall and precision over k")
     with right:
-        chart(
-            charts.score_figure(one), charts.score_table(one), "scores", "scores of pairs by whether their labels agree"
-        )
+        if one.about["scores"]:
+            alt = "scores of pairs by whether their labels agree"
+            chart(charts.score_figure(one), charts.score_table(one), "scores", alt)
+        else:
+            st.caption("No two of the pictures searched share a label, so there are no pairs to tell apart.")
     if len(shown) > 1:
         compare(gallery, shown)
     labels(gallery, one)

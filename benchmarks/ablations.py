@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks import measuring
-from benchmarks.figures import COLUMNS, _cell
+from benchmarks.figures import COLUMNS, cell
 from pipeline.networks import deep_ranking, model_folder
 from pipeline.networks.deep_ranking import DeepRanking
 from pipeline.networks.frozen import seeded
@@ -93,7 +93,7 @@ def main() -> int:
                 pixels.embed(network, queries, side=side), pixels.embed(network, held, side=side),
                 data.labels[queries], data.labels[held], golden=golden, seed=0,
             )  # fmt: skip
-            print(f"| {name} | {recipe.dim} | {' | '.join(_cell(found[column]) for column in COLUMNS)} |", flush=True)
+            print(f"| {name} | {recipe.dim} | {' | '.join(cell(found[column]) for column in COLUMNS)} |", flush=True)
     return 0
 
 

@@ -49,14 +49,14 @@ def main() -> int:
                 split=asked.split, labels=asked.labels, teacher=teacher, limit=asked.limit, workers=asked.threads,
                 progress=show,
             )  # fmt: skip
-        cells = [_cell(report["metrics"][name]) for name in COLUMNS]
+        cells = [cell(report["metrics"][name]) for name in COLUMNS]
         print(
             f"| {target} | {report['dim']} | {' | '.join(cells)} | {report['pictures_per_second']:,.0f} |", flush=True
         )
     return 0
 
 
-def _cell(found: dict[str, float]) -> str:
+def cell(found: dict[str, float]) -> str:
     return f"{found['value']:.3f} ± {(found['high'] - found['low']) / 2:.3f}"
 
 

@@ -5,7 +5,7 @@ Reads the embeddings on disk and never Milvus. The report is kept beside the gal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline import filters, reports
@@ -95,9 +95,9 @@ def evaluate(
         "curves": {"recall": _rounded(found.recall), "precision": _rounded(found.precision)},
     }
     progress("pairs", 0, 0)
-    report["scores"] = _pairs(held, seed)
+    report["scores"] = _where_possible(_pairs, held, seed)
     progress("clusters", 0, 0)
-    report["clusters"] = _clusters(held, seed)
+    report["clusters"] = _where_possible(_clusters, held, seed)
     return reports.write(gallery, KIND, report, table)
 
 
@@ -222,6 +222,14 @@ def _per_label(table: pd.DataFrame, metrics: Sequence[str]) -> list[dict[str, An
             | means
         )
     return entries
+
+
+def _where_possible(measure: Callable[[Rows, int], dict[str, Any]], held: Rows, seed: int) -> dict[str, Any] | None:
+    """None where the pictures searched have no pairs or groups to measure, as when each label is there once."""
+    try:
+        return measure(held, seed)
+    except UsageError:
+        return None
 
 
 def _pairs(held: Rows, seed: int) -> dict[str, Any]:

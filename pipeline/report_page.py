@@ -51,9 +51,7 @@ def page(gallery: Gallery, name: str, *, gate: dict[str, float]) -> str:
         recall=_line(report["curves"]["recall"]),
         precision=_line(report["curves"]["precision"]),
         ks=len(report["curves"]["recall"]),
-        same=_steps(report["scores"]["same"], report["scores"]),
-        different=_steps(report["scores"]["different"], report["scores"]),
-        threshold=_across(report["scores"]["eer_threshold"], report["scores"]),
+        **_histogram(report["scores"]),
         columns=[main, *(metric for metric in report["metrics"] if metric != main)][:COLUMNS],
         labels=labels[:LABELS],
         more=max(0, len(labels) - LABELS),
@@ -98,6 +96,13 @@ def _line(values: list[float]) -> str:
     """Points of a curve over k, evenly spaced."""
     last = max(1, len(values) - 1)
     return " ".join(f"{100 * i / last:.2f},{100 * (1 - value):.2f}" for i, value in enumerate(values))
+
+
+def _histogram(scores: dict[str, Any] | None) -> dict[str, Any]:
+    if not scores:
+        return {}
+    outlines = {name: _steps(scores[name], scores) for name in ("same", "different")}
+    return outlines | {"threshold": _across(scores["eer_threshold"], scores)}
 
 
 def _steps(counts: list[int], scores: dict[str, Any]) -> str:

@@ -26,7 +26,7 @@ LAYERS: list[tuple[str, tuple[str, ...]]] = [
             *("quiet_pillow", "refused_formats", "images", "uploads", "picture_files", "downloads", "archives"),
         ),
     ),
-    ("rooms", ("networks", "render", "evaluation", "appearance", "relevance")),
+    ("rooms", ("networks", "render", "evaluation", "appearance", "relevance", "pca_fit")),
     ("plugins", PLUGIN_FOLDERS),
     ("gallery", ("gallery", "judgments", "ledgers", "parts", "originals", "calibration", "reports")),
     ("verbs", ()),

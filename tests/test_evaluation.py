@@ -182,6 +182,16 @@ def test_queries_come_from_one_gallery(texts: list[str]) -> None:
         evaluate.parse_queries(texts)
 
 
+def test_a_gallery_with_each_label_once_is_measured_without_pairs(home: Path, tmp_path: Path) -> None:
+    once, _ = fill(photos(tmp_path / "once", 3))
+    many, _ = fill(photos(tmp_path / "many", 9, first=10), name="many")
+    name = evaluate.evaluate(once, asking=many)
+    report = reports.read(once, name)
+    assert (report["n_queries"], report["scores"], report["clusters"]) == (9, None, None)
+    assert "Scores of pairs" not in report_page.page(once, name, gate={})
+    assert run("evaluate", "small", "--queries", "gallery=many", "--progress", "none").returncode == 0
+
+
 # two evaluations
 
 

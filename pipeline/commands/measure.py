@@ -104,7 +104,7 @@ def _told(found: dict) -> None:
     )
     for metric, value in found["metrics"].items():
         print(f"{metric:24s} {value['value']:.4f}   95 % {value['low']:.4f} to {value['high']:.4f}")
-    pairs = found["scores"]
-    print(
-        f"{'same or different':24s} auc {pairs['auc']:.4f}, equal error rate {pairs['eer']:.4f} at score {pairs['eer_threshold']:.4f}"
-    )
+    if pairs := found["scores"]:
+        print(
+            f"{'same or different':24s} auc {pairs['auc']:.4f}, equal error rate {pairs['eer']:.4f} at score {pairs['eer_threshold']:.4f}"
+        )

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from pipeline import pca_fit
 from pipeline.errors import UsageError
 from pipeline.evaluation import map_placing
 from pipeline.evaluation.retrieval import nearest
@@ -41,9 +42,8 @@ def principal(embeddings: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarra
         raise UsageError(
             f"embeddings of {embeddings.shape[1]} dimensions have no {count} principal axes; ask for fewer"
         )
-    mean = embeddings.mean(0, dtype=np.float64)
-    centred = embeddings - mean
-    axes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1].T[:count]  # eigenvalues ascend
+    mean, axes, _ = pca_fit.fit(embeddings)
+    axes = axes[:count]
     largest = np.abs(axes).argmax(axis=1)
     return mean, axes * np.sign(axes[np.arange(count), largest])[:, None]  # eigh leaves the sign to chance
 

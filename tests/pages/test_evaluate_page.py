@@ -95,6 +95,16 @@ def test_a_measurement_is_shown_with_figures_intervals_and_strips(filled: AppTes
     assert table.value["map_at_r"].is_monotonic_increasing
 
 
+def test_without_pairs_the_page_says_so(filled: AppTest, tmp_path: Path) -> None:
+    from tests.tiny_gallery import fill, photos
+
+    once, _ = fill(photos(tmp_path / "once", 3), name="once")
+    many, _ = fill(photos(tmp_path / "many", 9, first=10), name="many")
+    name = evaluate.evaluate(once, asking=many)
+    app = opened(filled, gallery="once", reports=name)
+    assert any("no pairs to tell apart" in one.value for one in app.caption)
+
+
 def test_two_measurements_stand_side_by_side(filled: AppTest, two: list[str]) -> None:
     app = opened(filled, gallery="shades", reports=",".join(two))
     [table] = [one.value for one in app.dataframe if "difference" in one.value]
