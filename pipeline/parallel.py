@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from pipeline import ctrl_c
 
 AHEAD = 8  # chunks a thread may be ahead of the reader: what keeps it busy while the reader commits a part
 
@@ -20,22 +23,27 @@ def in_order(
 ) -> Iterator[Result]:
     """work(chunk of items) for all chunks, in order. workers: threads; 0 = one a core.
 
-    Leaving the iteration early (an error, Ctrl-C) cancels what has not begun.
+    Leaving the iteration early (an error, Ctrl-C) cancels what has not begun. A first Ctrl-C is raised between two
+    chunks, so what the reader does with one is done whole.
     """
     threads = workers or os.cpu_count() or 1
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)  # our threads already fill the cores; torch's own would fight with them
     pending: collections.deque[Future[Result]] = collections.deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="work")
-    try:
-        for start in range(0, len(items), chunk):
-            pending.append(pool.submit(work, items[start : start + chunk]))
-            if len(pending) > AHEAD * threads:
+    starts = iter(range(0, len(items), chunk))
+    with ctrl_c.noted() as stopped:
+        try:
+            while True:
+                for start in itertools.islice(starts, AHEAD * threads - len(pending)):
+                    pending.append(pool.submit(work, items[start : start + chunk]))
+                if not pending:
+                    return
                 yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+                if stopped():
+                    raise KeyboardInterrupt
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def leave_cores_free() -> None:

@@ -22,7 +22,7 @@ LAYERS: list[tuple[str, tuple[str, ...]]] = [
     (
         "tools",
         (
-            *("settings", "plugins", "atomic", "progress", "devices", "parallel"),
+            *("settings", "plugins", "atomic", "progress", "devices", "ctrl_c", "parallel"),
             *("quiet_pillow", "refused_formats", "images", "uploads", "picture_files", "downloads", "archives"),
         ),
     ),

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny_gallery import ROOT, SPEC, fill, lite, photos, run
+from tiny_gallery import ROOT, SPEC, fill, lite, photos, process, run
 
 from benchmarks.kill_rounds import kill_rounds
 from pipeline import atomic, sync, verify
@@ -141,20 +141,14 @@ def test_a_limit_on_file_size_ends_with_1_one_sentence_and_a_rerun_ends_with_eve
 def test_ctrl_c_ends_with_130_and_keeps_what_was_encoded(home: Path, tmp_path: Path) -> None:
     folder = photos(tmp_path / "photos", 1200)
     command = [sys.executable, "-m", "pipeline", "ingest", "small", "--dataset", f"folder:root={folder}"]
-    with subprocess.Popen(
-        [*command, "--encoder", SPEC, "--progress", "json"],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
+    with process(*command, "--encoder", SPEC, "--progress", "json") as child:
+        assert child.stderr is not None
+        for line in child.stderr:
             if '"stage": "ingest"' in line:
                 break
-        process.send_signal(signal.SIGINT)
-        said = process.stderr.read()
-        assert process.wait(30) == 130
+        child.send_signal(signal.SIGINT)
+        said = child.stderr.read()
+        assert child.wait(30) == 130
     assert "stopped; what was committed is kept" in said
     assert "Traceback" not in said
     kept = open_gallery("small", Settings()).count()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,6 +71,23 @@ def fill(
         limit=limit,
     )
     return made, report
+
+
+@contextlib.contextmanager
+def process(*command: str, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+    """A process that is gone at the end, whatever happens; one that still runs says first where each thread stood."""
+    environment = (env or os.environ) | {"PYTHONFAULTHANDLER": "1"}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        try:
+            yield child
+        finally:
+            if child.poll() is None and sys.exc_info()[0] is not None:
+                child.send_signal(signal.SIGABRT)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    print(*child.communicate(timeout=10), sep="\n")
+            child.kill()
 
 
 def run(*words: str | Path, stdin: str = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

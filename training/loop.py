@@ -20,9 +20,10 @@ from ignite.engine import Engine, Events
 from ignite.handlers import EMAHandler
 from torch import nn
 
+from pipeline import ctrl_c
 from pipeline.errors import SemblanceError
 from pipeline.records import Progress, silent
-from training import ctrl_c, golden, objectives, optimisers, schedule
+from training import golden, objectives, optimisers, schedule
 from training.checkpoints import Checkpoint, collapse_advice
 from training.dev import Dev
 from training.pixels import Pixels

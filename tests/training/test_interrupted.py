@@ -9,17 +9,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_gallery import process
 from tiny_training import ROOT, Said, command, environment, figures
 
+from pipeline import ctrl_c
 from pipeline.settings import Settings
-from training import ctrl_c, loop, recipes, runs
+from training import loop, recipes, runs
 from training.__main__ import main
 from training.prepared import Prepared
 from training.runs import Run
@@ -54,16 +55,6 @@ def whole(data: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Run:
             main()
     assert not ended.value.code
     return Run(home / "runs" / "whole")
-
-
-@contextlib.contextmanager
-def process(*argv: str, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Gone at the end, whatever happens."""
-    with subprocess.Popen(argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        try:
-            yield child
-        finally:
-            child.kill()
 
 
 def wait_for(step: int, run: Run, child: subprocess.Popen[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,14 @@ ECHO = 1.0  # seconds; torchrun passes on what the terminal has told its process
 
 @contextmanager
 def noted() -> Iterator[Callable[[], bool]]:
-    """Inside, the first Ctrl-C only makes the yielded function answer True; a later one interrupts at once."""
+    """Inside, the first Ctrl-C only makes the yielded function answer True; a later one interrupts at once.
+
+    Python raises KeyboardInterrupt wherever the main thread is, even inside the locks of its own queues; threads that
+    share such a lock then wait for ever. In any other thread, which no Ctrl-C reaches, this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
     before = signal.getsignal(signal.SIGINT)
     asked: list[float] = []
 
