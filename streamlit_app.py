@@ -13,7 +13,7 @@ from pathlib import Path
 import streamlit as st
 from starlette.routing import Route
 
-from app import index, routes
+from app import blobs, index, routes
 
 
 @contextlib.asynccontextmanager
@@ -30,6 +30,7 @@ app = st.App(
     routes=[
         Route("/app/static/thumbnails/{gallery}/{picture_id}.jpg", routes.thumbnail),
         Route("/app/static/runs/{run}/{picture}.jpg", routes.run_picture),
+        Route("/app/static/blobs/{name}.bin", blobs.blob),
         Route("/readyz", routes.ready),
     ],
 )

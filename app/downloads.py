@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import zipfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from pipeline.errors import SemblanceError
 from pipeline.gallery import Gallery
 from pipeline.montage import montage
+from pipeline.originals import read_original, roots
 from pipeline.search import Query, SearchResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ZIPPED = 256 << 20  # bytes; more is a job for the folder itself
 
 
 def result_buttons(gallery: Gallery, query: Query, result: SearchResult) -> None:
@@ -55,3 +66,36 @@ def as_png(gallery: Gallery, query: Query, result: SearchResult) -> bytes:
     out = io.BytesIO()
     montage(gallery, [picture.data for picture in query.pictures], result).save(out, "PNG")
     return out.getvalue()
+
+
+def as_zip(gallery: Gallery, table: pd.DataFrame) -> bytes:
+    """LABEL/NAME of each row's file, its thumbnail where the file is gone; up to ZIPPED bytes, what is not in is listed."""
+    out, missing, folders = io.BytesIO(), [], roots(gallery)
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for row, name in zip(table.itertuples(), _zip_names(table), strict=True):
+            try:
+                data = read_original(row.path, row.id, folders, gallery.name)
+            except SemblanceError:
+                thumbnail = gallery.thumbnail(row.id)
+                data = thumbnail.read_bytes() if thumbnail.is_file() else b""
+                name = name.rpartition(".")[0] + "-thumbnail.jpg"
+            if not data or out.tell() + len(data) > ZIPPED:
+                missing.append(row.path)
+            else:
+                archive.writestr(name, data)
+        if missing:
+            archive.writestr("NOT_IN_THIS_ZIP.txt", "\n".join(missing))
+    return out.getvalue()
+
+
+def _zip_names(table: pd.DataFrame) -> Iterator[str]:
+    """Safe in any file system, and no two alike."""
+    taken: set[str] = set()
+    for row in table.itertuples():
+        safe = [re.sub(r"[^\w.-]+", "_", part).strip("._") for part in (row.label, row.path.rpartition("/")[2])]
+        name = f"{safe[0] or 'no_label'}/{safe[1] or row.id}"
+        if name.lower() in taken:
+            stem, dot, ending = name.rpartition(".")
+            name = f"{stem}-{row.id[:8]}{dot}{ending}"
+        taken.add(name.lower())
+        yield name

@@ -34,10 +34,14 @@ def results_grid(
     like: Sequence[str] = (),
     unlike: Sequence[str] = (),
     small: bool = False,
+    side: int = 0,
     on_action: Callable[[], None] | None = None,
     on_feedback: Callable[[], None] | None = None,
 ) -> Any:
-    """Draw tiles from `tile`, `heading` and `divider`; `.action` is {kind, id}, `.feedback` is {like, unlike}."""
+    """Draw tiles from `tile`, `heading` and `divider`; `.action` is {kind, id}, `.feedback` is {like, unlike}.
+
+    side: least width of a tile in pixels; 0 = the usual one. small: pictures alone.
+    """
     ignore: Callable[[], None] = lambda: None  # noqa: E731
     return _component()(
         data={
@@ -46,6 +50,7 @@ def results_grid(
             "like": list(like),
             "unlike": list(unlike),
             "small": small,
+            "side": side,
         },
         key=key,
         on_action_change=on_action or ignore,

@@ -5,6 +5,7 @@ The same settings and the same pictures are the same map (map_files).
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import time
@@ -105,18 +106,23 @@ def project(gallery: Gallery, spec: str, *, dimensions: int = 2, seed: int = 0, 
     return name
 
 
-def maps(gallery: Gallery) -> list[dict[str, Any]]:
-    """What is said about each map, newest first: `Map.about` with `stale` (bool). Damaged ones are passed over."""
+def known(gallery: Gallery) -> list[dict[str, Any]]:
+    """`Map.about` of each map, newest first; damaged ones are passed over. Reads no picture's row."""
     found = []
-    pictures = neighbours.digest(sorted(gallery.ids() - gallery.removed()))
     for name in map_files.names(gallery):
-        try:
-            about = map_files.read(gallery, name)
-        except GalleryError:
-            continue
-        same = about["fingerprint"][:8] == gallery.current and name.endswith(pictures)
-        found.append(about | {"stale": not same})
+        with contextlib.suppress(GalleryError):
+            found.append(map_files.read(gallery, name))
     return sorted(found, key=lambda about: about["made"], reverse=True)
+
+
+def maps(gallery: Gallery) -> list[dict[str, Any]]:
+    """Like `known`, with `stale` (bool): whether the gallery's pictures or its encoder are others now."""
+    pictures = neighbours.digest(sorted(gallery.ids() - gallery.removed()))
+
+    def same(about: dict[str, Any]) -> bool:
+        return about["fingerprint"][:8] == gallery.current and str(about["name"]).endswith(pictures)
+
+    return [about | {"stale": not same(about)} for about in known(gallery)]
 
 
 def read_map(gallery: Gallery, name: str) -> Map:

@@ -28,11 +28,15 @@ def test_results_come_in_order_and_a_bounded_number_ahead() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill ends the process there")
 def test_ctrl_c_waits_for_the_reader_and_ends_the_threads() -> None:
     before = signal.getsignal(signal.SIGINT)
-    read = []
-    with pytest.raises(KeyboardInterrupt):
+    read: list[list[int]] = []
+
+    def all_of_it() -> None:
         for result in in_order(range(100), list, chunk=1, workers=2):
             os.kill(os.getpid(), signal.SIGINT)
             read.append(result)
+
+    with pytest.raises(KeyboardInterrupt):
+        all_of_it()
     assert read == [[0]]
     assert signal.getsignal(signal.SIGINT) is before
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("work")]

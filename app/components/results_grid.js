@@ -32,6 +32,7 @@ export default function (component) {
   const send = (kind, id) => setTriggerValue("action", { kind, id, n: Date.now() });
 
   const grid = element("div", { class: data.small ? "grid small" : "grid", role: "list" });
+  if (data.side) grid.style.setProperty("--tile", `${data.side}px`);
   const bar = element("div", { class: "bar", role: "status" });
   const dialog = element("dialog", { "aria-label": "Picture" });
   root.replaceChildren(grid, bar, dialog);

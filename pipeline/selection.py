@@ -1,0 +1,45 @@
+"""Choosing pictures on a map: those inside a shape, and few that stand for many."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
+    """(n, 2) points and (m, 2) corners to (n,) bool, by the even-odd rule: a lasso that crosses itself has holes."""
+    corners = np.asarray(polygon, np.float64).reshape(-1, 2)
+    found = np.zeros(len(points), bool)
+    if len(corners) < 3:
+        return found
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    near = np.flatnonzero(((points >= low) & (points <= high)).all(axis=1))
+    x, y = points[near].astype(np.float64).T
+    odd = np.zeros(len(near), bool)
+    for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        if y1 != y2:
+            odd ^= ((y1 > y) != (y2 > y)) & (x < (x2 - x1) * (y - y1) / (y2 - y1) + x1)
+    found[near] = odd
+    return found
+
+
+def looked_at(points: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
+    """(n, 3) to (n, 2): what is across and up after a turn by `yaw` about y, then by `pitch` about x, in radians."""
+    cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
+    return points @ np.array([[cy, 0, sy], [sy * sp, cp, -cy * sp]], points.dtype).T
+
+
+def stratified(groups: np.ndarray, most: int, *, seed: int) -> np.ndarray:
+    """Rows, ascending, at most `most`: of each group (n,) its share, and at least one while there is room.
+
+    All rows when they are few enough. Chosen at random with the seed.
+    """
+    if len(groups) <= most:
+        return np.arange(len(groups))
+    random = np.random.default_rng(seed)
+    shuffled = random.permutation(len(groups))
+    _, group, counts = np.unique(groups[shuffled], return_inverse=True, return_counts=True)
+    order = np.argsort(group, kind="stable")  # by group, shuffled inside each
+    place = np.empty(len(groups), np.int64)  # of a row among its group, from 0
+    place[order] = np.arange(len(groups)) - np.repeat(np.cumsum(counts) - counts, counts)
+    # Rows in the order of the share of their group that comes before them: any first part of it is stratified.
+    return np.sort(shuffled[np.lexsort((group, place / counts[group]))[:most]])
