@@ -32,9 +32,14 @@ def photos(clothing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def home_of_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def server(photos: Path, home_of_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the running app, its gallery `photos` filled by the command line."""
-    environment = os.environ | {"SEMBLANCE_HOME": str(tmp_path_factory.mktemp("home")), "SEMBLANCE_MILVUS_URI": ""}
+    environment = os.environ | {"SEMBLANCE_HOME": str(home_of_server), "SEMBLANCE_MILVUS_URI": ""}
     ingest = [
         sys.executable,
         "-m",
@@ -87,15 +92,22 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
-    """open_page(path, width=…) gives a fresh visitor's page; at the end no page may have logged an error."""
+    """open_page(path, width=…) gives a fresh visitor's page; at the end no page may have logged an error.
+
+    before: a script that runs before the page's own.
+    """
     contexts, logged = [], []
 
-    def opened(path: str = "/?gallery=photos", *, width: int = 1280, height: int = 900, dark: bool = False) -> Page:
+    def opened(
+        path: str = "/?gallery=photos", *, width: int = 1280, height: int = 900, dark: bool = False, before: str = ""
+    ) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", has_touch=width < 500
         )
         contexts.append(context)
         page = context.new_page()
+        if before:
+            page.add_init_script(before)
         page.on("pageerror", lambda error: logged.append(str(error)))
         page.goto(server + path)
         return page
