@@ -8,12 +8,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import duplicate_list, jobs
+from app import duplicate_list, report_section
 from app.charts import as_csv, chart, finished
-from pipeline import reports
 from pipeline.duplicate_pairs import HASH_BITS
 from pipeline.duplicates import KIND
-from pipeline.errors import GalleryError, SemblanceError
 from pipeline.gallery import Gallery
 
 KINDS = {"same": ("#0072b2", "solid"), "nearest": ("#e69f00", "dash"), "random": ("#8a8f94", "dot")}
@@ -25,13 +23,10 @@ MEMBER = ("id", "path", "label", "split", "width", "height", "bytes", "score")
 def duplicates_section(gallery: Gallery) -> None:
     """The newest report; a group keeps its place when it is dealt with, and offers the way back there."""
     st.subheader("Duplicates", anchor=False)
-    try:
-        gallery.encoder()
-    except SemblanceError as error:
-        st.info(str(error))
+    if not report_section.is_filled(gallery):
         return
-    report = _newest(gallery)
-    if report is None:
+    found = report_section.newest(gallery, KIND)
+    if found is None:
         st.markdown(
             "**Not looked for yet.** Finds files with the same bytes, one picture saved more than once (re-encoded, "
             "resized, slightly cropped, framed) and lookalikes. It proposes the best copy of each and removes nothing."
@@ -39,19 +34,10 @@ def duplicates_section(gallery: Gallery) -> None:
         _find(gallery, "Find duplicates", primary=True)
         return
     try:
-        _show(gallery, report)
+        _show(gallery, found[1])
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         st.warning(f"The newest report on duplicates cannot be drawn ({error!r}); it may be damaged. Find them again.")
         _find(gallery, "Find again", primary=False)
-
-
-def _newest(gallery: Gallery) -> dict[str, Any] | None:
-    for name in reports.names(gallery, KIND):
-        try:
-            return reports.read(gallery, name)
-        except GalleryError as error:
-            st.warning(str(error))
-    return None
 
 
 def _show(gallery: Gallery, report: dict[str, Any]) -> None:
@@ -184,17 +170,7 @@ def histogram_figure(table: pd.DataFrame, title: str, said: str) -> go.Figure:
 
 
 def _find(gallery: Gallery, name: str, *, primary: bool) -> None:
-    running = any(
-        job.gallery == gallery.name and job.command[:2] == ("pipeline", "duplicates") and jobs.state(job).running
-        for job in jobs.recent(20)
-    )
-    if st.button(
-        "Looking …" if running else name,
-        type="primary" if primary else "secondary",
-        icon=":material/content_copy:",
-        disabled=running,
-        key=f"duplicates-find-{gallery.name}",
-    ):
-        title = f"Find duplicates in {gallery.manifest()['title']}"
-        jobs.start(["pipeline", "duplicates", gallery.name], title=title, gallery=gallery.name)
-        st.rerun()
+    report_section.find_button(
+        gallery, name, ["duplicates", gallery.name], title="Find duplicates in", icon=":material/content_copy:",
+        primary=primary, running="Looking …",
+    )  # fmt: skip

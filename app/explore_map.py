@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import ask, jobs, map_query, resources
+from app import ask, map_query, report_section
 from app.explore_selection import selection_panel
 from app.map_choices import colouring, columns
 from app.map_colours import Colouring
@@ -219,10 +219,6 @@ def _nothing_yet(gallery: Gallery) -> None:
 
 
 def _make(gallery: Gallery) -> None:
-    running = any(
-        job.gallery == gallery.name and job.command[:2] == ("pipeline", "project") and jobs.state(job).running
-        for job in jobs.recent(20)
-    )
     method = st.radio("Method", list(METHODS), format_func=METHODS.get, key=f"map-method-{gallery.name}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         dimensions = st.segmented_control(
@@ -234,14 +230,7 @@ def _make(gallery: Gallery) -> None:
             key=f"map-dims-{gallery.name}",
         )
         seed = st.number_input("Seed", 0, 2**31, 0, key=f"map-seed-{gallery.name}", help="The same seed, the same map")
-    if st.button(
-        "Making …" if running else "Make the map",
-        type="primary",
-        icon=":material/map:",
-        disabled=running,
-        key=f"map-make-{gallery.name}",
-    ):
-        command = ["pipeline", "project", gallery.name, "--method", method, "--dimensions", str(dimensions)]
-        title = f"Map of {resources.gallery(gallery.name).manifest()['title']} ({method})"
-        jobs.start([*command, "--seed", str(seed)], title=title, gallery=gallery.name)
-        st.rerun()
+    command = ["project", gallery.name, "--method", method, "--dimensions", str(dimensions), "--seed", str(seed)]
+    report_section.find_button(
+        gallery, "Make the map", command, title="Map of", icon=":material/map:", primary=True, running="Making …"
+    )

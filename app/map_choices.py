@@ -9,7 +9,7 @@ import streamlit as st
 from app import map_query
 from app.map_colours import Colouring, by_value, on_scale, plain
 from app.map_data import MapData
-from pipeline import tags
+from pipeline import clustering, tags
 from pipeline.gallery import Gallery
 
 if TYPE_CHECKING:
@@ -20,11 +20,9 @@ NONE = "none"
 
 def columns(gallery: Gallery, data: MapData, *, query: bool) -> dict[str, str]:
     """Key of the address to what a person reads; the first is what a map begins with."""
-    found = {}
-    if data.table["label"].nunique() > 1:
-        found["label"] = "Label"
-    if data.table["split"].nunique() > 1:
-        found["split"] = "Split"
+    found = {name: name.capitalize() for name in data.varied}
+    if clustering.newest(gallery):
+        found["cluster"] = "Cluster"
     if tags.tags(gallery):
         found["tag"] = "Tag"
     if query:
@@ -38,6 +36,8 @@ def colouring(gallery: Gallery, data: MapData, by: str, asked: Any) -> Colouring
         return on_scale("Score to the query", map_query.scores(gallery, data, asked))
     if by == "tag":
         return _by_tag(gallery, data)
+    if by == "cluster" and (report := clustering.newest(gallery)):
+        return _by_cluster(str(gallery.root), data.map.name, gallery.generation, report, gallery, data)
     if by == NONE:
         return plain(len(data.points))
     return _by_column(str(gallery.root), data.map.name, gallery.generation, by, data)
@@ -49,6 +49,14 @@ def _by_column(root: str, name: str, generation: int, by: str, _data: MapData) -
         return by_value(by.capitalize(), _data.table[by], empty=f"no {by}")
     key = by.removeprefix("metadata.")
     return by_value(key, _data.table["metadata"].map(lambda row: row.get(key, "")), empty=f"no {key}")
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _by_cluster(root: str, name: str, generation: int, report: str, _gallery: Gallery, _data: MapData) -> Colouring:
+    found = clustering.assignment(_gallery, report)
+    names = dict(zip(found["id"], found["name"], strict=True))
+    values = _data.table["id"].map(names).fillna(clustering.NO_CLUSTER).replace(clustering.NO_CLUSTER, "")
+    return by_value("Cluster", values, empty=clustering.NO_CLUSTER)
 
 
 def _by_tag(gallery: Gallery, data: MapData) -> Colouring:

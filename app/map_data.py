@@ -29,11 +29,11 @@ class MapData:
     drawn: np.ndarray
     middle: np.ndarray
     half: float
+    sent: bytes  # the drawn points: n × axes float32, then n × 16 bytes of ids
+    varied: tuple[str, ...]  # of label and split, those with two values or more
 
     def address(self) -> str:
-        """Of the drawn points' bytes: n × axes float32, then n × 16 bytes of ids."""
-        ids = "".join(self.table["id"].to_numpy()[self.drawn])
-        return publish(self.points[self.drawn].tobytes() + bytes.fromhex(ids))
+        return publish(self.sent)
 
     def scaled(self, point: np.ndarray) -> list[float]:
         return ((point - self.middle) / self.half).astype(float).tolist()
@@ -58,4 +58,6 @@ def _map_data(root: str, name: str, generation: int, _gallery: Gallery) -> MapDa
     middle, half = (low + high) / 2, max(float((high - low).max()) / 2, 1e-6)
     drawn = selection.stratified(table["label"].to_numpy(), DRAWN, seed=made.about["seed"])
     scaled = np.ascontiguousarray((points - middle) / half, np.float32)
-    return MapData(made, scaled, table, drawn, middle, half)
+    sent = scaled[drawn].tobytes() + bytes.fromhex("".join(table["id"].to_numpy()[drawn]))
+    varied = tuple(name for name in ("label", "split") if table[name].nunique() > 1)
+    return MapData(made, scaled, table, drawn, middle, half, sent, varied)

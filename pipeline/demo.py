@@ -10,21 +10,29 @@ import sys
 from pathlib import Path
 
 from pipeline import gallery as galleries
-from pipeline import ingest, plugins, sync
+from pipeline import ingest, plugins, project, sync
 from pipeline.errors import SemblanceError, StoreLocked
+from pipeline.gallery import Gallery
 from pipeline.progress import shown
+from pipeline.records import Dataset
 from pipeline.settings import Settings
 
-NAME, TITLE, DATASET = "catalogue", "Rendered catalogue", "catalogue"
+NAME, TITLE, DATASET, MAP = "catalogue", "Rendered catalogue", "catalogue", "umap"
 
 
 def fill(encoder_spec: str, progress: str) -> None:
-    """Render and ingest the catalogue unless that is done; a killed run is gone on with."""
-    settings = Settings()
-    gallery = galleries.create_gallery(NAME, settings, title=TITLE)
+    """Render, ingest and map the catalogue unless that is done; a killed run is gone on with."""
+    gallery = galleries.create_gallery(NAME, Settings(), title=TITLE)
     dataset = plugins.build("datasets", DATASET)
-    if gallery.current and gallery.info().rows >= sum(1 for _ in dataset.records()):
-        return
+    if not gallery.current or gallery.info().rows < sum(1 for _ in dataset.records()):
+        _ingest(gallery, dataset, encoder_spec, progress)
+    if not project.known(gallery):
+        with shown(progress) as show, contextlib.suppress(SemblanceError):  # the Explore page says what is missing
+            project.project(gallery, MAP, progress=show)
+
+
+def _ingest(gallery: Gallery, dataset: Dataset, encoder_spec: str, progress: str) -> None:
+    settings = Settings()
     spec = gallery.encoder()["spec"] if gallery.current else encoder_spec
     encoder = plugins.build("encoders", spec, device=settings.device)
     with contextlib.ExitStack() as stack:

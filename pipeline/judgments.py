@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline import atomic
 
-KINDS = ("removed", "tag", "same", "not_same", "like", "unlike", "identity")
+KINDS = ("removed", "tag", "same", "not_same", "like", "unlike", "identity", "label_right")
 
 
 def add(file: Path, kind: str, ids: Sequence[str], value: Any = True) -> None:

@@ -1,23 +1,41 @@
-"""Explore: the map of a gallery, and what it holds more than once."""
+"""Explore: the map of a gallery, its clusters, its oddities, and what it holds more than once."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from app.explore_clusters import clusters_section
 from app.explore_duplicates import duplicates_section
 from app.explore_map import map_section
+from app.explore_oddities import oddities_section
 from app.gallery_choice import choose
 from app.job_list import job_list
 from pipeline.errors import SemblanceError
 
+SECTIONS = {
+    "map": ("Map", map_section),
+    "clusters": ("Clusters", clusters_section),
+    "oddities": ("Oddities", oddities_section),
+    "duplicates": ("Duplicates", duplicates_section),
+}
+
 
 def page() -> None:
     gallery = choose("Explore")
-    if gallery is not None:
-        job_list()
-        map_section(gallery)
-        st.divider()
-        duplicates_section(gallery)
+    if gallery is None:
+        return
+    job_list()
+    given = st.query_params.get("section", "map")
+    section = st.segmented_control(
+        "Section",
+        list(SECTIONS),
+        default=given if given in SECTIONS else "map",
+        format_func=lambda name: SECTIONS[name][0],
+        label_visibility="collapsed",
+        required=True,
+    )
+    st.query_params["section"] = section
+    SECTIONS[section][1](gallery)
 
 
 try:

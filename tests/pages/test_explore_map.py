@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 from app import downloads
 from app.map_data import map_data
 from app.point_map import Shape, shape_from, shape_of
-from pipeline import map_files, project, tags
 from pipeline import gallery as galleries
+from pipeline import map_files, project, tags
 from pipeline.gallery import Gallery
 from pipeline.settings import Settings
 
@@ -48,7 +48,7 @@ def said(app: AppTest) -> str:
 def test_without_a_map_it_offers_to_make_one(filled: AppTest) -> None:
     app = opened(filled)
     assert "No map yet" in said(app)
-    assert [button.label for button in app.button if button.key == "map-make-shades"] == ["Make the map"]
+    assert [button.label for button in app.button if button.key == "project-find-shades"] == ["Make the map"]
 
 
 def test_a_small_gallery_is_told_what_a_map_needs(filled: AppTest) -> None:

@@ -21,7 +21,7 @@ def test_without_a_gallery_it_says_how_to_make_one(app: AppTest) -> None:
 
 
 def test_the_gallery_of_the_address_is_shown_and_kept_there(filled: AppTest) -> None:
-    app = opened(filled, gallery="more")
+    app = opened(filled, gallery="more", section="duplicates")
     assert [box.value for box in app.selectbox if box.label == "Gallery"] == ["more"]
     assert any("Not looked for yet" in one.value for one in app.markdown)
     assert any(button.label == "Find duplicates" for button in app.button)
