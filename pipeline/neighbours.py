@@ -19,6 +19,7 @@ from pipeline.gallery import Gallery
 from pipeline.records import Neighbours, Progress, Rows, silent
 
 SCORES_AT_ONCE = 1 << 23  # 32 MB of float32, and some three times that beside it
+EXACT_UP_TO = 10_000  # rows that a map asks for; above, comparing all pairs takes longer than the map itself
 KEPT = 90  # what t-SNE with its usual perplexity asks for, so that every later asker finds enough
 KEPT_BELOW = 200_000  # rows; above, 90 of each would be more bytes than a short embedding
 GROUPED = 16  # scores of which only the highest is looked at first
@@ -33,19 +34,52 @@ def of_gallery(
     Numbers are rows of `rows`. Raises UsageError as `exact`.
     """
     _check(rows.embeddings, k)
-    ids = rows.table["id"].tolist()
-    folder = gallery.root / "projections"
-    key = f"neighbours-{fingerprint8 or gallery.current}"
-    file = folder / f"{key}-{digest(ids)}.npz"
-    kept = _read(file, len(ids))
+    n, file = len(rows), _file(gallery, rows, fingerprint8)
+    kept = _read(file, n)
     if kept is None or kept.rows.shape[1] < k:
-        most = max(k, KEPT) if len(ids) <= KEPT_BELOW else k
-        kept = exact(rows.embeddings, k=min(most, len(ids) - 1), progress=progress)
+        most = max(k, KEPT) if n <= KEPT_BELOW else k
+        kept = exact(rows.embeddings, k=min(most, n - 1), progress=progress)
         _write(file, kept)
-        for older in folder.glob(f"{key}-*.npz"):  # of the pictures as they were
+        for older in file.parent.glob(f"{file.stem.rpartition('-')[0]}-*.npz"):  # of the pictures as they were
             if older != file:
                 older.unlink(missing_ok=True)
     return kept.first(k)
+
+
+def for_a_map(
+    gallery: Gallery, rows: Rows, *, k: int, fingerprint8: str = "", seed: int = 0, progress: Progress = silent
+) -> tuple[Neighbours, str]:
+    """Like `of_gallery`, and a note: of many rows whose exact neighbours nobody has asked for yet, nearly all of them."""
+    kept = _read(_file(gallery, rows, fingerprint8), len(rows))
+    if kept is not None and kept.rows.shape[1] >= k:
+        return kept.first(k), ""
+    if len(rows) <= EXACT_UP_TO:
+        return of_gallery(gallery, rows, k=k, fingerprint8=fingerprint8, progress=progress), ""
+    return nearly(rows.embeddings, k=k, seed=seed, progress=progress)
+
+
+def nearly(embeddings: np.ndarray, *, k: int, seed: int, progress: Progress = silent) -> tuple[Neighbours, str]:
+    """`exact` up to EXACT_UP_TO rows, else by NN-descent (Dong et al. 2011), some 99 of 100, and a note that says so.
+
+    The seed decides them: one thread. Raises UsageError as `exact`.
+    """
+    if len(embeddings) <= EXACT_UP_TO:
+        return exact(embeddings, k=k, progress=progress), ""
+    _check(embeddings, k)
+    from pynndescent import NNDescent
+
+    progress("neighbours", 0, 0)
+    found, distances = NNDescent(
+        embeddings, n_neighbors=k + 1, metric="cosine", random_state=seed, n_jobs=1
+    ).neighbor_graph  # (n, k + 1), mostly with the row itself first
+    if (found < 0).any():  # it found too few of some, as among many copies of one picture
+        return exact(embeddings, k=k, progress=progress), ""
+    others = found != np.arange(len(found))[:, None]
+    others[others.all(axis=1), -1] = False  # a copy of it stands in its place
+    shape = (len(found), k)
+    progress("neighbours", len(found), len(found))
+    note = "neighbours found by NN-descent, nearly all of the exact ones"
+    return Neighbours(found[others].reshape(shape), (1 - distances[others]).reshape(shape).astype(np.float32)), note
 
 
 def exact(embeddings: np.ndarray, *, k: int, progress: Progress = silent) -> Neighbours:
@@ -85,6 +119,11 @@ def exact(embeddings: np.ndarray, *, k: int, progress: Progress = silent) -> Nei
 def digest(ids: Iterable[str]) -> str:
     """8 hex digits that stand for these ids in this order."""
     return hashlib.sha256("\n".join(ids).encode()).hexdigest()[:8]
+
+
+def _file(gallery: Gallery, rows: Rows, fingerprint8: str) -> Path:
+    name = f"neighbours-{fingerprint8 or gallery.current}-{digest(rows.table['id'])}.npz"
+    return gallery.root / "projections" / name
 
 
 def _check(embeddings: np.ndarray, k: int) -> None:

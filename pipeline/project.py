@@ -70,17 +70,18 @@ def project(gallery: Gallery, spec: str, *, dimensions: int = 2, seed: int = 0, 
         return name
     begun = time.perf_counter()
     chosen = _sample(len(rows), seed)
-    fitted, known = rows.embeddings[chosen], None  # a copy only where it is a sample
+    fitted, known, note = rows.embeddings[chosen], None, ""  # a copy only where it is a sample
     if projector.wanted:
         k = min(projector.wanted, len(fitted) - 1)
-        known = (
-            neighbours.of_gallery(gallery, rows, k=k, fingerprint8=fingerprint8, progress=progress)
-            if len(fitted) == len(rows)
-            else neighbours.exact(fitted, k=k, progress=progress)
-        )
+        if len(fitted) == len(rows):
+            known, note = neighbours.for_a_map(
+                gallery, rows, k=k, fingerprint8=fingerprint8, seed=seed, progress=progress
+            )
+        else:
+            known, note = neighbours.nearly(fitted, k=k, seed=seed, progress=progress)
     found = time.perf_counter()
     made = projector.fit(fitted, neighbours=known, dimensions=dimensions, seed=seed, progress=progress)
-    points, notes = made.points, list(made.notes)
+    points, notes = made.points, [*filter(None, [note]), *made.notes]
     if len(fitted) < len(rows):
         points = _spread(made, chosen, rows.embeddings, progress)
         notes.append(

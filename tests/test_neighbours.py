@@ -116,3 +116,41 @@ def test_a_damaged_file_is_computed_again(damage: bytes, home: Path, tmp_path: P
     [file] = (gallery.root / "projections").glob("neighbours-*.npz")
     file.write_bytes(damage)
     np.testing.assert_array_equal(neighbours.of_gallery(gallery, rows, k=3).rows, first.rows)
+
+
+def test_many_rows_have_nearly_their_exact_neighbours_and_never_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "EXACT_UP_TO", 100)
+    rows = unit(np.random.default_rng(0).normal(size=(1500, 6)))
+    rows[1] = rows[0]  # two copies
+    found, note = neighbours.nearly(rows, k=10, seed=0)
+    known = neighbours.exact(rows, k=10)
+    assert "NN-descent" in note
+    assert found.rows.shape == found.scores.shape == (1500, 10)
+    assert not (found.rows == np.arange(1500)[:, None]).any()
+    assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found.rows, known.rows, strict=True)]) > 0.95
+    truth = np.einsum("nd,nkd->nk", rows, rows[found.rows])
+    assert np.allclose(found.scores, truth, atol=1e-4)
+    assert (np.diff(found.scores, axis=1) <= 1e-6).all()
+    assert neighbours.nearly(rows, k=10, seed=0)[0].rows.tolist() == found.rows.tolist()
+
+
+def test_a_map_of_many_takes_the_exact_neighbours_when_they_are_there(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery, _ = fill(photos(tmp_path / "photos", 40))
+    rows = gallery.rows()
+    monkeypatch.setattr(neighbours, "EXACT_UP_TO", 20)
+    assert "NN-descent" in neighbours.for_a_map(gallery, rows, k=5)[1]
+    known = neighbours.of_gallery(gallery, rows, k=8)
+    again, note = neighbours.for_a_map(gallery, rows, k=5)
+    assert note == ""
+    assert again.rows.tolist() == known.rows[:, :5].tolist()
+
+
+def test_many_copies_of_one_picture_have_neighbours_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "EXACT_UP_TO", 20)
+    rows = np.tile(unit(np.ones((1, 8))), (60, 1))
+    found, _ = neighbours.nearly(rows, k=5, seed=0)
+    assert found.rows.shape == (60, 5)
+    assert not (found.rows == np.arange(60)[:, None]).any()
+    assert np.allclose(found.scores, 1, atol=1e-5)

@@ -22,24 +22,25 @@ CARD = Card(
     requires=("umap",),
     install="pip install umap-learn",
 )
-EPOCHS = 200  # umap-learn takes 500 up to 10,000 rows; benchmarks.projection finds the same trustworthiness
+# umap-learn takes 500 up to 10,000 rows and 200 above; benchmarks.projection finds the same trustworthiness with these
+EPOCHS, EPOCHS_OF_MANY, MANY = 200, 100, 10_000
 
 
 def build(
     *,
     n_neighbors: int = 15,
     min_dist: float = 0.1,
-    epochs: int = EPOCHS,
+    epochs: int = 0,
     init: Literal["pca", "spectral"] = "pca",
     pca: int = 0,
     engine: _start.Engine = "auto",
 ) -> UMAP:
     """n_neighbors: as umap-learn counts them, the picture itself included. min_dist: 0 to 1, how close points may be.
 
-    init: the first positions. pca: 0 = neighbours in the embeddings' own space, else in that of the first so many axes.
+    epochs: 0 = 200, of more than 10,000 pictures 100. init: the first positions. pca: 0 = neighbours in the embeddings' own space, else in that of the first so many axes.
     engine: cuML on a GPU, by itself when it is there; maps of the GPU and the CPU differ.
     """
-    _start.at_least("umap", n_neighbors=(n_neighbors, 2), min_dist=(min_dist, 0), epochs=(epochs, 1), pca=(pca, 0))
+    _start.at_least("umap", n_neighbors=(n_neighbors, 2), min_dist=(min_dist, 0), epochs=(epochs, 0), pca=(pca, 0))
     if min_dist > 1:
         raise UsageError(f"umap: min_dist={min_dist:g} is above 1")
     return UMAP(n_neighbors, min_dist, epochs, init, pca, engine)
@@ -68,12 +69,13 @@ class UMAP:
             embeddings, neighbours, wanted=self.n_neighbors - 1, pca=self.pca, what=f"n_neighbors={self.n_neighbors}"
         )
         progress("umap", 0, 0)
+        epochs = self.epochs or (EPOCHS if len(embeddings) <= MANY else EPOCHS_OF_MANY)
         itself = np.arange(len(embeddings), dtype=np.int32)[:, None]
         rows = np.concatenate([itself, known.rows.astype(np.int32)], axis=1)  # (n, k + 1)
         distances = np.pad(known.distances, ((0, 0), (1, 0)))  # (n, k + 1), 0 to itself
         gpu = _start.cuml(self.engine)
         make = self._on_gpu if gpu else self._on_cpu
-        points, made_by = make(gpu, embeddings, rows, distances, dimensions, seed)
+        points, made_by = make(gpu, embeddings, rows, distances, dimensions, seed, epochs)
         progress("umap", 1, 1)
         return _start.Placed(np.ascontiguousarray(points, np.float32), embeddings, made_by, notes)
 
@@ -85,6 +87,7 @@ class UMAP:
         distances: np.ndarray,
         dims: int,
         seed: int,
+        epochs: int,
     ) -> tuple[np.ndarray, str]:
         with warnings.catch_warnings():
             # That new rows cannot be transformed (we place them ourselves), and that the graph has several parts.
@@ -96,7 +99,7 @@ class UMAP:
                 n_neighbors=rows.shape[1],
                 n_components=dims,
                 min_dist=self.min_dist,
-                n_epochs=self.epochs,
+                n_epochs=epochs,
                 init=_start.first_positions(embeddings, dims, spread=1.0, seed=seed)
                 if self.init == "pca"
                 else "spectral",
@@ -115,13 +118,14 @@ class UMAP:
         distances: np.ndarray,
         dims: int,
         seed: int,
+        epochs: int,
     ) -> tuple[np.ndarray, str]:
         assert cuml
         made = cuml.manifold.UMAP(
             n_neighbors=rows.shape[1],
             n_components=dims,
             min_dist=self.min_dist,
-            n_epochs=self.epochs,
+            n_epochs=epochs,
             init="spectral",  # the only one besides chance that every release has
             random_state=seed,
             precomputed_knn=(rows.astype(np.int64), distances),
