@@ -32,7 +32,8 @@ def by_pixels(
     n, ids = len(rows), rows.table["id"].tolist()
     reader = Reader(gallery, ids, rows.table["path"].tolist())
     seen = duplicate_pairs.looks(reader, n, progress)
-    pairs = duplicate_pairs.compared(rows.embeddings, seen, reader, progress)
+    near = duplicate_pairs.nearest_pairs(gallery, rows, progress)
+    pairs = duplicate_pairs.compared(near, seen, reader, progress)
     place = {picture: row for row, picture in enumerate(ids)}
     said = {
         (min(a, b), max(a, b)): same

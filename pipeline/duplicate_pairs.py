@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from pipeline import images, parallel, same_picture, simhash
+from pipeline import images, neighbours, parallel, same_picture, simhash
 from pipeline.errors import SemblanceError
-from pipeline.evaluation import retrieval
 from pipeline.gallery import Gallery
 from pipeline.originals import read_original, roots
 from pipeline.perceptual_hash import perceptual_hash
-from pipeline.records import Progress
+from pipeline.records import Progress, Rows
 
 NEIGHBOURS = 10
 HASH_BITS = 10  # of 64: two hashes that differ in no more are candidates
@@ -22,7 +21,7 @@ HASH_BITS = 10  # of 64: two hashes that differ in no more are candidates
 COARSE = 0.5  # lowest of a copy there was 0.59
 COLOURS = 0.9
 DETAILS = 0.83  # highest of 4,966 pairs of photos there: 0.77; of 98 copies in 100 it is above 0.849, most above 0.9
-_ASK = 2048  # rows that ask for their neighbours at a time
+_AT_ONCE = 2048  # pairs whose colours are compared at a time
 _TOGETHER = 128  # pairs that are aligned at a time
 _CACHED = 4096  # pictures of 24 KB
 
@@ -118,21 +117,17 @@ def looks(reader: Reader, n: int, progress: Progress) -> Looks:
     return Looks(hashes, coarse, known, from_files)
 
 
-def neighbours(embeddings: np.ndarray, *, k: int, progress: Progress) -> np.ndarray:
-    """(m, 2) rows i < j of every row and its k nearest by score, each pair once; every row is compared."""
-    n = len(embeddings)
-    k, found = min(k, n - 1), []
-    for start in range(0, n if k > 0 else 0, _ASK):
-        rows = np.arange(start, min(start + _ASK, n))
-        near = retrieval.nearest(embeddings[rows], embeddings, k=k, exclude=rows)[1]  # (rows, k)
-        found.append(np.sort(np.stack([np.repeat(rows, k), near.ravel()], axis=1), axis=1))
-        progress("neighbours", int(rows[-1]) + 1, n)
-    return np.unique(np.concatenate(found), axis=0) if found else np.zeros((0, 2), np.int64)
+def nearest_pairs(gallery: Gallery, rows: Rows, progress: Progress) -> np.ndarray:
+    """(m, 2) rows i < j of every row and its nearest by score, each pair once; every row is compared."""
+    if (k := min(NEIGHBOURS, len(rows) - 1)) < 1:
+        return np.zeros((0, 2), np.int64)
+    near = neighbours.of_gallery(gallery, rows, k=k, progress=progress).rows.astype(np.int64)  # (n, k)
+    asking = np.repeat(np.arange(len(rows)), k)
+    return np.unique(np.sort(np.stack([asking, near.ravel()], axis=1), axis=1), axis=0)
 
 
-def compared(embeddings: np.ndarray, seen: Looks, reader: Reader, progress: Progress) -> Pairs:
-    """Neighbours by embedding and pairs with close hashes, and which of them are one picture."""
-    near = neighbours(embeddings, k=NEIGHBOURS, progress=progress)
+def compared(near: np.ndarray, seen: Looks, reader: Reader, progress: Progress) -> Pairs:
+    """Neighbours by embedding (m, 2) and pairs with close hashes, and which of them are one picture."""
     rows = [near]
     done = np.flatnonzero(seen.known)
     for pairs in simhash.near_pairs(seen.hashes[done], most=HASH_BITS):
@@ -140,8 +135,8 @@ def compared(embeddings: np.ndarray, seen: Looks, reader: Reader, progress: Prog
     both, first = np.unique(np.concatenate(rows), axis=0, return_index=True)
     close = simhash.hamming(seen.hashes[both[:, 0]], seen.hashes[both[:, 1]]) <= HASH_BITS
     likely = seen.known[both].all(axis=1)
-    for start in range(0, len(both), _ASK):
-        some = slice(start, start + _ASK)
+    for start in range(0, len(both), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
         alike = same_picture.coarse_agreement(seen.coarse[both[some, 0]], seen.coarse[both[some, 1]])
         likely[some] &= (alike >= COARSE) | close[some]
     same, details = np.zeros(len(both), bool), np.full(len(both), -1.0)
