@@ -27,7 +27,7 @@ COLOURS = (
     "#a3365f",
     "#2f9fa8",
 )
-REST = "#8a8f94"
+REST, NOTHING = "#8a8f94", "#8a8f9450"  # other values; none
 STEPS = 256
 FEW = 12  # different numbers; more are a scale
 
@@ -73,7 +73,7 @@ def by_value(title: str, values: pd.Series, *, empty: str) -> Colouring:
     if blank := int((~given).sum()):
         legend.append((rest + 1, empty, blank))
     codes = texts.map(code_of).fillna(rest).where(given, rest + 1).to_numpy(np.uint8)
-    return Colouring(title, codes, (*COLOURS[:rest], REST, "#bfc3c6"), tuple(legend))
+    return Colouring(title, codes, (*COLOURS[:rest], REST, NOTHING), tuple(legend))
 
 
 def on_scale(title: str, values: np.ndarray) -> Colouring:
@@ -86,7 +86,7 @@ def on_scale(title: str, values: np.ndarray) -> Colouring:
     codes = np.where(known, 1 + np.round(share * (STEPS - 2)), 0).astype(np.uint8)
     ramp = sample_colorscale("Cividis", np.linspace(0, 1, STEPS - 1).tolist())
     hexes = ["#{:02x}{:02x}{:02x}".format(*(round(part) for part in unlabel_rgb(colour))) for colour in ramp]
-    return Colouring(title, codes, (REST, *hexes), scale=(f"{low:.4g}", f"{high:.4g}"))
+    return Colouring(title, codes, (NOTHING, *hexes), scale=(f"{low:.4g}", f"{high:.4g}"))
 
 
 def plain(n: int) -> Colouring:

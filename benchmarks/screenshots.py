@@ -44,6 +44,8 @@ def main() -> None:
             page.screenshot(path=TARGET / f"{name}.png")
         opened(browser, f"{address}/galleries", ".strip img").screenshot(path=TARGET / "galleries.png")
         opened(browser, f"{address}/evaluate?gallery={NAME}", ".strips .hits").screenshot(path=TARGET / "evaluate.png")
+        map_ready = ".stage canvas.points"
+        opened(browser, f"{address}/explore?gallery={NAME}", map_ready).screenshot(path=TARGET / "explore.png")
         browser.close()
     for file in sorted(TARGET.glob("*.png")):
         print(f"{file.relative_to(ROOT)}  {file.stat().st_size / 1024:.0f} KB")

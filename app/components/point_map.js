@@ -144,8 +144,8 @@ class PointMap {
     this.shown = Uint8Array.from({ length: 256 }, (_, code) => (this.visible(code) ? 1 : 0));
     const rgba = new Uint8Array(1024);
     this.data.palette.forEach((hex, code) => {
-      const value = parseInt(hex.slice(1), 16);
-      rgba.set([value >> 16, (value >> 8) & 255, value & 255, this.shown[code] ? 255 : 0], 4 * code);
+      const value = parseInt(hex.slice(1, 7), 16), alpha = hex.length > 7 ? parseInt(hex.slice(7), 16) : 255;
+      rgba.set([value >> 16, (value >> 8) & 255, value & 255, this.shown[code] ? alpha : 0], 4 * code);
     });
     this.painter.palette(rgba);
   }
