@@ -78,7 +78,15 @@ def missing(kind: str, name: str) -> str:
     """What to install before this plugin works; empty when nothing is missing."""
     about = card(kind, name)
     lacking = [module for module in about.requires if importlib.util.find_spec(module) is None]
-    return (about.install or f"pip install {' '.join(lacking)}") if lacking else ""
+    if lacking:
+        return about.install or f"pip install {' '.join(lacking)}"
+    more = getattr(_module(kind, name), "lacking", None)  # a plugin that needs more than a module, such as a GPU
+    return more() if more else ""
+
+
+def usual(kind: str, name: str) -> tuple[str, ...]:
+    """The specs that stand for a plugin's bare name where several settings are compared: its USUAL, else its name."""
+    return typing.cast(tuple[str, ...], getattr(_module(kind, name), "USUAL", (name,)))
 
 
 def options(kind: str, name: str) -> list[Option]:

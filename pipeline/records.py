@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -181,6 +181,32 @@ class Projector(Protocol):
         progress: Progress = silent,
     ) -> Projection:
         """embeddings: (n, dim) float32 of unit length, n >= 10. neighbours: those of these rows, computed when None."""
+
+
+class AnnIndex(Protocol):
+    """What a plugin of indexes/ builds: a structure that finds the nearest rows of one array, to be compared.
+
+    Embeddings have unit length; scores are cosine as the index knows it, higher is closer. `add` is called once, and
+    what it is given is not kept: an index that needs the embeddings holds a copy, which its memory then counts.
+    """
+
+    sweep: Sequence[dict[str, int]]  # settings of `tune` to measure, quick to thorough; [{}] when there are none
+    grows: Literal["linear", "root", "log"]  # with what of the number of rows the time of a search grows
+
+    def add(self, embeddings: np.ndarray) -> None:
+        """(n, dim) float32, n >= 1: build. Raises UsageError for options that do not fit n or dim."""
+
+    def tune(self, **settings: int) -> None:
+        """Set how thoroughly to search, without building anew. Until it is called the last of `sweep` holds."""
+
+    def search(self, queries: np.ndarray, *, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """(q, dim) to (q, k) float32 scores and (q, k) int64 rows, best first; where fewer are found, -inf and -1."""
+
+    def size_on_disk(self) -> int | None:
+        """Bytes of the index when it is saved; None where that cannot be told."""
+
+    def close(self) -> None:
+        """Give back files and connections; a second call does nothing."""
 
 
 @dataclass(frozen=True)

@@ -101,23 +101,27 @@ def ingest(
 
 def export(
     name: Name,
-    target: Annotated[Path, typer.Argument(help="A .parquet file")],
+    target: Annotated[str, typer.Argument(help="A .parquet, .npz or .bson file, or mongodb://HOST/DATABASE")],
+    progress: ProgressKind = "auto",
 ) -> None:
-    """Write a gallery's rows and embeddings to one Parquet file."""
+    """Write a gallery's rows and embeddings to one file, or to a MongoDB collection of the gallery's name."""
     from pipeline import exchange
+    from pipeline.exchange_mongodb import without_password
     from pipeline.gallery import open_gallery
+    from pipeline.progress import shown
     from pipeline.settings import Settings
 
-    count = exchange.export_gallery(open_gallery(name, Settings()), target)
-    print(f"{count:,} rows written to {target}")
+    with shown(progress) as show:
+        count = exchange.export_gallery(open_gallery(name, Settings()), target, progress=show)
+    print(f"{count:,} rows written to {without_password(target)}")
 
 
 def import_(
     name: Name,
-    source: Annotated[Path, typer.Argument(help="A .parquet file that `export` wrote")],
+    source: Annotated[str, typer.Argument(help="A .parquet, .npz or .bson file that `export` wrote")],
     progress: ProgressKind = "auto",
 ) -> None:
-    """Make a new gallery from an exported Parquet file."""
+    """Make a new gallery from an exported file."""
     import contextlib
 
     from pipeline import exchange, sync
