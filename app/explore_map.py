@@ -70,7 +70,9 @@ def map_section(gallery: Gallery) -> None:
 
 def _draw(gallery: Gallery, data: MapData, shown: Colouring, asked: Any) -> None:
     params = st.query_params
-    only, shape = params.get_all("only"), shape_of(params.get("select", ""))
+    there = {name for _, name, _ in shown.legend}
+    only = [name for name in params.get_all("only") if name in there]
+    shape = shape_of(params.get("select", ""))
     picked = params.get("picture", "")
     key = f"point-map-{gallery.name}-{data.map.name}"
     left, right = st.columns([2.5, 1], gap="medium")

@@ -75,6 +75,10 @@ def test_a_link_with_a_shape_shows_what_is_inside_with_counts_by_label(mapped: A
     assert "**4 selected** of 12" in said(app)
 
 
+def test_an_isolated_entry_that_the_legend_lacks_selects_nothing(mapped: AppTest) -> None:
+    assert "selected" not in said(opened(mapped, only="of another colouring"))
+
+
 def test_a_shape_that_holds_nothing_says_so(mapped: AppTest) -> None:
     assert "Nothing selected" in said(opened(mapped, select="5,5;6,5;6,6"))
 
