@@ -8,13 +8,14 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench indexes clean
 
 help:
 	@echo "make demo    the app on 2,000 rendered pictures, on port $(PORT) or the next free one; PORT=8600 chooses"
 	@echo "make test    every test; ARGS='-k search' chooses some"
 	@echo "make lint    style and types"
 	@echo "make bench   python -m benchmarks.$(BENCH); BENCH=NAME chooses another, ARGS passes on"
+	@echo "make indexes the optional libraries that compare-indexes measures; what cannot be built here is passed over"
 	@echo "make clean   remove $(VENV) and caches; galleries and all else under data/ stay"
 	@echo
 	@echo "Without make (Windows: py -3.11 and .venv\\Scripts\\python instead of python3 and .venv/bin/python):"
@@ -38,6 +39,8 @@ lint: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(PY) -m benchmarks.$(BENCH) $(ARGS)
 
+indexes: $(VENV)/installed-indexes
+
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build
 	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
@@ -51,6 +54,11 @@ $(VENV)/installed: requirements.txt | $(VENV)/bin/python
 $(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
 	@echo "installing what requirements-dev.txt lists"
 	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/installed-indexes: requirements-indexes.txt $(VENV)/installed
+	@sed 's/ *#.*//' requirements-indexes.txt | grep . | while read -r one; do \
+		$(PIP) "$$one" || echo "passed over: $$one"; done
 	@touch $@
 
 $(VENV)/bin/python:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from app import downloads, index
 from app.charts import as_csv
+from app.common_terms import common_terms
 from app.map_colours import Colouring
 from app.map_data import MapData
 from app.picture_panel import nearest, search_with, tile_of
@@ -47,6 +48,7 @@ def selection_panel(
             return
         st.markdown(f"**{len(table):,} selected** of {len(data.table):,}")
         st.text(_counts(table["label"]))
+        common_terms(gallery, table["id"].tolist())
         _actions(gallery, data, table, taken)
         _pictures(gallery, table)
 

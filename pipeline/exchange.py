@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 from pipeline import (
     calibration,
@@ -18,7 +19,7 @@ from pipeline.gallery import Gallery
 from pipeline.records import Progress, silent
 from pipeline.settings import Settings
 
-FORMATS = {".parquet": exchange_parquet, ".npz": exchange_npz, ".bson": exchange_bson}
+FORMATS: dict[str, ModuleType] = {".parquet": exchange_parquet, ".npz": exchange_npz, ".bson": exchange_bson}
 
 
 def export_gallery(source: Gallery, target: Path | str, *, progress: Progress = silent) -> int:
@@ -65,7 +66,7 @@ def import_gallery(name: str, source: Path | str, settings: Settings) -> Gallery
     return made
 
 
-def _format(file: Path):  # type: ignore[no-untyped-def]  # one of the modules of FORMATS
+def _format(file: Path) -> ModuleType:
     found = FORMATS.get(file.suffix.lower())
     if found is None:
         raise UsageError(

@@ -22,6 +22,7 @@ DEFAULT_ENCODER = "deep_ranking"
 """Of the demo and of a new gallery: what `ingest` takes when nothing is said, and the app offers first."""
 
 KINDS = ("encoders", "datasets", "stores", "indexes", "projections")
+_ONE = {"indexes": "index"}
 _FOLDERS = {kind: Path(__file__).parent / kind for kind in KINDS}
 
 
@@ -142,7 +143,7 @@ def _without_none(hint: Any) -> Any:
 def _module(kind: str, name: str) -> ModuleType:
     if name not in available(kind):
         raise UsageError(
-            f"unknown {kind[:-1]} {name!r}; choose from {', '.join(available(kind))}, or add pipeline/{kind}/{name}.py"
+            f"unknown {_ONE.get(kind, kind[:-1])} {name!r}; choose from {', '.join(available(kind))}, or add pipeline/{kind}/{name}.py"
         )
     return importlib.import_module(f"pipeline.{kind}.{name}")
 

@@ -95,8 +95,11 @@ class VectorStore(Protocol):
     `collection` matches [A-Za-z_][A-Za-z0-9_]*. Scores are cosine similarity, highest first; ties by id.
     """
 
-    def create(self, collection: str, *, dim: int, metadata_keys: Sequence[str] = ()) -> None:
-        """Make an empty collection; does nothing when it exists with this dim, StoreError with another."""
+    def create(self, collection: str, *, dim: int, metadata_keys: Sequence[str] = (), index: str = "") -> None:
+        """Make an empty collection; does nothing when it exists with this dim, StoreError with another.
+
+        index: of a new collection, such as `hnsw:ef=128`; '' = as the store sees fit. One that compares every row has none.
+        """
 
     def exists(self, collection: str) -> bool: ...
 

@@ -29,7 +29,8 @@ PACKAGES = ("numpy", "torch", "torchvision", "scikit-learn", "streamlit", "pymil
 def write(gallery: Gallery, kind: str, report: dict[str, Any], table: pd.DataFrame | None = None) -> str:
     """Keep a report for good; returns its name. kind: lower-case words with dashes, such as `evaluation`."""
     now = datetime.datetime.now(datetime.UTC)
-    name = f"{kind}-{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+    part = f"{now.microsecond:05x}{uuid.uuid4().hex[0]}"  # names sort by time, also within a second
+    name = f"{kind}-{now:%Y%m%d-%H%M%S}-{part}"
     assert _NAME.fullmatch(name), name
     folder = _folder(gallery)
     folder.mkdir(exist_ok=True)

@@ -58,7 +58,7 @@ def upsert(gallery: Gallery, store: VectorStore, fingerprint8: str, rows: Rows) 
     table = rows.table.assign(metadata=[empty | row for row in rows.table["metadata"]])
     collection = gallery.collection(fingerprint8)
     dim = manifest["encoders"][fingerprint8]["dim"]
-    store.create(collection, dim=dim, metadata_keys=manifest["metadata_keys"])
+    store.create(collection, dim=dim, metadata_keys=manifest["metadata_keys"], index=manifest.get("index", ""))
     store.upsert(collection, Rows(table, rows.embeddings))
 
 
@@ -87,7 +87,8 @@ def sync(
     fingerprint8 = fingerprint8 or gallery.current  # once: another process may change it meanwhile
     rows = gallery.rows(fingerprint8)
     collection = gallery.collection(fingerprint8)
-    store.create(collection, dim=rows.embeddings.shape[1], metadata_keys=gallery.manifest()["metadata_keys"])
+    keys, index = gallery.manifest()["metadata_keys"], gallery.manifest().get("index", "")
+    store.create(collection, dim=rows.embeddings.shape[1], metadata_keys=keys, index=index)
     difference = _compare(rows, gallery, store, fingerprint8)
     if difference.surplus:
         store.delete(collection, difference.surplus)
@@ -99,6 +100,21 @@ def sync(
     if point:
         store.point(gallery.name, collection)
     return difference
+
+
+def choose_index(gallery: Gallery, store: VectorStore, index: str) -> None:
+    """From now on the gallery's collections have this index, such as `hnsw:ef=128`; '' = as the store sees fit.
+
+    The current collection is made anew and is empty: `sync` fills it, and until then searches compare every row.
+    StoreError for an index that the store does not have; nothing is changed then.
+    """
+    with gallery.writing():
+        trial = f"{gallery.name}__trial"
+        store.drop(trial)
+        store.create(trial, dim=gallery.encoder()["dim"], index=index)  # first: what cannot be made is refused here
+        store.drop(trial)
+        gallery.update(index=index)
+        store.drop(gallery.collection())
 
 
 def apply_removals(gallery: Gallery, store: VectorStore, ids: Sequence[str]) -> None:

@@ -87,6 +87,9 @@ def check_command(line: str) -> None:
     if "-m" in words[:4]:
         start = words.index("-m")
         assert words[0] == "python" or words[:2] == ["torchrun", "--nproc_per_node"], f"what is {line!r}?"
+        if (script := words[start + 1]).startswith("benchmarks."):
+            assert (ROOT / "benchmarks" / f"{script.partition('.')[2]}.py").is_file(), f"there is no {script}"
+            return
         assert words[start + 1] in PROGRAMS, f"there is no program {words[start + 1]!r}"
         check_verb(words[start + 1], words[start + 2 :])
     elif words[0] == "make":

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import ask, downloads, index, resources
 from app.ask import Ask
+from app.common_terms import annotation_line, common_terms
 from app.query_panel import act, query_panel
 from app.region import to_pixels
 from app.results_grid import results_grid, tile, tiles_of
@@ -136,6 +137,9 @@ def show_results(gallery: Gallery, asked: Ask) -> None:
         parts = [f"{name} {result.milliseconds[name]:.0f} ms" for name in ("open", "encode", "search")]
         st.caption(f"{len(result.hits)} nearest · {' · '.join(parts)}")
         downloads.result_buttons(gallery, query, result)
+    if asked.uploads:
+        annotation_line(gallery, result.hits)
+    common_terms(gallery, [hit.id for hit in result.hits], asked=asked)
     results_grid(
         tiles_of(gallery.name, result, by_label=asked.by_label),
         key="hits",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import StoreError
-from pipeline.stores import _rules, _wire
+from pipeline.stores import _rules, _wanted, _wire
+from pipeline.stores._wanted import Wanted
 
 _FIELDS = {*_wire.SHOWN, "digest", "embedding"}
 _KEYS = "semblance.metadata_keys"  # property of a collection: JSON list
+_INDEX = "semblance.index"  # property of a collection: what `_wanted.Wanted.text` gives
 _REMEMBERED = 10.0  # seconds that a collection's shape is taken as known
 
 
@@ -22,11 +25,12 @@ class Shape:
     name: str  # the collection's own, also when asked by alias
     dim: int
     keys: tuple[str, ...]
-    index: str
+    index: str  # as Milvus names its kind; '' before there is one
+    wanted: Wanted
     until: float
 
 
-def create(client: Any, collection: str, dim: int, keys: tuple[str, ...], seconds: float) -> None:
+def create(client: Any, collection: str, dim: int, keys: Sequence[str], wanted: Wanted, seconds: float) -> None:
     from pymilvus import DataType
 
     if client.has_collection(collection, timeout=seconds):  # made by another thread just now
@@ -44,17 +48,16 @@ def create(client: Any, collection: str, dim: int, keys: tuple[str, ...], second
         collection,
         schema=schema,
         consistency_level="Strong",  # what a paged query falls back to: see `digests`
-        properties={_KEYS: json.dumps(keys)},
+        properties={_KEYS: json.dumps(list(keys)), _INDEX: wanted.text},
         timeout=seconds,
     )
 
 
-def add_index(client: Any, collection: str, kind: str, seconds: float) -> None:
+def add_index(client: Any, collection: str, wanted: Wanted, seconds: float) -> None:
     if client.list_indexes(collection, timeout=seconds):
         return
-    options = {"M": 16, "efConstruction": 200} if kind == "HNSW" else {}
     index = client.prepare_index_params()
-    index.add_index("embedding", index_type=kind, metric_type="COSINE", params=options)
+    index.add_index("embedding", index_type=wanted.kind.upper(), metric_type="COSINE", params=wanted.built_with)
     client.create_index(collection, index, timeout=seconds)
 
 
@@ -66,11 +69,14 @@ def describe(client: Any, collection: str, seconds: float) -> Shape:
             f"collection {name!r} was made by something else (its fields: {', '.join(fields)}); drop it, "
             f"then `python -m pipeline sync {name.partition('__')[0]}`"
         )
-    index = client.list_indexes(name, timeout=seconds)
+    found = client.list_indexes(name, timeout=seconds)
+    index = client.describe_index(name, found[0], timeout=seconds)["index_type"] if found else ""
+    usual = index.lower() if index.lower() in _wanted.KINDS else "autoindex"  # of a collection made before it was noted
     return Shape(
         name=name,
         dim=int(fields["embedding"]["params"]["dim"]),
         keys=tuple(json.loads(facts["properties"].get(_KEYS, "[]"))),
-        index=client.describe_index(name, index[0], timeout=seconds)["index_type"] if index else "",
+        index=index,
+        wanted=_wanted.read(facts["properties"].get(_INDEX, ""), otherwise=usual),
         until=time.monotonic() + _REMEMBERED,
     )

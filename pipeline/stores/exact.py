@@ -61,7 +61,7 @@ class ExactStore:
         self._aliases: dict[str, str] = {}
         self._lock = threading.RLock()
 
-    def create(self, collection: str, *, dim: int, metadata_keys: Sequence[str] = ()) -> None:
+    def create(self, collection: str, *, dim: int, metadata_keys: Sequence[str] = (), index: str = "") -> None:
         _rules.check_name(collection)
         _rules.check_dim(collection, dim)
         with self._lock:

@@ -15,7 +15,7 @@ from pipeline.filters import Filter, to_milvus
 from pipeline.plugins import Card
 from pipeline.records import Rows, SearchHit, VectorStore
 from pipeline.settings import Settings
-from pipeline.stores import _rules, _schema, _wire
+from pipeline.stores import _rules, _schema, _wanted, _wire
 from pipeline.stores._link import Action, Answer, Link, no_dotenv, open_link
 from pipeline.stores._lite import holder
 from pipeline.stores._schema import Shape
@@ -75,23 +75,23 @@ class MilvusStore:
 
     def __init__(self, link: Link, *, index: Index = "auto") -> None:
         self._link = link
-        self._index = index
+        self._usual = index if index != "auto" else "flat" if link.lite else "hnsw"
         self._known: dict[str, Shape] = {}
         self._written = -_FRESH
         self._closed = False
 
-    def create(self, collection: str, *, dim: int, metadata_keys: Sequence[str] = ()) -> None:
+    def create(self, collection: str, *, dim: int, metadata_keys: Sequence[str] = (), index: str = "") -> None:
         _rules.check_name(collection)
         _rules.check_dim(collection, dim)
-        keys = tuple(metadata_keys)
+        wanted = _wanted.read(index, otherwise=self._usual)
         if not self.exists(collection):
-            self._change("create", lambda client, seconds: _schema.create(client, collection, dim, keys, seconds))
+            shape = (dim, metadata_keys, wanted)
+            self._change("create", lambda client, seconds: _schema.create(client, collection, *shape, seconds))
         about = self._about(collection)
         if about.dim != dim:
             raise StoreError(f"collection {collection!r} holds dim {about.dim}, not {dim}; drop it first")
         if not about.index:  # new, or its making was cut short here
-            kind = self._index if self._index != "auto" else "flat" if self._link.lite else "hnsw"
-            self._change("index", lambda client, seconds: _schema.add_index(client, about.name, kind.upper(), seconds))
+            self._change("index", lambda client, seconds: _schema.add_index(client, about.name, wanted, seconds))
             self._about(collection)
 
     def exists(self, collection: str) -> bool:
@@ -130,7 +130,7 @@ class MilvusStore:
             "output_fields": _wire.SHOWN,
             "search_params": {
                 "metric_type": "COSINE",
-                "params": {"ef": min(max(4 * k, 64), 32_768)} if about.index == "HNSW" else {},
+                "params": about.wanted.searched_with(k),
             },
             "consistency_level": level,
         }
@@ -196,6 +196,7 @@ class MilvusStore:
             "rows": self.count(collection),
             "dim": about.dim,
             "index": about.index,
+            "settings": about.wanted.text,
             "backend": _product(version),
             "place": self._link.place,
             "alias": ", ".join(sorted(aliases["aliases"])),

@@ -1,0 +1,179 @@
+"""Indexes: for these pictures, at this size, which index with which setting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app import index_charts, report_section
+from app.charts import as_csv, chart
+from app.gallery_choice import choose
+from app.index_choice import index_choice
+from app.job_list import job_list
+from pipeline import plugins
+from pipeline.compare_indexes import KIND
+from pipeline.errors import SemblanceError
+from pipeline.gallery import Gallery
+
+NEAR = 0.95
+SHOWN = {
+    "spec": "Index",
+    "ann_recall": "ann_recall",
+    "queries_per_second": "queries/s",
+    "single_per_second": "one at a time/s",
+    "p50_ms": "p50, ms",
+    "p99_ms": "p99, ms",
+    "build_seconds": "build, s",
+    "disk_mb": "disk, MB",
+    "megabytes": "memory, MB",
+}
+
+
+def page() -> None:
+    gallery = choose("Indexes")
+    if gallery is None:
+        return
+    job_list()
+    found = report_section.newest(gallery, KIND)
+    if found is None:
+        st.markdown(
+            "**Nothing compared yet.** Measures how exact and how quick each index is on this gallery's own embeddings, what "
+            "building it costs and how large it is: Milvus' own and those of other libraries, exact comparison first."
+        )
+        _start(gallery, primary=True)
+        return
+    try:
+        _show(gallery, found[1])
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        st.warning(f"The newest comparison cannot be drawn ({error!r}); it may be damaged. Compare again.")
+    with st.expander("Compare again", icon=":material/refresh:"):
+        _start(gallery, primary=False)
+
+
+def _show(gallery: Gallery, report: dict[str, Any]) -> None:
+    table = index_charts.table_of(report)
+    good = table[table["error"] == ""]
+    st.subheader("What should I use?", anchor=False)
+    st.markdown("\n".join(f"- {sentence}" for sentence in report["advice"]))
+    for note in report["notes"]:
+        st.info(note[0].upper() + note[1:] + ".")
+    if not good.empty:
+        _charts(gallery, report, table)
+    index_choice(gallery, table)
+    _rows(gallery, report, table)
+
+
+def _charts(gallery: Gallery, report: dict[str, Any], table: Any) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        speed = st.segmented_control(
+            "Speed",
+            list(index_charts.SPEEDS),
+            default="queries_per_second",
+            required=True,
+            format_func=lambda key: index_charts.SPEEDS[key].capitalize(),
+            label_visibility="collapsed",
+            key=f"indexes-speed-{gallery.name}",
+        )
+        near = st.toggle(f"Only ann_recall of {NEAR} and more", key=f"indexes-near-{gallery.name}")
+    shown = table[table["error"] == ""][["spec", "ann_recall", *index_charts.SPEEDS, "p50_ms", "p99_ms"]]
+    figure = index_charts.recall_figure(table, speed, report["k"], least=NEAR if near else 0.0)
+    chart(figure, shown, f"{gallery.name}-indexes", f"ann_recall against speed of each index, {gallery.name}")
+    costs = index_charts.cost_table(table)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        build = index_charts.cost_figure(
+            costs, {"build_seconds": "build"}, "Building", "once, and after a rebuild", "seconds"
+        )
+        chart(build, costs, f"{gallery.name}-indexes-build", f"Seconds to build each index, {gallery.name}")
+    with right:
+        size = {"memory_mb": "memory", "disk_mb": "disk"}
+        sizes = index_charts.cost_figure(costs, size, "Size", "growth of the process, files", "MB")
+        chart(sizes, costs, f"{gallery.name}-indexes-size", f"Size of each index, {gallery.name}")
+    _sweep(gallery, table[table["error"] == ""])
+
+
+def _sweep(gallery: Gallery, good: Any) -> None:
+    swept = [base for base, rows in good.groupby("base", sort=False) if len(rows) > 1]
+    if not swept:
+        return
+    base = st.selectbox("Settings of", swept, key=f"indexes-sweep-{gallery.name}", width=360)
+    rows = good[good["base"] == base]
+    option = max(rows["options"].iloc[0], key=lambda name: len({options[name] for options in rows["options"]}))
+    shown = rows[["spec", "ann_recall", "queries_per_second", "p50_ms"]]
+    chart(
+        index_charts.sweep_figure(rows, option),
+        shown,
+        f"{gallery.name}-indexes-{option}",
+        f"What {option} changes, {base}",
+    )
+
+
+def _rows(gallery: Gallery, report: dict[str, Any], table: Any) -> None:
+    with st.expander("All rows", icon=":material/table:", expanded=False):
+        good = table[table["error"] == ""].assign(disk_mb=lambda rows: rows["bytes_on_disk"].astype(float) / 1e6)
+        st.dataframe(
+            good[list(SHOWN)].rename(columns=SHOWN),
+            hide_index=True,
+            height=min(38 + 35 * len(good), 560),
+            column_config={
+                name: st.column_config.NumberColumn(format="%.4f" if key == "ann_recall" else "%.2f")
+                for key, name in SHOWN.items()
+                if key != "spec"
+            },
+            alt=f"Every index and setting measured on {gallery.name}",
+        )
+    if len(failed := table[table["error"] != ""]):
+        with st.expander(f"Without figures: {len(failed):,}", icon=":material/block:"):
+            for row in failed.itertuples():
+                st.text(f"{row.spec}: {row.error}" + (f" · {row.install}" if row.install else ""))
+    cost = report["harness"]
+    way = (
+        f"k {report['k']}, {report['queries']:,} queries, {report['threads']} thread{'s' * (report['threads'] != 1)}, seed "
+        f"{report['seed']}, {report['machine']}. The measuring itself costs {1000 * cost['p50_ms']:.1f} µs a query"
+    )
+    st.caption(report_section.on_what(gallery, report | {"rows": report["n"]}, way))
+    st.download_button(
+        "CSV",
+        data=lambda: as_csv(table.drop(columns=["options"])),
+        file_name=f"{gallery.name}-indexes.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def _start(gallery: Gallery, *, primary: bool) -> None:
+    names = plugins.available("indexes")
+    lacking = {name: plugins.missing("indexes", name) for name in names}
+    chosen = st.multiselect(
+        "Indexes",
+        [name for name in names if not lacking[name]],
+        default=[name for name in names if not lacking[name]],
+        format_func=lambda name: f"{name}: {plugins.card('indexes', name).summary}",
+        key=f"indexes-chosen-{gallery.name}",
+    )
+    if absent := {name: install for name, install in lacking.items() if install}:
+        st.caption("Not installed: " + " · ".join(f"{name} (`{install}`)" for name, install in absent.items()))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        k = st.number_input("k", 1, 1000, 10, width=110, key=f"indexes-k-{gallery.name}")
+        queries = st.number_input("Queries", 10, 10_000, 1000, width=140, key=f"indexes-queries-{gallery.name}")
+        threads = st.number_input("Threads", 1, 64, 1, width=110, key=f"indexes-threads-{gallery.name}")
+    command = ["compare-indexes", gallery.name, "--k", str(k), "--queries", str(queries), "--threads", str(threads)]
+    for name in chosen:
+        command += ["--indexes", name]
+    report_section.find_button(
+        gallery,
+        "Compare",
+        command,
+        title="Compare indexes on",
+        icon=":material/speed:",
+        primary=primary,
+        running="Comparing …",
+    )
+
+
+try:
+    page()
+except SemblanceError as error:
+    st.error(str(error))

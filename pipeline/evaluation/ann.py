@@ -1,0 +1,40 @@
+"""How much of the exact nearest an approximate index returns: pure functions on arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+TIE = 1e-6  # cosine: scores that are no further apart are equal, since they are rounded to float32
+
+
+def ann_recall(rows: np.ndarray, scores: np.ndarray, exact: np.ndarray, *, tie: float = TIE) -> np.ndarray:
+    """(q,) share of k places that hold a row as close as the exact k-th, in the manner of ann-benchmarks.
+
+    rows: (q, m), m <= k, what an index returned, -1 for nothing. scores: (q, m) the true cosine of each, as true_scores
+    gives. exact: (q, k) the scores of the exact k nearest, best first. Which of several rows that tie at the k-th place
+    is returned does not matter; a row returned twice counts once.
+    """
+    assert rows.shape == scores.shape
+    assert rows.shape[1] <= exact.shape[1]
+    right = (rows >= 0) & (scores >= exact[:, -1:] - tie)
+    order = np.argsort(rows, axis=1, kind="stable")
+    ordered = np.take_along_axis(rows, order, axis=1)
+    again = np.zeros_like(right)
+    np.put_along_axis(again, order[:, 1:], ordered[:, 1:] == ordered[:, :-1], axis=1)
+    return (right & ~again).sum(axis=1) / exact.shape[1]
+
+
+def true_scores(queries: np.ndarray, gallery: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(q, m) float32 cosine of each query with the gallery rows (q, m); -inf where a row is -1. Summed in float64."""
+    scores = np.full(rows.shape, -np.inf, np.float32)
+    for at, (query, found) in enumerate(zip(queries.astype(np.float64), rows, strict=True)):
+        there = found >= 0
+        scores[at, there] = gallery[found[there]].astype(np.float64) @ query
+    return scores
+
+
+def without_own(rows: np.ndarray, own: np.ndarray, *, k: int) -> np.ndarray:
+    """(q, k) of the (q, k + 1) rows that a query found which is itself the gallery row own (q,); -1 when none is left."""
+    kept = rows != own[:, None]
+    kept[kept.all(axis=1), -1] = False  # a copy stands in its place, or it was not found
+    return rows[kept].reshape(len(rows), -1)[:, :k]

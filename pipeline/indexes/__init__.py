@@ -1,0 +1,1 @@
+"""Structures that find the nearest embeddings, one file each, to be compared with one another."""

@@ -1,0 +1,58 @@
+"""The index that a collection is to have, as text: `flat`, `hnsw:ef=128`, `ivf_flat:nprobe=32`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import StoreError
+
+# Of each kind: what its settings are called, and what they are when nothing is said. 0 = by the number of hits wanted.
+KINDS: dict[str, dict[str, int]] = {
+    "flat": {},
+    "autoindex": {},
+    "hnsw": {"ef": 0, "m": 16, "ef_construction": 200},
+    "hnsw_sq": {"ef": 0, "m": 16, "ef_construction": 200},
+    "ivf_flat": {"nprobe": 32, "cells": 128},
+    "ivf_sq8": {"nprobe": 32, "cells": 128},
+}
+_NAMES = {"m": "M", "ef_construction": "efConstruction", "cells": "nlist"}  # as Milvus calls them
+_LEAST_EF, _MOST_EF = 64, 32_768
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A kind and its settings."""
+
+    kind: str
+    settings: dict[str, int]
+
+    @property
+    def text(self) -> str:
+        said = ",".join(f"{key}={value}" for key, value in self.settings.items() if value != KINDS[self.kind][key])
+        return self.kind + (f":{said}" if said else "")
+
+    @property
+    def built_with(self) -> dict[str, int]:
+        return {name: self.settings[key] for key, name in _NAMES.items() if key in self.settings}
+
+    def searched_with(self, k: int) -> dict[str, int]:
+        """ef of at least 4 k, or HNSW misses hits that are there."""
+        if "ef" in self.settings:
+            return {"ef": min(max(4 * k, self.settings["ef"] or _LEAST_EF), _MOST_EF)}
+        return {"nprobe": self.settings["nprobe"]} if "nprobe" in self.settings else {}
+
+
+def read(text: str, *, otherwise: str = "flat") -> Wanted:
+    """'' is `otherwise`. StoreError for a kind or a setting that is none, with those that are."""
+    kind, _, rest = (text or otherwise).lower().partition(":")
+    if kind not in KINDS:
+        raise StoreError(f"unknown index {kind!r}; choose from {', '.join(KINDS)}")
+    settings: dict[str, Any] = dict(KINDS[kind])
+    for part in filter(None, rest.split(",")):
+        key, _, value = part.partition("=")
+        if key.strip() not in settings or not value.strip().isdecimal():
+            known = ", ".join(f"{name}=NUMBER" for name in settings) or "none"
+            raise StoreError(f"cannot read {part!r} of the index {text!r}; {kind} has these settings: {known}")
+        settings[key.strip()] = int(value)
+    return Wanted(kind, settings)

@@ -1,0 +1,76 @@
+"""The index that a gallery gets when nothing is said finds what is nearest, also after it was closed and opened again."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import plugins
+from pipeline.evaluation import ann
+from pipeline.evaluation.retrieval import nearest
+from pipeline.filters import Filter
+from pipeline.records import Rows, VectorStore
+
+pytest_plugins = ("milvus_server",)
+
+DIM, QUERIES, K = 128, 200, 10
+
+
+def clustered(n: int) -> Rows:
+    """n rows around a centre for every hundred."""
+    random = np.random.default_rng(0)
+    centres = random.normal(size=(n // 100, DIM))
+    rows = centres[np.arange(n) % len(centres)] + 0.7 * random.normal(size=(n, DIM))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    ids = [f"{at:032x}" for at in range(n)]
+    table = pd.DataFrame({"id": ids, "path": [f"{at}.jpg" for at in range(n)], "width": 1, "height": 1})
+    for column in ("parent", "box", "label", "split"):
+        table[column] = ""
+    return Rows(table.assign(metadata=[{} for _ in ids]), rows.astype(np.float32))
+
+
+def reopened_recall(where: str, rows: Rows) -> float:
+    """ann_recall of the store at `where`, filled by one connection and asked by the next."""
+    name = f"reopened_{len(rows)}"
+    with contextlib.closing(plugins.build("stores", where)) as store:
+        store.create(name, dim=DIM)
+        for start in range(0, len(rows), 1_000):  # as an ingest commits its parts
+            part = slice(start, start + 1_000)
+            store.upsert(name, Rows(rows.table.iloc[part].reset_index(drop=True), rows.embeddings[part]))
+        store.point(f"{name}_alias", name)
+    with contextlib.closing(plugins.build("stores", where)) as store:
+        try:
+            queries = rows.embeddings[:: len(rows) // QUERIES][:QUERIES]
+            until = time.monotonic() + 20
+            while _found(store, name, rows.embeddings[-1:])[0, 0] != len(rows) - 1 and time.monotonic() < until:
+                time.sleep(0.2)  # a server shows another connection's last rows within about 5 s
+            returned = _found(store, name, queries)
+            scores = ann.true_scores(queries, rows.embeddings, returned)
+            return float(ann.ann_recall(returned, scores, nearest(queries, rows.embeddings, k=K)[0]).mean())
+        finally:
+            store.drop(name)
+
+
+def _found(store: VectorStore, name: str, queries: np.ndarray) -> np.ndarray:
+    """(q, K) row numbers, -1 where fewer were found."""
+    found = np.full((len(queries), K), -1)
+    for at, hits in enumerate(store.search(name, queries, k=K, where=Filter())):
+        found[at, : len(hits)] = [int(hit.id, 16) for hit in hits]
+    return found
+
+
+@pytest.mark.parametrize("n", [1_000, 10_000])
+def test_the_default_index_of_the_embedded_milvus_finds_99_of_100_after_a_restart(n: int, tmp_path: Path) -> None:
+    assert reopened_recall(f"milvus:uri={tmp_path / 'milvus.db'}", clustered(n)) >= 0.99
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("n", [1_000, 10_000])
+def test_the_default_index_of_a_server_finds_99_of_100_after_reconnecting(milvus_server: Any, n: int) -> None:
+    assert reopened_recall(f"milvus:uri={milvus_server.uri}", clustered(n)) >= 0.99
