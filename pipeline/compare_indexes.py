@@ -225,11 +225,13 @@ def _judged(
     file = row.pop("found", "")
     if not file:
         return row
-    found = np.load(out / file)
+    found, k = np.load(out / file), exact.shape[1]
     q = len(found)
-    kept = ann.without_own(found, own[:q], k=exact.shape[1])
-    if not ((kept >= -1) & (kept < len(embeddings))).all():
-        return row | dict.fromkeys(_FIGURES) | {"error": "it returned rows that do not exist"}
+    if found.shape != (row["queries"], k + 1) or not ((found >= -1) & (found < len(embeddings))).all():
+        return (
+            row | dict.fromkeys(_FIGURES) | {"error": "it returned rows that do not exist, or not one for each place"}
+        )
+    kept = ann.without_own(found, own[:q], k=k)
     scores = ann.true_scores(asked[:q], embeddings, kept)
     return row | {"ann_recall": float(ann.ann_recall(kept, scores, exact[:q]).mean())}
 

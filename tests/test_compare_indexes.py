@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import tiny_gallery
 
-from pipeline import compare_indexes, index_advice, plugins
+from pipeline import compare_indexes, index_advice, index_worker, plugins
 from pipeline.errors import UsageError
 
 BROKEN = {
@@ -106,6 +107,13 @@ def test_of_an_index_in_another_process_neither_size_nor_memory_is_told(tmp_path
     assert "secret" not in json.dumps(report)
 
 
+@pytest.mark.parametrize("more", ["order = order[:, :k] + 300", "order = order[:, :2]", "order = order[:3, :k]"])
+def test_answers_of_another_shape_or_with_rows_that_do_not_exist_are_an_error(tmp_path: Path, more: str) -> None:
+    rows = compared(embeddings(), "strange", worker=broken_folder(tmp_path, "pass", more))["rows"]
+    assert {row["error"] for row in rows} == {"it returned rows that do not exist, or not one for each place"}
+    assert {row["ann_recall"] for row in rows} == {None}
+
+
 @pytest.fixture(autouse=True)
 def strange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`strange` is an index here too, beside the real ones."""
@@ -148,6 +156,22 @@ def test_a_comparison_goes_on_past_one_that_crashed(tmp_path: Path) -> None:
         ("strange", True),
         ("simhash", False),
     ]
+
+
+@pytest.mark.parametrize(("each", "together", "asked"), [(0.01, 0.0, 300), (0.01, 0.01, 10), (0.0, 0.0, 300)])
+def test_a_slow_index_gets_fewer_queries_and_one_that_is_quick_in_a_batch_gets_all(
+    each: float, together: float, asked: int
+) -> None:
+    """each: seconds of a query alone; together: of each query in a batch."""
+
+    class Slow(index_worker.Noop):
+        def search(self, queries: np.ndarray, *, k: int) -> tuple[np.ndarray, np.ndarray]:
+            time.sleep(each if len(queries) == 1 else together * len(queries))
+            return super().search(queries, k=k)
+
+    figures, rows = index_worker.timed(Slow(), embeddings(), k=3, seconds=0.2)
+    assert (figures["queries"], rows.shape) == (asked, (asked, 3))
+    assert figures["single_queries"] == (10 if each else 300)
 
 
 def test_a_library_that_is_not_installed_is_a_row_that_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,11 @@ def true_scores(queries: np.ndarray, gallery: np.ndarray, rows: np.ndarray) -> n
 
 
 def without_own(rows: np.ndarray, own: np.ndarray, *, k: int) -> np.ndarray:
-    """(q, k) of the (q, k + 1) rows that a query found which is itself the gallery row own (q,); -1 when none is left."""
-    kept = rows != own[:, None]
-    kept[kept.all(axis=1), -1] = False  # a copy stands in its place, or it was not found
-    return rows[kept].reshape(len(rows), -1)[:, :k]
+    """(q, k) of the (q, k + 1) rows that a query found which is itself the gallery row own (q,): that one is taken out,
+    or the last where it was not found. Found once more it is no hit, -1.
+    """
+    same = rows == own[:, None]
+    kept = np.ones_like(same)
+    kept[np.arange(len(rows)), np.where(same.any(axis=1), same.argmax(axis=1), rows.shape[1] - 1)] = False
+    others = rows[kept].reshape(len(rows), -1)[:, :k]
+    return np.where(others == own[:, None], -1, others)

@@ -13,7 +13,7 @@ from pipeline.plugins import Card
 from pipeline.records import AnnIndex
 
 CARD = Card(
-    summary="NMSLIB HNSW: a graph; pip's wheel is compiled for old processors, one built from source is quicker",
+    summary="NMSLIB HNSW: a graph; pip's wheel is compiled without AVX",
     licence="Apache-2.0",
     source="https://github.com/nmslib/nmslib",
     requires=("nmslib",),

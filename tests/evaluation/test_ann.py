@@ -60,6 +60,6 @@ def test_true_scores_are_cosines_and_nothing_has_none() -> None:
 
 
 def test_a_picture_does_not_find_itself() -> None:
-    found = np.array([[7, 1, 2], [3, 8, 4], [5, 6, 9], [-1, -1, -1]])
-    kept = ann.without_own(found, np.array([7, 8, 0, 1]), k=2)
-    assert kept.tolist() == [[1, 2], [3, 4], [5, 6], [-1, -1]]
+    found = np.array([[7, 1, 2], [3, 8, 4], [5, 6, 9], [-1, -1, -1], [2, 2, 3]])
+    kept = ann.without_own(found, np.array([7, 8, 0, 1, 2]), k=2)
+    assert kept.tolist() == [[1, 2], [3, 4], [5, 6], [-1, -1], [-1, 3]]
