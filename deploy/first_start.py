@@ -1,0 +1,60 @@
+"""What the first start needs, safe to run again: Milvus' password changed, the demo gallery filled.
+
+    python -m deploy.first_start
+
+It reads SEMBLANCE_MILVUS_URI, MILVUS_PASSWORD_FILE (made if it is not there) and:
+MILVUS_WAIT        seconds to wait for Milvus (300)
+DEMO               `no` leaves the demo gallery out
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy import entry, password
+from pipeline.errors import SemblanceError
+from pipeline.settings import Settings
+
+FILL = ("-m", "pipeline", "demo", "--no-app")
+
+
+def secure(uri: str, file: Path, wait: float) -> None:
+    """Milvus at `uri` takes the password in `file` and no other; SystemExit with a sentence if that cannot be had."""
+    from pipeline.stores import _password
+
+    ours = password.made(file)
+    try:
+        changed = _password.secure(uri, ours, wait=wait, tell=say)
+    except SemblanceError as error:
+        sys.exit(str(error))
+    say(f"Milvus' root password was changed to the one in {file}" if changed else "Milvus has its password already")
+
+
+def fill(command: Sequence[str] = FILL) -> int:
+    """Fill the demo gallery with the password in the environment; the exit code of that."""
+    say("filling the demo gallery; a second start finds it filled")
+    return subprocess.run([sys.executable, *command], env=entry.environment(os.environ), check=False).returncode
+
+
+def say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    file = os.environ.get(password.VARIABLE, "")
+    if not file or not Settings().milvus_uri:
+        sys.exit(f"set {password.VARIABLE} and SEMBLANCE_MILVUS_URI; docker-compose.yml does")
+    try:
+        wait = float(os.environ.get("MILVUS_WAIT") or 300)
+    except ValueError:
+        sys.exit(f"MILVUS_WAIT is a number of seconds, not {os.environ['MILVUS_WAIT']!r}")
+    secure(Settings().milvus_uri, Path(file), wait)
+    sys.exit(0 if os.environ.get("DEMO") == "no" else fill())
+
+
+if __name__ == "__main__":
+    main()
