@@ -72,6 +72,8 @@ def test_requests_that_are_wrong_end_with_2_and_failures_with_1(ask, small: Path
     (tmp_path / "empty").mkdir()
     cup = small / "cup" / "000.png"
     gone = "0" * 32
+    torn = tmp_path / "torn.parquet"
+    torn.write_bytes(b"PAR1 and no more")
     cases = [
         (2, "no pictures found", ["ingest", "new", "--dataset", f"folder:root={tmp_path / 'empty'}"]),
         (2, "there is no such folder", ["ingest", "new", "--dataset", f"folder:root={tmp_path / 'nowhere'}"]),
@@ -114,7 +116,8 @@ def test_requests_that_are_wrong_end_with_2_and_failures_with_1(ask, small: Path
         (2, "say one of --encoder", ["reencode", "small"]),
         (2, "choose 2 to 5", ["reencode", "small", "--pca", "900"]),
         (1, "nothing was changed", ["remove", "small", "--ids", gone]),
-        (2, "cannot read", ["import", "new", cup]),
+        (2, "unknown ending", ["import", "new", cup]),
+        (2, "cannot read", ["import", "new", torn]),
     ]
     for code, text, words in cases:
         found, out, err = ask(*words)
