@@ -19,6 +19,7 @@ from pipeline.records import SearchHit
 from pipeline.telling_terms import Shared
 
 CSS = Path(__file__).parent / "components" / "common_terms.css"
+MOST = 200_000  # pictures of a gallery; of more, reading what each carries would keep the page waiting
 SHOWN = 6  # chips; the most telling ones
 GUESSED = 5
 ASKED_WITH = 8  # pictures of a selection that an address carries; the mean of more says much the same
@@ -32,6 +33,8 @@ def common_terms(gallery: Gallery, ids: Sequence[str], *, asked: Ask | None = No
     first of these pictures. A search with an upload has no address to lead to, so there the chips are text. Ids that are
     no longer in the gallery are passed over. Reads no report and is fast after the first call for a gallery.
     """
+    if gallery.count() > MOST:
+        return
     known = _known(gallery)
     there = [picture for picture in ids if picture in known.places]
     found = _without_repeats(terms.in_common(gallery, there, known=known))[:SHOWN]
@@ -44,6 +47,8 @@ def common_terms(gallery: Gallery, ids: Sequence[str], *, asked: Ask | None = No
 
 def annotation_line(gallery: Gallery, hits: Sequence[SearchHit]) -> None:
     """`Looks like: hat (0.83), …` from the hits of an uploaded picture; nothing when they say nothing."""
+    if gallery.count() > MOST:
+        return
     guesses = terms.annotate(gallery, hits, known=_known(gallery))
     labels = {guess.term.value for guess in guesses if guess.term.kind == LABEL}
     new = [guess for guess in guesses if guess.term.kind != METADATA or guess.term.value not in labels]

@@ -178,3 +178,11 @@ def test_an_upload_looks_like_its_hits(gallery: Gallery, monkeypatch: pytest.Mon
     assert "Looks like:" in markup
     assert "<b>red</b> (0.75), <b>warmth: warm</b> (0.75)" in markup
     assert "shop: corner" not in markup
+
+
+def test_a_gallery_too_large_for_a_page_has_no_lines(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    red = ids_of(gallery, "red")
+    assert drawn(monkeypatch, red)
+    monkeypatch.setattr(common_terms, "MOST", gallery.count() - 1)
+    assert drawn(monkeypatch, red) == ""
+    assert drawn(monkeypatch, red, line="annotation") == ""
