@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from app import resources
 from app.ask import Ask
 from pipeline import carried_terms, terms
 from pipeline.carried_terms import CLUSTER, LABEL, METADATA, TAG, WORD, Carried, Term
@@ -33,7 +34,7 @@ def common_terms(gallery: Gallery, ids: Sequence[str], *, asked: Ask | None = No
     first of these pictures. A search with an upload has no address to lead to, so there the chips are text. Ids that are
     no longer in the gallery are passed over. Reads no report and is fast after the first call for a gallery.
     """
-    if gallery.count() > MOST:
+    if len(resources.paths(gallery)) > MOST:
         return
     known = _known(gallery)
     there = [picture for picture in ids if picture in known.places]
@@ -47,7 +48,7 @@ def common_terms(gallery: Gallery, ids: Sequence[str], *, asked: Ask | None = No
 
 def annotation_line(gallery: Gallery, hits: Sequence[SearchHit]) -> None:
     """`Looks like: hat (0.83), …` from the hits of an uploaded picture; nothing when they say nothing."""
-    if gallery.count() > MOST:
+    if len(resources.paths(gallery)) > MOST:
         return
     guesses = terms.annotate(gallery, hits, known=_known(gallery))
     labels = {guess.term.value for guess in guesses if guess.term.kind == LABEL}
