@@ -8,12 +8,13 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench indexes clean
+.PHONY: help demo test lint audit bench indexes clean
 
 help:
 	@echo "make demo    the app on 2,000 rendered pictures, on port $(PORT) or the next free one; PORT=8600 chooses"
 	@echo "make test    every test; ARGS='-k search' chooses some"
 	@echo "make lint    style and types"
+	@echo "make audit   installed packages against the list of known holes; says so when that list cannot be reached"
 	@echo "make bench   python -m benchmarks.$(BENCH); BENCH=NAME chooses another, ARGS passes on"
 	@echo "make indexes the optional libraries that compare-indexes measures; what cannot be built here is passed over"
 	@echo "make clean   remove $(VENV) and caches; galleries and all else under data/ stay"
@@ -35,6 +36,9 @@ lint: $(VENV)/installed-dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+audit: $(VENV)/installed-dev
+	@$(PY) -m deploy.audit $(ARGS)
 
 bench: $(VENV)/installed-dev
 	$(PY) -m benchmarks.$(BENCH) $(ARGS)

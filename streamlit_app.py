@@ -13,24 +13,32 @@ from pathlib import Path
 import streamlit as st
 from starlette.routing import Route
 
-from app import blobs, index, routes
+from app import blobs, exposure, index, readiness, routes, sign_in, warm_up
+from pipeline import __version__, logs
+from pipeline.settings import Settings
 
 
 @contextlib.asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Opens the store beside the start-up, so that the first search finds it open."""
-    threading.Thread(target=index.warm_up, daemon=True).start()
+    """Opens the store and loads the encoder beside the start-up, so that the first search finds both."""
+    settings = Settings()
+    logs.write_to(settings.log, settings.home / "logs")
+    logs.event("start", version=__version__)
+    threading.Thread(target=warm_up.warm_up, daemon=True).start()
     yield
     index.release()
+    logs.event("stop")
 
 
+exposure.apply()
 app = st.App(
     Path(__file__).parent / "app" / "main.py",
     lifespan=lifespan,
+    on_script_error=exposure.failed,
     routes=[
-        Route("/app/static/thumbnails/{gallery}/{picture_id}.jpg", routes.thumbnail),
-        Route("/app/static/runs/{run}/{picture}.jpg", routes.run_picture),
-        Route("/app/static/blobs/{name}.bin", blobs.blob),
-        Route("/readyz", routes.ready),
+        Route("/app/static/thumbnails/{gallery}/{picture_id}.jpg", sign_in.guarded(routes.thumbnail)),
+        Route("/app/static/runs/{run}/{picture}.jpg", sign_in.guarded(routes.run_picture)),
+        Route("/app/static/blobs/{name}.bin", sign_in.guarded(blobs.blob)),
+        Route("/readyz", readiness.ready),
     ],
 )

@@ -13,6 +13,7 @@ from pipeline.filters import Clause, Filter
 from pipeline.fingerprints import file_id
 
 MAX_UPLOADS = 8
+HISTORY_BYTES = 100_000_000  # of uploads that can be gone back to, a session; the current ones come on top
 KS = (12, 24, 48, 96, 192)
 
 
@@ -113,10 +114,21 @@ def change(*, remember: bool = True, **changes: object) -> Ask:
     new = replace(old, lost_upload=False, **changes)  # type: ignore[arg-type]
     if new != old:
         if remember:
-            st.session_state.setdefault("history", []).append(old)
-            del st.session_state["history"][:-20]
+            _keep(st.session_state.setdefault("history", []), old)
         st.session_state["ask"] = new
     return new
+
+
+def _keep(history: list[Ask], old: Ask) -> None:
+    """The way back is bounded in steps and in bytes; an upload that several asks share counts once."""
+    history.append(old)
+    del history[:-20]
+    while len(history) > 1 and _bytes(history) > HISTORY_BYTES:
+        del history[0]
+
+
+def _bytes(history: list[Ask]) -> int:
+    return sum({id(upload.data): len(upload.data) for ask in history for upload in ask.uploads}.values())
 
 
 def back() -> None:

@@ -49,4 +49,5 @@ def finished(figure: go.Figure, title: str, said: str, *, x: str, y: str) -> go.
 
 
 def as_csv(table: pd.DataFrame) -> str:
-    return table.map(lambda value: cell(value) if isinstance(value, str) else value).to_csv(index=False)
+    shown = table.rename(columns=lambda name: cell(str(name))).map(lambda x: cell(x) if isinstance(x, str) else x)
+    return shown.to_csv(index=False, lineterminator="\r\n")  # so that a lone \r inside a cell is quoted, as \n is

@@ -14,7 +14,7 @@ import streamlit as st
 from pipeline.errors import SemblanceError
 from pipeline.gallery import Gallery
 from pipeline.montage import montage
-from pipeline.originals import read_original, roots
+from pipeline.originals import read_shown, roots
 from pipeline.search import Query, SearchResult
 
 if TYPE_CHECKING:
@@ -48,18 +48,21 @@ def as_csv(result: SearchResult) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     keys = sorted({key for hit in result.hits for key in hit.metadata})
-    writer.writerow(["rank", "id", "path", "label", "split", "score", "percentile", *map(cell, keys)])
+    writer.writerow(["rank", "id", "path", "label", "split", "box", "score", "percentile", *map(cell, keys)])
     for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1):
-        texts = [cell(text) for text in (hit.id, hit.path, hit.label, hit.split)]
+        texts = [cell(text) for text in (hit.id, hit.path, hit.label, hit.split, hit.box)]
         writer.writerow(
             [rank, *texts, f"{hit.score:.6f}", f"{percentile:.1f}", *(cell(hit.metadata.get(key, "")) for key in keys)]
         )
     return out.getvalue()
 
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
 def cell(text: str) -> str:
     """Text that a spreadsheet would run as a formula gets an apostrophe before it."""
-    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return "'" + text if text.startswith(_FORMULA) else text
 
 
 def as_png(gallery: Gallery, query: Query, result: SearchResult) -> bytes:
@@ -74,10 +77,11 @@ def as_zip(gallery: Gallery, table: pd.DataFrame) -> bytes:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for row, name in zip(table.itertuples(), _zip_names(table), strict=True):
             try:
-                data = read_original(row.path, row.id, folders, gallery.name)
+                shown = {"id": row.id, "parent": row.parent, "box": row.box, "path": row.path}
+                data = read_shown(shown, folders, gallery.name)
+                name = _of_part(name, row.box) if row.box else name
             except SemblanceError:
-                thumbnail = gallery.thumbnail(row.id)
-                data = thumbnail.read_bytes() if thumbnail.is_file() else b""
+                data = gallery.thumbnail_data(row.id)
                 name = name.rpartition(".")[0] + "-thumbnail.jpg"
             if not data or out.tell() + len(data) > ZIPPED:
                 missing.append(row.path)
@@ -86,6 +90,10 @@ def as_zip(gallery: Gallery, table: pd.DataFrame) -> bytes:
         if missing:
             archive.writestr("NOT_IN_THIS_ZIP.txt", "\n".join(missing))
     return out.getvalue()
+
+
+def _of_part(name: str, box: str) -> str:
+    return f"{name.rpartition('.')[0]}-{box.replace(',', '_')}.png"
 
 
 def _zip_names(table: pd.DataFrame) -> Iterator[str]:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from app import index, resources
 from app.routes import thumbnail_url
-from pipeline import duplicates, judgments
+from pipeline import duplicates
 from pipeline.errors import SemblanceError
 from pipeline.gallery import Gallery
 from pipeline.images import display_name
@@ -134,11 +134,11 @@ def _changed(gallery: Gallery, ids: list[str], change: Any) -> None:
 
 
 def _judge_apart(gallery: Gallery, ids: list[str]) -> None:
-    judgments.add(gallery.judgments_file, "not_same", ids)
+    gallery.judge("not_same", ids)
 
 
 def _take_back(gallery: Gallery, ids: list[str]) -> None:
-    judgments.add(gallery.judgments_file, "not_same", ids, False)
+    gallery.judge("not_same", ids, False)
 
 
 def _tiles(gallery: Gallery, keep: str, members: list[dict[str, Any]], gone: set[str]) -> str:

@@ -10,11 +10,11 @@ import pandas as pd
 import streamlit as st
 
 from app import index, jobs
-from app.downloads import cell
+from app.charts import as_csv
 from app.gallery_new import add_pictures
 from app.option_form import encoder_choice
 from app.results_grid import results_grid, tile
-from pipeline import exchange, sync
+from pipeline import exchange, ledgers, sync
 from pipeline.errors import SemblanceError
 from pipeline.gallery import Gallery
 from pipeline.records import GalleryInfo, SearchHit
@@ -121,14 +121,12 @@ def _removed(gallery: Gallery) -> None:
 
 
 def _rejected(gallery: Gallery) -> None:
-    file = gallery.root / "rejected.csv"
-    table = pd.read_csv(file, dtype=str, keep_default_na=False) if file.exists() else pd.DataFrame()
+    table = pd.DataFrame(ledgers.read(gallery.root / ledgers.REJECTED), columns=["File", "Why it was left out"])
     if table.empty:
         st.info("Every file of this gallery could be read.")
         return
-    table.columns = ["File", "Why it was left out"]
     st.dataframe(table, hide_index=True, width="stretch")
-    st.download_button("CSV", table.map(cell).to_csv(index=False), f"{gallery.name}-rejected.csv", "text/csv")
+    st.download_button("CSV", as_csv(table), f"{gallery.name}-rejected.csv", "text/csv")
 
 
 def _export(gallery: Gallery) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from app import jobs
+from app.exposure import check_dataset
 from app.option_form import encoder_choice
 from pipeline import gallery as galleries
 from pipeline import plugins, uploads
@@ -55,6 +56,7 @@ def _folder() -> None:
         spec = encoder_choice("folder")
         if st.form_submit_button("Make gallery", type="primary"):
             try:
+                check_dataset(f"folder:root={folder.strip()}")
                 dataset = plugins.absolute("datasets", f"folder:root={folder.strip()}")
                 plugins.build("datasets", dataset)
                 if not folder.strip():
@@ -96,6 +98,8 @@ def add_pictures(gallery: Gallery) -> None:
         if st.form_submit_button("Add", type="primary"):
             try:
                 dataset = f"folder:root={Path(folder.strip()).expanduser()}" if folder.strip() else ""
+                if dataset:
+                    check_dataset(dataset)
                 if not dataset and not files:
                     raise UsageError("nothing to add; drop pictures or write a folder")
                 _fill(gallery, dataset, gallery.encoder()["spec"], files or [])

@@ -7,7 +7,6 @@ ingest on the command line) is brought into the index here, in a thread of its o
 from __future__ import annotations
 
 import contextlib
-import importlib
 import math
 import threading
 import time
@@ -15,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from pipeline import gallery as galleries
-from pipeline import sync
+from pipeline import logs, sync
 from pipeline.errors import SemblanceError, StoreError
 from pipeline.gallery import Gallery
 from pipeline.records import VectorStore
@@ -26,7 +25,7 @@ _open: dict[str, VectorStore] = {}  # by URI: tests change it
 _syncs = ThreadPoolExecutor(1, thread_name_prefix="sync")
 _state: dict[tuple[str, str], tuple[int, Future[None]]] = {}  # (URI, gallery) to the generation brought in
 _exact: dict[tuple[str, int], VectorStore] = {}
-_failed: dict[str, tuple[float, StoreError]] = {}  # by URI: when it could not be opened, and why
+_failed: dict[str, tuple[float, StoreError]] = {}  # by URI: when it could not be had, and why
 RETRY_SECONDS = 10.0  # a store that is down is asked again this often, not by every visitor in turn
 
 
@@ -34,11 +33,11 @@ def store() -> VectorStore:
     """The configured store, opened once. StoreError when it cannot be had."""
     settings = Settings()
     with _lock:
-        if settings.uri in _open:
-            return _open[settings.uri]
         when, error = _failed.get(settings.uri, (-math.inf, StoreError()))
         if time.monotonic() - when < RETRY_SECONDS:
             raise error
+        if settings.uri in _open:
+            return _open[settings.uri]
         try:
             _open[settings.uri] = sync.open_store(settings)
         except StoreError as error:
@@ -54,7 +53,7 @@ def searchable(gallery: Gallery) -> tuple[VectorStore, str]:
         running = refresh(gallery)
         if running.done() and (error := running.exception()):
             raise error
-        if connection.exists(gallery.collection()):
+        if connection.exists(gallery.collection()) if running.done() else sync.was_filled(gallery, connection):
             return connection, ""
     except StoreError as error:
         return exactly(gallery, error)
@@ -62,7 +61,11 @@ def searchable(gallery: Gallery) -> tuple[VectorStore, str]:
 
 
 def exactly(gallery: Gallery, error: StoreError) -> tuple[VectorStore, str]:
-    """The gallery's rows in memory, and the sentence that says why."""
+    """The gallery's rows in memory, and the sentence that says why; the store is left alone for a while."""
+    logs.trouble("answered without Milvus", gallery=gallery.name, reason=str(error))
+    with _lock:
+        if _failed.get(Settings().uri, (0.0, None))[1] is not error:  # else it is that failure told again
+            _failed[Settings().uri] = (time.monotonic(), error)
     return _exact_store(gallery), f"Answered exactly from the gallery's files, because Milvus cannot be used: {error}"
 
 
@@ -80,8 +83,16 @@ def refresh(gallery: Gallery) -> Future[None]:
 
 
 def _sync(gallery: Gallery) -> None:
-    if gallery.current:
-        sync.sync(gallery, store())
+    if not gallery.current:
+        return
+    begun = time.monotonic()
+    try:
+        difference = sync.sync(gallery, store())
+    except SemblanceError as error:
+        logs.trouble("sync failed", gallery=gallery.name, reason=str(error))
+        raise
+    changed = {"missing": len(difference.missing), "surplus": len(difference.surplus), "stale": len(difference.stale)}
+    logs.event("sync", gallery=gallery.name, **changed, seconds=round(time.monotonic() - begun, 2))
 
 
 def _exact_store(gallery: Gallery) -> VectorStore:
@@ -104,13 +115,12 @@ def forget(gallery: Gallery) -> None:
 
 
 def warm_up() -> None:
-    """Open the store, bring every gallery in, import torch; errors wait for the page that needs it."""
+    """Open the store and bring every gallery in; errors wait for the page that needs it."""
     settings = Settings()
     with contextlib.suppress(SemblanceError):
         store()
         for name in galleries.names(settings):
             refresh(galleries.open_gallery(name, settings))
-    importlib.import_module("torch")
 
 
 def release() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import index, jobs, resources
+from app.exposure import shown
 from app.jobs import Job, State
 from pipeline.errors import SemblanceError
 
@@ -51,7 +52,7 @@ def _ended(job: Job, state: State) -> None:
     if state.exit_code == 0:
         left.markdown(f":material/check_circle: **{job.title}**: done")
         if state.output and not state.output.startswith("["):  # a table is drawn where it was asked for
-            left.text(state.output.splitlines()[-1])
+            left.text(shown(state.output.splitlines()[-1]))
     elif state.exit_code == 130:
         left.markdown(f":material/stop_circle: **{job.title}**: stopped; what was committed is kept")
     else:

@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import atomic
+from app.exposure import shown
+from pipeline import atomic, logs
 from pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +68,7 @@ def start(command: Sequence[str], *, title: str, gallery: str = "") -> Job:
     with _lock:
         _children[name] = child
     atomic.write_json(folder / "job.json", asdict(job))
+    logs.event("job", job=name, title=title, gallery=gallery)
     return job
 
 
@@ -91,7 +93,7 @@ def state(job: Job) -> State:
                 progress = json.loads(line)
         elif line.strip():
             errors.append(line)
-    return State(running, code, progress, _tail(folder / "out.txt").strip(), "\n".join(errors))
+    return State(running, code, progress, _tail(folder / "out.txt").strip(), shown("\n".join(errors)))
 
 
 def stop(job: Job) -> None:
@@ -115,6 +117,7 @@ def _alive(job: Job) -> tuple[bool, int | None]:
         code = child.poll()
         if code is not None and not ended.exists():
             ended.write_text(str(code))
+            logs.event("job ended", job=job.id, exit_code=code)
         return code is None, code
     if ended.exists():
         return False, int(ended.read_text())

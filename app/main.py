@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import theme
+from app import exposure, sign_in, theme
 
 VIEWS = Path(__file__).parent / "views"
 
@@ -14,6 +14,8 @@ st.set_page_config(
     page_title="Semblance", page_icon=str(Path(__file__).parent / "components" / "icon.png"), layout="wide"
 )
 theme.apply()
+exposure.apply()
+sign_in.required()
 st.navigation(
     [
         st.Page(VIEWS / "search.py", title="Search", icon=":material/image_search:", default=True),

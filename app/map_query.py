@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from app import ask, index, resources
+from app import ask, encoders, index, resources
 from app.map_data import MapData
 from app.region import to_pixels
 from pipeline import project
@@ -35,7 +35,7 @@ def embedding(gallery: Gallery) -> np.ndarray | None:
 
 
 def _encoded(gallery: Gallery, upload: ask.Upload) -> np.ndarray:
-    encoder = resources.encoder_of(gallery)
+    encoder = encoders.of_gallery(gallery)
     opened = resources.picture(upload.id, upload.data)
     image = opened.image
     if upload.box:

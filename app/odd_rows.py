@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import index, picture_row, resources
 from app.picture_row import Tile
-from pipeline import judgments, label_errors
+from pipeline import label_errors
 from pipeline.errors import SemblanceError
 from pipeline.gallery import Gallery
 from pipeline.images import display_name
@@ -107,4 +107,4 @@ def _changed(gallery: Gallery, picture: str, change: Any) -> None:
 
 
 def _judge(gallery: Gallery, picture: str, label: str | bool) -> None:
-    judgments.add(gallery.judgments_file, label_errors.RIGHT, [picture], label)
+    gallery.judge(label_errors.RIGHT, [picture], label)

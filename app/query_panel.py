@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import ask, index, resources
 from app.ask import Upload
@@ -58,7 +62,8 @@ def query_panel(gallery: Gallery) -> None:
 def take(key: str) -> None:
     """Make the pictures that came the query; what cannot be opened is said and leaves the query as it was."""
     came = st.session_state[key]
-    files = came if isinstance(came, list) else came.files if hasattr(came, "files") else [came] if came else []
+    came = came if isinstance(came, list) else came.files if hasattr(came, "files") else [came] if came else []
+    files = [file for file in came if isinstance(file, UploadedFile)]  # a second run may ask for what the first let go
     uploads, refused = [], []
     for file in files[: ask.MAX_UPLOADS]:
         name, data = display_name(file.name), file.getvalue()
@@ -67,6 +72,7 @@ def take(key: str) -> None:
             uploads.append(Upload(name, data))
         except PictureError as error:
             refused.append(f"{name}: {error}")
+    _let_go(files)
     if len(files) > ask.MAX_UPLOADS:
         refused.append(f"{len(files)} pictures came; the first {ask.MAX_UPLOADS} are used")
     if uploads and _combining():
@@ -75,6 +81,13 @@ def take(key: str) -> None:
         ask.change(uploads=tuple(uploads), ids=(), like=(), unlike=())
     st.session_state["refused"] = refused
     st.session_state["turn"] += 1
+
+
+def _let_go(files: Sequence[UploadedFile]) -> None:
+    """Streamlit would hold every file until its session ends, beside the ask, which has what it needs."""
+    if context := get_script_run_ctx():
+        for file in files:
+            context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 
 
 def act(key: str) -> None:

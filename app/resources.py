@@ -1,25 +1,19 @@
-"""What sessions share: encoders, and tables of a gallery's rows. Bounded, and keyed by what changes them."""
+"""What sessions share: opened uploads and tables of a gallery's rows. Bounded, and keyed by what changes them."""
 
 from __future__ import annotations
 
 import contextlib
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
 from pipeline import filters
 from pipeline import gallery as galleries
-from pipeline import search as searching
 from pipeline.errors import SemblanceError
 from pipeline.gallery import Gallery
 from pipeline.images import Picture, open_image
 from pipeline.originals import read_original, roots
-from pipeline.records import Encoder
 from pipeline.settings import Settings
-
-if TYPE_CHECKING:
-    import numpy as np
 
 MAX_CHOICES = 60  # values of one field offered as filters; a field with more is searched by typing on the command line
 
@@ -37,17 +31,6 @@ def gallery_names() -> list[str]:
             if galleries.open_gallery(name, settings).current:
                 found.append(name)
     return found
-
-
-def encoder_of(made: Gallery) -> Encoder:
-    """The gallery's encoder, loaded once a fingerprint."""
-    entry = made.encoder()
-    return _encoder(str(made.root), entry["fingerprint"], made)
-
-
-@st.cache_resource(max_entries=4, show_spinner="Loading the encoder …")
-def _encoder(root: str, fingerprint: str, _gallery: Gallery) -> Encoder:
-    return OneAtATime(searching.load_encoder(_gallery, device=Settings().device))
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -99,16 +82,3 @@ def original(made: Gallery, picture_id: str) -> bytes | None:
         return read_original(paths(made)[picture_id], picture_id, roots(made), made.name)
     except (SemblanceError, KeyError):
         return None
-
-
-class OneAtATime:
-    """An encoder shared by all sessions: a crowd waits in turn, and cannot exhaust the cores or the GPU."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self.encoder, self.dim, self.fingerprint = encoder, encoder.dim, encoder.fingerprint
-        self.preprocess = encoder.preprocess
-        self._turn = threading.Lock()
-
-    def encode(self, batch: np.ndarray) -> np.ndarray:
-        with self._turn:
-            return self.encoder.encode(batch)

@@ -1,4 +1,4 @@
-"""What the app answers outside its pages: thumbnails and a run's pictures by URL, and whether it is ready."""
+"""What the app answers outside its pages: thumbnails and a run's pictures by URL."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import re
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 
-from app import index
 from pipeline.errors import SemblanceError
 from pipeline.gallery import open_gallery
 from pipeline.settings import Settings
@@ -21,15 +20,15 @@ _HEADERS = {"Cache-Control": "private, max-age=86400, immutable", "X-Content-Typ
 
 
 def thumbnail(request: Request) -> Response:
-    """A gallery's thumbnail; 404 for anything else. A picture's id is its content, so it never goes stale."""
+    """A gallery's thumbnail; 404 for anything else, a damaged one too. A picture's id is its content, so it never goes stale."""
     picture_id = request.path_params["picture_id"]
     try:
-        file = open_gallery(request.path_params["gallery"], Settings()).thumbnail(picture_id)
+        gallery = open_gallery(request.path_params["gallery"], Settings())
     except SemblanceError:
         return Response(status_code=404)
-    if not _ID.fullmatch(picture_id) or not file.is_file():
+    if not _ID.fullmatch(picture_id) or not (data := gallery.thumbnail_data(picture_id)):
         return Response(status_code=404)
-    return FileResponse(file, media_type="image/jpeg", headers=_HEADERS)
+    return Response(data, media_type="image/jpeg", headers=_HEADERS)
 
 
 def thumbnail_url(gallery: str, picture_id: str) -> str:
@@ -51,12 +50,3 @@ def run_picture(request: Request) -> Response:
 def run_picture_url(run: str, picture: str, version: int) -> str:
     """The address that `run_picture` answers. version: another one after the run has written its pictures anew."""
     return f"/app/static/runs/{quote(run)}/{quote(picture, safe='')}.jpg?v={version}"
-
-
-def ready(_: Request) -> Response:
-    """200 when the store answers within its 5 s, else 503; no path and no message of ours leaves the machine."""
-    try:
-        index.store().ping()
-    except SemblanceError:
-        return JSONResponse({"ready": False, "store": False}, status_code=503)
-    return JSONResponse({"ready": True, "store": True})

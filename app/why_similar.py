@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 from PIL.Image import Image
 
-from app import resources
+from app import encoders, resources
 from pipeline import explain as explaining
 from pipeline import heat_maps, images
 from pipeline.errors import GalleryError, SemblanceError
@@ -70,7 +70,7 @@ def _explained(
 ) -> Explanation:
     """Keyed by the pictures' bytes and the encoder, and by what the gallery holds, which its calibration depends on."""
     calibrations = _calibrations(root, generation, fingerprint, _gallery)
-    return explaining.explain(resources.encoder_of(_gallery), *_pictures, calibrations=calibrations)
+    return explaining.explain(encoders.of_gallery(_gallery), *_pictures, calibrations=calibrations)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

@@ -11,7 +11,7 @@ from pipeline.errors import GalleryError, SemblanceError
 from pipeline.evaluation.retrieval import map_at_r
 from pipeline.gallery import Gallery
 from pipeline.images import open_image
-from pipeline.originals import read_original, roots
+from pipeline.originals import read_shown, roots
 from pipeline.records import Encoder, Progress, silent
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _sample(gallery: Gallery, size: int, seed: int) -> tuple[list[Image], list[s
         raise GalleryError(f"gallery {gallery.name} holds no pictures to try encoders on; ingest some first")
     table = table.sample(min(size, len(table)), random_state=seed)
     folders = roots(gallery)
-    originals = [read_original(*pair, folders, gallery.name) for pair in zip(table["path"], table["id"], strict=True)]
+    originals = [read_shown(row, folders, gallery.name) for row in table.to_dict("records")]
     return [open_image(data).image for data in originals], table["label"].tolist()
 
 

@@ -55,11 +55,8 @@ class Reader:
         self._squares: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}
 
     def thumbnail(self, row: int) -> Image.Image | None:
-        try:
-            data = self._gallery.thumbnail(self._ids[row]).read_bytes()
-            return images.open_image(data).image
-        except (OSError, SemblanceError):
-            return None
+        data = self._gallery.thumbnail_data(self._ids[row])
+        return images.open_image(data).image if data else None
 
     def data(self, row: int) -> bytes | None:
         """The file's bytes; None when it is gone or was changed."""

@@ -1,10 +1,18 @@
 """Errors a user can cause. Each message says what is wrong, what was expected and what to do."""
 
 
+def as_it_is(message: str) -> str:
+    return message
+
+
 class SemblanceError(Exception):
     """One clear sentence for a person; the command line prints it and exits with `exit_code`."""
 
     exit_code = 1
+    shown = staticmethod(as_it_is)  # the app puts in its place what hides this machine's paths from visitors
+
+    def __str__(self) -> str:
+        return self.shown(super().__str__())
 
 
 class UsageError(SemblanceError):

@@ -14,7 +14,7 @@ from pipeline import (
     exchange_rows,
     gallery,
 )
-from pipeline.errors import UsageError
+from pipeline.errors import SemblanceError, UsageError
 from pipeline.gallery import Gallery
 from pipeline.records import Progress, silent
 from pipeline.settings import Settings
@@ -59,10 +59,14 @@ def import_gallery(name: str, source: Path | str, settings: Settings) -> Gallery
     exchange_rows.check(rows, file)
     made = gallery.create_gallery(name, settings, title=facts.title)
     with made.writing():
-        made.update(datasets=list(facts.datasets))
-        short = made.add_encoder(facts.spec, facts.fingerprint, facts.dim)
-        made.commit(short, rows)
-        calibration.refresh(made, short)
+        try:
+            made.update(datasets=list(facts.datasets))
+            short = made.add_encoder(facts.spec, facts.fingerprint, facts.dim)
+            made.commit(short, rows)
+            calibration.refresh(made, short)
+        except SemblanceError:  # a full disk: half of it would take the name
+            made.delete()
+            raise
     return made
 
 

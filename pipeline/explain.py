@@ -91,9 +91,9 @@ def calibrations_of(gallery: Gallery, *, pictures: int = 200, seed: int = 0) -> 
     found = {"semantic": list(gallery.encoder()["calibration"])} if gallery.encoder()["calibration"] else {}
     ids = sorted(gallery.ids() - gallery.removed())
     drawn = np.random.default_rng(seed).permutation(len(ids))[:pictures]
-    files = [gallery.thumbnail(ids[i]) for i in drawn if gallery.has_thumbnail(ids[i])]
-    if len(files) > 1:
-        small = np.stack([_squashed(images.open_image(file.read_bytes()).image) for file in files])
+    thumbnails = [data for i in drawn if (data := gallery.thumbnail_data(ids[i]))]
+    if len(thumbnails) > 1:
+        small = np.stack([_squashed(images.open_image(data).image) for data in thumbnails])
         steps = np.linspace(0, 1, calibration.STEPS + 1)
         for name, rows in relevance.features(small).items():
             pairs = _cosines(rows)[np.triu_indices(len(rows), 1)]

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import atomic, judgments, ledgers, parts
+from pipeline import atomic, judgments, ledgers, migrations, parts, sealed, thumbnail_files
 from pipeline.errors import GalleryError, UsageError
+from pipeline.migrations import FORMAT
 from pipeline.records import GalleryInfo, Rows
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from pipeline.settings import Settings
 
-FORMAT = 1
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -45,7 +45,9 @@ def open_gallery(name: str, settings: Settings) -> Gallery:
     if not (root / "gallery.json").is_file():
         known = ", ".join(names(settings)) or "none yet"
         raise GalleryError(f"no gallery {name!r} (there is: {known}); make it with: python -m pipeline ingest {name} …")
-    return Gallery(root)
+    gallery = Gallery(root)
+    migrations.bring_up(gallery)
+    return gallery
 
 
 def create_gallery(name: str, settings: Settings, *, title: str = "") -> Gallery:
@@ -56,13 +58,14 @@ def create_gallery(name: str, settings: Settings, *, title: str = "") -> Gallery
     except OSError as error:
         raise atomic.disk_error(error, root) from error
     gallery = Gallery(root)
-    with gallery._changing():
+    with gallery.changing():
         if not gallery.manifest_file.exists():
             created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             gallery._write(
                 {"format": FORMAT, "title": title or name, "datasets": [], "created": created, "generation": 0}
-                | {"current": "", "previous": "", "metadata_keys": [], "encoders": {}}
+                | {"current": "", "previous": "", "metadata_keys": [], "encoders": {}, "index": ""}
             )
+    migrations.bring_up(gallery)
     return gallery
 
 
@@ -80,6 +83,7 @@ class Gallery:
         try:
             manifest: dict[str, Any] = json.loads(self.manifest_file.read_text(encoding="utf-8"))
             newer = manifest["format"] > FORMAT
+            manifest = manifest if newer else sealed.opened(manifest)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise GalleryError(
                 f"cannot read {self.manifest_file} ({error}); restore it from a backup, or delete "
@@ -96,12 +100,12 @@ class Gallery:
 
         Safe against other processes. What is computed from the manifest needs `writing` around both.
         """
-        with self._changing():
+        with self.changing():
             manifest = self.manifest()
             self._write(manifest | changes | {"generation": manifest["generation"] + 1})
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
+    def changing(self) -> Iterator[None]:
         """Held for the instant that a change of the manifest takes; `writing` is held for a whole run."""
         from filelock import FileLock, Timeout
 
@@ -114,7 +118,7 @@ class Gallery:
             raise atomic.disk_error(error, self.root) from error
 
     def _write(self, manifest: dict[str, Any]) -> None:
-        atomic.write_json(self.manifest_file, manifest)
+        sealed.write(self.manifest_file, manifest | {"sizes": ledgers.sizes(self.root)})
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -134,7 +138,7 @@ class Gallery:
 
     def clean(self) -> None:
         """Delete temporary files of killed runs. Needs the lock."""
-        with self._changing():
+        with self.changing():
             atomic.clean(self.root, *self.root.glob("embeddings/*"), *self.root.glob("thumbnails/*"))
 
     @property
@@ -230,6 +234,12 @@ class Gallery:
         judgments.add(self.judgments_file, "removed", ids, value)  # also during an ingest: one append, one change
         self.update()
 
+    def judge(self, kind: str, ids: Sequence[str], value: Any = True) -> None:
+        """Keep what somebody said about pictures; the generation stays, because no row changes."""
+        judgments.add(self.judgments_file, kind, ids, value)
+        with self.changing():
+            self._write(self.manifest())
+
     def compact(self) -> int:
         """Rewrite the parts without the removed pictures, for good; returns how many rows went."""
         with self.writing():
@@ -246,13 +256,11 @@ class Gallery:
         return self.root / "thumbnails" / picture_id[:2] / f"{picture_id}.jpg"
 
     def has_thumbnail(self, picture_id: str) -> bool:
-        """Whether it is there whole: a power cut may leave an empty or a cut file."""
-        try:
-            with self.thumbnail(picture_id).open("rb") as file:
-                file.seek(-2, 2)
-                return file.read() == b"\xff\xd9"  # the end of every JPEG
-        except OSError:
-            return False
+        return bool(self.thumbnail_data(picture_id))
+
+    def thumbnail_data(self, picture_id: str) -> bytes:
+        """The JPEG; b"" when it is missing, cut by a power cut, or not what was written."""
+        return thumbnail_files.read(self.thumbnail(picture_id))
 
     @property
     def originals(self) -> Path:

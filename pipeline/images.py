@@ -11,7 +11,6 @@ import math
 import os
 import re
 import stat
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from pipeline.display_names import display_name as display_name
 from pipeline.errors import PictureError, UsageError
 from pipeline.quiet_pillow import quiet_pillow
 from pipeline.refused_formats import check_head, check_structure, damaged
+from pipeline.settings import exposed
 
 MAX_BYTES = 20 * 2**20
 MAX_PIXELS = 50_000_000
@@ -63,13 +64,22 @@ class Picture:
 
 
 def open_image(data: bytes, *, full: bool = False) -> Picture:
-    """Decode a file's bytes; safe to call from many threads.
+    """Decode a file's bytes; safe to call from many threads. SEMBLANCE_EXPOSED: in another process, to the same picture.
 
     A JPEG comes at the smallest scale (1, 1/2, 1/4, 1/8) whose short side is at least WORKING_SIDE, unless `full`.
     Raises PictureError with the fault and the remedy, and nothing else, whatever the bytes are.
     """
     _check_bytes(len(data))
     check_head(data)
+    if exposed():
+        from pipeline import guarded_decoding
+
+        return guarded_decoding.open_image(data, full=full)
+    return decode(data, full=full)
+
+
+def decode(data: bytes, *, full: bool = False) -> Picture:
+    """`open_image` in this process, without its first two checks."""
     with quiet_pillow():
         try:
             return _decode(data, full)
@@ -81,6 +91,8 @@ def open_image(data: bytes, *, full: bool = False) -> Picture:
             raise PictureError(f"this is not a picture in a known format; {_ACCEPTED}, so export it as JPEG") from None
         except Image.DecompressionBombError:
             raise _too_many_pixels("far too many", MAX_PIXELS) from None
+        except MemoryError:
+            raise PictureError("opening it needs more memory than there is; save a smaller copy as JPEG") from None
         # Decoders meet a damaged file with almost any exception: struct.error, SyntaxError, even AssertionError.
         except Exception as error:
             raise _damaged(str(error) or type(error).__name__) from error
@@ -147,22 +159,6 @@ def crop(picture: Picture, box: tuple[int, int, int, int]) -> Image.Image:
     across, down = picture.image.width / picture.width, picture.image.height / picture.height
     right, bottom = math.ceil((x + width) * across), math.ceil((y + height) * down)
     return picture.image.crop((int(x * across), int(y * down), right, bottom))
-
-
-def display_name(name: str | bytes | os.PathLike[str]) -> str:
-    """Any file name as one line of printable text: undecodable bytes, controls and bidi marks become \\x.. or \\u...."""
-    text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else os.fspath(name)
-    return "".join(map(_printable, text))
-
-
-def _printable(char: str) -> str:
-    if char.isprintable() or char in "\u200c\u200d":  # these two join letters in Persian, Hindi and emoji
-        return char
-    if unicodedata.category(char) == "Zs":
-        return " "
-    if "\udc80" <= char <= "\udcff":  # os.fsdecode's mark for a byte that is not UTF-8
-        return f"\\x{ord(char) - 0xDC00:02x}"
-    return char.encode("unicode_escape", "surrogatepass").decode()
 
 
 def _decode(data: bytes, full: bool) -> Picture:

@@ -1,7 +1,7 @@
 """Records to embeddings to gallery to store. Kill it at any instant: the next run goes on from there.
 
-Each task of the thread pool takes a chunk of pictures the whole way (read, hash, decode, thumbnail, encode), so
-that decoding and encoding overlap on any number of cores; the main thread commits parts, and one more upserts them.
+An engine takes chunks of pictures the whole way (encoding.py) on all cores, or on other machines; the main thread
+commits parts, and one more upserts them.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import atomic, calibration, images, ledgers, parts, storable, sync
-from pipeline.errors import GalleryError, PictureError, StoreError
-from pipeline.fingerprints import file_id
+from pipeline import atomic, calibration, ledgers, parts, sync, thumbnail_files
+from pipeline.encoding import Chunk
+from pipeline.engines import Engine, Threads
+from pipeline.errors import GalleryError, StoreError
 from pipeline.gallery import Gallery
-from pipeline.parallel import in_order
-from pipeline.records import Dataset, Encoder, ImageRecord, Progress, Rows, VectorStore, silent
+from pipeline.records import Dataset, Encoder, ImageRecord, Progress, Rows, VectorStore, place, silent
 from pipeline.upserts import Upserts
 
 if TYPE_CHECKING:
     import numpy as np
-    from PIL.Image import Image
 
 CHUNK = 32  # pictures a task takes: large enough for a batch, small enough for smooth progress
 PART_ROWS = 1000
@@ -39,20 +38,9 @@ class IngestReport:
     known: int = 0  # in the gallery already, by the same path
     merged: int = 0  # further files with the bytes of one that is there
     removed: int = 0  # left out because somebody removed them
-    rejected: list[tuple[str, str]] = field(default_factory=list)  # (path, reason)
+    rejected: list[tuple[str, str]] = field(default_factory=list)  # (place, reason)
     seconds: float = 0.0
     index: str = ""  # why the store was not brought up to date; empty when it was
-
-
-@dataclass
-class _Chunk:
-    """What a task brings back, in the order of its records."""
-
-    rows: list[dict[str, Any]]
-    embeddings: np.ndarray | None
-    repeated: list[tuple[str, ImageRecord]]  # (id, record) whose id was there before
-    rejected: list[tuple[str, str]]
-    size: int
 
 
 def ingest(
@@ -65,11 +53,12 @@ def ingest(
     dataset_spec: str = "",
     limit: int = 0,
     progress: Progress = silent,
-    workers: int = 0,
+    engine: Engine | None = None,
 ) -> IngestReport:
     """Bring a dataset into a gallery. With no store the parts are committed and the index is left to `sync`.
 
     spec: the encoder as written on the command line. limit: only the first so many records; 0 = all.
+    engine: who encodes; None = threads of this process, one a core.
     A file that was changed since the last ingest is a new picture; the old one stays until somebody removes it.
     Raises GalleryError when the gallery's encoder is another one; SemblanceError on a full disk. A store that
     fails is reported in `IngestReport.index`, not raised: the gallery goes on.
@@ -84,14 +73,18 @@ def ingest(
             gallery.update(datasets=[*known, dataset_spec])
         keys = gallery.manifest()["metadata_keys"]
         with contextlib.closing(Upserts(gallery, fingerprint8, store)) as upserts:
-            run = _Run(gallery, fingerprint8, encoder, upserts)
+            run = _Run(gallery, fingerprint8, upserts)
             upserts.failure = _reconcile(gallery, store, progress)
+            working = (engine or Threads()).chunks(
+                dataset.root, records, encoder, held=run, known=run.known_before, size=CHUNK
+            )
             try:
                 done = 0
-                for chunk in in_order(records, lambda some: run.work(dataset.root, some), chunk=CHUNK, workers=workers):
-                    run.take(chunk)
-                    done += chunk.size
-                    progress("ingest", done, len(records))
+                with contextlib.closing(working) as chunks:
+                    for chunk in chunks:
+                        run.take(chunk)
+                        done += chunk.size
+                        progress("ingest", done, len(records))
             finally:
                 run.flush()  # Ctrl-C too keeps what was encoded
             run.finish()
@@ -139,15 +132,16 @@ def _settle(gallery: Gallery, store: VectorStore | None, progress: Progress, *, 
 
 
 class _Run:
-    """One ingest: what is known, what waits for the next part, and the report."""
+    """One ingest: what is known (encoding.Held), what waits for the next part, and the report."""
 
-    def __init__(self, gallery: Gallery, fingerprint8: str, encoder: Encoder, upserts: Upserts) -> None:
-        self.gallery, self.fingerprint8, self.encoder, self.upserts = gallery, fingerprint8, encoder, upserts
+    def __init__(self, gallery: Gallery, fingerprint8: str, upserts: Upserts) -> None:
+        self.gallery, self.fingerprint8, self.upserts = gallery, fingerprint8, upserts
         gallery.clean()
         self.path_of = parts.paths(gallery.folder(fingerprint8))
         self.gone = gallery.removed()
         merged = ledgers.read(gallery.root / ledgers.MERGED)
-        ledgers.write(gallery.root / ledgers.MERGED, merged)  # a line torn by a power cut would swallow what follows it
+        if ledgers.write(gallery.root / ledgers.MERGED, merged):  # a torn line would swallow what follows it
+            gallery.update()  # which notes the new size
         self.merged_before = {(row[0], row[1]) for row in merged}
         self.rejected = {row[0]: row[1] for row in ledgers.read(gallery.root / ledgers.REJECTED)}
         self.folders: set[Path] = set()  # of thumbnails, made already
@@ -157,75 +151,50 @@ class _Run:
         self.committed_at = time.monotonic()
         self.report = IngestReport()
 
-    def work(self, root: Path, records: Iterable[ImageRecord]) -> _Chunk:
-        """Runs in a worker thread: reads only what this object had before the run and what the task makes."""
-        import numpy as np
+    def known_before(self) -> Collection[str]:
+        return self.path_of.keys() | self.gone
 
-        chunk = _Chunk([], None, [], [], 0)
-        inputs = []
-        for named in records:
-            chunk.size += 1
-            record = _readable(named)
-            try:
-                data = images.read_file(images.inside(root, named.path))
-                picture_id = file_id(data)
-                repeated = picture_id in self.path_of or picture_id in self.gone
-                if repeated:
-                    chunk.repeated.append((picture_id, record))
-                    if picture_id in self.gone or self.gallery.has_thumbnail(picture_id):
-                        continue
-                picture = images.open_image(data)
-            except PictureError as error:
-                chunk.rejected.append((record.path, str(error)))
-                continue
-            self._write_thumbnail(picture_id, picture.image)
-            if repeated:
-                continue
-            inputs.append(self.encoder.preprocess(picture.image))
-            chunk.rows.append(
-                {"id": picture_id, "parent": "", "box": "", "path": record.path, "label": record.label}
-                | {"split": record.split, "width": picture.width, "height": picture.height}
-                | {"metadata": record.metadata}
-            )
-        if inputs:
-            chunk.embeddings = self.encoder.encode(np.stack(inputs))
-            _reject_unstorable(chunk)
-        return chunk
+    def knows(self, picture_id: str) -> bool:
+        return picture_id in self.path_of or picture_id in self.gone
 
-    def _write_thumbnail(self, picture_id: str, image: Image) -> None:
+    def is_whole(self, picture_id: str) -> bool:
+        return picture_id in self.gone or self.gallery.has_thumbnail(picture_id)
+
+    def keep(self, picture_id: str, thumbnail: bytes) -> None:
         """Straight to its name: nobody asks for it before its row is committed, and the next ingest mends a cut one."""
         file = self.gallery.thumbnail(picture_id)
         try:
             if file.parent not in self.folders:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 self.folders.add(file.parent)
-            file.write_bytes(images.thumbnail(image))
+            file.write_bytes(thumbnail_files.content(thumbnail))
         except OSError as error:
             with contextlib.suppress(OSError):
                 file.unlink(missing_ok=True)
             raise atomic.disk_error(error, file) from error
 
-    def take(self, chunk: _Chunk) -> None:
+    def take(self, chunk: Chunk) -> None:
         """Add a chunk's rows to the part in the making; commit it when it is full or old."""
         for picture_id, record in chunk.repeated:
-            self._repeated(picture_id, record.path, record.label, record.split)
-        for path, reason in chunk.rejected:
-            self.report.rejected.append((path, reason))
-            self.rejected[path] = reason
+            self._repeated(picture_id, record)
+        for where, reason in chunk.rejected:
+            self.report.rejected.append((where, reason))
+            self.rejected[where] = reason
         for i, row in enumerate(chunk.rows):
             if row["id"] in self.path_of:  # the same bytes twice in this run
-                self._repeated(row["id"], row["path"], row["label"], row["split"])
+                self._repeated(row["id"], ImageRecord(row["path"], row["label"], row["split"], box=row["box"]))
                 continue
             assert chunk.embeddings is not None
             self.path_of[row["id"]] = row["path"]
-            self.rejected.pop(row["path"], None)
+            self.rejected.pop(place(row["path"], row["box"]), None)
             self.rows.append(row)
             self.embeddings.append(chunk.embeddings[i])
         if len(self.rows) >= PART_ROWS or (self.rows and time.monotonic() - self.committed_at > PART_SECONDS):
             self.flush()
 
-    def _repeated(self, picture_id: str, path: str, label: str, split: str) -> None:
-        self.rejected.pop(path, None)
+    def _repeated(self, picture_id: str, record: ImageRecord) -> None:
+        path = record.path
+        self.rejected.pop(record.place, None)
         if picture_id in self.gone:
             self.report.removed += 1
         elif self.path_of[picture_id] == path:
@@ -234,7 +203,7 @@ class _Run:
             self.report.merged += 1
             if (picture_id, path) not in self.merged_before:
                 self.merged_before.add((picture_id, path))
-                self.merged.append((picture_id, path, label, split))
+                self.merged.append((picture_id, path, record.label, record.split))
 
     def flush(self) -> None:
         """Commit the part in the making, then send it to the store."""
@@ -257,27 +226,5 @@ class _Run:
             self.upserts.send(committed)
 
     def finish(self) -> None:
-        ledgers.write(self.gallery.root / ledgers.REJECTED, sorted(self.rejected.items()))
-
-
-def _reject_unstorable(chunk: _Chunk) -> None:
-    """Move rows that no store takes to `rejected`."""
-    assert chunk.embeddings is not None
-    faults = storable.faults(chunk.rows, chunk.embeddings)
-    chunk.rejected += [(row["path"], said) for row, said in zip(chunk.rows, faults, strict=True) if said]
-    good = [i for i, said in enumerate(faults) if not said]
-    chunk.rows, chunk.embeddings = [chunk.rows[i] for i in good], chunk.embeddings[good]
-
-
-def _readable(record: ImageRecord) -> ImageRecord:
-    """The record with all its text as UTF-8: bytes of a file name that are no UTF-8 become `\\udcXX`."""
-    return ImageRecord(
-        _text(record.path),
-        _text(record.label),
-        _text(record.split),
-        {_text(key): _text(value) for key, value in record.metadata.items()},
-    )
-
-
-def _text(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+        if ledgers.write(self.gallery.root / ledgers.REJECTED, sorted(self.rejected.items())):
+            self.gallery.update()

@@ -12,9 +12,10 @@ from pipeline import images
 from pipeline.errors import SemblanceError
 from pipeline.fingerprints import file_id
 from pipeline.gallery import Gallery
-from pipeline.originals import read_original, roots
+from pipeline.originals import read_shown, roots
 from pipeline.parallel import in_order
 from pipeline.records import Dataset, Progress, silent
+from pipeline.regions import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,7 @@ HELD = 1 << 30  # bytes of decoded pictures that stay in memory; those beyond ar
 
 @dataclass(frozen=True)
 class Source:
-    """Pictures to compare on. table: path, label, split, parent, metadata; read(i) is the file of row i."""
+    """Pictures to compare on. table: path, label, split, parent, metadata; read(i) is a file that shows row i."""
 
     name: str
     table: pd.DataFrame
@@ -40,16 +41,22 @@ def of_dataset(dataset: Dataset, spec: str, *, progress: Progress = silent) -> S
     dataset.prepare(progress)
     records = [asdict(record) | {"parent": ""} for record in dataset.records()]
     table = pd.DataFrame(records, columns=["path", "label", "split", "metadata", "parent"], dtype=object)
-    paths, keys = table["path"].tolist(), frozenset(key for row in table["metadata"] for key in row)
-    return Source(spec, table, lambda i: images.read_file(images.inside(dataset.root, paths[i])), keys)
+    places = [(row["path"], row["box"]) for row in records]
+    keys = frozenset(key for row in table["metadata"] for key in row)
+
+    def read(i: int) -> bytes:
+        path, box = places[i]
+        return shown(images.read_file(images.inside(dataset.root, path)), box)
+
+    return Source(spec, table, read, keys)
 
 
 def of_gallery(gallery: Gallery) -> Source:
     """The gallery's pictures, removed ones left out; a file that is gone is met when it is read."""
     table, folders = gallery.table(), roots(gallery)
-    pairs = list(zip(table["path"], table["id"], strict=True))
+    rows = table[["id", "parent", "box", "path"]].to_dict("records")
     keys = frozenset(gallery.manifest()["metadata_keys"])
-    return Source(f"gallery {gallery.name}", table, lambda i: read_original(*pairs[i], folders, gallery.name), keys)
+    return Source(f"gallery {gallery.name}", table, lambda i: read_shown(rows[i], folders, gallery.name), keys)
 
 
 def sample(labels: np.ndarray, asks: np.ndarray, *, limit: int, seed: int) -> np.ndarray:

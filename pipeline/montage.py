@@ -19,8 +19,8 @@ def montage(gallery: Gallery, queries: Sequence[bytes], result: SearchResult) ->
     asked = [(open_image(data).image, "query", "") for data in queries]
     found = []
     for rank, hit in enumerate(result.hits, 1):
-        file = gallery.thumbnail(hit.id)
-        picture = open_image(file.read_bytes()).image if file.exists() else Image.new("RGB", (TILE, TILE), _LINE)
+        small = gallery.thumbnail_data(hit.id)
+        picture = open_image(small).image if small else Image.new("RGB", (TILE, TILE), _LINE)
         weak = " · weak" if hit.score < result.weak_below else ""
         found.append((picture, f"{rank}.  {hit.score:.3f}{weak}", hit.label))
     rows = [row for tiles in (asked, found) for row in _rows(tiles)]

@@ -9,6 +9,7 @@ from pipeline import images, plugins
 from pipeline.errors import GalleryError, SemblanceError
 from pipeline.fingerprints import file_id
 from pipeline.gallery import Gallery
+from pipeline.regions import shown
 
 
 def roots(gallery: Gallery) -> list[Path]:
@@ -22,20 +23,28 @@ def roots(gallery: Gallery) -> list[Path]:
     return [root for root in found if root.is_dir()]
 
 
-def read_original(path: str, picture_id: str, folders: list[Path], gallery_name: str) -> bytes:
-    """The file's bytes; GalleryError when no folder holds the file that was ingested."""
+def read_original(path: str, picture_id: str, folders: list[Path], gallery_name: str, *, parent: str = "") -> bytes:
+    """The file's bytes; GalleryError when no folder holds the file that was ingested.
+
+    parent: of a region, the id of its whole picture, whose file is given.
+    """
     for root in folders:
         for name in dict.fromkeys((path, _on_disk(path))):
             try:
                 data = images.read_file(images.inside(root, name))
             except SemblanceError:
                 continue
-            if file_id(data) == picture_id:
+            if file_id(data) == (parent or picture_id):
                 return data
     raise GalleryError(
         f"the file {path} of gallery {gallery_name} is gone or was changed since its ingest; put it back, or take "
         f"the picture out: python -m pipeline remove {gallery_name} --ids {picture_id}"
     )
+
+
+def read_shown(row: dict[str, str], folders: list[Path], gallery_name: str) -> bytes:
+    """A file that shows what the row is of: the picture's own, or for a region a PNG of it. row: id, parent, box, path."""
+    return shown(read_original(row["path"], row["id"], folders, gallery_name, parent=row["parent"]), row["box"])
 
 
 def _on_disk(path: str) -> str:

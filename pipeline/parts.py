@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,12 @@ def read(folder: Path, dim: int) -> Rows:
     if not tables:
         return empty(dim)
     return from_arrow(pa.concat_tables(tables), dim)
+
+
+def each(folder: Path, dim: int) -> Iterator[Rows]:
+    """Part by part, for a gallery larger than the memory."""
+    for path in files(folder):
+        yield from_arrow(_read(path), dim)
 
 
 def read_table(folder: Path) -> pd.DataFrame:

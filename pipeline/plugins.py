@@ -21,7 +21,7 @@ from pipeline.errors import UsageError
 DEFAULT_ENCODER = "deep_ranking"
 """Of the demo and of a new gallery: what `ingest` takes when nothing is said, and the app offers first."""
 
-KINDS = ("encoders", "datasets", "stores", "indexes", "projections")
+KINDS = ("encoders", "datasets", "stores", "indexes", "projections", "detectors")
 _ONE = {"indexes": "index"}
 _FOLDERS = {kind: Path(__file__).parent / kind for kind in KINDS}
 

@@ -30,6 +30,16 @@ class ImageRecord:
     label: str = ""
     split: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
+    box: str = ""  # a part of the picture: "x,y,w,h" in whole pixels; '' = the whole. A file's parts follow each other
+
+    @property
+    def place(self) -> str:
+        return place(self.path, self.box)
+
+
+def place(path: str, box: str) -> str:
+    """How a picture or a part of one is named to people: `path`, or `path#x,y,w,h`."""
+    return f"{path}#{box}" if box else path
 
 
 class Dataset(Protocol):
@@ -86,7 +96,7 @@ class SearchHit:
     metadata: dict[str, str] = field(default_factory=dict)
     parent: str = ""
     box: str = ""  # "x,y,w,h" in pixels of the parent
-    folded: tuple[str, ...] = ()  # ids of near-duplicates hidden behind this hit
+    folded: tuple[str, ...] = ()  # ids hidden behind this hit: near-duplicates, or other parts of its picture
 
 
 class VectorStore(Protocol):

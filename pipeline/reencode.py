@@ -9,10 +9,10 @@ from pipeline import atomic, calibration, parts, pca_fit, plugins, sync
 from pipeline.errors import GalleryError, UsageError
 from pipeline.fingerprints import file_id
 from pipeline.gallery import Gallery
-from pipeline.images import open_image
 from pipeline.originals import read_original, roots
 from pipeline.parallel import in_order
 from pipeline.records import Encoder, Progress, Rows, VectorStore, silent
+from pipeline.regions import OpenedFile
 
 CHUNK = 32
 PART_ROWS, PART_SECONDS = 1000, 10.0
@@ -54,15 +54,20 @@ def _fill(gallery: Gallery, encoder: Encoder, spec: str, progress: Progress) -> 
 
     def work(indices: Sequence[int]) -> Rows:
         kept, inputs = [], []
+        opened: tuple[str, OpenedFile] | None = None  # regions of one picture follow each other
         for i in indices:
-            try:
-                data = read_original(table["path"][i], table["id"][i], folders, gallery.name)
-            except GalleryError:
-                if table["id"][i] not in gone:
-                    raise
-                continue
+            picture_id, parent = table["id"][i], table["parent"][i]
+            if opened is None or opened[0] != (parent or picture_id):
+                opened = None
+                try:
+                    data = read_original(table["path"][i], picture_id, folders, gallery.name, parent=parent)
+                except GalleryError:
+                    if picture_id not in gone:
+                        raise
+                    continue
+                opened = parent or picture_id, OpenedFile(data)
             kept.append(i)
-            inputs.append(encoder.preprocess(open_image(data).image))
+            inputs.append(encoder.preprocess(opened[1].view(table["box"][i])))
         encoded = encoder.encode(np.stack(inputs)) if inputs else np.zeros((0, encoder.dim), np.float32)
         return Rows(table.iloc[kept].reset_index(drop=True), encoded)
 

@@ -82,11 +82,8 @@ def _strip(gallery: Gallery, row: dict[str, Any]) -> dict[str, Any]:
 
 def _picture(gallery: Gallery, picture_id: str) -> str:
     """The thumbnail as an address that needs no other file; '' when it is not there."""
-    try:
-        data = gallery.thumbnail(picture_id).read_bytes()
-    except OSError:
-        return ""
-    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
+    data = gallery.thumbnail_data(picture_id)
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode() if data else ""
 
 
 # charts of 100 × 100 units, y downward, stretched by the template

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pipeline import calibration, filters, images, plugins
+from pipeline import calibration, filters, images, logs, plugins
 from pipeline.errors import GalleryError, UsageError
 from pipeline.filters import Filter
 from pipeline.gallery import Gallery
 from pipeline.parallel import leave_cores_free
 from pipeline.records import Encoder, SearchHit, VectorStore
+from pipeline.regions import Box
+from pipeline.regions import parse_box as parse_box
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 MAX_K = 1000
 MOST = 16_384  # hits that a Milvus server gives at once
 LIKE_WEIGHT, UNLIKE_WEIGHT = 0.75, 0.25  # Rocchio's usual weights for relevance feedback (Manning et al., IR, 9.1.1)
-
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,15 @@ def search(
     k: int = 10,
     where: Filter = Filter(),
     collapse: float | None = None,
+    by_picture: bool = False,
     exclude_query: bool = True,
 ) -> SearchResult:
-    """The k nearest pictures.
+    """The k nearest pictures and parts of pictures.
 
     k: 1 to 1,000. collapse: hide hits whose score to a better hit is at least this (0 to 1); the better hit's
-    `folded` names them. exclude_query: the query's own files and ids are no hits. encoder may be None when the
-    query has no pictures. Raises UsageError for k, filter or an empty query, PictureError for a bad picture,
+    `folded` names them. by_picture: one hit a picture, the picture itself or its nearest part, whose `folded` names the
+    others. exclude_query: the query's own files, their parts, and ids are no hits. encoder may be None when the query
+    has no pictures. Raises UsageError for k, filter or an empty query, PictureError for a bad picture,
     GalleryError for an unknown id, StoreError when the store fails.
     """
     started = time.perf_counter()
@@ -96,25 +98,26 @@ def search(
     vector, own, milliseconds = _vector(gallery, store, collection, entry["dim"], encoder, query)
     begun = time.perf_counter()
     gone = gallery.removed() | (own if exclude_query else set())
-    hits = _nearest(store, collection, vector, k=k, where=where, without=gone, collapse=collapse)
+    hits = _nearest(
+        *(store, collection, vector),
+        k=k,
+        where=where,
+        without=gone,
+        whole=own if exclude_query else set(),
+        collapse=collapse,
+        by_picture=by_picture,
+    )
     milliseconds["search"] = _since(begun)
     milliseconds["total"] = _since(started)
     quantiles = entry["calibration"]
+    stages = {f"{stage}_ms": round(spent, 1) for stage, spent in milliseconds.items()}
+    logs.event("search", gallery=gallery.name, k=k, hits=len(hits), pictures=len(query.pictures), **stages)
     return SearchResult(
         hits,
         [calibration.percentile(hit.score, quantiles) for hit in hits],
         calibration.weak_below(quantiles),
         milliseconds,
     )
-
-
-def parse_box(text: str) -> Box:
-    """`x,y,w,h` in pixels; UsageError when it is not four whole numbers."""
-    try:
-        x, y, w, h = (int(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(f"cannot read region {text!r}; write x,y,w,h in pixels, e.g. 10,20,100,80") from None
-    return x, y, w, h
 
 
 def check(query: Query, k: int, collapse: float | None) -> None:
@@ -183,20 +186,35 @@ def _nearest(
     k: int,
     where: Filter,
     without: set[str],
+    whole: set[str],
     collapse: float | None,
+    by_picture: bool,
 ) -> list[SearchHit]:
-    """Ask for more than k until k are left after leaving out and folding, or the gallery has no more."""
+    """Ask for more than k until k are left after leaving out and folding, or the gallery has no more.
+
+    whole: pictures whose parts are left out too.
+    """
     enough = k + 1 if collapse else k  # one more, so that everything folded before it has been seen
-    wanted = k + min(len(without), 50) + (k if collapse else 0)
+    wanted = k + min(len(without), 50) + (k if collapse else 0) + (3 * k if by_picture else 0)
     while True:
         wanted = min(wanted, MOST)
         [found] = store.search(collection, vector[None], k=wanted, where=where)
-        hits = [hit for hit in found if hit.id not in without]
+        hits = [hit for hit in found if hit.id not in without and hit.parent not in whole]
+        if by_picture:
+            hits = _one_a_picture(hits)
         if collapse and hits:
             hits = _fold(hits, store.embeddings(collection, [hit.id for hit in hits]), collapse, enough)
         if len(hits) >= enough or len(found) < wanted or wanted == MOST:
             return hits[:k]
         wanted *= 4
+
+
+def _one_a_picture(hits: list[SearchHit]) -> list[SearchHit]:
+    """The best hit of each picture, the others behind it; best first, as `hits` are."""
+    groups: dict[str, list[SearchHit]] = {}
+    for hit in hits:
+        groups.setdefault(hit.parent or hit.id, []).append(hit)
+    return [replace(best, folded=tuple(hit.id for hit in others)) for best, *others in groups.values()]
 
 
 def _fold(hits: list[SearchHit], embeddings: dict[str, np.ndarray], collapse: float, enough: int) -> list[SearchHit]:
@@ -213,12 +231,12 @@ def _fold(hits: list[SearchHit], embeddings: dict[str, np.ndarray], collapse: fl
             continue
         scores = vectors[: len(kept)] @ embeddings[hit.id]  # (kept,), cosine
         if len(kept) and scores.max() >= collapse:
-            folded[int(scores.argmax())].append(hit.id)
+            folded[int(scores.argmax())] += [hit.id, *hit.folded]
             continue
         vectors[len(kept)] = embeddings[hit.id]
         kept.append(hit)
         folded.append([])
-    return [replace(hit, folded=tuple(ids)) for hit, ids in zip(kept, folded, strict=True)]
+    return [replace(hit, folded=(*hit.folded, *ids)) for hit, ids in zip(kept, folded, strict=True)]
 
 
 def as_json(gallery: Gallery, query_text: Sequence[str], result: SearchResult) -> dict[str, object]:
@@ -235,6 +253,8 @@ def as_json(gallery: Gallery, query_text: Sequence[str], result: SearchResult) -
                 "split": hit.split,
                 "metadata": hit.metadata,
                 "folded": list(hit.folded),
+                "parent": hit.parent,
+                "box": hit.box,
             }
             for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1)
         ],

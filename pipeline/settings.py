@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import field_validator
@@ -17,6 +18,10 @@ class Settings(BaseSettings):
     milvus_uri: str = ""  # empty: the embedded file home/milvus.db
     milvus_token: str = ""
     device: str = "auto"
+    log: str = "file"  # the app's: file (home/logs/app.jsonl), stderr or none
+    exposed: bool = False  # strangers reach the app: docs/security.md
+    sign_in: bool = False  # no page before sign-in is configured; a secrets.toml with [auth] asks for it anyway
+    folders: str = ""  # when exposed: the folders a visitor may ingest from, separated as PATH is
 
     @field_validator("home")
     @classmethod
@@ -41,3 +46,8 @@ class Settings(BaseSettings):
     def runs(self) -> Path:
         """Training runs, a folder each."""
         return self.home / "runs"
+
+
+def exposed() -> bool:
+    """`Settings().exposed`, cheap enough to ask for every picture."""
+    return bool(os.environ.get("SEMBLANCE_EXPOSED")) and Settings().exposed

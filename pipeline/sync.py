@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline import plugins
+from pipeline.errors import StoreError
 from pipeline.fingerprints import row_digest
 from pipeline.gallery import Gallery
 from pipeline.records import Progress, Rows, VectorStore, silent
 from pipeline.settings import Settings
 
 BATCH = 1000
+STAGES = ("compare", "verify", "verify again")
 
 
 def open_store(settings: Settings) -> VectorStore:
@@ -36,6 +38,12 @@ def is_filled(gallery: Gallery, store: VectorStore) -> bool:
     return store.exists(collection) and store.count(collection) == gallery.count()
 
 
+def was_filled(gallery: Gallery, store: VectorStore) -> bool:
+    """Whether the collection has once agreed with the gallery: from then on the alias names it."""
+    collection = gallery.collection()
+    return store.exists(collection) and gallery.name in store.describe(collection)["alias"].split(", ")
+
+
 @dataclass(frozen=True)
 class Difference:
     """Ids by which a store differs from its gallery."""
@@ -58,21 +66,25 @@ def upsert(gallery: Gallery, store: VectorStore, fingerprint8: str, rows: Rows) 
     table = rows.table.assign(metadata=[empty | row for row in rows.table["metadata"]])
     collection = gallery.collection(fingerprint8)
     dim = manifest["encoders"][fingerprint8]["dim"]
-    store.create(collection, dim=dim, metadata_keys=manifest["metadata_keys"], index=manifest.get("index", ""))
+    store.create(collection, dim=dim, metadata_keys=manifest["metadata_keys"], index=manifest["index"])
     store.upsert(collection, Rows(table, rows.embeddings))
 
 
-def compare(gallery: Gallery, store: VectorStore, fingerprint8: str = "") -> Difference:
+def compare(
+    gallery: Gallery, store: VectorStore, fingerprint8: str = "", *, stage: str = "compare", progress: Progress = silent
+) -> Difference:
     """Compare by id and digest, over everything a store keeps of a row."""
     fingerprint8 = fingerprint8 or gallery.current  # once: another process may change it meanwhile
-    return _compare(gallery.rows(fingerprint8), gallery, store, fingerprint8)
+    return _compare(gallery.rows(fingerprint8), gallery.collection(fingerprint8), store, stage, progress)
 
 
-def _compare(rows: Rows, gallery: Gallery, store: VectorStore, fingerprint8: str) -> Difference:
-    collection = gallery.collection(fingerprint8)
+def _compare(rows: Rows, collection: str, store: VectorStore, stage: str, progress: Progress) -> Difference:
     there = store.digests(collection) if store.exists(collection) else {}
-    records = rows.table.to_dict("records")
-    here = {row["id"]: row_digest(row, rows.embeddings[i]) for i, row in enumerate(records)}
+    here = {}
+    for i, row in enumerate(rows.table.to_dict("records"), 1):
+        here[row["id"]] = row_digest(row, rows.embeddings[i - 1])
+        if i % BATCH == 0 or i == len(rows):
+            progress(stage, i, len(rows))
     return Difference(
         missing=[key for key in here if key not in there],
         surplus=[key for key in there if key not in here],
@@ -83,23 +95,41 @@ def _compare(rows: Rows, gallery: Gallery, store: VectorStore, fingerprint8: str
 def sync(
     gallery: Gallery, store: VectorStore, *, fingerprint8: str = "", point: bool = True, progress: Progress = silent
 ) -> Difference:
-    """Make the store agree; returns what differed before. `point`: the gallery's alias names the collection."""
+    """Make the store agree, row by row; returns what differed before.
+
+    point: the gallery's alias names the collection, once it agrees and not before.
+    Raises StoreError when it still differs after two repairs.
+    """
     fingerprint8 = fingerprint8 or gallery.current  # once: another process may change it meanwhile
-    rows = gallery.rows(fingerprint8)
     collection = gallery.collection(fingerprint8)
-    keys, index = gallery.manifest()["metadata_keys"], gallery.manifest().get("index", "")
-    store.create(collection, dim=rows.embeddings.shape[1], metadata_keys=keys, index=index)
-    difference = _compare(rows, gallery, store, fingerprint8)
+    dim, manifest = gallery.encoder(fingerprint8)["dim"], gallery.manifest()
+    store.create(collection, dim=dim, metadata_keys=manifest["metadata_keys"], index=manifest["index"])
+    found = []
+    for stage in STAGES:  # each reads the gallery anew: pictures may be removed, or come, while a large one is sent
+        rows = gallery.rows(fingerprint8)
+        found.append(_compare(rows, collection, store, stage, progress))
+        if not found[-1]:
+            break
+        if stage == STAGES[-1]:
+            raise StoreError(
+                f"{collection} still differs from its gallery after two repairs ({found[-1]}): another program changes "
+                f"one of the two; when it is done: python -m pipeline sync {gallery.name}"
+            )
+        _repair(rows, found[-1], collection, store, progress)
+    if point:
+        store.point(gallery.name, collection)
+    return found[0]
+
+
+def _repair(rows: Rows, difference: Difference, collection: str, store: VectorStore, progress: Progress) -> None:
     if difference.surplus:
         store.delete(collection, difference.surplus)
     wanted = rows.table["id"].isin({*difference.missing, *difference.stale}).to_numpy().nonzero()[0]
+    progress("sync", 0, len(wanted))  # from here on its rate is counted
     for start in range(0, len(wanted), BATCH):
         pick = wanted[start : start + BATCH]
         store.upsert(collection, Rows(rows.table.iloc[pick].reset_index(drop=True), rows.embeddings[pick]))
         progress("sync", min(start + BATCH, len(wanted)), len(wanted))
-    if point:
-        store.point(gallery.name, collection)
-    return difference
 
 
 def choose_index(gallery: Gallery, store: VectorStore, index: str) -> None:

@@ -28,5 +28,5 @@ def tag(gallery: Gallery, ids: Sequence[str], name: str, *, given: bool = True) 
     name = " ".join(name.split())
     if not name or len(name) > LONGEST or not name.isprintable():
         raise UsageError(f"a tag is a line of 1 to {LONGEST} characters, not {name[:80]!r}")
-    judgments.add(gallery.judgments_file, "tag", list(ids), [name, given])
+    gallery.judge("tag", list(ids), [name, given])
     return name

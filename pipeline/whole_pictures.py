@@ -15,7 +15,10 @@ from pipeline.records import Neighbours, Progress, Rows, silent
 
 @dataclass(frozen=True)
 class WholePictures:
-    """Pictures that are no region of another one and not removed. about: what a report says it rests on."""
+    """Pictures that are no region of another one and not removed; regions, where there is nothing else.
+
+    about: what a report says it rests on.
+    """
 
     rows: Rows
     kept: bool  # they are all rows of the gallery, so that neighbours once found are read back
@@ -41,7 +44,7 @@ def of_gallery(gallery: Gallery, *, purpose: str) -> WholePictures:
     generation, entry = gallery.generation, gallery.encoder()
     rows = gallery.rows(entry["fingerprint"][:8])
     whole = (rows.table["parent"] == "").to_numpy()
-    kept = bool(whole.all())
+    kept = bool(whole.all()) or not whole.any()  # a gallery of objects has regions only, and they are its pictures
     if not kept:  # regions repeat their picture
         rows = Rows(rows.table[whole].reset_index(drop=True), rows.embeddings[whole])
     if (n := len(rows)) < 2:

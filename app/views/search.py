@@ -7,7 +7,7 @@ import random
 
 import streamlit as st
 
-from app import ask, downloads, index, resources
+from app import ask, downloads, encoders, index, resources
 from app.ask import Ask
 from app.common_terms import annotation_line, common_terms
 from app.query_panel import act, query_panel
@@ -15,6 +15,7 @@ from app.region import to_pixels
 from app.results_grid import results_grid, tile, tiles_of
 from app.start import first_steps
 from app.why_similar import why_similar
+from pipeline import logs
 from pipeline import search as searching
 from pipeline.errors import SemblanceError, StoreError
 from pipeline.gallery import Gallery
@@ -174,7 +175,12 @@ def query_of(asked: Ask) -> Query:
 
 def answer(gallery: Gallery, asked: Ask, query: Query) -> SearchResult:
     """By Milvus; when it fails, exactly from the gallery's files, and the page says so."""
-    encoder = resources.encoder_of(gallery) if asked.uploads else None
+    with logs.request():
+        return _answer(gallery, asked, query)
+
+
+def _answer(gallery: Gallery, asked: Ask, query: Query) -> SearchResult:
+    encoder = encoders.of_gallery(gallery) if asked.uploads else None
     options = {"k": asked.k, "where": asked.filter(), "collapse": asked.collapse or None}
     store, note = index.searchable(gallery)
     try:

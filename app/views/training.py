@@ -12,6 +12,7 @@ import streamlit as st
 from app import training_charts as charts
 from app import training_triplets as triplets
 from app.charts import chart
+from app.exposure import shown
 from app.training_runs import BEST, STATUS, Seen, duration, overview, read, state_of_all
 from pipeline.errors import SemblanceError
 from pipeline.settings import Settings
@@ -183,7 +184,7 @@ def detail(names: list[str]) -> None:
         st.warning(str(error))
         return
     if said := one.about.get("error") or one.about.get("warning"):
-        st.warning(f"This run said: {said}")
+        st.warning(f"This run said: {shown(str(said))}")
     for part in (strips_of, distances_of, command_of):
         try:
             part(one)
@@ -219,7 +220,7 @@ def distances_of(one: Seen) -> None:
 def command_of(one: Seen) -> None:
     """How to make this run again."""
     st.markdown("**The command that made this run**")
-    st.code(str(one.about.get("command", "not recorded")), language="bash", wrap_lines=True)
+    st.code(shown(str(one.about.get("command", "not recorded"))), language="bash", wrap_lines=True)
     data = one.part("data")
     steps = _number(one.about.get("steps"))
     counts = [f"{data[key]:,} {key}" for key in ("train", "dev", "labels") if isinstance(data.get(key), int)]
@@ -235,7 +236,9 @@ def command_of(one: Seen) -> None:
         "Versions": _listed(one.part("versions")),
         "Started": str(one.about.get("created", "")).replace("T", " "),
     }
-    rows = "".join(f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in facts.items())
+    rows = "".join(
+        f"<tr><th>{name}</th><td>{html.escape(shown(str(value)))}</td></tr>" for name, value in facts.items()
+    )
     st.html(f'<table class="run-facts">{rows}</table>')
 
 

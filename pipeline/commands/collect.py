@@ -38,15 +38,18 @@ def ingest(
     dataset: Annotated[str, typer.Option(help="e.g. folder:root=~/photos; `datasets` lists them")],
     encoder: Annotated[str, typer.Option(help="e.g. torchvision:arch=resnet50; `encoders` lists them")] = "",
     limit: Annotated[int, typer.Option(min=0, help="Only the first so many pictures; 0 = all")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …, cuda:all = a copy on every GPU")] = "",
+    engine: Annotated[str, typer.Option(help="Who encodes: local (this process) or ray")] = "local",
+    workers: Annotated[int, typer.Option(min=0, help="Threads, or Ray's processes; 0 = as fits the machine")] = 0,
+    ray_address: Annotated[str, typer.Option(help="A running cluster: auto, HOST:PORT or ray://HOST:PORT")] = "",
     title: Annotated[str, typer.Option(help="What people read instead of the name")] = "",
     progress: ProgressKind = "auto",
 ) -> None:
     """Bring pictures into a gallery; again is a no-op, after an interruption it goes on."""
     import contextlib
 
+    from pipeline import engines, images, plugins, spread, sync
     from pipeline import gallery as galleries
-    from pipeline import images, plugins, sync
     from pipeline import ingest as ingestion
     from pipeline.errors import StoreError, StoreLocked
     from pipeline.progress import shown
@@ -58,7 +61,9 @@ def ingest(
     existing = galleries.open_gallery(name, settings) if name in galleries.names(settings) else None
     spec = plugins.absolute("encoders", encoder) if encoder else ""
     spec = spec or (existing.encoder()["spec"] if existing and existing.current else DEFAULT_ENCODER)
-    encoding = plugins.build("encoders", spec, device=device or settings.device)
+    device = device or settings.device
+    at_work = engines.choose(engine, spec, workers=workers, device=device, ray_address=ray_address)
+    encoding = spread.build(spec, "cpu" if engine == "ray" else device)  # Ray's processes have their own
     with contextlib.ExitStack() as stack:
         store, note, failed = None, "", False
         try:
@@ -78,6 +83,7 @@ def ingest(
                 dataset_spec=plugins.absolute("datasets", dataset),
                 limit=limit,
                 progress=stack.enter_context(shown(progress)),
+                engine=at_work,
             )
         finally:
             if existing is None:
@@ -101,16 +107,26 @@ def ingest(
 def export(
     name: Name,
     target: Annotated[str, typer.Argument(help="A .parquet, .npz or .bson file, or mongodb://HOST/DATABASE")],
+    for_milvus: Annotated[
+        bool, typer.Option("--milvus-import", help="TARGET is a new folder, for the files that Milvus imports in bulk")
+    ] = False,
     progress: ProgressKind = "auto",
 ) -> None:
     """Write a gallery's rows and embeddings to one file, or to a MongoDB collection of the gallery's name."""
-    from pipeline import exchange
+    from pathlib import Path
+
+    from pipeline import exchange, milvus_import
     from pipeline.exchange_mongodb import without_password
     from pipeline.gallery import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
     with shown(progress) as show:
+        if for_milvus:
+            gallery = open_gallery(name, Settings())
+            files = milvus_import.write(gallery, Path(target), progress=show)
+            print(f"{len(files):,} files in {target} for the collection {gallery.collection()}")
+            return
         count = exchange.export_gallery(open_gallery(name, Settings()), target, progress=show)
     print(f"{count:,} rows written to {without_password(target)}")
 

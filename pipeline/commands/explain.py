@@ -84,12 +84,12 @@ def _known(gallery: Gallery, ids: list[str]) -> list[tuple[str, Image]]:
     """Path and picture of each id. GalleryError when the gallery does not know it, or its file is gone."""
     from pipeline import images
     from pipeline.errors import GalleryError
-    from pipeline.originals import read_original, roots
+    from pipeline.originals import read_shown, roots
 
     table = gallery.table()
-    paths = dict(zip(table["id"], table["path"], strict=True))
-    if unknown := [one for one in ids if one not in paths]:
+    rows = {row["id"]: row for row in table[table["id"].isin(ids)].to_dict("records")}
+    if unknown := [one for one in ids if one not in rows]:
         raise GalleryError(f"gallery {gallery.name} has no picture {unknown[0]}; `search --json` prints ids")
     folders = roots(gallery) if ids else []
-    files = {one: read_original(paths[one], one, folders, gallery.name) for one in ids}
-    return [(images.display_name(paths[one]), images.open_image(files[one]).image) for one in ids]
+    files = {one: read_shown(rows[one], folders, gallery.name) for one in ids}
+    return [(images.display_name(rows[one]["path"]), images.open_image(files[one]).image) for one in ids]

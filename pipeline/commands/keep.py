@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.commands.collect import Name, ProgressKind
 
+if TYPE_CHECKING:
+    from pipeline.gallery import Gallery
+    from pipeline.records import Progress, VectorStore
+    from pipeline.settings import Settings
+
+To = Annotated[
+    str, typer.Option(help="Another Milvus: http://…, or a path ending in .db; default is the configured one")
+]
 Ids = Annotated[list[str], typer.Option("--ids", help="Ids of pictures, repeated or separated by commas")]
 
 
@@ -19,39 +27,79 @@ def register(app: typer.Typer) -> None:
 
 
 def sync(
-    name: Name,
-    to: Annotated[str, typer.Option(help="Another Milvus: http://…; default is the configured one")] = "",
+    name: Annotated[str, typer.Argument(help="Gallery: a-z, 0-9, _", metavar="NAME")] = "",
+    to: To = "",
+    every: Annotated[bool, typer.Option("--all", help="Every gallery, instead of NAME")] = False,
     progress: ProgressKind = "auto",
 ) -> None:
-    """Make Milvus agree with the gallery on disk."""
+    """Make Milvus agree with the gallery on disk, and check row by row that it does; again, it goes on."""
+    from pipeline import gallery as galleries
     from pipeline import sync as syncing
-    from pipeline.gallery import open_gallery
+    from pipeline.errors import SemblanceError, StoreLocked, UsageError
     from pipeline.progress import shown
+
+    if bool(name) == every:
+        raise UsageError("say which gallery: NAME, or --all for every one")
+    settings = _settings(to)
+    chosen = galleries.names(settings) if every else [galleries.open_gallery(name, settings).name]
+    try:
+        store = syncing.open_store(settings)
+    except StoreLocked as error:
+        raise StoreLocked(f"{error}. An open app brings its own index up to date by itself") from None
+    failed = False
+    with contextlib.closing(store):
+        for one in chosen:
+            try:
+                gallery = galleries.open_gallery(one, settings)
+                if every and not gallery.current:  # no pictures yet
+                    continue
+                with shown(progress) as show:
+                    said = _synced(gallery, store, show)
+                print(said)
+            except SemblanceError as error:
+                if not every:
+                    raise
+                failed = True
+                print(f"error: {one}: {error}", file=sys.stderr)
+    if failed:
+        sys.exit(1)
+
+
+def _settings(to: str) -> Settings:
     from pipeline.settings import Settings
 
-    settings = Settings(milvus_uri=to) if to else Settings()
-    gallery = open_gallery(name, settings)
-    with gallery.writing(), contextlib.closing(syncing.open_store(settings)) as store, shown(progress) as show:
+    return Settings(milvus_uri=to) if to else Settings()
+
+
+def _synced(gallery: Gallery, store: VectorStore, show: Progress) -> str:
+    from pipeline import sync as syncing
+
+    with gallery.writing():
         difference = syncing.sync(gallery, store, progress=show)
-    print(f"{name}: {difference} before; now equal")
+        about = store.describe(gallery.collection())
+    return (
+        f"{gallery.name}: {difference} before; now equal, row by row: {about['rows']:,} rows in {about['backend']} at "
+        f"{about['place']}"
+    )
 
 
-def verify(name: Name) -> None:
+def verify(name: Name, to: To = "") -> None:
     """Check the gallery's files, and that Milvus holds exactly the same; exit 1 when something differs."""
     from pipeline import sync as syncing
     from pipeline.errors import GalleryError, StoreError, StoreLocked
+    from pipeline.exchange_mongodb import without_password
     from pipeline.gallery import open_gallery
-    from pipeline.settings import Settings
     from pipeline.verify import check_files
 
-    settings = Settings()
+    settings = _settings(to)
     gallery = open_gallery(name, settings)
     problems = check_files(gallery)
     checked = "files and index"
     try:
         with contextlib.closing(syncing.open_store(settings)) as store:
             if difference := syncing.compare(gallery, store):
-                problems.append(f"index: {difference}; repair it with: python -m pipeline sync {name}")
+                again = f" --to {without_password(to)}" if to else ""
+                problems.append(f"index: {difference}; repair it with: python -m pipeline sync {name}{again}")
     except StoreLocked as error:
         checked = "files only"
         print(f"the index was not checked: {error}", file=sys.stderr)

@@ -36,6 +36,7 @@ def search(
     ] = None,
     k: Annotated[int, typer.Option("-k", "--k", help="How many hits, 1 to 1,000")] = 10,
     collapse: Annotated[float | None, typer.Option(help="Hide near-duplicates from this score up, e.g. 0.97")] = None,
+    by_picture: Annotated[bool, typer.Option(help="Of parts of one picture, only the nearest")] = False,
     keep_query: Annotated[bool, typer.Option(help="The query's own file may be a hit")] = False,
     encoder: Annotated[str, typer.Option(help="Must be the gallery's; refused otherwise")] = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, …")] = "",
@@ -47,6 +48,7 @@ def search(
     from pipeline import search as searching
     from pipeline.errors import PictureError, UsageError
     from pipeline.gallery import open_gallery
+    from pipeline.records import place
     from pipeline.settings import Settings
 
     settings = Settings()
@@ -80,6 +82,7 @@ def search(
             k=k,
             where=chosen,
             collapse=collapse,
+            by_picture=by_picture,
             exclude_query=not keep_query,
         )
     if montage:
@@ -95,7 +98,7 @@ def search(
     for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1):
         weak = "  weak match" if hit.score < result.weak_below else ""
         print(
-            f"{rank:4d}  {hit.score:.4f}  {percentile:5.1f} %  {hit.id}  {images.display_name(f'{hit.label:16s}  {hit.path}')}{weak}"
+            f"{rank:4d}  {hit.score:.4f}  {percentile:5.1f} %  {hit.id}  {images.display_name(f'{hit.label:16s}  {place(hit.path, hit.box)}')}{weak}"
         )
     if not result.hits:
         print("no other picture of this gallery passes the filter", file=sys.stderr)

@@ -97,7 +97,7 @@ def _found(
     table = reports.table(gallery, made)
     if csv:
         flat = table.map(lambda value: " ".join(map(str, value)) if hasattr(value, "tolist") else value)
-        flat.map(_cell).to_csv(csv, index=False)
+        flat.map(_cell).to_csv(csv, index=False, lineterminator="\r\n")  # which quotes a lone \r
         print(f"{len(table):,} rows in {csv}", file=sys.stderr)
     return reports.read(gallery, made) | {"report": made}, table
 

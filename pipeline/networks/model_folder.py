@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import atomic
+from pipeline import sealed
 from pipeline.errors import UsageError
 from pipeline.networks.cropping import Cropping
 from pipeline.networks.frozen import TorchEncoder, seeded
@@ -28,17 +28,23 @@ class Model:
     network: torch.nn.Module
     cropping: Cropping
     about: dict[str, Any]
+    file: Path | None = None  # of the weights
 
     def encoder(self, device: str = "auto") -> TorchEncoder:
         """The fingerprint covers architecture, options, cropping and weights, so a copy elsewhere has the same."""
         facts = {**self.about["options"], "architecture": f"deep_ranking {FORMAT}"}
-        return TorchEncoder(self.network, cropping=self.cropping, device=device, **facts)
+        made = TorchEncoder(self.network, cropping=self.cropping, device=device, **facts)
+        if self.about.get("fingerprint", made.fingerprint) != made.fingerprint:
+            raise UsageError(
+                f"{self.file} holds other weights than model.json beside it tells of; copy both files again"
+            )
+        return made
 
 
 def write(folder: Path, *, options: dict[str, Any], cropping: Cropping, weights: str, **facts: Any) -> None:
     """model.json beside a weight file. options: of the network. facts: whatever a reader may want to know."""
     about = {"format": FORMAT, "architecture": "deep_ranking", "options": options, "preprocessing": asdict(cropping)}
-    atomic.write_json(folder / "model.json", about | {"weights": weights} | facts)
+    sealed.write(folder / "model.json", about | {"weights": weights} | facts)
 
 
 def load(folder: Path) -> Model:
@@ -64,7 +70,7 @@ def load(folder: Path) -> Model:
     except RuntimeError as error:
         detail = str(error).splitlines()[-1].strip()
         raise UsageError(f"{file} is not of the network that model.json beside it describes: {detail}") from error
-    return Model(network, cropping, about)
+    return Model(network, cropping, about, file)
 
 
 def _about(folder: Path) -> dict[str, Any]:
@@ -72,9 +78,9 @@ def _about(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         raise UsageError(f"{folder} holds no model.json; give the folder of an exported model or of a run")
     try:
-        about: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        about = sealed.opened(json.loads(file.read_text(encoding="utf-8")))
         known = about["format"], about["architecture"], about["options"], about["preprocessing"], about["weights"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(file, error) from error
     if known[:2] != (FORMAT, "deep_ranking"):
         raise UsageError(f"{file} describes {known[1]} in format {known[0]}, and deep_ranking in {FORMAT} is read here")

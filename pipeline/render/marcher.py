@@ -33,7 +33,7 @@ def render(scene: Scene, size: int) -> Picture:
     steps = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
     x, y = (grid.ravel() for grid in np.meshgrid(steps, steps))
     light, owner = _trace(scene, scene.camera.rays(x, y))
-    colour = _encode(light)  # (3, pixels)
+    colour = encode(light)  # (3, pixels)
     edge = np.flatnonzero(_edges(colour.reshape(3, size, size), owner.reshape(size, size)))
     if edge.size:
         offset = np.array(_EXTRA, np.float32) / size
@@ -42,7 +42,7 @@ def render(scene: Scene, size: int) -> Picture:
         )  # (3, edges * extra)
         extra, _ = _trace(scene, again)
         # Averaged as light, but capped first: one glint must not whiten a whole pixel.
-        colour[:, edge] = _encode(np.minimum(extra, 1.2).reshape(3, edge.size, len(_EXTRA)).mean(axis=2))
+        colour[:, edge] = encode(np.minimum(extra, 1.2).reshape(3, edge.size, len(_EXTRA)).mean(axis=2))
     pixels = (colour * 255 + 0.5).astype(np.uint8).reshape(3, size, size)
     return Picture(np.ascontiguousarray(pixels.transpose(1, 2, 0)), owner.reshape(size, size))
 
@@ -55,7 +55,7 @@ def _trace(scene: Scene, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     owner = np.zeros(n, np.uint8)
     for number, placed in enumerate(scene.placed, 1):
         start = placed.points(eye[:, None])
-        found = _march(placed.solid, start, placed.directions(rays)) * np.float32(placed.scale)
+        found = march(placed.solid, start, placed.directions(rays)) * np.float32(placed.scale)
         closer = found < nearest
         nearest[closer], owner[closer] = found[closer], number
     light = np.empty((3, n), np.float32)
@@ -69,7 +69,7 @@ def _trace(scene: Scene, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return light, owner
 
 
-def _march(solid: Solid, start: np.ndarray, rays: np.ndarray) -> np.ndarray:
+def march(solid: Solid, start: np.ndarray, rays: np.ndarray) -> np.ndarray:
     """How far along each ray, (3, n) in the solid's coordinates, its surface is; infinite where there is none."""
     reach = np.full(rays.shape[1], np.inf, np.float32)
     rows, t, far = crossing(solid, start, rays, 1.0)
@@ -100,7 +100,7 @@ def _edges(colour: np.ndarray, owner: np.ndarray) -> np.ndarray:
     return edge
 
 
-def _encode(light: np.ndarray) -> np.ndarray:
+def encode(light: np.ndarray) -> np.ndarray:
     """Linear light to sRGB in [0, 1], highlights rolled off."""
     soft = np.where(light > 0.7, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3), light)
     return np.where(soft <= 0.0031308, soft * 12.92, 1.055 * np.power(np.maximum(soft, 0.0031308), 1 / 2.4) - 0.055)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
@@ -78,13 +79,17 @@ class Link:
         self._turn = threading.RLock()
         self._unflushed: Counter[str] = Counter()
 
-    def call(self, what: str, action: Action[Answer], *, collection: str = "") -> Answer:
-        """What `action` returns, within the timeout of a search. On Lite `collection` is flushed first if it is due."""
-        with self._one_at_a_time(what, self._timeout):
+    def call(self, what: str, action: Action[Answer], *, collection: str = "", patient: bool = False) -> Answer:
+        """What `action` returns, within the timeout of a search. On Lite `collection` is flushed first if it is due.
+
+        patient: within that of a write, for a look that a write or a comparison needs.
+        """
+        seconds = self._timeout * (_PATIENT if patient else 1)
+        with self._one_at_a_time(what, seconds):
             if self._unflushed[collection] >= _UNFLUSHED:
                 self.flush(collection)
-            with self._explained(what, self._timeout):
-                return action(self._opened(), self._timeout)
+            with self._explained(what, seconds):
+                return action(self._opened(), seconds)
 
     def change(self, what: str, action: Action[Answer], *, collection: str = "", rows: int = 0) -> Answer:
         """Like `call` for a write of `rows` rows, with six times the timeout; a failure on Lite reopens the file."""
@@ -166,6 +171,7 @@ class Link:
 
     def _sentence(self, what: str, seconds: float, problem: Exception) -> str:
         text = _reason(problem)
+        whole = f"{text} {problem.__cause__ or ''}"  # of a refusal at connecting, pymilvus says "server unavailable"
         if isinstance(problem, ModuleNotFoundError):
             return f"{problem.name} is not installed: pip install pymilvus milvus-lite"
         if any(sign in text for sign in ("DEADLINE_EXCEEDED", "Deadline Exceeded", "timeout", "Timeout")):
@@ -173,8 +179,11 @@ class Link:
                 f"Milvus at {self.place} did not answer within {seconds:g} s ({what}); it is overloaded or frozen: "
                 "look at its log or restart it. Nothing is lost"
             )
-        if any(sign in text for sign in ("UNAUTHENTICATED", "PERMISSION_DENIED", "auth check failure")):
-            return f"Milvus at {self.place} refused the token; set SEMBLANCE_MILVUS_TOKEN=user:password"
+        if any(sign in whole for sign in ("UNAUTHENTICATED", "PERMISSION_DENIED", "auth check failure")):
+            return (
+                f"Milvus at {self.place} refuses the user or password ({what}): check SEMBLANCE_MILVUS_TOKEN, "
+                "user:password or a managed service's key"
+            )
         if any(sign in text for sign in ("UNAVAILABLE", "Fail connecting", "closed channel", "CANCELLED")):
             return (
                 f"cannot reach Milvus at {self.place}; start it, or unset SEMBLANCE_MILVUS_URI to use the embedded one"
@@ -198,6 +207,19 @@ def _reason(problem: Exception) -> str:
     details = getattr(problem, "details", None)
     text = details() if callable(details) else getattr(problem, "message", "") or str(problem)
     return " ".join(f"{name} {text}".split())[:300]
+
+
+def connect(uri: str, token: str, timeout: float) -> Any:
+    """A MilvusClient that is silent and reads no .env."""
+    with no_dotenv():
+        from pymilvus import MilvusClient
+
+    # they print a stack for every error that we raise as one sentence, and for every call that Lite lacks
+    for name in ("pymilvus", "milvus_lite", "grpc._server"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    # Lite's server ends a connection that is pinged more often than every 5 minutes ("too_many_pings")
+    quiet = {"grpc.keepalive_time_ms": 600_000} if uri.endswith(".db") else {}
+    return MilvusClient(uri, token=token, timeout=timeout, dedicated=True, grpc_options=quiet)
 
 
 @contextmanager

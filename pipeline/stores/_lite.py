@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 from contextlib import suppress
 from datetime import datetime
@@ -87,6 +88,13 @@ def abandon(path: Path) -> None:
                     sink.close()
     engine._collections.clear()
     engine.close()
+
+
+def clear_half_made(path: str, collection: str) -> None:
+    """Delete the folder of a collection whose making a full disk or a kill cut short: it would bar every next try."""
+    folder = Path(path) / "collections" / collection
+    if folder.is_dir() and not (folder / "schema.json").exists():  # the first file; without it there is no collection
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def release(path: Path) -> None:

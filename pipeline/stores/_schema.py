@@ -12,10 +12,16 @@ from pipeline.errors import StoreError
 from pipeline.stores import _rules, _wanted, _wire
 from pipeline.stores._wanted import Wanted
 
+VERSION = 1  # of the fields below; a change of their names, types or sizes adds 1
 _FIELDS = {*_wire.SHOWN, "digest", "embedding"}
+_VERSION = "semblance.schema"  # property of a collection: VERSION; one made before it was noted has 1
 _KEYS = "semblance.metadata_keys"  # property of a collection: JSON list
 _INDEX = "semblance.index"  # property of a collection: what `_wanted.Wanted.text` gives
 _REMEMBERED = 10.0  # seconds that a collection's shape is taken as known
+
+
+class OldCollection(StoreError):
+    """An older Semblance made it with other fields: it cannot be read, and may be made anew from the gallery."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ def create(client: Any, collection: str, dim: int, keys: Sequence[str], wanted: 
         collection,
         schema=schema,
         consistency_level="Strong",  # what a paged query falls back to: see `digests`
-        properties={_KEYS: json.dumps(list(keys)), _INDEX: wanted.text},
+        properties={_KEYS: json.dumps(list(keys)), _INDEX: wanted.text, _VERSION: str(VERSION)},
         timeout=seconds,
     )
 
@@ -61,14 +67,20 @@ def add_index(client: Any, collection: str, wanted: Wanted, seconds: float) -> N
     client.create_index(collection, index, timeout=seconds)
 
 
+def point(client: Any, alias: str, collection: str, seconds: float) -> None:
+    from pymilvus import MilvusException
+
+    try:
+        client.create_alias(collection, alias, timeout=seconds)
+    except MilvusException:  # it names something already; 2.3 does not list one whose collection is gone
+        client.alter_alias(collection, alias, timeout=seconds)
+
+
 def describe(client: Any, collection: str, seconds: float) -> Shape:
+    """OldCollection, or StoreError for one that is not ours to read or to make anew."""
     facts = client.describe_collection(collection, timeout=seconds)
     name, fields = facts["collection_name"], {one["name"]: one for one in facts["fields"]}
-    if set(fields) != _FIELDS:
-        raise StoreError(
-            f"collection {name!r} was made by something else (its fields: {', '.join(fields)}); drop it, "
-            f"then `python -m pipeline sync {name.partition('__')[0]}`"
-        )
+    _check(name, set(fields), facts["properties"])
     found = client.list_indexes(name, timeout=seconds)
     index = client.describe_index(name, found[0], timeout=seconds)["index_type"] if found else ""
     usual = index.lower() if index.lower() in _wanted.KINDS else "autoindex"  # of a collection made before it was noted
@@ -80,3 +92,19 @@ def describe(client: Any, collection: str, seconds: float) -> Shape:
         wanted=_wanted.read(facts["properties"].get(_INDEX, ""), otherwise=usual),
         until=time.monotonic() + _REMEMBERED,
     )
+
+
+def _check(name: str, fields: set[str], properties: dict[str, str]) -> None:
+    version, ours = int(properties.get(_VERSION, 1)), _KEYS in properties
+    if ours and version > VERSION:
+        raise StoreError(f"collection {name!r} was made by a newer Semblance (schema {version}); update this one")
+    if ours and (version < VERSION or fields != _FIELDS):
+        raise OldCollection(
+            f"collection {name!r} was made by an older Semblance (schema {version}, and this one has {VERSION}); "
+            f"`python -m pipeline sync {name.partition('__')[0]}` makes it anew"
+        )
+    if fields != _FIELDS:
+        raise StoreError(
+            f"collection {name!r} was made by something else (its fields: {', '.join(sorted(fields))}); drop it with "
+            f"that, then `python -m pipeline sync {name.partition('__')[0]}`"
+        )

@@ -16,8 +16,8 @@ from pipeline.plugins import Card
 from pipeline.records import Rows, SearchHit, VectorStore
 from pipeline.settings import Settings
 from pipeline.stores import _rules, _schema, _wanted, _wire
-from pipeline.stores._link import Action, Answer, Link, no_dotenv, open_link
-from pipeline.stores._lite import holder
+from pipeline.stores._link import Action, Answer, Link, connect, open_link
+from pipeline.stores._lite import clear_half_made, holder
 from pipeline.stores._schema import Shape
 
 if TYPE_CHECKING:
@@ -52,22 +52,8 @@ def build(*, uri: str = "", token: str = "", timeout: float = 5.0, index: Index 
     settings = Settings()
     if not uri:
         uri, token = settings.uri, token or settings.milvus_token  # the token belongs to this address only
-    link = open_link(uri, connect=lambda where, seconds: _connect(where, token, seconds), timeout=timeout)
+    link = open_link(uri, connect=lambda where, seconds: connect(where, token, seconds), timeout=timeout)
     return MilvusStore(link, index=index)
-
-
-def _connect(uri: str, token: str, timeout: float) -> Any:
-    import logging
-
-    with no_dotenv():
-        from pymilvus import MilvusClient
-
-    # they print a stack for every error that we raise as one sentence, and for every call that Lite lacks
-    for name in ("pymilvus", "milvus_lite", "grpc._server"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    # Lite's server ends a connection that is pinged more often than every 5 minutes ("too_many_pings")
-    quiet = {"grpc.keepalive_time_ms": 600_000} if uri.endswith(".db") else {}
-    return MilvusClient(uri, token=token, timeout=timeout, dedicated=True, grpc_options=quiet)
 
 
 class MilvusStore:
@@ -84,22 +70,37 @@ class MilvusStore:
         _rules.check_name(collection)
         _rules.check_dim(collection, dim)
         wanted = _wanted.read(index, otherwise=self._usual)
-        if not self.exists(collection):
+        if not self._is_readable(collection):
             shape = (dim, metadata_keys, wanted)
+            self._link.loaded.discard(collection)  # a server may have lost one of this name
+            if self._link.lite:
+                clear_half_made(self._link.place, collection)
             self._change("create", lambda client, seconds: _schema.create(client, collection, *shape, seconds))
-        about = self._about(collection)
+        about = self._about(collection, patient=True)
         if about.dim != dim:
             raise StoreError(f"collection {collection!r} holds dim {about.dim}, not {dim}; drop it first")
         if not about.index:  # new, or its making was cut short here
             self._change("index", lambda client, seconds: _schema.add_index(client, about.name, wanted, seconds))
-            self._about(collection)
+            self._about(collection, patient=True)
 
-    def exists(self, collection: str) -> bool:
+    def _is_readable(self, collection: str) -> bool:
+        """Whether it is there; one that an older Semblance made is taken away."""
+        try:
+            return self.exists(collection, patient=True) and bool(self._about(collection, patient=True))
+        except _schema.OldCollection:
+            self.drop(collection)
+            return False
+
+    def exists(self, collection: str, *, patient: bool = False) -> bool:
         _rules.check_name(collection)
-        return bool(self._ask("look up", lambda client, seconds: client.has_collection(collection, timeout=seconds)))
+
+        def look(client: Any, seconds: float) -> bool:
+            return bool(client.has_collection(collection, timeout=seconds))
+
+        return self._ask("look up", look, patient=patient)
 
     def upsert(self, collection: str, rows: Rows) -> None:
-        about = self._about(collection)
+        about = self._about(collection, patient=True)
         embeddings = _rules.check_rows(rows, about.dim)
         for batch in _wire.batches(rows, embeddings, about.keys):
 
@@ -109,7 +110,7 @@ class MilvusStore:
             self._write("upsert", send, about.name, len(batch))
 
     def delete(self, collection: str, ids: Sequence[str]) -> None:
-        about = self._about(collection)
+        about = self._about(collection, patient=True)
         for chunk in _chunks(ids, _IDS):
 
             def send(client: Any, seconds: float, chunk: Sequence[str] = chunk) -> None:
@@ -154,14 +155,18 @@ class MilvusStore:
         return found
 
     def digests(self, collection: str) -> dict[str, str]:
-        name = self._about(collection).name
+        name = self._about(collection, patient=True).name
         if self._link.lite:  # it limits no answer, and would scan and sort all rows again for every page
-            return {_wire.received(row["id"]): row["digest"] for row in self._query(name, "", ["id", "digest"])}
+            return {
+                _wire.received(row["id"]): row["digest"]
+                for row in self._query(name, "", ["id", "digest"], patient=True)
+            }
         found: dict[str, str] = {}
         last = ""
         while True:
             # `iterator` asks for the smallest keys first, in order; pymilvus then sends no consistency level
-            page = self._query(name, f"id > {_wire.quoted(last)}", ["id", "digest"], limit=_PAGE, iterator="True")
+            where = f"id > {_wire.quoted(last)}"
+            page = self._query(name, where, ["id", "digest"], patient=True, limit=_PAGE, iterator="True")
             found |= {_wire.received(row["id"]): row["digest"] for row in page}
             if len(page) < _PAGE:
                 return found
@@ -172,19 +177,11 @@ class MilvusStore:
 
     def point(self, alias: str, collection: str) -> None:
         _rules.check_name(alias)
-        name = self._about(collection).name
+        name = self._about(collection, patient=True).name
         if alias in self.collections():
             raise StoreError(f"{alias!r} is a collection and cannot be an alias too; drop it first")
 
-        def move(client: Any, seconds: float) -> None:
-            from pymilvus import MilvusException
-
-            try:
-                client.create_alias(name, alias, timeout=seconds)
-            except MilvusException:  # it names something already; 2.3 does not list one whose collection is gone
-                client.alter_alias(name, alias, timeout=seconds)
-
-        self._change("point", move)
+        self._change("point", lambda client, seconds: _schema.point(client, alias, name, seconds))
         self._link.settle(name)  # an ingest or a sync ends here; searches follow
 
     def describe(self, collection: str) -> dict[str, Any]:
@@ -226,14 +223,18 @@ class MilvusStore:
             self._closed = True
             self._link.close()
 
-    def _about(self, collection: str) -> Shape:
+    def _about(self, collection: str, *, patient: bool = False) -> Shape:
         """What `collection` (or the collection an alias names) is; it is loaded, so that it can be searched."""
         known = self._known.get(collection)
         if known and time.monotonic() < known.until and (known.name in self._link.loaded or not known.index):
             return known
-        if not self.exists(collection):
+        if not self.exists(collection, patient=patient):
             raise StoreError(_rules.no_collection(collection, self.collections()))
-        about = self._ask("describe", lambda client, seconds: _schema.describe(client, collection, seconds))
+
+        def describe(client: Any, seconds: float) -> Shape:
+            return _schema.describe(client, collection, seconds)
+
+        about = self._ask("describe", describe, patient=patient)
         if about.index and about.name not in self._link.loaded:  # Lite opens collections unloaded
             self._change("load", lambda client, seconds: client.load_collection(about.name, timeout=seconds))
             if self._link.lite:
@@ -242,7 +243,9 @@ class MilvusStore:
         self._known[collection] = about
         return about
 
-    def _query(self, collection: str, expression: str, fields: list[str], **options: Any) -> list[dict[str, Any]]:
+    def _query(
+        self, collection: str, expression: str, fields: list[str], *, patient: bool = False, **options: Any
+    ) -> list[dict[str, Any]]:
         def ask(client: Any, seconds: float) -> Any:
             return client.query(
                 collection,
@@ -253,14 +256,14 @@ class MilvusStore:
                 **options,
             )
 
-        return list(self._ask("query", ask, collection))
+        return list(self._ask("query", ask, collection, patient=patient))
 
-    def _ask(self, what: str, action: Action[Answer], collection: str = "") -> Answer:
+    def _ask(self, what: str, action: Action[Answer], collection: str = "", *, patient: bool = False) -> Answer:
         self._check_open()
         try:
-            return self._link.call(what, action, collection=collection)
+            return self._link.call(what, action, collection=collection, patient=patient)
         except StoreError:
-            self._forget()
+            self._known.clear()
             raise
 
     def _change(self, what: str, action: Action[Answer]) -> Answer:
@@ -268,20 +271,17 @@ class MilvusStore:
         try:
             return self._link.change(what, action)
         finally:
-            self._forget()
+            self._known.clear()
 
     def _write(self, what: str, action: Action[Any], collection: str, rows: int) -> None:
         self._check_open()
         try:
             self._link.change(what, action, collection=collection, rows=rows)
         except StoreError:
-            self._forget()
+            self._known.clear()
             raise
         finally:
             self._written = time.monotonic()
-
-    def _forget(self) -> None:
-        self._known.clear()
 
     def _check_open(self) -> None:
         if self._closed:

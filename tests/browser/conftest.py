@@ -31,15 +31,26 @@ def photos(clothing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session", params=["lite", "server"])
+def milvus_uri(request: pytest.FixtureRequest) -> str:
+    """Every page is tested on both; '' is the embedded file in the home."""
+    if request.param == "lite":
+        return ""
+    uri: str = request.getfixturevalue("milvus_server").uri
+    return uri
+
+
 @pytest.fixture(scope="session")
-def home_of_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home_of_server(milvus_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture(scope="session")
-def server(photos: Path, home_of_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(
+    photos: Path, home_of_server: Path, milvus_uri: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """Address of the running app, its gallery `photos` filled by the command line."""
-    environment = os.environ | {"SEMBLANCE_HOME": str(home_of_server), "SEMBLANCE_MILVUS_URI": ""}
+    environment = os.environ | {"SEMBLANCE_HOME": str(home_of_server), "SEMBLANCE_MILVUS_URI": milvus_uri}
     ingest = [
         sys.executable,
         "-m",

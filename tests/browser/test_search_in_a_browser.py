@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=20_000)  # a loaded machine is slow, and that is no failure
 
@@ -137,10 +138,9 @@ def test_only_the_keyboard(open_page: Callable[..., Page], photos: Path) -> None
 def test_nothing_else_moves_when_hits_change(open_page: Callable[..., Page], photos: Path) -> None:
     page = open_page()
     upload(page, photo(photos, "hat"))
-    expect(page.locator("[data-testid=stFileUploader]")).to_have_count(
-        1
-    )  # the one with the file goes when all is drawn
-    page.wait_for_timeout(500)
+    page.wait_for_selector("[data-test-script-state='notRunning']", state="attached")
+    page.wait_for_timeout(500)  # the uploader that had the file goes when all is drawn
+    expect(page.locator("[data-testid=stFileUploader]")).to_have_count(1)
 
     def places() -> list[list[int]]:
         names = ("h1", "[data-testid=stFileUploader]", ".st-key-combine", ".st-key-hits", ".stSelectbox")

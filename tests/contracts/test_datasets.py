@@ -4,6 +4,7 @@ defaults that need no download; otherwise it fails until TINY says how to make a
 from __future__ import annotations
 
 import inspect
+import itertools
 import os
 import re
 from collections.abc import Callable
@@ -68,8 +69,22 @@ def caltech101(root: Path) -> str:
     return f"caltech101:root={root}"
 
 
+def tiles(root: Path) -> str:
+    for name in ("shoes/a.jpg", "b.jpg"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30), (9, 90, 30)).save(root / name)
+    return f"tiles:root={root},grid=2"
+
+
+def objects(root: Path) -> str:
+    picture(root / "photos/a.jpg")
+    picture(root / "photos/b.jpg")
+    text(root / "boxes.csv", "path,label,x,y,width,height\nphotos/b.jpg,hat,0,0,8,8\nphotos/a.jpg,hat,0,0,8,8\n")
+    return f"objects:annotations={root / 'boxes.csv'},root={root}"
+
+
 TINY: dict[str, Callable[[Path], str]] = {
-    function.__name__: function for function in (catalogue, folder, table, clothing, tiny_imagenet, caltech101)
+    function.__name__: function for function in (catalogue, folder, table, clothing, tiny_imagenet, caltech101, tiles, objects)
 }
 
 
@@ -128,11 +143,18 @@ def test_root_does_not_depend_on_the_working_folder(spec: str, tmp_path: Path, m
     assert all((dataset.root / record.path).is_file() for record in dataset.records())
 
 
-def test_no_path_comes_twice(spec: str) -> None:
+def test_no_picture_or_part_of_one_comes_twice(spec: str) -> None:
+    dataset = plugins.build("datasets", spec)
+    dataset.prepare()
+    places = [record.place for record in dataset.records()]
+    assert len(set(places)) == len(places)
+
+
+def test_the_parts_of_a_picture_follow_each_other(spec: str) -> None:
     dataset = plugins.build("datasets", spec)
     dataset.prepare()
     paths = [record.path for record in dataset.records()]
-    assert len(set(paths)) == len(paths)
+    assert len(list(itertools.groupby(paths))) == len(set(paths))
 
 
 def test_the_order_never_changes(spec: str) -> None:
@@ -188,7 +210,8 @@ def test_options_are_named_and_of_a_type_that_text_can_be_read_as(name: str) -> 
 )
 def test_a_place_that_does_not_exist_is_refused_when_built(name: str, place: str, tmp_path: Path, home: Path) -> None:
     nowhere = tmp_path / "nowhere"
-    beside = {"file": tmp_path / "list.csv"} if (name, place) == ("table", "root") else {}
+    needed = {"table": "file", "objects": "annotations"}
+    beside = {needed[name]: tmp_path / "list.csv"} if place == "root" and name in needed else {}
     for path in beside.values():
         text(path, "path\n")
     with pytest.raises(UsageError, match=f"{place}={re.escape(str(nowhere))}: there is no such"):

@@ -1,0 +1,55 @@
+"""Rows as the Parquet files that a Milvus server imports in bulk: every field of the collection, of the types it wants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.records import Rows
+from pipeline.stores import _wire
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def table(rows: Rows, keys: Sequence[str]) -> pa.Table:
+    """One row group. JSON travels as text, a vector as a list of float32, whole numbers as int64."""
+    import json
+
+    import pyarrow as pa
+
+    sent: list[dict[str, Any]] = [one for batch in _wire.batches(rows, rows.embeddings, tuple(keys)) for one in batch]
+    kinds = {name: pa.string() for name in ("id", *_wire.TEXT)}
+    kinds |= {"width": pa.int64(), "height": pa.int64(), "metadata": pa.string(), "digest": pa.string()}
+    columns = {name: [one[name] for one in sent] for name in kinds}
+    columns["metadata"] = [json.dumps(metadata, ensure_ascii=False) for metadata in columns["metadata"]]
+    made = {name: pa.array(values, kinds[name]) for name, values in columns.items()}
+    made["embedding"] = pa.array([one["embedding"] for one in sent], pa.list_(pa.float32()))
+    return pa.table(made)
+
+
+def write(folder: Path, parts: Iterable[Rows], keys: Sequence[str], *, rows_a_file: int) -> list[Path]:
+    """`import-NNNNNN.parquet` in a new folder, each of about so many rows; a part of the gallery is a row group."""
+    import pyarrow.parquet as pq
+
+    folder.mkdir()
+    made: list[Path] = []
+    writer, held = None, 0
+    try:
+        for rows in parts:
+            if not len(rows):
+                continue
+            group = table(rows, keys)
+            if writer is None:
+                made.append(folder / f"import-{len(made):06d}.parquet")
+                writer, held = pq.ParquetWriter(made[-1], group.schema, compression="zstd"), 0
+            writer.write_table(group)
+            held += len(group)
+            if held >= rows_a_file:
+                writer.close()
+                writer = None
+    finally:
+        if writer is not None:
+            writer.close()
+    return made

@@ -1,0 +1,72 @@
+"""The load benchmark's visitors without a browser, a few of them: each sees its own, and nothing stays when it is gone."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tiny_gallery import fill, lite, photos, process
+
+from app import ask
+from app.ask import Ask, Upload
+from benchmarks.sessions import counted, until_ready, visit
+from benchmarks.streamlit_client import Visitor
+from benchmarks.visitors import NAME, Leak, Ledger, Own, owns
+from pipeline.demo import free_port
+
+
+@pytest.fixture
+def people(home: Path, tmp_path: Path) -> list[Own]:
+    root = photos(tmp_path / "pictures", 12)
+    with lite() as store:
+        made, _ = fill(root, store, name=NAME)
+    return owns(made, root, 3)
+
+
+@pytest.fixture
+def address(people: list[Own]) -> Iterator[str]:
+    port = free_port(18_800)
+    forgetful = os.environ | {"STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL": "0"}
+    command = (sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port))
+    with process(*command, env=forgetful):
+        until_ready(f"http://127.0.0.1:{port}")
+        yield f"http://127.0.0.1:{port}"
+
+
+def test_three_visitors_at_once_see_their_own_and_an_upload_is_not_held_twice(address: str, people: list[Own]) -> None:
+    ledger = Ledger()
+    until = time.monotonic() + 6
+    threads = [threading.Thread(target=visit, args=(address, own, until, ledger, (0.0, 0.1))) for own in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not ledger.failures
+    assert not ledger.leaks
+    assert len(ledger.taken["protocol: upload to hits"]) >= 3
+    with Visitor(address) as visitor:
+        visitor.open(f"gallery={NAME}")
+        visitor.upload(*people[0].upload(1))
+        assert counted(address) == (1, 0), "the session is not the only one, or Streamlit keeps what the session has"
+
+
+def test_a_picture_of_another_visitor_is_called_a_leak(people: list[Own]) -> None:
+    mine, other = people[:2]
+    mine.check(mine.by_picture, mine.by_picture, "upload")
+    with pytest.raises(Leak, match="visitor 0"):
+        mine.check(other.by_picture, mine.by_picture, "upload")
+
+
+def test_the_way_back_forgets_its_oldest_steps_when_their_pictures_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ask, "HISTORY_BYTES", 250)
+    history: list[Ask] = []
+    for number in range(5):
+        upload = Upload(str(number), bytes(100))
+        for k in (12, 24, 48):  # one picture in three steps counts once
+            ask._keep(history, Ask(uploads=(upload,), k=k))
+    assert [(step.uploads[0].name, step.k) for step in history] == [(n, k) for n in "34" for k in (12, 24, 48)]
