@@ -37,6 +37,7 @@ app = st.App(
     on_script_error=exposure.failed,
     routes=[
         Route("/app/static/thumbnails/{gallery}/{picture_id}.jpg", sign_in.guarded(routes.thumbnail)),
+        Route("/app/static/wholes/{gallery}/{picture_id}.jpg", sign_in.guarded(routes.whole)),
         Route("/app/static/runs/{run}/{picture}.jpg", sign_in.guarded(routes.run_picture)),
         Route("/app/static/blobs/{name}.bin", sign_in.guarded(blobs.blob)),
         Route("/readyz", readiness.ready),

@@ -15,6 +15,7 @@ from pipeline.fingerprints import file_id
 MAX_UPLOADS = 8
 HISTORY_BYTES = 100_000_000  # of uploads that can be gone back to, a session; the current ones come on top
 KS = (12, 24, 48, 96, 192)
+FLAGS = ("by_label", "by_picture", "keep_query")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Ask:
     k: int = 24
     collapse: float = 0.0  # 0: off
     by_label: bool = False
+    by_picture: bool = False
     keep_query: bool = False
     lost_upload: bool = field(default=False, compare=False)  # the address was made for an upload
 
@@ -64,7 +66,7 @@ class Ask:
             if values := getattr(self, name):
                 made[name] = list(values)
         made |= {name: str(value) for name in ("k", "collapse") if (value := getattr(self, name)) != _DEFAULT[name]}
-        made |= {name: "1" for name in ("by_label", "keep_query") if getattr(self, name)}
+        made |= {name: "1" for name in FLAGS if getattr(self, name)}
         if self.uploads:
             made["upload"] = self.uploads[0].id[:8]
         return made
@@ -81,7 +83,7 @@ def of_address() -> Ask:
         filters.parse(many["where"])
     except UsageError:
         many["where"] = ()
-    flags = {name: params.get(name) == "1" for name in ("by_label", "keep_query")}
+    flags = {name: params.get(name) == "1" for name in FLAGS}
     return Ask(
         gallery=params.get("gallery", ""),
         k=_number(params.get("k", ""), Ask.k, 1, 1000),

@@ -68,7 +68,7 @@ def nearest(gallery: Gallery, query: Query, k: int) -> SearchResult:
 
 def tile_of(gallery: Gallery, row: Any) -> dict[str, Any]:
     """Of a row of the gallery's table, as itertuples gives it."""
-    facts = {name: getattr(row, name) for name in ("id", "path", "label", "split", "metadata")}
+    facts = {name: getattr(row, name) for name in ("id", "path", "label", "split", "metadata", "parent", "box")}
     return tile(gallery.name, SearchHit(score=0, width=int(row.width), height=int(row.height), **facts))
 
 

@@ -10,13 +10,14 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import ask, index, resources
 from app.ask import Upload
-from app.region import region
+from app.region import region, to_share
 from app.results_grid import results_grid, tile
 from pipeline.errors import PictureError
 from pipeline.fingerprints import file_id
 from pipeline.gallery import Gallery
 from pipeline.images import display_name
 from pipeline.records import SearchHit
+from pipeline.regions import parse_box
 
 PICTURES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 WAYS = ["Upload", "Paste", "Camera", "Pick"]
@@ -128,7 +129,12 @@ def _show_query(gallery: Gallery) -> None:
     for upload in asked.uploads:
         _show_upload(upload)
     if len(asked.ids) == 1 and (data := resources.original(gallery, asked.ids[0])):
-        _show_upload(Upload(display_name(resources.paths(gallery)[asked.ids[0]]), data))
+        [picture_id] = asked.ids
+        upload = Upload(display_name(resources.paths(gallery)[picture_id]), data)
+        if box := resources.regions(gallery).get(picture_id, ("", ""))[1]:  # its whole picture is shown, with its box
+            opened = resources.picture(upload.id, data)
+            upload = Upload(upload.name, data, to_share(parse_box(box), opened))
+        _show_upload(upload, asked_by=picture_id)
     else:
         _small_grid(gallery, "Query", asked.ids)
     _small_grid(gallery, "More like", asked.like)
@@ -139,13 +145,14 @@ def _show_query(gallery: Gallery) -> None:
             st.button("Clear", icon=":material/close:", on_click=_clear, disabled=asked.empty)
 
 
-def _show_upload(upload: Upload) -> None:
+def _show_upload(upload: Upload, *, asked_by: str = "") -> None:
+    """asked_by: the id of the gallery's picture that was asked with."""
     key = f"region-{upload.id}"
     opened = resources.picture(upload.id, upload.data)
-    region(opened, key=key, alt=upload.name, box=upload.box, on_change=lambda: _choose_part(upload, key))
+    region(opened, key=key, alt=upload.name, box=upload.box, on_change=lambda: _choose_part(upload, key, asked_by))
 
 
-def _choose_part(upload: Upload, key: str) -> None:
+def _choose_part(upload: Upload, key: str, asked_by: str) -> None:
     """A box was drawn, or taken away: the picture with its box takes the place of the picture."""
     box = st.session_state[key].get("box")
     chosen = Upload(upload.name, upload.data, tuple(box) if box else None)
@@ -153,7 +160,7 @@ def _choose_part(upload: Upload, key: str) -> None:
     kept = [chosen if known.id == upload.id else known for known in old.uploads]
     if chosen not in kept:  # it was asked for by id
         kept.append(chosen)
-    ask.change(uploads=tuple(kept), ids=tuple(i for i in old.ids if i != upload.id))
+    ask.change(uploads=tuple(kept), ids=tuple(i for i in old.ids if i != asked_by))
 
 
 def _small_grid(gallery: Gallery, title: str, ids: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from pipeline.images import Picture
+from pipeline.regions import Box
 
 _FOLDER = Path(__file__).parent / "components"
 
@@ -49,3 +50,8 @@ def to_pixels(share: Share, picture: Picture) -> tuple[int, int, int, int]:
     width = min(max(round(w * picture.width), 8), picture.width)
     height = min(max(round(h * picture.height), 8), picture.height)
     return min(left, picture.width - width), min(top, picture.height - height), width, height
+
+
+def to_share(box: Box, picture: Picture) -> Share:
+    x, y, w, h = box
+    return x / picture.width, y / picture.height, w / picture.width, h / picture.height

@@ -9,6 +9,7 @@ import streamlit as st
 
 from pipeline import filters
 from pipeline import gallery as galleries
+from pipeline import regions as parts_of_pictures
 from pipeline.errors import SemblanceError
 from pipeline.gallery import Gallery
 from pipeline.images import Picture, open_image
@@ -40,14 +41,18 @@ def picture(file_id: str, _data: bytes) -> Picture:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _facets(root: str, generation: int, _gallery: Gallery) -> tuple[dict[str, dict[str, int]], dict[str, str], int]:
+def _facets(
+    root: str, generation: int, _gallery: Gallery
+) -> tuple[dict[str, dict[str, int]], dict[str, str], int, dict[str, tuple[str, str]]]:
     table = _gallery.table()
     columns: dict[str, Any] = {"label": table["label"], "split": table["split"]}
     for key in _gallery.manifest()["metadata_keys"]:
         columns[key] = table["metadata"].map(lambda row, key=key: row.get(key, ""))
     counts = {name: column.value_counts().to_dict() for name, column in columns.items()}
     kept = {name: found for name, found in counts.items() if 1 < len(found) <= MAX_CHOICES}
-    return kept, dict(zip(table["id"], table["path"], strict=True)), len(set(counts["label"]) - {""})
+    parts = table[table["box"] != ""]
+    regions = dict(zip(parts["id"], zip(parts["parent"], parts["box"], strict=True), strict=True))
+    return kept, dict(zip(table["id"], table["path"], strict=True)), len(set(counts["label"]) - {""}), regions
 
 
 def clauses(made: Gallery) -> list[str]:
@@ -76,9 +81,21 @@ def paths(made: Gallery) -> dict[str, str]:
     return _facets(str(made.root), made.generation, made)[1]
 
 
+def regions(made: Gallery) -> dict[str, tuple[str, str]]:
+    """id to (id of the whole picture, box) of those rows that are parts of pictures."""
+    return _facets(str(made.root), made.generation, made)[3]
+
+
 def original(made: Gallery, picture_id: str) -> bytes | None:
-    """The picture's file; None when it is gone."""
+    """The picture's file, of a part that of its whole picture; None when it is gone."""
+    parent = regions(made).get(picture_id, ("", ""))[0]
     try:
-        return read_original(paths(made)[picture_id], picture_id, roots(made), made.name)
+        return read_original(paths(made)[picture_id], picture_id, roots(made), made.name, parent=parent)
     except (SemblanceError, KeyError):
         return None
+
+
+def shown(made: Gallery, picture_id: str) -> bytes | None:
+    """A file that shows just this row: `original`, of a part a PNG of it."""
+    data = original(made, picture_id)
+    return data and parts_of_pictures.shown(data, regions(made).get(picture_id, ("", ""))[1])

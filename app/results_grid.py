@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.routes import thumbnail_url
+from app.routes import thumbnail_url, whole_url
 from pipeline.images import display_name
 from pipeline.records import SearchHit
 from pipeline.search import SearchResult
@@ -74,6 +74,9 @@ def tile(gallery: str, hit: SearchHit, *, percentile: float | None = None, weak:
         made |= {"score": f"{hit.score:.3f}", "meter": round(100 * hit.score), "meaning": meaning}
         made |= {"weak": weak, "folded": len(hit.folded)}
         facts += [("score", f"{hit.score:.4f}, {meaning}")]
+    if hit.box:
+        made |= {"part": f"a part of {name}: {hit.box}", "whole": whole_url(gallery, hit.id)}
+        facts += [("part", f"{hit.box} (x, y, width, height)")]
     facts += [*sorted(hit.metadata.items()), ("id", hit.id)]
     return made | {"details": [(key, value) for key, value in facts if value]}
 

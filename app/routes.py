@@ -8,6 +8,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from pipeline import whole_of_part
 from pipeline.errors import SemblanceError
 from pipeline.gallery import open_gallery
 from pipeline.settings import Settings
@@ -34,6 +35,23 @@ def thumbnail(request: Request) -> Response:
 def thumbnail_url(gallery: str, picture_id: str) -> str:
     """The address that `thumbnail` answers; st.image passes addresses below /app/static/ through untouched."""
     return f"/app/static/thumbnails/{gallery}/{picture_id}.jpg"
+
+
+def whole(request: Request) -> Response:
+    """The whole picture of a part, the part's box drawn on it; 404 for anything else, or when the file is gone."""
+    picture_id = request.path_params["picture_id"]
+    try:
+        if not _ID.fullmatch(picture_id):
+            return Response(status_code=404)
+        data = whole_of_part.draw(open_gallery(request.path_params["gallery"], Settings()), picture_id)
+    except SemblanceError:
+        return Response(status_code=404)
+    return Response(data, media_type="image/jpeg", headers=_HEADERS)
+
+
+def whole_url(gallery: str, picture_id: str) -> str:
+    """The address that `whole` answers."""
+    return f"/app/static/wholes/{gallery}/{picture_id}.jpg"
 
 
 def run_picture(request: Request) -> Response:

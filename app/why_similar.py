@@ -84,7 +84,7 @@ def _name(query: QueryPicture | str) -> str:
 
 def _opened(gallery: Gallery, query: QueryPicture | str) -> Image:
     if isinstance(query, str):
-        data = resources.original(gallery, query)
+        data = resources.shown(gallery, query)
         if data is None:
             raise GalleryError(
                 "The file of one of these pictures is gone or was changed, so its places cannot be hidden. "

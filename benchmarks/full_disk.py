@@ -27,7 +27,8 @@ from benchmarks import measuring
 
 LADDER = (512, 4_096, 32_768)
 ENCODER = "color_histogram"
-HALF = 15  # pictures of the gallery before; as many again are brought by the ingest that is measured
+TMPFS = (0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.8)  # megabytes
+HALF = 24  # pictures of the gallery before; as many again are brought by the ingest that is measured
 VERBS = {
     "ingest, new": "ingest fresh --dataset folder:root={photos} --encoder color_histogram",
     "ingest, more": "ingest small --dataset folder:root={photos}",
@@ -47,7 +48,7 @@ VERBS = {
     "project": "project small --method pca",
     "evaluate --html": "evaluate small --html {home}/out.html",
     "duplicates": "duplicates small",
-    "cluster": "cluster small --k 3",
+    "cluster": "cluster small --method kmeans --clusters 3",
     "outliers": "outliers small",
     "label-errors": "label-errors small",
     "terms": "terms small",
@@ -274,7 +275,7 @@ def main() -> None:
             print(*row.faults, sep="\n", end="\n" if row.faults else "", file=sys.stderr, flush=True)
         if given.mount:
             print("\n| tmpfs | ingest ended | in these words | faults |\n|---|---|---|---|")
-            for megabytes in (0.1, 0.2, 0.4, 0.6, 1):
+            for megabytes in TMPFS:
                 ended, wrong = real_disk(given.mount, original.parent / "photos", megabytes)
                 faults += wrong
                 words = " ".join(ended.err.split())[:150]

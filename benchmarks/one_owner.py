@@ -152,7 +152,7 @@ def _there(home: Path) -> set[str]:
 
 def one_gallery(home: Path, photos: Path, *, processes: int = PROCESSES) -> tuple[Counter[str], str]:
     """That many `ingest` of one gallery at once: how they ended, and what `verify` says afterwards."""
-    words = ["ingest", "shared", "--dataset", f"folder:root={photos}", "--encoder", ENCODER, "--progress", "none"]
+    words = ["ingest", "crowd", "--dataset", f"folder:root={photos}", "--encoder", ENCODER, "--progress", "none"]
     command = [sys.executable, "-m", "pipeline", *words]
     children = [
         subprocess.Popen(command, env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -165,9 +165,11 @@ def one_gallery(home: Path, photos: Path, *, processes: int = PROCESSES) -> tupl
             ends["refused, exit 1"] += 1
         else:
             ends[f"exit {child.returncode}" + (f": {said.strip()[-200:]}" if child.returncode else "")] += 1
-    last = [sys.executable, "-m", "pipeline", "sync", "shared", "--progress", "none"]
-    subprocess.run(last, env=environment(home), capture_output=True, check=True)
-    done = subprocess.run([*last[:3], "verify", "shared"], env=environment(home), capture_output=True, text=True)
+    last = [sys.executable, "-m", "pipeline", "sync", "crowd", "--progress", "none"]
+    synced = subprocess.run(last, env=environment(home), capture_output=True, text=True)
+    if synced.returncode:
+        ends[f"sync: {synced.stderr.strip()[-300:]}"] += 1
+    done = subprocess.run([*last[:3], "verify", "crowd"], env=environment(home), capture_output=True, text=True)
     return ends, f"exit {done.returncode}: {done.stdout.strip()}"
 
 

@@ -89,7 +89,9 @@ def _reject_unstorable(chunk: Chunk) -> None:
     """Move rows that no store takes to `rejected`."""
     assert chunk.embeddings is not None
     faults = storable.faults(chunk.rows, chunk.embeddings)
-    chunk.rejected += [(place(row["path"], row["box"]), said) for row, said in zip(chunk.rows, faults, strict=True) if said]
+    chunk.rejected += [
+        (place(row["path"], row["box"]), said) for row, said in zip(chunk.rows, faults, strict=True) if said
+    ]
     good = [i for i, said in enumerate(faults) if not said]
     chunk.rows, chunk.embeddings = [chunk.rows[i] for i in good], chunk.embeddings[good]
 

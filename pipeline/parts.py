@@ -94,6 +94,17 @@ def paths(folder: Path) -> dict[str, str]:
     return found
 
 
+def find(folder: Path, picture_id: str) -> dict[str, Any] | None:
+    """The row of one id, without metadata and embedding; None when there is none."""
+    import pyarrow.compute as pc
+
+    for path in files(folder):
+        table = _read(path, ["id", "parent", "box", "path", "width", "height"])
+        if found := table.filter(pc.equal(table["id"], picture_id)).to_pylist():
+            return dict(found[0])
+    return None
+
+
 def count(folder: Path) -> int:
     """Rows of all parts, from the files' ends only."""
     import pyarrow.parquet as pq

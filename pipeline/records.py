@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from pipeline.filters import Filter
+    from pipeline.images import Picture
 
 Progress = Callable[[str, int, int], None]
 """progress(stage, done, total): called often; total is 0 while unknown."""
@@ -65,6 +66,25 @@ class Encoder(Protocol):
 
     def encode(self, batch: np.ndarray) -> np.ndarray:
         """(n, *input shape) to (n, dim) float32 of unit length; a picture's row does not depend on the others."""
+
+
+@dataclass(frozen=True)
+class Detected:
+    """One object that a detector found. score: 0 to 1."""
+
+    label: str
+    score: float
+    box: tuple[float, float, float, float]  # x, y, width, height in pixels of the whole upright picture, inside it
+    mask: str = ""  # COCO's RLE of the whole picture's size as JSON; '' from a detector that finds boxes only
+
+
+class Detector(Protocol):
+    """What a plugin of detectors/ builds: picture to the objects in it."""
+
+    fingerprint: str  # 64 hex digits over weights, architecture and options
+
+    def detect(self, picture: Picture) -> list[Detected]:
+        """The surest first. The same picture gives the same answer."""
 
 
 @dataclass

@@ -62,6 +62,15 @@ def test_a_picture_of_another_visitor_is_called_a_leak(people: list[Own]) -> Non
         mine.check(other.by_picture, mine.by_picture, "upload")
 
 
+def test_after_the_start_a_collection_of_garbage_looks_through_no_library(people: list[Own]) -> None:
+    code = "import gc, streamlit\nfrom app import index, warm_up\nwarm_up.warm_up()\n"
+    code += "print(gc.get_freeze_count(), len(gc.get_objects()))\nindex.release()"
+    with process(sys.executable, "-c", code) as child:
+        frozen, looked_at = map(int, child.communicate(timeout=120)[0].split())
+    assert frozen > 100_000
+    assert looked_at < 10_000
+
+
 def test_the_way_back_forgets_its_oldest_steps_when_their_pictures_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ask, "HISTORY_BYTES", 250)
     history: list[Ask] = []

@@ -93,7 +93,9 @@ export default function (component) {
       buttons.append(remove);
     }
     buttons.append(close);
-    dialog.replaceChildren(element("img", { src: tile.src, alt: tile.alt }), details, buttons);
+    const shown = element("img", { src: tile.whole || tile.src, alt: tile.part || tile.alt });
+    shown.onerror = () => { shown.onerror = null; shown.src = tile.src; }; // the whole picture is gone
+    dialog.replaceChildren(shown, details, buttons);
     dialog.showModal();
   }
 
@@ -122,7 +124,8 @@ export default function (component) {
       acts.append(button);
     }
     const picture = element("div", { class: "picture" }, frame, acts);
-    if (tile.folded) picture.append(element("div", { class: "folded", title: "near-duplicates hidden behind this one" }, `+${tile.folded}`));
+    if (tile.folded) picture.append(element("div", { class: "folded", title: "hidden behind this one: near-duplicates, or other parts of its picture" }, `+${tile.folded}`));
+    if (tile.part) picture.append(element("div", { class: "part", title: tile.part }, "part"));
     const caption = element("div", { class: "caption" }, element("span", { class: "label", title: tile.label }, tile.label));
     if (tile.score !== undefined) caption.append(element("span", { class: "score", title: tile.meaning }, tile.score));
     const made = element("div", { class: tile.weak ? "tile weak" : "tile", role: "listitem" }, picture, caption);

@@ -72,7 +72,7 @@ def search_area(gallery: Gallery) -> None:
 def option_row(gallery: Gallery, asked: Ask) -> None:
     """Filters and options. The ask is what counts: widgets are set from it and change it in a callback."""
     clauses = resources.clauses(gallery)
-    values = {"where": list(asked.where), "k": asked.k, "by_label": asked.by_label, "keep_query": asked.keep_query}
+    values = {"where": list(asked.where), "k": asked.k} | {name: getattr(asked, name) for name in ask.FLAGS}
     values |= {"folding": asked.collapse > 0, "collapse": asked.collapse or 0.97}
     for name, value in values.items():
         st.session_state[f"option-{name}"] = value
@@ -91,6 +91,8 @@ def option_row(gallery: Gallery, asked: Ask) -> None:
     with right.popover("Options", icon=":material/tune:", width="stretch"):
         st.select_slider("Hits", sorted({*ask.KS, asked.k}), key="option-k", on_change=_choose)
         st.toggle("Group by label", key="option-by_label", on_change=_choose)
+        if resources.regions(gallery):
+            st.toggle("One hit per picture", key="option-by_picture", on_change=_choose)
         st.toggle("Hide near-duplicates", key="option-folding", on_change=_choose)
         off = not asked.collapse
         st.slider(
@@ -100,7 +102,7 @@ def option_row(gallery: Gallery, asked: Ask) -> None:
 
 
 def _choose() -> None:
-    chosen = {name: st.session_state[f"option-{name}"] for name in ("k", "by_label", "keep_query")}
+    chosen = {name: st.session_state[f"option-{name}"] for name in ("k", *ask.FLAGS)}
     collapse = st.session_state["option-collapse"] if st.session_state["option-folding"] else 0.0
     ask.change(where=tuple(st.session_state["option-where"]), collapse=collapse, **chosen)
 
@@ -182,6 +184,7 @@ def answer(gallery: Gallery, asked: Ask, query: Query) -> SearchResult:
 def _answer(gallery: Gallery, asked: Ask, query: Query) -> SearchResult:
     encoder = encoders.of_gallery(gallery) if asked.uploads else None
     options = {"k": asked.k, "where": asked.filter(), "collapse": asked.collapse or None}
+    options |= {"by_picture": asked.by_picture}
     store, note = index.searchable(gallery)
     try:
         result = searching.search(gallery, store, encoder, query, exclude_query=not asked.keep_query, **options)

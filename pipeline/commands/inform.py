@@ -48,15 +48,15 @@ def galleries(as_json: Json = False) -> None:
 
 def encoders() -> None:
     """The encoders and their options."""
-    _plugins("encoders")
+    list_plugins("encoders")
 
 
 def datasets() -> None:
     """The kinds of dataset and their options."""
-    _plugins("datasets")
+    list_plugins("datasets")
 
 
-def _plugins(kind: str) -> None:
+def list_plugins(kind: str) -> None:
     from pipeline import plugins
 
     for name in plugins.available(kind):

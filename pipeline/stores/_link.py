@@ -34,7 +34,8 @@ _lite_links: dict[Path, Link] = {}
 def open_link(uri: str, *, connect: Callable[[str, float], Any], timeout: float) -> Link:
     """A connection to `uri`; of a Lite file there is one for the process, and a lock that keeps other processes out.
 
-    connect(uri, timeout) makes a MilvusClient. Raises StoreLocked within 0.2 s, StoreError within the timeout.
+    connect(uri, timeout) makes a MilvusClient. Raises StoreLocked within 0.2 s, StoreError within the timeout, of Lite
+    within that of a write.
     """
     if "://" in uri:
         remote = Link(uri, None, connect=connect, timeout=timeout)
@@ -48,7 +49,8 @@ def open_link(uri: str, *, connect: Callable[[str, float], Any], timeout: float)
         if link is None:
             link = Link(str(path), _lite.take(path), connect=connect, timeout=timeout)
             try:
-                link.call("open", lambda client, seconds: client.list_collections(timeout=seconds))
+                # after a kill Lite replays its log first: 5 s for 8,000 rows on a busy machine
+                link.call("open", lambda client, seconds: client.list_collections(timeout=seconds), patient=True)
             except StoreError:
                 link.shut()
                 raise
@@ -136,7 +138,7 @@ class Link:
 
     def _opened(self) -> Any:
         if self._client is None:
-            self._client = self._connect(self._uri, self._timeout)
+            self._client = self._connect(self._uri, self._timeout * (_PATIENT if self.lite else 1))
         return self._client
 
     def _abandon(self) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -125,11 +126,13 @@ def _note(path: Path) -> Path:
 
 def _owner(path: Path) -> str:
     note: dict[str, Any] = {}
-    with suppress(OSError, ValueError):
-        note = json.loads(_note(path).read_text(encoding="utf-8"))
-    if not note:
-        return "another process"
-    return f"process {note['pid']} ({note['command']}) since {note['since']}"
+    for _ in range(5):  # one that took the lock a moment ago is about to write it
+        with suppress(OSError, ValueError):
+            note = json.loads(_note(path).read_text(encoding="utf-8"))
+        if note:
+            return f"process {note['pid']} ({note['command']}) since {note['since']}"
+        time.sleep(_PATIENCE / 5)
+    return "another process"
 
 
 def _command() -> str:

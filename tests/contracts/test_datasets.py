@@ -34,6 +34,10 @@ def catalogue(root: Path) -> str:
     return "catalogue:items=6,views=2,size=16"
 
 
+def street(root: Path) -> str:
+    return "street:scenes=2,size=32"
+
+
 def folder(root: Path) -> str:
     for name in ("train/shoes/b.jpg", "train/shoes/a.JPG", "val/hats/ü c.jpeg", "test/d.jpg"):
         picture(root / name)
@@ -84,7 +88,8 @@ def objects(root: Path) -> str:
 
 
 TINY: dict[str, Callable[[Path], str]] = {
-    function.__name__: function for function in (catalogue, folder, table, clothing, tiny_imagenet, caltech101, tiles, objects)
+    function.__name__: function
+    for function in (catalogue, street, folder, table, clothing, tiny_imagenet, caltech101, tiles, objects)
 }
 
 
@@ -200,12 +205,12 @@ def test_options_are_named_and_of_a_type_that_text_can_be_read_as(name: str) -> 
 
 @pytest.mark.parametrize(
     ("name", "place"),
-    # the catalogue's root is where it writes, so that need not exist
+    # the roots of what is rendered are where it writes, so they need not exist
     [
         (n, o.name)
         for n in NAMES
         for o in plugins.options("datasets", n)
-        if o.name in ("root", "file") and n != "catalogue"
+        if o.name in ("root", "file") and n not in ("catalogue", "street")
     ],
 )
 def test_a_place_that_does_not_exist_is_refused_when_built(name: str, place: str, tmp_path: Path, home: Path) -> None:

@@ -56,6 +56,7 @@ def model(seed: int) -> Path:
 TINY: dict[str, Callable[[], str]] = {
     "checkpoint": lambda: f"checkpoint:run={model(0)}",
     "deep_ranking": lambda: f"deep_ranking:weights={model(1)}",
+    "mask_rcnn": lambda: "mask_rcnn:weights=none,side=64",
     "pca": lambda: f"pca:file={pca_file()}",
     "timm": lambda: "timm:arch=test_vit,weights=none",
     "torchvision": lambda: "torchvision:arch=mobilenet_v3_small,weights=none",

@@ -1,0 +1,65 @@
+"""What a Mask R-CNN sees in a picture: features of the network that finds objects, averaged over the picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pipeline.errors import UsageError
+from pipeline.networks import detection
+from pipeline.networks.cropping import Cropping
+from pipeline.networks.frozen import TorchEncoder
+from pipeline.plugins import Card
+
+if TYPE_CHECKING:
+    import torch
+
+CARD = Card(
+    summary="features of Mask R-CNN, averaged over the picture: of its last stage (2,048) or its pyramid (1,024)",
+    licence="BSD-3-Clause; weights trained on COCO (annotations CC BY 4.0, pictures under Flickr's terms)",
+    source="https://docs.pytorch.org/vision/stable/models/mask_rcnn.html",
+    requires=("torch", "torchvision"),
+    install="pip install torch torchvision",
+)
+DIMS = {"backbone": 2048, "pyramid": 1024}
+
+
+def build(
+    *,
+    arch: Literal["maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2"] = "maskrcnn_resnet50_fpn",
+    layer: Literal["backbone", "pyramid"] = "backbone",
+    weights: str = "default",
+    side: int = 320,
+    seed: int = 0,
+    device: str = "auto",
+) -> TorchEncoder:
+    """layer: the last stage before the pyramid, or the four levels of the pyramid side by side.
+
+    weights: `default` (downloaded once), `none` (random, drawn from `seed`), or a .pth or .safetensors file, the one that
+    the detector runs on. side: every picture is squeezed to side x side pixels.
+    """
+    if not 32 <= side <= 1333:
+        raise UsageError(f"side is {side}; choose from 32 to 1333 pixels")
+    network = _pooled(detection.build(arch, weights=weights, seed=seed), layer)
+    cropping = Cropping(size=(side, side), resize=(side, side), squash=True)
+    facts = {"architecture": f"torchvision {arch}", "layer": layer}
+    return TorchEncoder(network, dim=DIMS[layer], cropping=cropping, device=device, **facts)
+
+
+def _pooled(network: torch.nn.Module, layer: str) -> torch.nn.Module:
+    """(n, 3, height, width) to (n, dim)."""
+    import torch
+
+    class Pooled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = network.get_submodule("backbone.body")
+            self.pyramid = network.get_submodule("backbone.fpn") if layer == "pyramid" else torch.nn.Identity()
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            maps = self.body(pixels)
+            if layer == "backbone":
+                return torch.as_tensor(maps["3"].mean(dim=(2, 3)))
+            levels = self.pyramid(maps)  # "pool" repeats the coarsest one
+            return torch.cat([levels[name].mean(dim=(2, 3)) for name in ("0", "1", "2", "3")], dim=1)
+
+    return Pooled()

@@ -1,0 +1,181 @@
+"""The Hard cases page: an empty home, a case step by step, what is left out and taken back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import index, jobs
+from pipeline import (
+    annotations,
+    hard_cases_choices,
+    hard_cases_compare,
+    hard_cases_encode,
+    hard_cases_needles,
+    hard_cases_return,
+    hard_cases_shortlist,
+    hard_cases_start,
+    hard_cases_steps,
+)
+from pipeline.hard_cases import Round
+from pipeline.settings import Settings
+from tests.drawn_scenes import detected, scenes
+from tests.tiny_gallery import encoder
+
+SPEC = "color_histogram:grid=2,bins=4"
+
+
+def opened(app: AppTest, **address: str) -> AppTest:
+    app.run()
+    app.switch_page("views/hard_cases.py")
+    for key, value in address.items():
+        app.query_params[key] = value
+    app.run()
+    assert [title.value for title in app.title] == ["Hard cases"]
+    assert not app.exception
+    return app
+
+
+def said(app: AppTest) -> str:
+    kinds = (app.markdown, app.text, app.caption, app.info, app.error, app.warning, app.success)
+    return "\n".join(one.value for kind in kinds for one in kind)
+
+
+def button(app: AppTest, label: str):  # type: ignore[no-untyped-def]
+    return next(one for one in app.button if one.label == label)
+
+
+@pytest.fixture
+def turn(app: AppTest, tmp_path: Path) -> Round:
+    """A case that was begun, with its files beside."""
+    truth = scenes(tmp_path / "scenes")
+    annotations.write(truth, tmp_path / "truth.json")
+    annotations.write(detected(truth), tmp_path / "predictions.json")
+    annotations.write(detected(truth, fails=False), tmp_path / "retrained.json")
+    return hard_cases_start.start(
+        "mine",
+        Settings(),
+        pictures=tmp_path / "scenes",
+        truth=tmp_path / "truth.json",
+        predictions=tmp_path / "predictions.json",
+        reference=0.25,
+        seed=3,
+        title="Mine",
+    ).round()
+
+
+def done(turn: Round, *, until: str) -> None:
+    hard_cases_encode.encode(turn, Settings(), encoder(SPEC), spec=SPEC)
+    hard_cases_needles.find(turn)
+    if until in ("shortlist", "compare"):
+        hard_cases_shortlist.make(turn, Settings(), min_score=0.96)
+    if until == "compare":
+        hard_cases_compare.compare(turn, rounds=100)
+    index.release()
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Commands of jobs, which are not run."""
+    commands: list[list[str]] = []
+    monkeypatch.setattr(jobs, "start", lambda command, **_: commands.append(list(command)))
+    return commands
+
+
+def test_an_empty_home_says_what_a_case_is_and_makes_the_demo(app: AppTest, started: list[list[str]]) -> None:
+    page = opened(app)
+    assert "Which pictures hurt a detector?" in said(page)
+    button(page, "Make the demo case").click().run()
+    assert started == [["pipeline", "hard-cases", "demo"]]
+
+
+def test_a_case_is_begun_from_files_of_this_machine(app: AppTest, started: list[list[str]], tmp_path: Path) -> None:
+    page = opened(app)
+    next(one for one in page.segmented_control if one.label == "Begin with").set_value("files").run()
+    button(page, "Begin").click().run()
+    assert "are all needed" in said(page)
+    for label, text in (
+        ("Folder of pictures", "a"),
+        ("Ground truth", "b.json"),
+        ("Predictions", "c.json"),
+        ("Title", "Left Turns"),
+    ):
+        next(one for one in page.text_input if one.label == label).set_value(
+            str(tmp_path / text) if label != "Title" else text
+        )
+    button(page, "Begin").click().run()
+    [command] = started
+    assert command[:4] == ["pipeline", "hard-cases", "start", "left_turns"]
+    assert command[4:6] == ["--pictures", str(tmp_path / "a")]
+
+
+def test_the_first_step_of_a_new_case_is_to_encode(app: AppTest, turn: Round, started: list[list[str]]) -> None:
+    page = opened(app)
+    assert "**45** pictures to search · **15** reference pictures" in said(page)
+    button(page, "Encode").click().run()
+    assert started[0][:5] == ["pipeline", "hard-cases", "encode", "mine", "--objects"]
+    next(one for one in page.segmented_control if one.label == "Steps").set_value("compare").run()
+    assert "needs shortlist" in said(page)
+
+
+def test_needles_are_found_on_the_page_and_one_can_be_taken_back(app: AppTest, turn: Round) -> None:
+    hard_cases_encode.encode(turn, Settings(), encoder(SPEC), spec=SPEC)
+    index.release()
+    page = opened(app, step="needles")
+    button(page, "Find needles").click().run()
+    assert not page.exception
+    table = turn.table("needles")
+    assert f"**{len(table):,} needles asked with.**" in said(page)
+    hard_cases_choices.say(turn, "drop", [table["needle"].iat[0]])
+    page.run()
+    assert f"**{len(table) - 1:,} needles asked with.**" in said(page)
+    button(page, "Undo").click().run()
+    assert f"**{len(table):,} needles asked with.**" in said(page)
+
+
+def test_no_failure_is_told_with_what_there_is(app: AppTest, turn: Round) -> None:
+    page = opened(app, step="needles")
+    next(one for one in page.number_input if one.label == "Least score").set_value(0.99).run()
+    button(page, "Find needles").click().run()
+    assert "no false positive among" in said(page)
+
+
+def test_the_shortlist_stands_under_its_needles_and_onward_leads_to_the_comparison(app: AppTest, turn: Round) -> None:
+    done(turn, until="shortlist")
+    page = opened(app, step="shortlist")
+    count = hard_cases_choices.shortlisted(turn)["path"].nunique()
+    assert f"**{count:,} pictures on the shortlist.**" in said(page)
+    button(page, "Next: Compare").click().run()
+    assert not page.exception
+    assert "Three measurements of the same detector" in said(page)
+
+
+def test_the_comparison_says_its_verdict_and_a_changed_shortlist_is_told(app: AppTest, turn: Round) -> None:
+    done(turn, until="compare")
+    page = opened(app, step="compare")
+    assert turn.needed("compare")["sentence"] in said(page)
+    [table] = [frame.value for frame in page.dataframe]
+    assert set(table["label"]) == {"cup", "hat", "shoe"}
+    hard_cases_choices.say(turn, "remove", [hard_cases_choices.shortlisted(turn)["path"].iat[0]])
+    page.run()
+    assert "The shortlist has changed since" in said(page)
+
+
+def test_what_came_back_is_shown_and_the_next_round_begins(app: AppTest, turn: Round, tmp_path: Path) -> None:
+    done(turn, until="compare")
+    hard_cases_return.take_back(turn, predictions=tmp_path / "retrained.json")
+    page = opened(app, step="import")
+    assert "On the reference mAP goes from" in said(page)
+    button(page, "Begin the next round").click().run()
+    assert not page.exception
+    assert turn.case.numbers == [1, 2]
+    assert [one.value for one in page.subheader if one.value == "Rounds"]
+    assert hard_cases_steps.next_step(turn.case.round()) == "encode"
+
+
+def test_a_damaged_case_is_one_sentence(app: AppTest, turn: Round) -> None:
+    (turn.case.folder / "case.json").write_text("{}")
+    page = opened(app)
+    assert "start the case again" in said(page)
