@@ -24,8 +24,15 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     settings = Settings()
     logs.write_to(settings.log, settings.home / "logs")
     logs.event("start", version=__version__)
-    threading.Thread(target=warm_up.warm_up, daemon=True).start()
+    ended = threading.Event()
+    for beside in (
+        threading.Thread(target=warm_up.warm_up),
+        threading.Thread(target=index.keep_in_step, args=(ended,)),
+    ):
+        beside.daemon = True
+        beside.start()
     yield
+    ended.set()
     index.release()
     logs.event("stop")
 

@@ -26,6 +26,7 @@ _syncs = ThreadPoolExecutor(1, thread_name_prefix="sync")
 _state: dict[tuple[str, str], tuple[int, Future[None]]] = {}  # (URI, gallery) to the generation brought in
 _exact: dict[tuple[str, int], VectorStore] = {}
 _failed: dict[str, tuple[float, StoreError]] = {}  # by URI: when it could not be had, and why
+STEP_SECONDS = 2.0
 RETRY_SECONDS = 10.0  # a store that is down is asked again this often, not by every visitor in turn
 
 
@@ -69,13 +70,16 @@ def exactly(gallery: Gallery, error: StoreError) -> tuple[VectorStore, str]:
     return _exact_store(gallery), f"Answered exactly from the gallery's files, because Milvus cannot be used: {error}"
 
 
-def refresh(gallery: Gallery) -> Future[None]:
-    """Bring the store up to the gallery's generation, in the background; returns at once."""
+def refresh(gallery: Gallery, *, again: bool = True) -> Future[None]:
+    """Bring the store up to the gallery's generation, in the background; returns at once.
+
+    again: also when this failed before.
+    """
     key = (Settings().uri, gallery.name)
     generation = gallery.generation
     with _lock:
         known, running = _state.get(key, (-1, None))
-        failed = running is not None and running.done() and running.exception() is not None
+        failed = again and running is not None and running.done() and running.exception() is not None
         if running is None or (running.done() and known != generation) or failed:
             running = _syncs.submit(_sync, gallery)
             _state[key] = (generation, running)
@@ -117,10 +121,24 @@ def forget(gallery: Gallery) -> None:
 def warm_up() -> None:
     """Open the store and bring every gallery in; errors wait for the page that needs it."""
     settings = Settings()
-    with contextlib.suppress(SemblanceError):
+    try:
         store()
-        for name in galleries.names(settings):
-            refresh(galleries.open_gallery(name, settings))
+        names = galleries.names(settings)
+    except SemblanceError:
+        return
+    for name in names:
+        with contextlib.suppress(SemblanceError):  # one that cannot be read does not hold up the others
+            refresh(galleries.open_gallery(name, settings), again=False)
+
+
+def keep_in_step(ended: threading.Event) -> None:
+    """Until `ended` is set: what others commit to a gallery comes into the index without a visitor's doing.
+
+    Once for all visitors. A fragment that every open page runs again makes work for each of them, and Streamlit drops
+    the last messages of a run when such a request comes at its end: the page then lacks what was asked for.
+    """
+    while not ended.wait(STEP_SECONDS):
+        warm_up()
 
 
 def release() -> None:

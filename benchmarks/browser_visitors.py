@@ -89,10 +89,11 @@ async def _round(page: Page, own: Own, ledger: Ledger, turn: int, pause: Callabl
         await page.wait_for_function(HITS_OF, arg="where=label", polling=100)
         await page.locator(f"{ALL} .label", has_not_text=own.label).first.wait_for(state="detached")
     await pause()
-    await filters.focus()
-    await page.keyboard.press("Backspace")
-    await page.keyboard.press("Tab")  # closes the list of filters, which would cover the links
-    await page.wait_for_function("() => !location.search.includes('where=')")
+    with ledger.timed("browser: filter taken away"):
+        await filters.focus()
+        await page.keyboard.press("Backspace")
+        await page.keyboard.press("Tab")  # closes the list of filters, which would cover the links
+        await page.wait_for_function("() => !location.search.includes('where=')")
     await pause()
     title = PAGES[turn % len(PAGES)]
     with ledger.timed("browser: another page"):

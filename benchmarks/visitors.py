@@ -55,12 +55,17 @@ class Ledger:
     @contextlib.contextmanager
     def timed(self, action: str) -> Iterator[None]:
         begun = time.perf_counter()
-        yield
+        try:
+            yield
+        except Exception as error:
+            error.add_note(action)
+            raise
         self.taken[action].append(time.perf_counter() - begun)
 
     def failed(self, who: str, error: Exception) -> None:
         kept = self.leaks if isinstance(error, Leak) else self.failures
-        kept.append(f"{who}: {type(error).__name__}: {error}".splitlines()[0][:400])
+        doing = ", ".join(getattr(error, "__notes__", []))
+        kept.append(f"{who}: {doing}: {type(error).__name__}: {error}".splitlines()[0][:400])
         measuring.say(kept[-1])
 
     def rows(self) -> list[Sequence[object]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tiny_gallery import fill, lite, photos, process
+from tiny_gallery import SPEC, fill, lite, photos, process, run
 
 from app import ask
 from app.ask import Ask, Upload
@@ -60,6 +61,19 @@ def test_a_picture_of_another_visitor_is_called_a_leak(people: list[Own]) -> Non
     mine.check(mine.by_picture, mine.by_picture, "upload")
     with pytest.raises(Leak, match="visitor 0"):
         mine.check(other.by_picture, mine.by_picture, "upload")
+
+
+def test_what_another_program_commits_comes_into_the_index_without_a_visitor(
+    address: str, home: Path, tmp_path: Path
+) -> None:
+    committed = run("ingest", "later", "--dataset", f"folder:root={photos(tmp_path / 'later', 3)}", "--encoder", SPEC)
+    assert committed.returncode == 0, committed.stderr
+    until, said = time.monotonic() + 60, []
+    while not said and time.monotonic() < until:
+        lines = map(json.loads, (home / "logs" / "app.jsonl").read_text().splitlines())
+        said = [line["missing"] for line in lines if line.get("gallery") == "later" and line.get("missing")]
+        time.sleep(0.1)
+    assert said[:1] == [3]
 
 
 def test_after_the_start_a_collection_of_garbage_looks_through_no_library(people: list[Own]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 
 import streamlit as st
@@ -44,14 +43,6 @@ def page() -> None:
     if name != asked.gallery:
         ask.change(remember=False, gallery=name, ids=(), like=(), unlike=(), where=())
     search_area(resources.gallery(name))
-    keep_in_step(name)
-
-
-@st.fragment(run_every=2.0)
-def keep_in_step(name: str) -> None:
-    """What others commit to this gallery comes into the index without a visitor's doing."""
-    with contextlib.suppress(SemblanceError):
-        index.refresh(resources.gallery(name))
 
 
 @st.fragment
@@ -75,7 +66,9 @@ def option_row(gallery: Gallery, asked: Ask) -> None:
     values = {"where": list(asked.where), "k": asked.k} | {name: getattr(asked, name) for name in ask.FLAGS}
     values |= {"folding": asked.collapse > 0, "collapse": asked.collapse or 0.97}
     for name, value in values.items():
-        st.session_state[f"option-{name}"] = value
+        # Only what differs: a run that writes a widget's value takes back what the visitor chose since it began
+        if st.session_state.get(f"option-{name}") != value:
+            st.session_state[f"option-{name}"] = value
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     left.multiselect(
         "Filter",

@@ -88,7 +88,7 @@ class Link:
         """
         seconds = self._timeout * (_PATIENT if patient else 1)
         with self._one_at_a_time(what, seconds):
-            if self._unflushed[collection] >= _UNFLUSHED:
+            if self.lite and self._unflushed[collection] >= _UNFLUSHED:
                 self.flush(collection)
             with self._explained(what, seconds):
                 return action(self._opened(), seconds)
@@ -105,18 +105,27 @@ class Link:
                     self._abandon()
                     raise StoreError(f"{problem}. {self._repair}") from problem.__cause__
                 raise
-            self._unflushed[collection] += rows if self.lite else 0
+            self._unflushed[collection] += rows
             return answer
 
     def flush(self, collection: str) -> None:
-        """Lite: move rows from the log into searchable segments. Only ever after writes that all succeeded."""
+        """Move rows from the log into segments of their own. On Lite only ever after writes that all succeeded."""
         self.change("flush", lambda client, seconds: client.flush(collection, timeout=seconds))
         self._unflushed[collection] = 0
 
     def settle(self, collection: str) -> None:
-        """At the end of a run of writes: flush on Lite, unless a few rows at most wait for it."""
-        if self._unflushed[collection] >= _FEW:
+        """At the end of a run of writes: flush, unless a few rows at most wait for it.
+
+        A server gives its index to flushed rows only, and flushes by itself only what is large or old: until then a
+        search misses hits that are there (30,000 rows: ann_recall 0.79 before and 0.998 after).
+        """
+        if self._unflushed[collection] < _FEW:
+            return
+        try:
             self.flush(collection)
+        except StoreError:
+            if self.lite:
+                raise  # a server has the rows in its log and flushes later
 
     def close(self) -> None:
         """Give up one use; the last one closes."""

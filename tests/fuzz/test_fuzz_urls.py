@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -64,7 +65,8 @@ def asked(raw: str) -> tuple[int, bytes]:
     async def send(message: dict[str, object]) -> None:
         sent.append(message)
 
-    asyncio.run(routed(scope, receive, send))
+    with ThreadPoolExecutor(1) as apart:  # a browser test before this one may have left its loop in this thread
+        apart.submit(asyncio.run, routed(scope, receive, send)).result()
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
 
 

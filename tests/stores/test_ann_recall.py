@@ -16,6 +16,7 @@ from pipeline.evaluation import ann
 from pipeline.evaluation.retrieval import nearest
 from pipeline.filters import Filter
 from pipeline.records import Rows, VectorStore
+from pipeline.stores._link import connect
 
 pytest_plugins = ("milvus_server",)
 
@@ -74,3 +75,22 @@ def test_the_default_index_of_the_embedded_milvus_finds_99_of_100_after_a_restar
 @pytest.mark.parametrize("n", [1_000, 10_000])
 def test_the_default_index_of_a_server_finds_99_of_100_after_reconnecting(milvus_server: Any, n: int) -> None:
     assert reopened_recall(f"milvus:uri={milvus_server.uri}", clustered(n)) >= 0.99
+
+
+@pytest.mark.server
+def test_a_server_soon_gives_its_index_to_rows_that_were_just_written(milvus_server: Any) -> None:
+    """By itself it waits until a segment is full or old, and a search misses more in what has no index yet."""
+    rows, name = clustered(3_000), "just_written"
+    with (
+        contextlib.closing(plugins.build("stores", f"milvus:uri={milvus_server.uri}")) as store,
+        contextlib.closing(connect(milvus_server.uri, "", 30)) as client,
+    ):
+        store.create(name, dim=DIM)
+        store.upsert(name, rows)
+        store.point(f"{name}_alias", name)
+        until, indexed = time.monotonic() + 60, 0
+        while indexed < len(rows) and time.monotonic() < until:
+            indexed = client.describe_index(name, "embedding", timeout=30)["indexed_rows"]
+            time.sleep(0.2)
+        store.drop(name)
+    assert indexed == len(rows)
