@@ -49,7 +49,17 @@ def index_choice(gallery: Gallery, table: pd.DataFrame) -> None:
         st.error(problem)
 
 
+@st.fragment(run_every=1.0)
+def _being_built(gallery: Gallery) -> None:
+    if index.refresh(gallery, again=False).done():
+        st.rerun()
+    st.markdown("The index is being built; until then every picture is compared.")
+
+
 def _now(gallery: Gallery) -> str:
+    if not index.refresh(gallery, again=False).done():
+        _being_built(gallery)
+        return ""
     try:
         about = index.store().describe(gallery.collection())
     except SemblanceError as error:
