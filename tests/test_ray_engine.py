@@ -39,6 +39,10 @@ def open(file, *given, **named):
 PIL.Image.open = open
 """
 needs_ray = pytest.mark.skipif(sys.platform == "win32", reason="Ray's Windows form is not tried")
+starts_ray = pytest.mark.skipif(
+    os.environ.get("SEMBLANCE_RAY_TESTS") != "1",
+    reason="starts Ray, which now and then fails to start or ends late on two cores: SEMBLANCE_RAY_TESTS=1 runs it",
+)
 
 
 def words(folder: Path, name: str, *more: str) -> list[str]:
@@ -78,6 +82,7 @@ def until(child: subprocess.Popen[str], done: int) -> None:
 
 @needs_ray
 @pytest.mark.timeout(600)  # Ray starts twice; on a machine of twenty busy programs that took 4 minutes
+@starts_ray
 def test_two_actors_make_the_gallery_of_the_local_engine_and_survive_a_picture_that_ends_the_decoder(
     home: Path, tmp_path: Path
 ) -> None:
@@ -119,6 +124,7 @@ def test_two_actors_make_the_gallery_of_the_local_engine_and_survive_a_picture_t
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.timeout(600)
+@starts_ray
 def test_a_killed_actor_is_replaced_and_a_killed_run_leaves_no_process_and_goes_on(home: Path, tmp_path: Path) -> None:
     folder = photos(tmp_path / "photos", 4000)
     command = [sys.executable, "-m", "pipeline", *words(folder, "small", "--engine", "ray", "--workers", "2")]
@@ -143,6 +149,7 @@ def test_a_killed_actor_is_replaced_and_a_killed_run_leaves_no_process_and_goes_
 
 
 @needs_ray
+@starts_ray
 def test_ctrl_c_keeps_what_was_encoded_and_ends_ray(home: Path, tmp_path: Path) -> None:
     folder = photos(tmp_path / "photos", 3000)
     command = [sys.executable, "-m", "pipeline", *words(folder, "small", "--engine", "ray", "--workers", "1")]
