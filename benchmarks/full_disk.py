@@ -106,6 +106,7 @@ def _in_child(words: Sequence[str], home: Path, limit: int) -> int:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     sys.argv = ["pipeline", *words]
+    sys.modules.pop("pipeline.__main__", None)  # a forked test may have it; runpy warns of that
     try:
         runpy.run_module("pipeline", run_name="__main__", alter_sys=False)
     except SystemExit as end:

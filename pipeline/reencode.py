@@ -135,9 +135,7 @@ def _switch(gallery: Gallery, fingerprint8: str, store: VectorStore | None, prog
     """
     calibration.refresh(gallery, fingerprint8)
     if store is not None:
-        sync.sync(gallery, store, fingerprint8=fingerprint8, point=False, progress=progress)
-        if difference := sync.compare(gallery, store, fingerprint8):
-            raise GalleryError(f"the new collection does not verify ({difference}); {gallery.name} stays as it was")
+        sync.sync(gallery, store, fingerprint8=fingerprint8, point=False, progress=progress)  # raises unless it agrees
     if fingerprint8 != gallery.current:
         gallery.update(current=fingerprint8, previous=gallery.current)
     if store is not None:

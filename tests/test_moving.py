@@ -140,7 +140,7 @@ def test_all_brings_every_gallery_and_one_that_cannot_be_read_stops_no_other(pic
 def test_while_another_process_holds_the_file_sync_says_what_to_do(pictures: Gallery) -> None:
     hold = (
         "from pipeline import sync; from pipeline.settings import Settings; store = sync.open_store(Settings());"
-        "print('holding', flush=True); input()"
+        "print('holding', flush=True); import time; time.sleep(600)"
     )
     with process(sys.executable, "-c", hold) as child:
         assert child.stdout is not None

@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import multiprocessing
 import os
-import signal
-import threading
-from collections.abc import Generator, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from pipeline.atomic import disk_error
+from pipeline.datasets._in_processes import in_processes
 from pipeline.errors import UsageError
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
@@ -102,7 +97,7 @@ class Catalogue:
         split = "test" if (turn + kind_number) % 5 == 4 else "train"
         return Item(number, f"{kind}-{turn:03d}", kind, PATTERNS[pattern], list(COLOURS)[colour], split)
 
-    def render_item(self, number: int, views: list[int]) -> int:
+    def render_item(self, number: int, views: Sequence[int]) -> int:
         """Write these views of an item and return its number. Each file is there whole or not at all."""
         item = self.item(number)
         rng = np.random.default_rng([self.seed, 2, number])
@@ -133,24 +128,11 @@ class Catalogue:
         pictures = sum(map(len, missing.values()))
         worthwhile = pictures * self.size**2 > 60 * 128**2  # else starting processes takes longer than the work
         processes = self.processes or (min(os.cpu_count() or 1, 8) if worthwhile else 1)
-        left = dict(missing)
-        if processes > 1:
-            # A process that cannot start or is killed for memory must not lose the work: the rest is done here.
-            with contextlib.suppress(BrokenProcessPool):
-                for number in self._in_processes(left, processes):
-                    del left[number]
-                    yield number
-        for number, views in left.items():
-            yield self.render_item(number, views)
+        tasks = [(number, tuple(views)) for number, views in missing.items()]
+        yield from in_processes(self._render_task, tasks, processes=processes)
 
-    def _in_processes(self, missing: dict[int, list[int]], processes: int) -> Iterator[int]:
-        pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_follow_parent)
-        try:
-            futures = [pool.submit(self.render_item, number, views) for number, views in missing.items()]
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    def _render_task(self, task: tuple[int, tuple[int, ...]]) -> int:
+        return self.render_item(*task)
 
 
 def build(
@@ -206,16 +188,3 @@ def _write(pixels: np.ndarray, path: Path) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise disk_error(error, path) from error
-
-
-def _follow_parent() -> None:
-    """In a child: leave Ctrl-C to the parent, and end when the parent is gone, even if it was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
