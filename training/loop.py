@@ -23,13 +23,14 @@ from torch import nn
 from pipeline import ctrl_c
 from pipeline.errors import SemblanceError
 from pipeline.records import Progress, silent
-from training import golden, objectives, optimisers, schedule
+from training import golden, objectives, optimisers, pairs, schedule
 from training.checkpoints import Checkpoint, collapse_advice
 from training.dev import Dev
 from training.pixels import Pixels
 from training.prepared import Prepared
-from training.recipes import CLASSIFICATION, DEEP_RANKING, Recipe
+from training.recipes import CLASSIFICATION, DEEP_RANKING, SIAMESE, Recipe
 from training.runs import Run
+from training.triplets import TripletSampler
 from training.views import views
 
 RECORD = 50  # steps between lines of metrics.jsonl
@@ -128,16 +129,17 @@ class Loop:
         labels = self.labels[rows].to(self.device)
         shares = nn.functional.one_hot(labels, self.n_labels).float()
         if phase.head_only:
-            embeddings = self.network.project(self._joined[np.searchsorted(self.train_rows, rows)].float())
+            outputs = self.network.project(self._joined[np.searchsorted(self.train_rows, rows)].float())
         else:
             pictures, shares = views(
                 self.pixels, rows, shares, self.recipe,
                 side=moment.side, crop_min=phase.crop_min, mixes=self.objective.mixes, chance=chance,
             )  # fmt: skip
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
-                embeddings = self.forward(pictures)
-        embeddings = nn.functional.normalize(embeddings.float(), dim=1)  # (n, dim); bf16 is too coarse for distances
-        loss = self.objective.loss(embeddings, labels, shares)
+                outputs = self.forward(pictures) if self.objective.unit else self._outputs(pictures)
+        outputs = outputs.float()  # (n, dim); bf16 is too coarse for distances
+        embeddings = nn.functional.normalize(outputs, dim=1)
+        loss = self.objective.loss(embeddings if self.objective.unit else outputs, labels, shares)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         parameters = [p for group in self.optimiser.param_groups for p in group["params"] if p.grad is not None]
@@ -161,12 +163,15 @@ class Loop:
                 self.average.load_state_dict(self.network.state_dict())
         if fresh and number == 0 and self._imprint:
             self._begin_classifier()
-        sampler = None
+        sampler: TripletSampler | pairs.PairSampler | None = None
         if phase.objective == DEEP_RANKING:
             self.progress("golden feature", 0, 0)
             sampler = golden.sampler(
                 self.run, self.data, self._embedded, self.recipe, rows=self.train_rows, write=self.rank == 0
             )
+        elif phase.objective in SIAMESE:
+            items, categories = (codes[self.train_rows] for codes in (self.data.items, self.data.categories))
+            sampler = pairs.PairSampler(items, categories, same=self.recipe.same_share)
         self.objective = objectives.objective(
             phase, self.recipe, self.losses,
             train=self.train_rows, labels=self.data.labels[self.train_rows], sampler=sampler,
@@ -180,6 +185,11 @@ class Loop:
             self.network.eval()
         for group in self.optimiser.param_groups:
             group["weight_decay"] = phase.weight_decay * group["decays"]
+
+    def _outputs(self, pictures: torch.Tensor) -> torch.Tensor:
+        """The network's without their L2 norm, for losses that want the length."""
+        found: torch.Tensor = self.network.outputs(self.network.join(pictures))
+        return found
 
     @torch.no_grad()
     def _begin_classifier(self) -> None:

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training import losses, samplers
+from training import losses, samplers, siamese
 from training.losses.triplet_hinge import distances
-from training.recipes import CLASSIFICATION, DEEP_RANKING, Phase, Recipe
+from training.recipes import CLASSIFICATION, DEEP_RANKING, SIAMESE, Phase, Recipe
 
 if TYPE_CHECKING:
+    from training.pairs import PairSampler
     from training.triplets import TripletSampler
 
 
 class Objective(Protocol):
-    """`mixes`: its pictures may be blended with each other (CutMix, MixUp)."""
+    """mixes: its pictures may be blended with each other (CutMix, MixUp). unit: its loss is over unit vectors."""
 
     mixes: bool
+    unit: bool
 
     def rows(self, step: int, *, rank: int, world: int) -> np.ndarray:
         """This process's rows of the prepared pictures for a step; the processes' rows together are the batch."""
 
     def loss(self, embeddings: Tensor, labels: Tensor, shares: Tensor) -> Tensor:
-        """embeddings (n, dim); labels (n,); shares (n, n_labels), which differ from labels in mixed batches only."""
+        """embeddings (n, dim), in the order of `rows`, of unit length or as the network gives them; labels (n,).
+
+        shares: (n, n_labels), which differ from labels in mixed batches only.
+        """
 
     def figures(self, embeddings: Tensor, labels: Tensor) -> dict[str, float]:
         """active_share, d_positive and d_negative of the triplets it sees."""
@@ -42,6 +47,7 @@ class Classification:
     classifier: nn.Module
     batch: int
     mixes: bool = True
+    unit: bool = True
 
     def rows(self, step: int, *, rank: int, world: int) -> np.ndarray:
         size, seed = min(self.batch, len(self.train)), self.recipe.seed
@@ -65,6 +71,7 @@ class Metric:
     metric: nn.Module
     batch: int
     mixes: bool = False
+    unit: bool = True
 
     def rows(self, step: int, *, rank: int, world: int) -> np.ndarray:
         p, seed = self.recipe.labels_per_batch, self.recipe.seed
@@ -89,6 +96,7 @@ class GoldenTriplets:
     hinge: nn.Module
     batch: int
     mixes: bool = False
+    unit: bool = True
 
     def rows(self, step: int, *, rank: int, world: int) -> np.ndarray:
         """All anchors, then all positives, then all negatives."""
@@ -106,12 +114,40 @@ class GoldenTriplets:
         return _figures(d_positive, d_negative, (d_positive + self.recipe.margin > d_negative).float().mean())
 
 
+@dataclass
+class Pairs:
+    """Bell and Bala's: pairs of one item or of two, and one of the Siamese types' losses."""
+
+    sampler: PairSampler  # of places in `train`
+    train: np.ndarray
+    recipe: Recipe
+    siamese: nn.Module
+    batch: int
+    mixes: bool = False
+    unit: bool = False
+
+    def rows(self, step: int, *, rank: int, world: int) -> np.ndarray:
+        """All firsts, then all seconds."""
+        drawn = self.sampler.sample(max(2, self.batch // 2 // world), seed=(self.recipe.seed, step, rank))
+        return self.train[drawn.T.ravel()]
+
+    def loss(self, embeddings: Tensor, labels: Tensor, shares: Tensor) -> Tensor:
+        pairs = len(embeddings) // 2
+        same = torch.arange(pairs, device=embeddings.device) < self.sampler.alike(pairs)
+        return self.siamese(embeddings, labels, same)
+
+    def figures(self, embeddings: Tensor, labels: Tensor) -> dict[str, float]:
+        return pair_figures(embeddings, labels, margin=self.recipe.margin)
+
+
 def modules(recipe: Recipe, *, dim: int, n_labels: int) -> nn.ModuleDict:
     """The losses of all phases by name, those with parameters included; a checkpoint keeps them."""
     kept = {CLASSIFICATION: _classifier(recipe, dim, n_labels)}
     for phase in recipe.phases:
         if phase.objective == DEEP_RANKING:
             kept[DEEP_RANKING] = losses.build("triplet_hinge", dim=dim, n_labels=n_labels, margin=recipe.margin)
+        elif phase.objective in SIAMESE:
+            kept[phase.objective] = siamese.build(phase.objective, recipe, dim=dim, n_labels=n_labels)
         elif phase.objective != CLASSIFICATION:
             kept[phase.objective] = losses.build(phase.objective, dim=dim, n_labels=n_labels)
     return nn.ModuleDict(kept)
@@ -124,15 +160,16 @@ def objective(
     *,
     train: np.ndarray,
     labels: np.ndarray,
-    sampler: TripletSampler | None,
+    sampler: TripletSampler | PairSampler | None,
 ) -> Objective:
-    """labels: (n,) of `train`. sampler: of rows of the prepared pictures; needed by deep_ranking only."""
+    """labels: (n,) of `train`. sampler: for deep_ranking of rows of the prepared pictures, for SIAMESE of places in train."""
     batch = phase.batch or recipe.batch_size
     if phase.objective == CLASSIFICATION:
         return Classification(train, recipe, kept[CLASSIFICATION], batch)
     if phase.objective == DEEP_RANKING:
-        assert sampler is not None
-        return GoldenTriplets(sampler, recipe, kept[CLASSIFICATION], kept[DEEP_RANKING], batch)
+        return GoldenTriplets(cast("TripletSampler", sampler), recipe, kept[CLASSIFICATION], kept[DEEP_RANKING], batch)
+    if phase.objective in SIAMESE:
+        return Pairs(cast("PairSampler", sampler), train, recipe, kept[phase.objective], batch)
     return Metric(train, labels, recipe, kept[CLASSIFICATION], kept[phase.objective], batch)
 
 

@@ -1,7 +1,8 @@
 """A dataset made ready for training: every picture decoded once, to one size, with splits that never change.
 
 FOLDER/pixels.npy         (n, side, side, 3) uint8
-FOLDER/pictures.parquet   id, path, label, split (train, dev, test), open: the label is one of the open set's
+FOLDER/pictures.parquet   id, path, label, split (train, dev, test), open: the label is one of the open set's; item and
+                          category: what the Siamese losses pair by, empty where nothing was named
 FOLDER/prepared.json      where it came from, counts, labels, mean and std, what was dropped and why
 """
 
@@ -47,20 +48,26 @@ def prepare(
     open_labels: int = 20,
     seed: int = 0,
     limit: int = 0,
+    labels: int = 0,
+    item: str = "",
+    category: str = "",
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Fill `folder` and return what prepared.json says. An earlier preparation there is replaced when all is read.
 
     dev_share: of each label's training pictures, held out for every choice. open_labels: labels that a run may leave
-    out of its training, to be measured on what it never saw. limit: pictures a label; 0 = all.
+    out of its training, to be measured on what it never saw. limit: pictures a label; 0 = all. labels: so many, drawn by the seed; 0 = all. item, category: metadata
+    by which the Siamese losses pair pictures; without an item the label is it, with one and no category the label is
+    the category.
     Pictures whose pixels occur under two labels are dropped, and a training picture that is also a test picture.
-    Raises UsageError for a dataset without labels or with fewer than two of them.
+    Raises UsageError for a dataset without labels or with fewer than two of them, or without that metadata.
     """
     import numpy as np
     import pandas as pd
 
     dataset.prepare(progress)
-    records = _labelled(dataset, limit)
+    records = _drawn(_labelled(dataset, limit), labels, seed)
+    _check_metadata(records, item, category)
     square = Cropping((side, side), (side, side), "bicubic")
     read: list[_Read] = []
     rejected: list[tuple[str, str]] = []
@@ -70,11 +77,11 @@ def prepare(
 
     done = 0
     for chunk in in_order(records, work, chunk=64):
-        for found in chunk:
-            if isinstance(found, _Read):
-                read.append(found)
+        for one in chunk:
+            if isinstance(one, _Read):
+                read.append(one)
             else:
-                rejected.append(found)
+                rejected.append(one)
         done += len(chunk)
         progress("prepare", done, len(records))
     test_split = next((name for name in TEST_SPLITS if any(x.record.split == name for x in read)), "")
@@ -84,15 +91,15 @@ def prepare(
             f"{spec}: no picture could be read; the first said: {rejected[0][1] if rejected else 'nothing'}"
         )
     splits = _splits([x.record for x in kept], test_split, dev_share=dev_share, seed=seed)
-    labels = sorted({x.record.label for x in kept})
-    _two_labels(labels)
-    opened = set(np.random.default_rng(seed).permutation(labels)[: min(open_labels, len(labels) // 4)].tolist())
+    found = sorted({x.record.label for x in kept})
+    _two_labels(found)
+    opened = set(np.random.default_rng(seed).permutation(found)[: min(open_labels, len(found) // 4)].tolist())
     table = pd.DataFrame(
         [
-            (x.id, x.record.path, x.record.label, split, x.record.label in opened)
+            (x.id, x.record.path, x.record.label, split, x.record.label in opened, *_paired(x.record, item, category))
             for x, split in zip(kept, splits, strict=True)
         ],
-        columns=["id", "path", "label", "split", "open"],
+        columns=["id", "path", "label", "split", "open", "item", "category"],
     )
     if "train" not in splits:
         raise UsageError(
@@ -106,7 +113,7 @@ def prepare(
         "side": side,
         "seed": seed,
         "splits": dict(Counter(splits)),
-        "labels": labels,
+        "labels": found,
         "open": sorted(opened),
         "mean": mean,
         "std": std,
@@ -132,6 +139,29 @@ def _labelled(dataset: Dataset, limit: int) -> list[ImageRecord]:
             records.append(record)
     _two_labels({record.label for record in records})
     return records
+
+
+def _drawn(records: list[ImageRecord], count: int, seed: int) -> list[ImageRecord]:
+    """Those of `count` labels."""
+    import numpy as np
+
+    known = sorted({record.label for record in records})
+    if count > len(known):
+        raise UsageError(f"{count} labels are asked for and this dataset has {len(known)}")
+    chosen = set(np.random.default_rng(seed).permutation(known)[:count].tolist()) if count else set(known)
+    return [record for record in records if record.label in chosen]
+
+
+def _check_metadata(records: Sequence[ImageRecord], *keys: str) -> None:
+    known = sorted({key for record in records for key in record.metadata})
+    for key in keys:
+        if key and key not in known:
+            raise UsageError(f"no picture of this dataset has metadata {key!r}; it has {', '.join(known) or 'none'}")
+
+
+def _paired(record: ImageRecord, item: str, category: str) -> tuple[str, str]:
+    """What the record is paired by: its item and its category, '' where nothing is named."""
+    return record.metadata.get(item, ""), record.metadata.get(category, record.label if item and not category else "")
 
 
 def _two_labels(labels: Collection[str]) -> None:

@@ -29,6 +29,20 @@ class Prepared:
     def labels(self) -> np.ndarray:
         return np.searchsorted(self.about["labels"], self.table["label"]).astype(np.int64)
 
+    @cached_property
+    def items(self) -> np.ndarray:
+        """(n,) int64: equal where two pictures show the same item; the label where no item was named."""
+        return self._codes("item", self.labels)
+
+    @cached_property
+    def categories(self) -> np.ndarray:
+        """(n,) int64: equal where two items are easily taken for each other; of one item each where nothing says so."""
+        return self._codes("category", self.items)
+
+    def _codes(self, column: str, instead: np.ndarray) -> np.ndarray:
+        named = column in self.table and (self.table[column] != "").any()
+        return np.unique(self.table[column], return_inverse=True)[1] if named else instead
+
     def split(self, name: str, *, open_set: bool | None = None) -> np.ndarray:
         """Indices of a split. open_set: True only the labels held out, False only the others, None all."""
         chosen = (self.table["split"] == name).to_numpy()

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.errors import UsageError
 
 CLASSIFICATION, DEEP_RANKING = "classification", "deep_ranking"
+SIAMESE = ("cat", "siam", "siam_cat", "siam_cat_cos")  # training/siamese.py has their losses
 HEAD_STEPS, HEAD_BATCH = 1_000, 3_072  # 1,024 triplets a step, of pictures that are ready but for the last layer
 HEAD_LABELLED = 512  # pictures a step of a loss that mines its own triplets, of which there are millions
 
@@ -17,7 +18,8 @@ HEAD_LABELLED = 512  # pictures a step of a loss that mines its own triplets, of
 class Phase:
     """A stretch of a run with one objective and its own cosine of learning rates.
 
-    objective: classification, deep_ranking (golden triplets), or a file of training/losses (P × K batches).
+    objective: classification, deep_ranking (golden triplets), one of SIAMESE (pairs), or a file of training/losses
+    (P × K batches).
     time: share of the run's time. sizes: (until which share of the phase's time, px).
     head_only: the rest of the network stays as it is and sees every picture once, at test size and without
     augmentation, so a step takes milliseconds; then `steps` says how long and `time` is 0.
@@ -62,6 +64,8 @@ class Recipe:
     margin: float = 0.3  # of the triplet hinge, chosen on dev; the paper does not give its own
     out_of_class: float = 0.6  # share of triplets whose negative has another label; the paper's best: 0.2
     classification_weight: float = 1.0  # beside the triplet hinge
+    square_margin: float = 0.0  # m² of a Siamese loss; 0 = the type's own
+    same_share: float = 1 / 21  # of pairs that are of one item
     open_set: bool = False  # leave the open labels out of training
     seed: int = 0
     phases: tuple[Phase, ...] = field(default_factory=tuple)
@@ -140,12 +144,15 @@ def recipe(
     if base not in BASES:
         raise UsageError(f"unknown recipe {base!r}; choose from {', '.join(BASES)}")
     metric = [name for name in losses.available() if name != "cosine_classification"]
-    if loss not in (CLASSIFICATION, DEEP_RANKING, *metric):
-        raise UsageError(f"unknown loss {loss!r}; choose from {', '.join((CLASSIFICATION, DEEP_RANKING, *metric))}")
+    known_losses = (CLASSIFICATION, DEEP_RANKING, *SIAMESE, *metric)
+    if loss not in known_losses:
+        raise UsageError(f"unknown loss {loss!r}; choose from {', '.join(known_losses)}")
     if classification_share is not None and not 0 <= classification_share <= 1:
         raise UsageError(f"classification share {classification_share} is not between 0 and 1")
     chosen = BASES[base]
     peak = lr or chosen.lr
+    if loss in SIAMESE:  # pairs from the first step on, so that the types differ in nothing but the loss
+        classification_share, head_only = classification_share or 0.0, False
     alone = chosen.head_only if head_only is None else head_only
     usual = 1.0 if alone else {CLASSIFICATION: 1.0, DEEP_RANKING: 0.85}.get(loss, 0.7)
     share = usual if classification_share is None else classification_share
@@ -156,6 +163,8 @@ def recipe(
         phases.append(Phase(loss, 0.0, rate * peak, last, 1e-3, 1.0, head_only=True, steps=head_steps, batch=batch))
     elif loss == DEEP_RANKING:  # the paper moves pictures by pixels only: more would change their colours and layout
         phases.append(Phase(loss, 1 - share, 0.1 * peak, last, max(chosen.weight_decay, 1e-3), 0.8))
+    elif loss in SIAMESE:
+        phases.append(Phase(loss, 1 - share, peak, chosen.sizes, chosen.weight_decay, chosen.crop_min))
     elif loss != CLASSIFICATION:
         phases.append(Phase(loss, 1 - share, 0.3 * peak, last, chosen.weight_decay, chosen.crop_min))
     known = {f.name for f in dataclasses.fields(Recipe)}

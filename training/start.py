@@ -21,7 +21,7 @@ from pipeline.networks.cropping import Cropping
 from pipeline.networks.frozen import seeded
 from pipeline.records import Progress, silent
 from pipeline.settings import Settings
-from training import golden, optimisers, prepared, recipes, runs, samplers, schedule
+from training import golden, optimisers, pairs, prepared, recipes, runs, samplers, schedule
 from training.prepared import Prepared
 from training.recipes import Recipe
 from training.runs import Run, RunError
@@ -83,6 +83,8 @@ def _fitting(recipe: Recipe, data: Prepared) -> Recipe:
     for phase in recipe.phases:
         if phase.objective == recipes.DEEP_RANKING:
             golden.check(data)
+        elif phase.objective in recipes.SIAMESE:
+            pairs.PairSampler(data.items[rows], data.categories[rows], same=recipe.same_share)
         elif phase.objective != recipes.CLASSIFICATION:
             p = recipe.labels_per_batch
             each = max(2, (phase.batch or recipe.batch_size) // p)

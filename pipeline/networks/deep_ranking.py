@@ -138,7 +138,12 @@ class DeepRanking(nn.Module):
         return torch.cat(parts, dim=1)
 
     def project(self, joined: Tensor) -> Tensor:
-        return F.normalize(self.norm(self._numbers(joined)), dim=1)
+        return F.normalize(self.outputs(joined), dim=1)
+
+    def outputs(self, joined: Tensor) -> Tensor:
+        """(n, dim) before the L2 norm, for losses that want its length."""
+        found: Tensor = self.norm(self._numbers(joined))
+        return found
 
     def _numbers(self, joined: Tensor) -> Tensor:
         """(n, dim) before the last BatchNorm, which gives those of `kept` the same say as the others."""

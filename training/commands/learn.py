@@ -30,6 +30,11 @@ def prepare(
     dev_share: Annotated[float, typer.Option(help="of each label's training pictures, for choices")] = 0.1,
     open_labels: Annotated[int, typer.Option(min=0, help="labels of the open set")] = 20,
     limit: Annotated[int, typer.Option(min=0, help="pictures a label; 0 = all")] = 0,
+    labels: Annotated[int, typer.Option(min=0, help="so many labels, drawn by the seed; 0 = all")] = 0,
+    item: Annotated[str, typer.Option(help="metadata that names what a picture shows; by default the label")] = "",
+    category: Annotated[
+        str, typer.Option(help="metadata whose items are alike; with --item, by default the label")
+    ] = "",
     seed: Seed = 0,
     shown: Shown = "auto",
 ) -> None:
@@ -44,6 +49,7 @@ def prepare(
         about = run(
             plugins.build("datasets", spec), folder, spec=spec,
             side=side, dev_share=dev_share, open_labels=open_labels, limit=limit, seed=seed, progress=show,
+            labels=labels, item=item, category=category,
         )  # fmt: skip
     counts = ", ".join(f"{about['splits'].get(name, 0):,} {name}" for name in ("train", "dev", "test"))
     print(f"{folder}: {counts}; {len(about['labels'])} labels, {len(about['open'])} of them the open set")
@@ -54,7 +60,10 @@ def train(
     data: DataFolder = Path(""),
     recipe: Annotated[str, typer.Option(help="cpu, gpu or paper")] = "cpu",
     loss: Annotated[
-        str, typer.Option(help="deep_ranking, classification, or a file of training/losses")
+        str,
+        typer.Option(
+            help="deep_ranking, classification, cat, siam, siam_cat, siam_cat_cos, or a file of training/losses"
+        ),
     ] = "deep_ranking",
     name: Annotated[str, typer.Option(help="of the run; by default recipe and loss")] = "",
     minutes: Annotated[float, typer.Option(help="turned into steps after the first 50 are timed")] = 0,
@@ -77,6 +86,8 @@ def train(
     classification_share: Annotated[float, typer.Option(help="of the time, before the loss begins")] = -1,
     classification_weight: Annotated[float, typer.Option(help="beside the triplet hinge")] = -1,
     margin: float = -1,
+    square_margin: Annotated[float, typer.Option(help="m² of a Siamese loss; by default the type's own")] = -1,
+    same_share: Annotated[float, typer.Option(help="of a Siamese loss's pairs that are of one item")] = -1,
     tune: Annotated[
         Literal["", "head", "whole"], typer.Option(help="what deep_ranking trains; by default the recipe's")
     ] = "",
@@ -109,7 +120,7 @@ def train(
         }  # fmt: skip
         asked = {key: value for key, value in asked.items() if value}
         shares = {"out_of_class": out_of_class, "classification_weight": classification_weight, "margin": margin}
-        shares |= {"grid": grid, "kept": kept}
+        shares |= {"grid": grid, "kept": kept, "square_margin": square_margin, "same_share": same_share}
         asked |= {key: value for key, value in shares.items() if value >= 0}
         if single_scale:
             asked["multiscale"] = False
