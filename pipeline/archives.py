@@ -131,15 +131,16 @@ class Origin:
             ) from None
 
 
-def unpack(archive: Path, folder: Path, *, progress: Progress = silent) -> None:
-    """Unpack into `folder`, made when missing. Nothing is ever written outside it.
+def unpack(archive: Path, folder: Path, *, progress: Progress = silent, password: str = "") -> None:
+    """Unpack into `folder`, made when missing. Nothing is ever written outside it. password: of a locked zip.
 
-    Raises DamagedArchive when it is cut off or a member would leave `folder`, SemblanceError for too little room.
+    Raises DamagedArchive when it is cut off or a member would leave `folder`, SemblanceError for too little room and
+    for a password that is missing or wrong.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
         if archive.name.lower().endswith(".zip"):
-            _unpack_zip(archive, folder, progress)
+            _unpack_zip(archive, folder, progress, password)
         else:
             _unpack_tar(archive, folder, progress)
     except (zipfile.BadZipFile, tarfile.ReadError, gzip.BadGzipFile, zlib.error, EOFError) as error:
@@ -150,7 +151,7 @@ def unpack(archive: Path, folder: Path, *, progress: Progress = silent) -> None:
         raise SemblanceError(f"cannot unpack {archive} to {folder}: {error.strerror or error}") from error
 
 
-def _unpack_zip(archive: Path, folder: Path, progress: Progress) -> None:
+def _unpack_zip(archive: Path, folder: Path, progress: Progress, password: str) -> None:
     with zipfile.ZipFile(archive) as file:
         members = file.infolist()
         needed = sum(member.file_size for member in members)
@@ -161,9 +162,24 @@ def _unpack_zip(archive: Path, folder: Path, progress: Progress) -> None:
             if member.filename.startswith(("/", "\\")) or ".." in member.filename.replace("\\", "/").split("/"):
                 raise DamagedArchive(f"{archive} has a member that is not safe to unpack: {member.filename!r}")
             if member.flag_bits & 1:
-                raise SemblanceError(f"{archive} is encrypted; unpack it yourself and give the folder as root=FOLDER")
-            file.extract(member, folder)
+                _unlock(file, member, folder, password)
+            else:
+                file.extract(member, folder)
             progress(f"unpack {archive.name}", done, len(members))
+
+
+def _unlock(file: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, password: str) -> None:
+    if not password:
+        raise SemblanceError(f"{file.filename} is encrypted; unpack it yourself and give the folder as root=FOLDER")
+    try:
+        file.extract(member, folder, pwd=password.encode())
+    except NotImplementedError as error:
+        raise SemblanceError(
+            f"{file.filename} is encrypted in a way that cannot be read here ({error}); unpack it yourself and give "
+            "the folder as root=FOLDER"
+        ) from error
+    except (RuntimeError, zipfile.BadZipFile, zlib.error) as error:  # one wrong password in 256 gets as far as its data
+        raise SemblanceError(f"{file.filename} does not open: the password is wrong, or the file damaged") from error
 
 
 def _unpack_tar(archive: Path, folder: Path, progress: Progress) -> None:

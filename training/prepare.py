@@ -25,7 +25,12 @@ from pipeline.records import Dataset, ImageRecord, Progress, silent
 if TYPE_CHECKING:
     import numpy as np
 
-TEST_SPLITS = ("test", "validation", "val")  # the first of these that is labelled is the test, another one is dev
+TEST_SPLITS = (
+    "test",
+    "query",
+    "validation",
+    "val",
+)  # the first that is labelled is the test; of the last two, another is dev
 
 
 @dataclass
@@ -204,6 +209,8 @@ def _splits(records: list[ImageRecord], test_split: str, *, dev_share: float, se
 
     random = np.random.default_rng(seed)
     named = dict.fromkeys(TEST_SPLITS, "dev") | {test_split: "test"} if test_split else {}
+    if test_split == "query":  # its pictures are searched among those of `gallery`, which no training may see either
+        named["gallery"] = "test"
     splits = [named.get(record.split, "train") for record in records]
     given = set(splits)
     members = defaultdict(list)

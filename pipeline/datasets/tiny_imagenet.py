@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
 from pipeline.archives import Origin, Source
+from pipeline.datasets._synsets import labels_of
 from pipeline.errors import SemblanceError
 from pipeline.picture_files import picture_files
 from pipeline.plugins import Card, PathText
@@ -64,16 +64,6 @@ class TinyImagenet:
             yield ImageRecord(f"val/images/{path}", labels.get(wnid, wnid), "validation", {"wnid": wnid, "box": box})
         for path in picture_files(self.root / "test/images") if (self.root / "test/images").is_dir() else ():
             yield ImageRecord(f"test/images/{path}", "", "test", {"wnid": "", "box": ""})
-
-
-def labels_of(wnids: list[str], words: dict[str, list[str]]) -> dict[str, str]:
-    """wnid to a label of its own: the first word, with the second where that is shared, else with the wnid."""
-    labels = {wnid: words.get(wnid, [wnid])[0] for wnid in wnids}
-    for longer in (lambda wnid: words.get(wnid, [wnid])[1:2], lambda wnid: [wnid]):
-        uses = Counter(labels.values())
-        shared = [wnid for wnid in wnids if uses[labels[wnid]] > 1]
-        labels |= {wnid: f"{labels[wnid]} ({longer(wnid)[0]})" for wnid in shared if longer(wnid)}
-    return labels
 
 
 def _words(file: Path, wnids: set[str]) -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ import inspect
 import itertools
 import os
 import re
+import struct
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -87,9 +88,63 @@ def objects(root: Path) -> str:
     return f"objects:annotations={root / 'boxes.csv'},root={root}"
 
 
+def caltech256(root: Path) -> str:
+    for name in ("001.ak47/001_0001.jpg", "002.american-flag/002_0001.jpg", "256.toad/256_0001.jpg"):
+        picture(root / name)
+    return f"caltech256:root={root}"
+
+
+def indoor67(root: Path) -> str:
+    for name in ("airport_inside/a.jpg", "kitchen/b.jpg", "winecellar/c.jpg"):
+        picture(root / name)
+    return f"indoor67:root={root}"
+
+
+def stanford_products(root: Path) -> str:
+    for split, number in (("train", 1), ("test", 2)):
+        picture(root / f"lamp_final/{number}_0.JPG")
+        rows = f"image_id class_id super_class_id path\n{number} {number} 1 lamp_final/{number}_0.JPG\n"
+        text(root / f"Ebay_{split}.txt", rows)
+    return f"stanford_products:root={root}"
+
+
+def deepfashion(root: Path) -> str:
+    name = "img/MEN/Denim/id_00000080/01_1_front.jpg"
+    picture(root / "Img" / name)
+    rows = f"1\nimage_name item_id evaluation_status\n{name} id_00000080 query\n"
+    text(root / "Eval/list_eval_partition.txt", rows)
+    return f"deepfashion:root={root}"
+
+
+def imagenet(root: Path) -> str:
+    for name in ("train/n01443537/n01443537_1.JPEG", "val/n01443537/ILSVRC2012_val_00000001.JPEG"):
+        picture(root / name)
+    return f"imagenet:root={root}"
+
+
+def cifar10(root: Path) -> str:
+    text(root / "batches.meta.txt", "airplane\nautomobile\n")
+    for i, name in enumerate(
+        ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
+    ):
+        (root / f"{name}.bin").write_bytes(bytes([i % 2]) + bytes([i]) * 3_072)
+    return f"cifar10:root={root}"
+
+
+def fashion_mnist(root: Path) -> str:
+    root.mkdir(parents=True)
+    for name in ("train", "t10k"):
+        (root / f"{name}-images-idx3-ubyte").write_bytes(struct.pack(">4I", 0x803, 1, 28, 28) + bytes(784))
+        (root / f"{name}-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x801, 1) + bytes([9]))
+    return f"fashion_mnist:root={root}"
+
+
 TINY: dict[str, Callable[[Path], str]] = {
     function.__name__: function
-    for function in (catalogue, street, folder, table, clothing, tiny_imagenet, caltech101, tiles, objects)
+    for function in (
+        *(catalogue, street, folder, table, clothing, tiny_imagenet, caltech101, tiles, objects),
+        *(caltech256, cifar10, deepfashion, fashion_mnist, imagenet, indoor67, stanford_products),
+    )
 }
 
 

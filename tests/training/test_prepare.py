@@ -59,6 +59,30 @@ def test_beside_a_test_split_validation_is_dev_and_nothing_is_cut_off_train(tmp_
     assert {split for path, split in found.items() if path.startswith("train/")} == {"train"}
 
 
+def test_items_that_are_searched_for_are_never_trained_on(tmp_path: Path) -> None:
+    lines = ["path,label,split"]
+    for split, first in (("train", 0), ("query", 30), ("gallery", 40)):
+        photos(tmp_path / "photos", labels=LABELS[:3], each=10, split=split, first=first)
+        lines += [
+            f"{split}/{label}/{i:02d}.png,{label},{split}" for label in LABELS[:3] for i in range(first, first + 10)
+        ]
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    spec = f"table:file={tmp_path / 'list.csv'},root={tmp_path / 'photos'}"
+    prepare(plugins.build("datasets", spec), tmp_path / "out", spec=spec)
+    found = splits(prepared.load(tmp_path / "out"))
+    assert {split for path, split in found.items() if path.split("/")[0] in ("query", "gallery")} == {"test"}
+    assert {split for path, split in found.items() if path.startswith("train/")} == {"train", "dev"}
+
+
+def test_so_many_labels_are_drawn_as_are_asked_for(tmp_path: Path) -> None:
+    root = photos(tmp_path / "photos", labels=LABELS[:5], each=10)
+    some = made(root, tmp_path / "some", labels=3)
+    assert len(some.about["labels"]) == 3
+    assert splits(some) == splits(made(root, tmp_path / "again", labels=3))
+    with pytest.raises(UsageError, match="9 labels are asked for and this dataset has 5"):
+        made(root, tmp_path / "more", labels=9)
+
+
 def test_without_an_official_test_as_much_as_for_dev_is_cut_off(data: Prepared) -> None:
     assert counts(data) == {(label, s): n for label in LABELS for s, n in (("train", 28), ("dev", 6), ("test", 6))}
 
