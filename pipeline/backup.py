@@ -146,7 +146,7 @@ def _verify(listed: Listed, folder: Path, file: Path, progress: Progress) -> Non
 
 
 def _rename(root: Path, old: str, new: str) -> None:
-    """A shortened encoder's spec, and what it was shortened from, name files of the gallery's own folder."""
+    """A shortened or fine-tuned encoder's spec, and what it was made from, name files of the gallery's own folder."""
     from safetensors import safe_open
     from safetensors.numpy import load_file, save
 
@@ -158,7 +158,7 @@ def _rename(root: Path, old: str, new: str) -> None:
     moved = {key: entry | {"spec": renamed(entry["spec"])} for key, entry in encoders.items()}
     if moved != encoders:
         made.update(encoders=moved)
-    for file in root.glob("pca-*.safetensors"):
+    for file in root.glob("*.safetensors"):
         with safe_open(file, "np") as tensors:
             metadata = {key: renamed(text) for key, text in tensors.metadata().items()}
         content = save(load_file(file), metadata=metadata)

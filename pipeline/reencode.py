@@ -114,18 +114,32 @@ def shorten(gallery: Gallery, dim: int, *, store: VectorStore | None, progress: 
         components = np.ascontiguousarray(axes[:dim])
         tensors = {"mean": mean.astype(np.float32), "components": components.astype(np.float32)}
         content = save(tensors, metadata={"base": entry["spec"]})
-        # named by content: made again from more pictures, it must not replace the one that --back needs
-        file = gallery.root / f"pca-{entry['fingerprint'][:8]}-{dim}-{file_id(content)[:8]}.safetensors"
-        with atomic.replacing(file) as temporary:
-            temporary.write_bytes(content)
-        spec = f"pca:file={file.relative_to(gallery.root.parents[1]).as_posix()}"
-        encoder = plugins.build("encoders", spec, device="cpu")
-        fingerprint8 = gallery.add_encoder(spec, encoder.fingerprint, encoder.dim)
-        table = rows.table[~rows.table["id"].isin(parts.ids(gallery.folder(fingerprint8)))]
-        if len(table):
-            short = encoder.shorten(rows.embeddings[table.index.to_numpy()])
-            gallery.commit(fingerprint8, Rows(table.reset_index(drop=True), short))
-        return _switch(gallery, fingerprint8, store, progress)
+        return _put(gallery, rows, f"pca-{entry['fingerprint'][:8]}-{dim}", content, store, progress)
+
+
+def put_head(
+    gallery: Gallery, content: bytes, *, base8: str, store: VectorStore | None, progress: Progress = silent
+) -> str:
+    """Make a head (networks/head.py) over the encoder base8 the current encoder; no picture is read. Returns its spec."""
+    with gallery.writing():
+        gallery.clean()
+        return _put(gallery, gallery.rows(base8, with_removed=True), f"head-{base8}", content, store, progress)
+
+
+def _put(gallery: Gallery, rows: Rows, name: str, content: bytes, store: VectorStore | None, progress: Progress) -> str:
+    """Keep an encoder's file, embed the rows of its base through it and switch to it. name: its plugin's, a dash, more."""
+    # named by content: made again from more pictures, it must not replace the one that --back needs
+    file = gallery.root / f"{name}-{file_id(content)[:8]}.safetensors"
+    with atomic.replacing(file) as temporary:
+        temporary.write_bytes(content)
+    spec = f"{name.partition('-')[0]}:file={file.relative_to(gallery.root.parents[1]).as_posix()}"
+    encoder = plugins.build("encoders", spec, device="cpu")
+    fingerprint8 = gallery.add_encoder(spec, encoder.fingerprint, encoder.dim)
+    table = rows.table[~rows.table["id"].isin(parts.ids(gallery.folder(fingerprint8)))]
+    if len(table):
+        embeddings = encoder.of_base(rows.embeddings[table.index.to_numpy()])
+        gallery.commit(fingerprint8, Rows(table.reset_index(drop=True), embeddings))
+    return _switch(gallery, fingerprint8, store, progress)
 
 
 def _switch(gallery: Gallery, fingerprint8: str, store: VectorStore | None, progress: Progress) -> str:

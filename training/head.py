@@ -54,7 +54,7 @@ def learn(
     hidden: int = 512,
     dropout: float = 0.3,
     lr: float = 2e-3,
-    steps: int = 1500,
+    steps: int = 1200,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Learned:

@@ -95,18 +95,18 @@ def prepare(
         raise UsageError(
             f"{spec}: no picture could be read; the first said: {rejected[0][1] if rejected else 'nothing'}"
         )
-    splits = _splits([x.record for x in kept], test_split, dev_share=dev_share, seed=seed)
+    cut = splits([x.record for x in kept], test_split, dev_share=dev_share, seed=seed)
     found = sorted({x.record.label for x in kept})
     _two_labels(found)
     opened = set(np.random.default_rng(seed).permutation(found)[: min(open_labels, len(found) // 4)].tolist())
     table = pd.DataFrame(
         [
             (x.id, x.record.path, x.record.label, split, x.record.label in opened, *_paired(x.record, item, category))
-            for x, split in zip(kept, splits, strict=True)
+            for x, split in zip(kept, cut, strict=True)
         ],
         columns=["id", "path", "label", "split", "open", "item", "category"],
     )
-    if "train" not in splits:
+    if "train" not in cut:
         raise UsageError(
             f"{spec}: all its {len(kept):,} labelled pictures are of the split {test_split}, none to train on"
         )
@@ -117,7 +117,7 @@ def prepare(
         "dataset": spec,
         "side": side,
         "seed": seed,
-        "splits": dict(Counter(splits)),
+        "splits": dict(Counter(cut)),
         "labels": found,
         "open": sorted(opened),
         "mean": mean,
@@ -203,7 +203,7 @@ def _without_copies(read: list[_Read], test_split: str) -> tuple[list[_Read], li
     return [x for x in read if id(x) not in gone], dropped
 
 
-def _splits(records: list[ImageRecord], test_split: str, *, dev_share: float, seed: int) -> list[str]:
+def splits(records: list[ImageRecord], test_split: str, *, dev_share: float, seed: int) -> list[str]:
     """train, dev or test for each: a dataset's own test and validation, or as much of train as dev_share says."""
     import numpy as np
 
@@ -211,20 +211,20 @@ def _splits(records: list[ImageRecord], test_split: str, *, dev_share: float, se
     named = dict.fromkeys(TEST_SPLITS, "dev") | {test_split: "test"} if test_split else {}
     if test_split == "query":  # its pictures are searched among those of `gallery`, which no training may see either
         named["gallery"] = "test"
-    splits = [named.get(record.split, "train") for record in records]
-    given = set(splits)
+    found = [named.get(record.split, "train") for record in records]
+    given = set(found)
     members = defaultdict(list)
     for i, record in enumerate(records):
-        if splits[i] == "train":
+        if found[i] == "train":
             members[record.label].append(i)
     for label in sorted(members):
         order = random.permutation(members[label])
         cut = round(len(order) * dev_share)
         for i in order[:cut] if "dev" not in given else ():
-            splits[i] = "dev"
+            found[i] = "dev"
         for i in order[cut : 2 * cut] if not test_split else ():
-            splits[i] = "test"
-    return splits
+            found[i] = "test"
+    return found
 
 
 def _statistics(pixels: np.ndarray) -> tuple[list[float], list[float]]:

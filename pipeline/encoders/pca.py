@@ -53,9 +53,9 @@ class PCAEncoder:
         return self.base.preprocess(image)
 
     def encode(self, batch: np.ndarray) -> np.ndarray:
-        return self.shorten(self.base.encode(batch))
+        return self.of_base(self.base.encode(batch))
 
-    def shorten(self, embeddings: np.ndarray) -> np.ndarray:
+    def of_base(self, embeddings: np.ndarray) -> np.ndarray:
         """(n, base dim) to (n, dim), unit length; a picture exactly at the mean becomes the first axis."""
         short = (embeddings - self.mean) @ self.components.T  # (n, dim)
         norms = np.linalg.norm(short, axis=1, keepdims=True)
