@@ -16,6 +16,9 @@ MAX_UPLOADS = 8
 HISTORY_BYTES = 100_000_000  # of uploads that can be gone back to, a session; the current ones come on top
 KS = (12, 24, 48, 96, 192)
 FLAGS = ("by_label", "by_picture", "keep_query")
+LISTS = ("texts", "not_texts", "ids", "like", "unlike", "where")
+NOTHING: dict[str, tuple[str, ...]] = dict.fromkeys(("uploads", "ids", "like", "unlike", "texts", "not_texts"), ())
+"""What `change` takes to begin a query anew; filters and options stay."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Ask:
     ids: tuple[str, ...] = ()
     like: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    not_texts: tuple[str, ...] = ()
     where: tuple[str, ...] = ()  # one clause with one value each: label=cup, split!=test
     k: int = 24
     collapse: float = 0.0  # 0: off
@@ -50,7 +55,7 @@ class Ask:
 
     @property
     def empty(self) -> bool:
-        return not (self.uploads or self.ids or self.like)
+        return not (self.uploads or self.ids or self.like or self.texts)
 
     def filter(self) -> Filter:
         """Clauses of one field and sign are joined: label=cup with label=bowl means any of them."""
@@ -62,7 +67,7 @@ class Ask:
     def address(self) -> dict[str, str | list[str]]:
         """Query parameters that repeat this ask; uploads are named by content only."""
         made: dict[str, str | list[str]] = {"gallery": self.gallery} if self.gallery else {}
-        for name in ("ids", "like", "unlike", "where"):
+        for name in LISTS:
             if values := getattr(self, name):
                 made[name] = list(values)
         made |= {name: str(value) for name in ("k", "collapse") if (value := getattr(self, name)) != _DEFAULT[name]}
@@ -78,7 +83,7 @@ _DEFAULT = {"k": Ask.k, "collapse": Ask.collapse}
 def of_address() -> Ask:
     """The ask that the page's address describes; parts that cannot be read are passed over."""
     params = st.query_params
-    many = {name: tuple(params.get_all(name)) for name in ("ids", "like", "unlike", "where")}
+    many = {name: tuple(filter(str.strip, params.get_all(name))) for name in LISTS}
     try:
         filters.parse(many["where"])
     except UsageError:

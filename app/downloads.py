@@ -50,10 +50,9 @@ def as_csv(result: SearchResult) -> str:
     keys = sorted({key for hit in result.hits for key in hit.metadata})
     writer.writerow(["rank", "id", "path", "label", "split", "box", "score", "percentile", *map(cell, keys)])
     for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1):
+        share = f"{percentile:.1f}" if percentile == percentile else ""
         texts = [cell(text) for text in (hit.id, hit.path, hit.label, hit.split, hit.box)]
-        writer.writerow(
-            [rank, *texts, f"{hit.score:.6f}", f"{percentile:.1f}", *(cell(hit.metadata.get(key, "")) for key in keys)]
-        )
+        writer.writerow([rank, *texts, f"{hit.score:.6f}", share, *(cell(hit.metadata.get(key, "")) for key in keys)])
     return out.getvalue()
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import importlib
 import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import streamlit as st
 
@@ -14,7 +15,7 @@ from pipeline import gallery as galleries
 from pipeline import search as searching
 from pipeline.errors import SemblanceError
 from pipeline.gallery import Gallery
-from pipeline.records import Encoder
+from pipeline.records import Encoder, TextEncoder
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,3 +78,8 @@ class OneAtATime:
     def encode(self, batch: np.ndarray) -> np.ndarray:
         with self._turn:
             return self.encoder.encode(batch)
+
+    def encode_text(self, texts: Sequence[str]) -> np.ndarray:
+        """Where the card of the encoder's plugin says `words`."""
+        with self._turn:
+            return cast(TextEncoder, self.encoder).encode_text(texts)

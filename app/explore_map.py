@@ -184,9 +184,7 @@ def _tools(gallery: Gallery, place: Any, name: str) -> None:
             for message in st.session_state.pop("refused", []):
                 st.error(message)
             if ask.current().gallery == gallery.name and not ask.current().empty:
-                st.button(
-                    "Take the query off the map", on_click=lambda: ask.change(uploads=(), ids=(), like=(), unlike=())
-                )
+                st.button("Take the query off the map", on_click=lambda: ask.change(**ask.NOTHING))
         with st.popover("Maps", icon=":material/map:"):
             _make(gallery)
             if name:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from app import index, jobs
 from app.charts import as_csv
+from app.gallery_finetune import finetune_room
 from app.gallery_new import add_pictures
 from app.option_form import encoder_choice
 from app.results_grid import results_grid, tile
@@ -23,6 +24,7 @@ TRIALS = ["color_histogram", "torchvision:arch=mobilenet_v3_small", "torchvision
 ROOMS = {
     "add": "Add pictures",
     "reencode": "Re-encode",
+    "finetune": "Fine-tune",
     "try": "Try encoders",
     "removed": "Removed",
     "rejected": "Rejected",
@@ -47,9 +49,14 @@ def care(gallery: Gallery, info: GalleryInfo) -> None:
         elif room == "add":
             add_pictures(gallery)
         else:
-            {"reencode": _reencode, "try": _try, "removed": _removed, "rejected": _rejected, "export": _export}.get(
-                room, _delete
-            )(gallery)
+            {
+                "reencode": _reencode,
+                "finetune": finetune_room,
+                "try": _try,
+                "removed": _removed,
+                "rejected": _rejected,
+                "export": _export,
+            }.get(room, _delete)(gallery)
     except SemblanceError as error:
         st.error(str(error))
 

@@ -76,7 +76,7 @@ def search_with(gallery: Gallery, key: str) -> None:
     """A click on "Search with this" in the grid `key`: the page then goes over to the Search page."""
     action = st.session_state[key].get("action") or {}
     if action.get("kind") == "search":
-        ask.change(gallery=gallery.name, ids=(action["id"],), uploads=(), like=(), unlike=())
+        ask.change(**ask.NOTHING | {"gallery": gallery.name, "ids": (action["id"],)})
         st.session_state["to-search"] = True
 
 

@@ -12,6 +12,7 @@ from app import ask, index, resources
 from app.ask import Upload
 from app.region import region, to_share
 from app.results_grid import results_grid, tile
+from app.words_fields import words_fields
 from pipeline.errors import PictureError
 from pipeline.fingerprints import file_id
 from pipeline.gallery import Gallery
@@ -54,6 +55,7 @@ def query_panel(gallery: Gallery) -> None:
         st.camera_input("Take a picture", key=key, label_visibility="collapsed", on_change=take, args=(key,))
     else:
         _pick(gallery)
+    words_fields(gallery)
     st.toggle("Combine with the current query", key="combine", disabled=ask.current().empty)
     for message in st.session_state.pop("refused", []):
         st.error(message)
@@ -79,7 +81,7 @@ def take(key: str) -> None:
     if uploads and _combining():
         ask.change(uploads=(*ask.current().uploads, *uploads)[-ask.MAX_UPLOADS :])
     elif uploads:
-        ask.change(uploads=tuple(uploads), ids=(), like=(), unlike=())
+        ask.change(**ask.NOTHING | {"uploads": tuple(uploads)})
     st.session_state["refused"] = refused
     st.session_state["turn"] += 1
 
@@ -95,9 +97,10 @@ def act(key: str) -> None:
     """A click in a grid: search with a picture, ask why it is a hit, or remove it from the gallery."""
     action = st.session_state[key].get("action") or {}
     if action.get("kind") == "search":
-        chosen = (*ask.current().ids, action["id"]) if _combining() else (action["id"],)
-        cleared = {} if _combining() else {"uploads": (), "like": (), "unlike": ()}
-        ask.change(ids=tuple(dict.fromkeys(chosen)), **cleared)
+        if _combining():
+            ask.change(ids=tuple(dict.fromkeys((*ask.current().ids, action["id"]))))
+        else:
+            ask.change(**ask.NOTHING | {"ids": (action["id"],)})
     elif action.get("kind") == "why":
         st.session_state["why"] = action["id"]
     elif action.get("kind") == "remove":
@@ -172,4 +175,4 @@ def _small_grid(gallery: Gallery, title: str, ids: tuple[str, ...]) -> None:
 
 
 def _clear() -> None:
-    ask.change(uploads=(), ids=(), like=(), unlike=())
+    ask.change(**ask.NOTHING)

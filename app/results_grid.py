@@ -59,7 +59,7 @@ def results_grid(
 
 
 def tile(gallery: str, hit: SearchHit, *, percentile: float | None = None, weak: bool = False) -> dict[str, Any]:
-    """One picture. With no percentile it is shown without a score."""
+    """One picture. With no percentile it is shown without a score; nan: a score of which only the order is known."""
     name = display_name(hit.path)
     facts = [("file", name), ("label", hit.label), ("split", hit.split), ("size", f"{hit.width} × {hit.height}")]
     made: dict[str, Any] = {
@@ -69,10 +69,11 @@ def tile(gallery: str, hit: SearchHit, *, percentile: float | None = None, weak:
         "label": hit.label or name.rsplit("/", 1)[-1],
     }
     if percentile is not None:
+        known = percentile == percentile
         share = f"{percentile:.1f} % of" if percentile < 99.95 else "all measured"
-        meaning = f"closer than {share} random pairs of this gallery"
-        made |= {"score": f"{hit.score:.3f}", "meter": round(100 * hit.score), "meaning": meaning}
-        made |= {"weak": weak, "folded": len(hit.folded)}
+        meaning = f"closer than {share} random pairs of this gallery" if known else "only the order counts"
+        made |= {"score": f"{hit.score:.3f}", "meaning": meaning, "weak": weak, "folded": len(hit.folded)}
+        made |= {"meter": round(100 * hit.score)} if known else {}
         facts += [("score", f"{hit.score:.4f}, {meaning}")]
     if hit.box:
         made |= {"part": f"a part of {name}: {hit.box}", "whole": whole_url(gallery, hit.id)}

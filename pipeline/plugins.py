@@ -39,6 +39,7 @@ class Card:
     source: str = ""
     requires: tuple[str, ...] = ()  # importable module names
     install: str = ""  # what to type when one is missing
+    words: bool = False  # of an encoder: what it builds is a records.TextEncoder
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,17 @@ class Encoder(Protocol):
         """(n, *input shape) to (n, dim) float32 of unit length; a picture's row does not depend on the others."""
 
 
+class TextEncoder(Encoder, Protocol):
+    """An encoder whose plugin's card says `words`: a text lies near the pictures that it describes."""
+
+    def encode_text(self, texts: Sequence[str]) -> np.ndarray:
+        """(n, dim) float32 of unit length, each row of its text alone.
+
+        A text's score to a picture is far lower than that of two pictures: only the order of a text's scores says
+        something. Raises UsageError for a text that is too long to be read whole.
+        """
+
+
 @dataclass(frozen=True)
 class Detected:
     """One object that a detector found. score: 0 to 1."""

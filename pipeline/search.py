@@ -1,4 +1,4 @@
-"""A query (pictures, ids, liked and disliked hits) to the nearest pictures of a gallery."""
+"""A query (pictures, ids, words, liked and disliked hits) to the nearest pictures of a gallery."""
 
 from __future__ import annotations
 
@@ -7,49 +7,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pipeline import calibration, filters, images, logs, plugins
+from pipeline import calibration, filters, logs, plugins, words
+from pipeline import query as queries
 from pipeline.errors import GalleryError, UsageError
 from pipeline.filters import Filter
 from pipeline.gallery import Gallery
-from pipeline.parallel import leave_cores_free
+from pipeline.query import Query as Query
+from pipeline.query import QueryPicture as QueryPicture
+from pipeline.query import since
 from pipeline.records import Encoder, SearchHit, VectorStore
-from pipeline.regions import Box
 from pipeline.regions import parse_box as parse_box
 
 if TYPE_CHECKING:
     import numpy as np
-    from PIL.Image import Image
 
 MAX_K = 1000
 MOST = 16_384  # hits that a Milvus server gives at once
-LIKE_WEIGHT, UNLIKE_WEIGHT = 0.75, 0.25  # Rocchio's usual weights for relevance feedback (Manning et al., IR, 9.1.1)
-
-
-@dataclass(frozen=True)
-class QueryPicture:
-    """A picture asked with: its file's bytes and, to search for a part of it, x, y, w, h in its pixels."""
-
-    data: bytes
-    box: Box | None = None
-
-
-@dataclass(frozen=True)
-class Query:
-    """What is asked: the mean of all pictures and ids, moved toward `like` and away from `unlike` (ids)."""
-
-    pictures: tuple[QueryPicture, ...] = ()
-    ids: tuple[str, ...] = ()
-    like: tuple[str, ...] = ()
-    unlike: tuple[str, ...] = ()
 
 
 @dataclass
 class SearchResult:
-    """Hits, closest first, with what their scores mean here and where the time went."""
+    """Hits, closest first, with what their scores mean here and where the time went.
+
+    Nothing is known of the scores of words: the random pairs that a score is held against are pairs of pictures, which
+    score far higher than a text and a picture do. Then percentiles are nan, no hit is weak, and the order is the answer.
+    """
 
     hits: list[SearchHit]
     percentiles: list[float]  # per hit: share of random pairs of this gallery that score lower, in percent
-    weak_below: float  # hits under this score are weak matches
+    weak_below: float  # hits under this score are weak matches; -1 when nothing is known
     milliseconds: dict[str, float] = field(default_factory=dict)  # open, encode, search, total
 
 
@@ -83,23 +69,25 @@ def search(
 
     k: 1 to 1,000. collapse: hide hits whose score to a better hit is at least this (0 to 1); the better hit's
     `folded` names them. by_picture: one hit a picture, the picture itself or its nearest part, whose `folded` names the
-    others. exclude_query: the query's own files, their parts, and ids are no hits. encoder may be None when the query
-    has no pictures. Raises UsageError for k, filter or an empty query, PictureError for a bad picture,
-    GalleryError for an unknown id, StoreError when the store fails.
+    others. exclude_query: the query's own files, their parts, and ids are no hits. encoder may be None unless
+    `query.needs_encoder`. Raises UsageError for k, filter, an empty query, or words that the encoder does not take,
+    PictureError for a bad picture, GalleryError for an unknown id, StoreError when the store fails.
     """
     started = time.perf_counter()
     manifest = gallery.manifest()
     check(query, k, collapse)
+    if query.has_words:
+        words.require(gallery)
     filters.check(where, manifest["metadata_keys"])
     entry = gallery.encoder(manifest["current"])
     if encoder is not None and encoder.fingerprint != entry["fingerprint"]:
         raise GalleryError(f"gallery {gallery.name} was made with {entry['spec']}, a different encoder; search again")
     collection = gallery.collection(manifest["current"])  # once: another process may change it meanwhile
-    vector, own, milliseconds = _vector(gallery, store, collection, entry["dim"], encoder, query)
+    asked, own, milliseconds = queries.vector(gallery, store, collection, entry["dim"], encoder, query)
     begun = time.perf_counter()
     gone = gallery.removed() | (own if exclude_query else set())
     hits = _nearest(
-        *(store, collection, vector),
+        *(store, collection, asked),
         k=k,
         where=where,
         without=gone,
@@ -107,11 +95,12 @@ def search(
         collapse=collapse,
         by_picture=by_picture,
     )
-    milliseconds["search"] = _since(begun)
-    milliseconds["total"] = _since(started)
-    quantiles = entry["calibration"]
+    milliseconds["search"] = since(begun)
+    milliseconds["total"] = since(started)
+    quantiles = [] if query.has_words else entry["calibration"]
     stages = {f"{stage}_ms": round(spent, 1) for stage, spent in milliseconds.items()}
-    logs.event("search", gallery=gallery.name, k=k, hits=len(hits), pictures=len(query.pictures), **stages)
+    texts = len(query.texts) + len(query.not_texts)
+    logs.event("search", gallery=gallery.name, k=k, hits=len(hits), pictures=len(query.pictures), texts=texts, **stages)
     return SearchResult(
         hits,
         [calibration.percentile(hit.score, quantiles) for hit in hits],
@@ -126,56 +115,7 @@ def check(query: Query, k: int, collapse: float | None) -> None:
         raise UsageError(f"k is {k}; choose 1 to {MAX_K:,}")
     if collapse is not None and not 0 < collapse <= 1:
         raise UsageError(f"collapse is {collapse}; choose a score above 0 and up to 1, e.g. 0.97")
-    if not (query.pictures or query.ids or query.like):
-        raise UsageError("nothing to search with; give a picture, an --id or a --like")
-
-
-def _vector(
-    gallery: Gallery, store: VectorStore, collection: str, dim: int, encoder: Encoder | None, query: Query
-) -> tuple[np.ndarray, set[str], dict[str, float]]:
-    """Query to one unit vector (dim,), the ids that are the query itself, and milliseconds of open and encode."""
-    import numpy as np
-
-    from pipeline.fingerprints import file_id
-
-    own = {file_id(picture.data) for picture in query.pictures if picture.box is None} | set(query.ids)
-    begun = time.perf_counter()
-    opened = [_open(picture) for picture in query.pictures]
-    milliseconds = {"open": _since(begun)}
-    begun = time.perf_counter()
-    asked = [np.zeros((0, dim), np.float32)]
-    if opened:
-        assert encoder is not None
-        leave_cores_free()
-        asked.append(encoder.encode(np.stack([encoder.preprocess(image) for image in opened])))
-    milliseconds["encode"] = _since(begun)
-    known = store.embeddings(collection, [*query.ids, *query.like, *query.unlike])
-    for picture_id in (*query.ids, *query.like, *query.unlike):
-        if picture_id not in known:
-            raise GalleryError(f"gallery {gallery.name} has no picture {picture_id}")
-
-    def stack(ids: Sequence[str]) -> np.ndarray:
-        return np.array([known[i] for i in ids], np.float32).reshape(-1, dim)
-
-    asked += [known[picture_id][None] for picture_id in query.ids]
-    vector = _mean(np.concatenate(asked))
-    vector += LIKE_WEIGHT * _mean(stack(query.like))
-    vector -= UNLIKE_WEIGHT * _mean(stack(query.unlike))
-    return vector / max(float(np.linalg.norm(vector)), 1e-12), own, milliseconds
-
-
-def _open(picture: QueryPicture) -> Image:
-    if picture.box is None:
-        return images.open_image(picture.data).image
-    return images.crop(images.open_image(picture.data, full=True), picture.box)
-
-
-def _mean(vectors: np.ndarray) -> np.ndarray:
-    """(n, dim) to the unit vector of their mean; zeros for none."""
-    import numpy as np
-
-    mean = vectors.sum(0)
-    return mean / max(float(np.linalg.norm(mean)), 1e-12)
+    queries.check(query)
 
 
 def _nearest(
@@ -260,7 +200,3 @@ def as_json(gallery: Gallery, query_text: Sequence[str], result: SearchResult) -
         ],
         "milliseconds": {key: round(value, 2) for key, value in result.milliseconds.items()},
     }
-
-
-def _since(begun: float) -> float:
-    return (time.perf_counter() - begun) * 1000

@@ -65,7 +65,7 @@ HEAVY |= {
     "ray",
     "ignite",
 }
-HEAVY |= {"pymongo", "bson", "pycocotools"}
+HEAVY |= {"pymongo", "bson", "pycocotools", "open_clip", "transformers"}
 LIGHT_IN_THE_APP = {"pandas", "plotly", "streamlit"}
 NEVER_IN_THE_APP = {"torch", "torchvision", "timm", "pymilvus", "milvus_lite", "umap", "sklearn", "openTSNE"}
 

@@ -129,7 +129,7 @@ export default function (component) {
     const caption = element("div", { class: "caption" }, element("span", { class: "label", title: tile.label }, tile.label));
     if (tile.score !== undefined) caption.append(element("span", { class: "score", title: tile.meaning }, tile.score));
     const made = element("div", { class: tile.weak ? "tile weak" : "tile", role: "listitem" }, picture, caption);
-    if (tile.score !== undefined)
+    if (tile.meter !== undefined)
       made.append(element("div", { class: "meter" }, element("i", { style: `width:${Math.max(0, tile.meter)}%` })));
     made.dataset.id = tile.id;
     paint(made);

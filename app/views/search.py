@@ -14,7 +14,8 @@ from app.region import to_pixels
 from app.results_grid import results_grid, tile, tiles_of
 from app.start import first_steps
 from app.why_similar import why_similar
-from pipeline import logs
+from app.words_fields import words_kept
+from pipeline import logs, words
 from pipeline import search as searching
 from pipeline.errors import SemblanceError, StoreError
 from pipeline.gallery import Gallery
@@ -23,6 +24,10 @@ from pipeline.records import SearchHit
 from pipeline.search import Query, QueryPicture, SearchResult
 
 EXAMPLES = 18
+SCORES_OF_WORDS = (
+    "A text and a picture score far lower than two pictures do, also when they fit, so no hit is called weak here and only "
+    "the order counts."
+)
 
 
 def page() -> None:
@@ -41,7 +46,7 @@ def page() -> None:
         format_func=lambda name: resources.gallery(name).manifest()["title"],
     )
     if name != asked.gallery:
-        ask.change(remember=False, gallery=name, ids=(), like=(), unlike=(), where=())
+        ask.change(remember=False, gallery=name, ids=(), like=(), unlike=(), where=(), **words_kept(name))
     search_area(resources.gallery(name))
 
 
@@ -114,7 +119,8 @@ def show_start(gallery: Gallery, asked: Ask) -> None:
     seed = st.session_state.setdefault("examples", 0)
     known = list(resources.paths(gallery))
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**Drop a picture**, or begin with one of the {len(known):,} in this gallery:")
+        ways = "Drop a picture, or type words" if words.taken_by(gallery.encoder()["spec"]) else "Drop a picture"
+        st.markdown(f"**{ways}**, or begin with one of the {len(known):,} in this gallery:")
         st.button("Others", icon=":material/shuffle:", on_click=lambda: st.session_state.update(examples=seed + 1))
     chosen = random.Random(seed).sample(known, min(EXAMPLES, len(known)))
     hits = [SearchHit(id=picture, score=0, path=f"example {n}") for n, picture in enumerate(chosen, 1)]
@@ -131,15 +137,17 @@ def show_results(gallery: Gallery, asked: Ask) -> None:
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         parts = [f"{name} {result.milliseconds[name]:.0f} ms" for name in ("open", "encode", "search")]
-        st.caption(f"{len(result.hits)} nearest · {' · '.join(parts)}")
+        st.caption(
+            f"{len(result.hits)} nearest · {' · '.join(parts)}", help=SCORES_OF_WORDS if query.has_words else None
+        )
         downloads.result_buttons(gallery, query, result)
-    if asked.uploads:
+    if asked.uploads and not query.has_words:  # with words the hits say less about the upload
         annotation_line(gallery, result.hits)
     common_terms(gallery, [hit.id for hit in result.hits], asked=asked)
     results_grid(
         tiles_of(gallery.name, result, by_label=asked.by_label),
         key="hits",
-        actions=("search", "like", "unlike", "open", "why", "remove"),
+        actions=("search", "like", "unlike", "open", *(("why",) if first_picture(query) else ()), "remove"),
         like=asked.like,
         unlike=asked.unlike,
         on_action=lambda: act("hits"),
@@ -149,15 +157,19 @@ def show_results(gallery: Gallery, asked: Ask) -> None:
 
 
 def explain_chosen(gallery: Gallery, query: Query, result: SearchResult) -> None:
-    """Against the first picture asked with: a mean of several has no places to hide."""
+    """Against the first picture asked with: a mean of several has no places to hide, and neither have words."""
     chosen = st.session_state.pop("why", "")
     for rank, hit in enumerate(result.hits, 1):
-        if hit.id == chosen:
-            asked: tuple[QueryPicture | str, ...] = (*query.pictures, *query.ids, *query.like)
-            several = len(asked) + len(query.unlike) > 1
-            note = "Against the first picture asked with; all of them together ranked the hits." if several else ""
+        if hit.id == chosen and (first := first_picture(query)):
+            asked = (*query.pictures, *query.ids, *query.like, *query.unlike, *query.texts, *query.not_texts)
+            several = "Against the first picture asked with; all that was asked together ranked the hits."
             titles = ("Query", f"Hit {rank}: {hit.label or display_name(hit.path)}")
-            why_similar(gallery, asked[0], hit.id, titles=titles, note=note)
+            why_similar(gallery, first, hit.id, titles=titles, note=several if len(asked) > 1 else "")
+
+
+def first_picture(query: Query) -> QueryPicture | str | None:
+    """An upload, the id of a picture of the gallery, or None when words alone ask."""
+    return next(iter((*query.pictures, *query.ids, *query.like)), None)
 
 
 def query_of(asked: Ask) -> Query:
@@ -165,7 +177,7 @@ def query_of(asked: Ask) -> Query:
     for upload in asked.uploads:
         box = to_pixels(upload.box, resources.picture(upload.id, upload.data)) if upload.box else None
         pictures.append(QueryPicture(upload.data, box))
-    return Query(tuple(pictures), asked.ids, asked.like, asked.unlike)
+    return Query(tuple(pictures), asked.ids, asked.like, asked.unlike, asked.texts, asked.not_texts)
 
 
 def answer(gallery: Gallery, asked: Ask, query: Query) -> SearchResult:
@@ -175,7 +187,9 @@ def answer(gallery: Gallery, asked: Ask, query: Query) -> SearchResult:
 
 
 def _answer(gallery: Gallery, asked: Ask, query: Query) -> SearchResult:
-    encoder = encoders.of_gallery(gallery) if asked.uploads else None
+    if query.has_words:
+        words.require(gallery)  # before anything is loaded
+    encoder = encoders.of_gallery(gallery) if query.needs_encoder else None
     options = {"k": asked.k, "where": asked.filter(), "collapse": asked.collapse or None}
     options |= {"by_picture": asked.by_picture}
     store, note = index.searchable(gallery)

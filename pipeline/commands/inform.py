@@ -60,8 +60,9 @@ def list_plugins(kind: str) -> None:
     from pipeline import plugins
 
     for name in plugins.available(kind):
-        needs = plugins.missing(kind, name)
-        print(f"{name}: {plugins.card(kind, name).summary}" + (f"  [not installed: {needs}]" if needs else ""))
+        card, needs = plugins.card(kind, name), plugins.missing(kind, name)
+        marks = ("  [takes words]" if card.words else "") + (f"  [not installed: {needs}]" if needs else "")
+        print(f"{name}: {card.summary}{marks}")
         for option in plugins.options(kind, name):
             choices = f", one of {', '.join(option.choices)}" if option.choices else ""
             print(f"    {option.name}={option.default!r}{choices}")

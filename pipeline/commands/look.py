@@ -31,6 +31,8 @@ def search(
     region: Annotated[str, typer.Option(help="Only this part of the one picture: x,y,w,h in pixels")] = "",
     like: Annotated[list[str] | None, typer.Option(help="More like this id")] = None,
     unlike: Annotated[list[str] | None, typer.Option(help="Less like this id")] = None,
+    text: Annotated[list[str] | None, typer.Option(help="Words, where the gallery's encoder takes them")] = None,
+    not_text: Annotated[list[str] | None, typer.Option(help="Words that hits should not show")] = None,
     where: Annotated[
         list[str] | None, typer.Option(help="label=shoes, split!=test, kind=cup,bowl; repeated = AND")
     ] = None,
@@ -44,7 +46,7 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout")] = False,
 ) -> None:
     """The nearest pictures of a gallery."""
-    from pipeline import filters, images
+    from pipeline import filters, images, words
     from pipeline import search as searching
     from pipeline.errors import PictureError, UsageError
     from pipeline.gallery import open_gallery
@@ -66,12 +68,18 @@ def search(
         except PictureError as error:
             raise PictureError(f"{images.display_name(path)}: {error}") from None
         asked.append(searching.QueryPicture(data, box))
-    query = searching.Query(tuple(asked), tuple(id or []), tuple(like or []), tuple(unlike or []))
+    query = searching.Query(
+        *(tuple(asked), tuple(id or []), tuple(like or []), tuple(unlike or [])),
+        texts=tuple(text or []),
+        not_texts=tuple(not_text or []),
+    )
     searching.check(query, k, collapse)
+    if query.has_words:
+        words.require(gallery)
     chosen = filters.parse(where or [])
     filters.check(chosen, gallery.manifest()["metadata_keys"])
     encoding = None
-    if asked or encoder:
+    if query.needs_encoder or encoder:
         encoding = searching.load_encoder(gallery, device=device or settings.device, spec=encoder)
     with _store(gallery, settings) as store:
         result = searching.search(
@@ -93,12 +101,14 @@ def search(
             draw(gallery, [picture.data for picture in asked], result).save(temporary, "PNG")
     if as_json:
         said = [str(path) for path in pictures or []] + [f"id:{i}" for i in id or []]
+        said += [f"text:{one}" for one in query.texts] + [f"not:{one}" for one in query.not_texts]
         print(json.dumps(searching.as_json(gallery, said, result), ensure_ascii=False))
         return
     for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1):
         weak = "  weak match" if hit.score < result.weak_below else ""
+        share = f"{percentile:5.1f} %  " if percentile == percentile else ""  # nan: nothing is known of words
         print(
-            f"{rank:4d}  {hit.score:.4f}  {percentile:5.1f} %  {hit.id}  {images.display_name(f'{hit.label:16s}  {place(hit.path, hit.box)}')}{weak}"
+            f"{rank:4d}  {hit.score:.4f}  {share}{hit.id}  {images.display_name(f'{hit.label:16s}  {place(hit.path, hit.box)}')}{weak}"
         )
     if not result.hits:
         print("no other picture of this gallery passes the filter", file=sys.stderr)
@@ -133,7 +143,7 @@ def try_encoders(
     """Speed, size and map_at_r of several encoders on some of this gallery's pictures; nothing is changed."""
     import dataclasses
 
-    from pipeline import compare
+    from pipeline import compare, words
     from pipeline.gallery import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
@@ -143,10 +153,12 @@ def try_encoders(
         trials = compare.try_encoders(
             open_gallery(name, settings), encoder, sample=sample, device=device or settings.device, progress=show
         )
+    takers = [trial.encoder for trial in trials if not trial.error and words.taken_by(trial.encoder)]
     if as_json:
-        told = [dataclasses.asdict(trial) for trial in trials]
+        told = [dataclasses.asdict(trial) | {"words": trial.encoder in takers} for trial in trials]
         print(json.dumps([{key: value if value == value else None for key, value in row.items()} for row in told]))
         return
     for trial in trials:
         figures = f"map_at_r {trial.map_at_r:.3f}  {trial.pictures_per_second:8,.0f}/s  {trial.dim:5d} dimensions"
+        figures += "  takes words" if trial.encoder in takers else ""
         print(f"{trial.encoder:50s} {trial.error or figures}")

@@ -33,7 +33,7 @@ class TorchEncoder:
         self.cropping = cropping
         self.device = devices.choose(device)
         network = network.float().eval().requires_grad_(False)
-        self.fingerprint = encoder_fingerprint(_arrays(network), cropping=asdict(cropping), **facts)
+        self.fingerprint = encoder_fingerprint(arrays(network), cropping=asdict(cropping), **facts)
         # channels_last: a batch of (height, width, 3) pictures already lies that way, and CPU convolutions run
         # about twice as fast on it
         self.network = _folded(network).to(self.device).to(memory_format=torch.channels_last)
@@ -72,7 +72,8 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def _arrays(network: torch.nn.Module) -> dict[str, np.ndarray]:
+def arrays(network: torch.nn.Module) -> dict[str, np.ndarray]:
+    """What a fingerprint covers of a network."""
     # a counter of training steps changes no embedding, and old files do not have it
     state = network.state_dict().items()
     return {name: tensor.cpu().numpy() for name, tensor in state if not name.endswith("num_batches_tracked")}

@@ -37,6 +37,19 @@ def pca_file() -> Path:
 
 
 @functools.cache
+def head_file() -> Path:
+    from pipeline.networks import head as heads
+
+    base = plugins.build("encoders", "color_histogram")
+    random = np.random.default_rng(0)
+    file = Path(tempfile.mkdtemp(prefix="semblance-")) / "head.safetensors"
+    shapes = {"mean": base.dim, "scale": base.dim, "first": (24, base.dim), "bias": 24, "last": (16, 24)}
+    made = heads.Head(**{name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()})
+    file.write_bytes(heads.to_bytes(made, base="color_histogram", fingerprint=base.fingerprint))
+    return file
+
+
+@functools.cache
 def model(seed: int) -> Path:
     """The folder of an untrained network, as training writes it."""
     from safetensors.torch import save_file
@@ -53,9 +66,19 @@ def model(seed: int) -> Path:
     return folder
 
 
+@functools.cache
+def clip() -> Path:
+    """The folder of a CLIP with random weights."""
+    from tiny_clip import tiny_clip
+
+    return tiny_clip(Path(tempfile.mkdtemp(prefix="semblance-")))
+
+
 TINY: dict[str, Callable[[], str]] = {
     "checkpoint": lambda: f"checkpoint:run={model(0)}",
     "deep_ranking": lambda: f"deep_ranking:weights={model(1)}",
+    "open_clip": lambda: f"open_clip:folder={clip()}",
+    "head": lambda: f"head:file={head_file()}",
     "mask_rcnn": lambda: "mask_rcnn:weights=none,side=64",
     "pca": lambda: f"pca:file={pca_file()}",
     "timm": lambda: "timm:arch=test_vit,weights=none",
@@ -192,6 +215,18 @@ def test_threads_may_preprocess_and_encode_at_once(encoder: Encoder) -> None:
     with ThreadPoolExecutor(4) as pool:
         rows = np.concatenate(list(pool.map(work, range(0, 12, 3))))
     assert np.all((rows * alone).sum(axis=1) >= 0.9999)
+
+
+def test_words_have_an_embedding_where_the_card_says_so_and_only_there(name: str, encoder: Encoder) -> None:
+    assert hasattr(encoder, "encode_text") == plugins.card("encoders", name).words
+    if hasattr(encoder, "encode_text"):
+        texts = ["a red shoe", "striped trousers"]
+        rows = encoder.encode_text(texts)
+        assert (rows.dtype, rows.shape) == (np.float32, (2, encoder.dim))
+        assert np.linalg.norm(rows, axis=1) == pytest.approx([1, 1], abs=1e-4)
+        assert float(rows[1] @ encoder.encode_text(texts[1:])[0]) >= 0.9999
+        assert float(rows[0] @ rows[1]) < 0.9999
+        assert encoder.encode_text([]).shape == (0, encoder.dim)
 
 
 def test_two_builds_have_the_same_fingerprint(name: str) -> None:

@@ -1,0 +1,43 @@
+"""Words in a query: which encoders take them, and what of a text is taken."""
+
+from __future__ import annotations
+
+from pipeline import plugins
+from pipeline.display_names import display_name
+from pipeline.errors import UsageError
+from pipeline.gallery import Gallery
+
+LONGEST = 1_000  # characters; an encoder may read fewer (CLIP 77 tokens) and says so itself
+
+
+def taken_by(spec: str) -> bool:
+    """Whether this encoder takes words. Its card knows: no weights are loaded."""
+    return plugins.card("encoders", plugins.parse(spec)[0]).words
+
+
+def takers() -> list[str]:
+    """The encoders that take words."""
+    return [name for name in plugins.available("encoders") if taken_by(name)]
+
+
+def require(gallery: Gallery) -> None:
+    """UsageError unless the gallery's encoder takes words."""
+    spec = gallery.encoder()["spec"]
+    if not taken_by(spec):
+        raise UsageError(
+            f"gallery {gallery.name} was made with {spec}, which takes pictures only; ask with a picture, or change its "
+            f"encoder to one that takes words ({', '.join(takers())}): "
+            f"python -m pipeline reencode {gallery.name} --encoder {takers()[0]}"
+        )
+
+
+def plain(text: str) -> str:
+    """The text on one line, single spaces between its words. UsageError when it is empty, too long or no text."""
+    line = " ".join(text.split())
+    if not line:
+        raise UsageError("the words are empty; say what the pictures show, such as: red shoes")
+    if len(line) > LONGEST:
+        raise UsageError(f"the words are {len(line):,} characters long; say it in at most {LONGEST:,}")
+    if (shown := display_name(line)) != line:
+        raise UsageError(f"the words have characters that cannot be shown: {shown[:60]}; write them again without")
+    return line
