@@ -41,7 +41,7 @@ def map_figure(table: pd.DataFrame, when: str) -> go.Figure:
                 marker={"size": 6, "color": colours.get(label, REST), "opacity": 0.85},
                 hovertemplate=f"{name}<extra></extra>",
             )  # fmt: skip
-    finished(figure, f"Map {when}", "t-SNE of the held-out pictures; distances between groups mean little", x="", y="")
+    finished(figure, f"Map {when}", "t-SNE of the held-out pictures", x="", y="")
     figure.update_layout(height=430)
     for axes in (figure.update_xaxes, figure.update_yaxes):
         axes(showticklabels=False, showgrid=False, zeroline=False, rangemode="normal", title="")

@@ -1,0 +1,107 @@
+"""Fine-tuning in a real browser: tags made on the map teach the gallery, which is then searched with what was learned."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from test_explore_in_a_browser import circle, ready, selected
+
+from pipeline.tags import tags
+
+pytest_plugins = ("milvus_server",)
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=30_000)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def taught(
+    server: str, clothing: Path, home_of_server: Path, milvus_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gallery of its own, of forty shoes and forty hats, with a map."""
+    for label in ("shoes", "hat"):
+        (tmp_path / "pairs" / label).mkdir(parents=True)
+        for file in sorted((clothing / "train" / label).glob("*.jpg"))[:40]:
+            shutil.copy(file, tmp_path / "pairs" / label)
+    monkeypatch.setenv("SEMBLANCE_HOME", str(home_of_server))
+    monkeypatch.setenv("SEMBLANCE_MILVUS_URI", milvus_uri)
+    for words in (
+        ["ingest", "taught", "--dataset", f"folder:root={tmp_path / 'pairs'}", "--title", "Taught"],
+        ["project", "taught", "--method", "pca"],
+    ):
+        subprocess.run([sys.executable, "-m", "pipeline", *words], check=True, capture_output=True, cwd=ROOT)
+
+
+def open_popover(page: Page) -> None:
+    """A run that ends just then draws the button anew, and the click is lost."""
+    for _ in range(5):
+        page.get_by_role("button", name="Tag").click()
+        with contextlib.suppress(AssertionError):
+            expect(page.get_by_placeholder("to check")).to_be_visible(timeout=5_000)
+            return
+
+
+def tag_those_called(page: Page, label: str, name: str) -> int:
+    """Circle the map, keep one label of the legend, tag what is left; how many that were."""
+    circle(page, share=0.99)
+    page.locator(".legend button", has_text=label).click()
+    expect(page.locator(".st-key-map-selection").get_by_text(re.compile(f"{label} [0-9]+$"))).to_be_visible()
+    page.wait_for_selector("[data-test-script-state='notRunning']")
+    count = selected(page)
+    open_popover(page)
+    page.get_by_placeholder("to check").fill(name)
+    page.get_by_placeholder("to check").press("Enter")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text(re.compile(f"have the tag .{name}"))).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator(".legend button", has_text=label).click()
+    return count
+
+
+def test_tags_from_the_map_teach_the_gallery_and_undo_brings_it_back(
+    taught: None, open_page: Callable[..., Page], home_of_server: Path
+) -> None:
+    page = open_page("/explore?gallery=taught")
+    ready(page)
+    made = {name: tag_those_called(page, label, name) for label, name in (("shoes", "feet"), ("hat", "head"))}
+
+    page.get_by_role("link", name="Galleries").click()
+    card = page.locator(".st-key-card-taught")
+    card.get_by_role("button", name="Manage").click()
+    card.get_by_text("Fine-tune", exact=True).first.click()
+    card.get_by_text("Tags", exact=True).click()
+    expect(card.get_by_text(f"feet {made['feet']}")).to_be_visible()
+    card.get_by_role("button", name="Fine-tune").click()
+    expect(page.get_by_text("Fine-tune Taught: done")).to_be_visible(timeout=120_000)
+    expect(card.get_by_text("Before and after")).to_be_visible()
+    expect(card.get_by_text(re.compile(r"map_at_r [0-9.]+ → [0-9.]+"))).to_be_visible()
+
+    from pipeline import reports
+    from pipeline.gallery import Gallery
+
+    gallery = Gallery(home_of_server / "galleries" / "taught")
+    assert {name: len(ids) for name, ids in tags(gallery).items()} == made
+    report = reports.read(gallery, reports.names(gallery, "finetune")[0])
+    assert report["source"] == "tags"
+    assert sum(report["counts"].values()) == sum(made.values())
+    assert gallery.encoder()["spec"] == report["after"] != ""
+    expect(card.get_by_text("The gallery is searched with what was learned")).to_be_visible()
+    card.get_by_role("link", name="Search").click()
+    page.wait_for_selector(".grid .tile img")
+    page.set_input_files(
+        "input[type=file]", next((home_of_server / "galleries" / "taught" / "thumbnails").rglob("*.jpg"))
+    )
+    page.wait_for_selector(".st-key-hits .tile")
+    page.get_by_role("link", name="Galleries").click()
+    card.get_by_text("Fine-tune", exact=True).first.click()
+    card.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Taught back to deep_ranking: done")).to_be_visible(timeout=60_000)
+    assert gallery.encoder()["spec"] == "deep_ranking"
