@@ -1,12 +1,14 @@
 """Fine-tuning on a gallery's own pictures: learn, measure on pictures held out, and switch only to what is better.
 
-The backbone stays as it is and the embeddings that the gallery keeps are what a head learns from, so no picture is
-opened and a CPU needs seconds.
+A head learns from the embeddings that the gallery keeps: no picture is opened and a CPU needs seconds. The whole network
+learns from the pictures: finetune_whole.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -19,31 +21,45 @@ from pipeline.gallery import Gallery
 from pipeline.networks import head as heads
 from pipeline.records import Progress, VectorStore, silent
 from pipeline.settings import Settings
-from training import gallery_labels
+from training import finetune_whole, gallery_labels
 from training.gallery_labels import Lesson, Source
 from training.head import learn
 
 KIND = "finetune"
+Tune = Literal["head", "whole"]
 Switch = Literal["if-better", "never", "always"]
 METRICS = ("recall_at_1", "map_at_r")
 LEAST_MAPPED, MAPPED = 20, 1500  # held-out pictures on the two maps
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """embeddings: (n, dim) in the lesson's order. switch: makes it the gallery's encoder and returns its spec."""
+
+    embeddings: np.ndarray
+    looks: list[tuple[int, float]]
+    switch: Callable[[], str]
 
 
 def finetune(
     gallery: Gallery,
     *,
     source: Source = "labels",
+    tune: Tune = "head",
     encoder: str = "",
+    epochs: float = 20,
     switch: Switch = "if-better",
     store: VectorStore | None = None,
     maps: bool = True,
     device: str = "auto",
     seed: int = 0,
+    command: list[str] | None = None,
     progress: Progress = silent,
 ) -> str:
     """Returns the name of a report of KIND: before and after on test, each label, dev's looks, what was switched to.
 
-    source: what the labels are (gallery_labels.lesson). encoder: what to begin from instead of the gallery's own, which
+    source: what the labels are (gallery_labels.lesson). tune: `head` learns over kept embeddings, `whole` trains the
+    network for `epochs`, which wants a GPU or patience. encoder: what to begin from instead of the gallery's own, which
     encodes every picture first; a head begins from what it was learned over. switch, if-better: when map_at_r on test
     rises and the 95 % interval of the rise is above 0. maps: place the test pictures before and after, the slowest part.
     Raises UsageError when there is too little to learn from, GalleryError, StoreError.
@@ -51,46 +67,76 @@ def finetune(
     begun = time.monotonic()
     current = gallery.current
     base8 = _base(gallery, encoder, device, progress)
-    rows = gallery.rows(base8)
-    lesson = gallery_labels.lesson(gallery, rows, source=source, seed=seed)
-    train, dev, test = (lesson.part(name) for name in ("train", "dev", "test"))
-    few = len(train) < gallery_labels.FEW
-    learned = learn(
-        lesson.rows.embeddings, lesson.labels, train, dev,
-        judged=lesson.judged, hidden=128 if few else 256, seed=seed, dim=128, progress=progress,
-    )  # fmt: skip
+    lesson = gallery_labels.lesson(gallery, gallery.rows(base8), source=source, seed=seed)
+    base = gallery.encoder(base8)["spec"]
+    if tune == "head":
+        made = _head(gallery, lesson, base8, store, seed, progress)
+    else:
+        spec = finetune_whole.train(
+            gallery, lesson, base, epochs=epochs, device=device, seed=seed, command=command or [], progress=progress
+        )
+        made = _encoded(gallery, lesson, spec, store, device, progress)
     before = _in_order(gallery, current, lesson)
-    after = learned.head(lesson.rows.embeddings)
-    measured = {when: _measured(of, lesson) for when, of in (("before", before), ("after", after))}
+    measured = {when: _measured(of, lesson) for when, of in (("before", before), ("after", made.embeddings))}
     rise = {name: _interval(measured["after"][name] - measured["before"][name], seed) for name in METRICS}
     better = rise["map_at_r"]["low"] > 0
     seconds = time.monotonic() - begun
-    spec = ""
-    if switch == "always" or (switch == "if-better" and better):
-        entry = gallery.encoder(base8)
-        content = heads.to_bytes(learned.head, base=entry["spec"], fingerprint=entry["fingerprint"])
-        spec = reencode.put_head(gallery, content, base8=base8, store=store, progress=progress)
+    taken = made.switch() if switch == "always" or (switch == "if-better" and better) else ""
+    labels = lesson.labels[lesson.part("test")]
     report = {
         "source": source,
-        "base": gallery.encoder(base8)["spec"],
+        "tune": tune,
+        "base": base,
         "before": gallery.encoder(current)["spec"],
-        "after": spec,
+        "after": taken,
         "better": better,
         "metrics": {
-            name: {when: _interval(measured[when][name], seed) for when in measured} | {"rise": rise[name]}
+            name: {when: _interval(found[name], seed) for when, found in measured.items()} | {"rise": rise[name]}
             for name in METRICS
         },
-        "labels": _by_label(measured, lesson.labels[test]),
-        "worst": gallery_labels.worst(measured["before"]["map_at_r"], lesson.labels[test]),
+        "labels": _by_label(measured, labels),
+        "worst": gallery_labels.worst(measured["before"]["map_at_r"], labels),
         "counts": {name: len(lesson.part(name)) for name in ("train", "dev", "test")},
         "judged": {"triplets": len(lesson.judged.triplets), "pairs": len(lesson.judged.pairs)},
         "notes": lesson.notes,
-        "looks": learned.looks,
+        "looks": made.looks,
         "seconds": round(seconds, 1),
-        "dim": learned.head.dim,
+        "dim": made.embeddings.shape[1],
         "seed": seed,
     }
-    return reports.write(gallery, KIND, report, _maps(lesson, before, after, seed, progress) if maps else None)
+    return reports.write(
+        gallery, KIND, report, _maps(lesson, before, made.embeddings, seed, progress) if maps else None
+    )
+
+
+def _head(
+    gallery: Gallery, lesson: Lesson, base8: str, store: VectorStore | None, seed: int, progress: Progress
+) -> _Outcome:
+    train, dev = lesson.part("train"), lesson.part("dev")
+    learned = learn(
+        lesson.rows.embeddings, lesson.labels, train, dev,
+        judged=lesson.judged, hidden=128 if len(train) < gallery_labels.FEW else 256, dim=128, seed=seed, progress=progress,
+    )  # fmt: skip
+    entry = gallery.encoder(base8)
+    content = heads.to_bytes(learned.head, base=entry["spec"], fingerprint=entry["fingerprint"])
+
+    def switch() -> str:
+        return reencode.put_head(gallery, content, base8=base8, store=store, progress=progress)
+
+    return _Outcome(learned.head(lesson.rows.embeddings), learned.looks, switch)
+
+
+def _encoded(
+    gallery: Gallery, lesson: Lesson, spec: str, store: VectorStore | None, device: str, progress: Progress
+) -> _Outcome:
+    """Every picture through a trained network; the gallery keeps the embeddings beside its own."""
+    encoder = plugins.build("encoders", spec, device=device)
+    fingerprint8 = reencode.encode_beside(gallery, encoder, spec=spec, progress=progress)
+
+    def switch() -> str:
+        return reencode.reencode(gallery, encoder, spec=spec, store=store, progress=progress)
+
+    return _Outcome(_in_order(gallery, fingerprint8, lesson), [], switch)
 
 
 def _base(gallery: Gallery, encoder: str, device: str, progress: Progress) -> str:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from pipeline import judgments
+from pipeline import feedback
 from pipeline.duplicates import judged as judged_pairs
 from pipeline.errors import UsageError
 from pipeline.gallery import Gallery
@@ -100,19 +100,8 @@ def _check(gallery: Gallery, labels: np.ndarray, split: np.ndarray, source: Sour
 def _judged(gallery: Gallery, ids: list[str], train: np.ndarray) -> tuple[Judged, list[str]]:
     """Of training pictures only: what is measured must not have been learned."""
     place = {ids[row]: int(row) for row in train}
-    liked: dict[tuple[str, str], bool] = {}
-    turned = 0
-    for judgment in judgments.read(gallery.judgments_file):
-        if judgment["kind"] in ("like", "unlike") and len(judgment["ids"]) == 2 and judgment["value"]:
-            pair = (judgment["ids"][0], judgment["ids"][1])
-            turned += liked.get(pair, judgment["kind"] == "like") != (judgment["kind"] == "like")
-            liked[pair] = judgment["kind"] == "like"
-    triplets = [
-        (place[anchor], place[near], place[far])
-        for (anchor, near), good in liked.items()
-        for (other, far), also in liked.items()
-        if good and not also and anchor == other and {anchor, near, far} <= place.keys()
-    ]
+    kept, turned = feedback.kept(gallery)
+    triplets = [tuple(place[picture] for picture in triplet) for triplet in kept if place.keys() >= set(triplet)]
     pairs = {
         tuple(sorted(place[one] for one in pair)): same
         for pair, same in judged_pairs(gallery).items()

@@ -9,6 +9,7 @@ import streamlit as st
 from app import ask, downloads, encoders, index, resources
 from app.ask import Ask
 from app.common_terms import annotation_line, common_terms
+from app.kept_judgments import offer_to_keep
 from app.query_panel import act, query_panel
 from app.region import to_pixels
 from app.results_grid import results_grid, tile, tiles_of
@@ -132,6 +133,7 @@ def show_results(gallery: Gallery, asked: Ask) -> None:
     query = query_of(asked)
     result = answer(gallery, asked, query)
     offer_undo(asked)
+    offer_to_keep(gallery, asked)
     if not result.hits:
         st.info("No picture of this gallery passes the filter. Take a filter away to see more.")
         return

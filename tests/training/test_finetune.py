@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from tiny_gallery import fill, lite, photos
 from tiny_training import photos as stripes
@@ -220,3 +221,30 @@ def test_a_head_over_other_weights_and_a_damaged_one_are_refused(striped: Galler
     file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(UsageError, match="finetune --gallery NAME"):
         plugins.build("encoders", spec)
+
+
+def test_the_whole_network_may_learn_and_the_gallery_is_encoded_anew(home: Path, tmp_path: Path) -> None:
+    made = fill(stripes(tmp_path / "stripes", labels=LABELS[:3], each=20), name="small", spec="deep_ranking")[0]
+    report = reports.read(made, finetune(made, tune="whole", epochs=3, switch="always", maps=False, device="cpu"))
+    assert report["after"] == made.encoder()["spec"] == "checkpoint:run=small-finetuned-1"
+    assert report["base"] == "deep_ranking"
+    assert report["counts"] == {"train": 36, "dev": 12, "test": 12}
+    encoder = plugins.build("encoders", report["after"], device="cpu")
+    assert made.encoder()["fingerprint"] == encoder.fingerprint
+    lesson = gallery_labels.lesson(made, made.rows())
+    prepared_splits = pd.read_parquet(home / "prepared" / "small-finetuned-1" / "pictures.parquet").set_index("path")
+    for path, split in zip(lesson.rows.table["path"], lesson.split, strict=True):
+        assert prepared_splits["split"][path] == split, "what is measured was not learned"
+
+
+def test_an_encoder_without_our_network_is_taught_by_a_head_only(striped: Gallery) -> None:
+    with pytest.raises(UsageError, match="raw_pixels:side=8 cannot be trained whole"):
+        finetune(striped, tune="whole", maps=False)
+
+
+def test_pictures_that_have_moved_cannot_teach_the_whole_network(home: Path, tmp_path: Path) -> None:
+    made = fill(stripes(tmp_path / "stripes", labels=LABELS[:3], each=10), name="small", spec="deep_ranking")[0]
+    (tmp_path / "stripes").rename(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="not all below one folder"):
+        finetune(made, tune="whole", maps=False)
+    assert reports.read(made, finetune(made, switch="never", maps=False))["counts"]["test"] > 0, "a head needs no files"

@@ -23,6 +23,10 @@ def finetune(
         Literal["labels", "tags", "both"], typer.Option(help="the dataset's labels, people's tags, or tags over labels")
     ] = "labels",
     encoder: Annotated[str, typer.Option(help="begin from this one instead of the gallery's own")] = "",
+    tune: Annotated[
+        Literal["head", "whole"], typer.Option(help="a head in seconds, or the network itself, which wants a GPU")
+    ] = "head",
+    epochs: Annotated[float, typer.Option(min=0.01, help="of --tune whole")] = 20,
     switch: Annotated[
         Literal["if-better", "never", "always"], typer.Option(help="make the result the gallery's encoder")
     ] = "if-better",
@@ -33,7 +37,7 @@ def finetune(
     as_json: Annotated[bool, typer.Option("--json")] = False,
     shown: Shown = "auto",
 ) -> None:
-    """Learn a head over a gallery's embeddings, measure it on pictures held out, and switch to it if it is better."""
+    """Learn a gallery's own labels, measure that on pictures held out, and switch to it if it is better."""
     import torch
 
     from pipeline import reports, sync
@@ -53,7 +57,7 @@ def finetune(
         except StoreLocked as error:
             print(f"{error}. An open app fills the new collection by itself", file=sys.stderr)
         name = run(
-            found, source=labels_from, encoder=encoder, switch=switch, store=store, maps=maps, device=device, seed=seed,
+            found, source=labels_from, tune=tune, epochs=epochs, command=sys.argv[1:], encoder=encoder, switch=switch, store=store, maps=maps, device=device, seed=seed,
             progress=show,
         )  # fmt: skip
     report = reports.read(found, name)
