@@ -40,16 +40,10 @@ def connected(address: str) -> Iterator[None]:
     if ray.is_initialized():
         raise SemblanceError("Ray runs in this process already; end it first: ray.shutdown()")
     with contextlib.ExitStack() as stack:
-        options: dict[str, Any] = {"address": address}
-        if address == HERE:
-            # sockets lie in this folder, whose path must be short
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True))
-            options = {"include_dashboard": False, "object_store_memory": STORE_BYTES, "_temp_dir": folder}
         stack.callback(ray.shutdown)  # also when only half of it has started
         try:
             _knock(address)
-            with _mute():
-                ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+            _start(address, stack)
         except Exception as error:  # a start that takes too long is just that, an Exception
             said = " ".join(str(error).split())[:300]
             if address == HERE:
@@ -64,6 +58,26 @@ def connected(address: str) -> Iterator[None]:
             yield
         except (ray.exceptions.RayError, ray.data.exceptions.UserCodeException) as error:
             raise _explained(error) from error
+
+
+def _start(address: str, stack: contextlib.ExitStack) -> None:
+    """Ray's own start gives its processes so many seconds, which a busy machine may need for other things: once more, then."""
+    import ray
+
+    for last in (False, True):
+        options: dict[str, Any] = {"address": address}
+        if address == HERE:
+            # sockets lie in this folder, whose path must be short
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True))
+            options = {"include_dashboard": False, "object_store_memory": STORE_BYTES, "_temp_dir": folder}
+        try:
+            with _mute():
+                ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+            return
+        except Exception:  # "raylet failed to startup" and its like have no class of their own
+            if last or address != HERE:
+                raise
+            ray.shutdown()
 
 
 def _knock(address: str) -> None:

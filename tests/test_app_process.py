@@ -16,16 +16,16 @@ from subprocess import Popen
 from types import SimpleNamespace
 
 import pytest
+from exposed_app import free_port
 from tiny_gallery import fill, lite, photos, process
 
 from app import encoders, index, readiness
-from pipeline.demo import free_port
 from pipeline.stores.milvus import holder
 
 
 @contextlib.contextmanager
 def running_app() -> Iterator[tuple[str, Popen[str]]]:
-    port = free_port(18_700)
+    port = free_port()
     with process(sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)) as child:
         yield f"http://127.0.0.1:{port}", child
 

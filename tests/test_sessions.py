@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from exposed_app import free_port
 from tiny_gallery import SPEC, fill, lite, photos, process, run
 
 from app import ask
@@ -18,7 +19,6 @@ from app.ask import Ask, Upload
 from benchmarks.sessions import counted, until_ready, visit
 from benchmarks.streamlit_client import Visitor
 from benchmarks.visitors import NAME, Leak, Ledger, Own, owns
-from pipeline.demo import free_port
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def people(home: Path, tmp_path: Path) -> list[Own]:
 
 @pytest.fixture
 def address(people: list[Own]) -> Iterator[str]:
-    port = free_port(18_800)
+    port = free_port()
     forgetful = os.environ | {"STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL": "0"}
     command = (sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port))
     with process(*command, env=forgetful):

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from exposed_app import free_port
 from playwright.sync_api import Browser, Page, sync_playwright
-
-from pipeline.demo import free_port
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -63,7 +62,7 @@ def server(
         "Photos",
     ]
     subprocess.run(ingest, check=True, env=environment, cwd=ROOT, capture_output=True)
-    port = free_port(18_500)
+    port = free_port()
     log = tmp_path_factory.mktemp("log") / "app.log"
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
     with log.open("wb") as out, subprocess.Popen(command, env=environment, cwd=ROOT, stdout=out, stderr=out) as process:

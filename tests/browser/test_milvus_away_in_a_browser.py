@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from exposed_app import free_port
 from playwright.sync_api import Browser, Error, Page, expect
 from tiny_gallery import process, run
 
 from benchmarks.milvus_process import MilvusProcess
-from pipeline.demo import free_port
 
 pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
@@ -32,7 +32,7 @@ def test_a_killed_milvus_is_told_and_used_again_without_a_reload(
 ) -> None:
     milvus = {"SEMBLANCE_MILVUS_URI": mortal_server.uri}
     assert run("ingest", "photos", "--dataset", f"folder:root={photos}", env=milvus).returncode == 0
-    port = str(free_port(18_800))
+    port = str(free_port())
     command = (sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", port)
     with process(*command, env=os.environ | milvus):
         page = browser.new_page(viewport={"width": 1280, "height": 900})
