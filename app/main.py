@@ -22,6 +22,7 @@ st.navigation(
         st.Page(VIEWS / "galleries.py", title="Galleries", icon=":material/photo_library:"),
         st.Page(VIEWS / "explore.py", title="Explore", icon=":material/explore:"),
         st.Page(VIEWS / "evaluate.py", title="Evaluate", icon=":material/straighten:"),
+        st.Page(VIEWS / "pairs.py", title="Same or different?", icon=":material/compare:"),
         st.Page(VIEWS / "indexes.py", title="Indexes", icon=":material/speed:"),
         st.Page(VIEWS / "hard_cases.py", title="Hard cases", icon=":material/crisis_alert:"),
         st.Page(VIEWS / "training.py", title="Training", icon=":material/model_training:"),
