@@ -94,7 +94,9 @@ def test_a_gallery_switches_to_what_is_better_and_comes_back(striped: Gallery) -
         assert striped.encoder()["spec"] == report["after"] != before
         assert not sync.compare(striped, store)
         picture = striped.table()["id"][0]
-        assert search(striped, store, None, Query(ids=(picture,)), k=3).hits
+        result = search(striped, store, None, Query(ids=(picture,)), k=3)
+        assert len(result.hits) == 3
+        assert result.weak_below == -1, "as close as many random pairs, which are of one label, is not weak"
         reencode.go_back(striped, store)
     assert striped.encoder()["spec"] == before
 
