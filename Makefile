@@ -12,7 +12,7 @@ PIP := $(PY) -m pip install --disable-pip-version-check --quiet
 
 help:
 	@echo "make demo    the app on 2,000 rendered pictures, on port $(PORT) or the next free one; PORT=8600 chooses"
-	@echo "make test    every test; ARGS='-k search' chooses some"
+	@echo "make test    every test, two at a time; ARGS='-k search' chooses some"
 	@echo "make lint    style and types"
 	@echo "make audit   installed packages against the list of known holes; says so when that list cannot be reached"
 	@echo "make bench   python -m benchmarks.$(BENCH); BENCH=NAME chooses another, ARGS passes on"
@@ -30,7 +30,7 @@ demo: $(VENV)/installed
 	@$(PY) -m pipeline demo --port $(PORT) $(ARGS)
 
 test: $(VENV)/installed-dev
-	$(PY) -m pytest -rs $(ARGS)
+	$(PY) -m pytest -rs $(or $(ARGS),-n 2 --dist loadfile)
 
 lint: $(VENV)/installed-dev
 	$(PY) -m ruff check .
