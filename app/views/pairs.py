@@ -1,0 +1,161 @@
+"""Same or different? Two pictures, or one against the gallery's identities, at a false accept rate that is stated."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import pair_answers, pair_ask, pair_curve, picture_row
+from app.gallery_choice import choose as choose_gallery
+from app.job_list import job_list
+from app.pair_ask import NAMED, SLOTS, TWO
+from app.pair_charts import pairs_section
+from app.pair_examples import example_pairs
+from app.pair_identities import naming, ranking, who_options, who_title
+from app.pair_slot import CSS, examples, figure, shown, slot
+from app.pair_verdict import percent, verdict
+from pipeline.errors import SemblanceError
+from pipeline.gallery import Gallery
+from pipeline.same_or_different import RATES, Curve
+
+MODES = {TWO: "Two pictures", NAMED: "Picture against identity"}
+
+
+def page() -> None:
+    pair_ask.follow_address()
+    gallery = choose_gallery("Same or different?")
+    if gallery is None:
+        return
+    pair_ask.belongs_to(gallery.name)
+    st.html(CSS)
+    picture_row.styles()
+    job_list()
+    area(gallery)
+
+
+@st.fragment
+def area(gallery: Gallery) -> None:
+    if st.session_state.pop("pair-job", False):
+        st.rerun()
+    ways = pair_curve.groupings(gallery)
+    options(gallery, ways)
+    asked = pair_ask.current()
+    curve, score = None, None
+    if ways:
+        try:
+            curve = pair_curve.curve(gallery, asked.by)
+        except SemblanceError as error:
+            st.info(str(error))
+    else:
+        pair_curve.nothing_says()
+    if asked.lost_upload:
+        st.info(
+            "This link was made for an uploaded picture, which stays with its owner. Drop it here to compare again."
+        )
+    try:
+        score = two_pictures(gallery, curve) if asked.mode == TWO else one_picture(gallery, curve)
+    except SemblanceError as error:
+        st.error(str(error))
+    if curve:
+        pairs_section(curve, rate=asked.rate, score=score)
+    pair_ask.write_address()
+
+
+def options(gallery: Gallery, ways: list[str]) -> None:
+    """The ask is what counts: widgets are set from it and change it in a callback."""
+    asked = pair_ask.current()
+    if ways and asked.by not in ways:
+        asked = pair_ask.change(by=ways[0])
+    for name in ("mode", "rate", "by"):
+        if st.session_state.get(f"pair-{name}") != getattr(asked, name):
+            st.session_state[f"pair-{name}"] = getattr(asked, name)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control(
+            "Compare", list(MODES), key="pair-mode", required=True, format_func=MODES.__getitem__, on_change=_choose
+        )
+        st.selectbox(
+            "False accepts",
+            RATES,
+            key="pair-rate",
+            format_func=lambda rate: f"at most {percent(rate)}",
+            help="The share of different pairs that may be taken for the same. A lower one misses more same pairs.",
+            width=170,
+            on_change=_choose,
+        )
+        if len(ways) > 1:
+            st.selectbox(
+                "The same is",
+                ways,
+                key="pair-by",
+                format_func=lambda by: f"the same {by}",
+                width=190,
+                on_change=_choose,
+            )
+
+
+def _choose() -> None:
+    names = [name for name in ("mode", "rate", "by") if f"pair-{name}" in st.session_state]
+    pair_ask.change(**{name: st.session_state[f"pair-{name}"] for name in names})
+
+
+def two_pictures(gallery: Gallery, curve: Curve | None) -> float | None:
+    """Both drop zones and the verdict; the score once there are two."""
+    asked = pair_ask.current()
+    pictures, right = st.columns([2, 1.4], gap="medium")
+    with pictures, st.container(key="pair-slots"):
+        for column, which in zip(st.columns(2, gap="medium"), SLOTS, strict=True):
+            with column:
+                slot(gallery, which, f"{which.capitalize()} picture")
+    if not (asked.first and asked.second):
+        with right:
+            example_pairs(gallery, curve)
+        return None
+    score = pair_answers.score(gallery, asked.first, asked.second)
+    with right:
+        verdict(gallery, curve, score, rate=asked.rate)
+    return score
+
+
+def one_picture(gallery: Gallery, curve: Curve | None) -> float | None:
+    """One drop zone, whom to compare with, and how to name the picture; the highest score."""
+    asked = pair_ask.current()
+    left, right = st.columns([1, 2.4], gap="medium")
+    with left:
+        slot(gallery, "first", "Picture")
+    with right:
+        if not asked.first:
+            st.markdown("**Drop a picture, or begin with one of this gallery:**")
+            examples(gallery, "first")
+            naming(gallery, "")
+            return None
+        options = who_options(gallery)
+        options += [asked.who] if asked.who not in options else []
+        if st.session_state.get("pair-who") != asked.who:
+            st.session_state["pair-who"] = asked.who
+        st.selectbox(
+            "Against", options, key="pair-who", format_func=who_title,
+            on_change=lambda: pair_ask.change(who=st.session_state["pair-who"]),
+        )  # fmt: skip
+        score = named(gallery, curve)
+        naming(gallery, asked.first)
+    return score
+
+
+def named(gallery: Gallery, curve: Curve | None) -> float | None:
+    asked = pair_ask.current()
+    if not asked.who:
+        found = pair_answers.matches(gallery, asked.first)
+        ranking(gallery, curve, found, rate=asked.rate)
+        return found[0].score if found else None
+    best = pair_answers.against(gallery, asked.first, asked.who)
+    picture, words = st.columns([1, 1.6], gap="medium")
+    with picture:
+        st.html(figure(*shown(gallery, best.id), f"Nearest of {best.name}"))
+    with words:
+        verdict(gallery, curve, best.score, rate=asked.rate, of=best.name)
+    return best.score
+
+
+try:
+    page()
+except SemblanceError as error:
+    st.error(str(error))
