@@ -18,7 +18,7 @@ from pipeline.tags import tags
 
 KIND = "finetune"  # training/finetune.py writes it
 SOURCES = {"labels": "The dataset's labels", "tags": "Tags", "both": "Tags, and labels where there is none"}
-NAMES = {"map_at_r": "map_at_r", "recall_at_1": "recall_at_1"}
+METRICS = ("map_at_r", "recall_at_1")
 
 
 def finetune_room(gallery: Gallery) -> None:
@@ -83,7 +83,7 @@ def _result(gallery: Gallery, name: str, report: dict[str, Any]) -> None:
         f"the {counts['train']:,}. 95 % intervals over the queries. {report['seconds']:,.0f} s, "
         f"{report['made'].replace('T', ' ')[:16]} UTC, seed {report['seed']}."
     )
-    table = pd.DataFrame([_row(metric, report["metrics"][metric]) for metric in NAMES])
+    table = pd.DataFrame([_row(metric, report["metrics"][metric]) for metric in METRICS])
     st.dataframe(table, hide_index=True, alt="each metric before and after with its 95 % interval")
     for note in report["notes"]:
         st.caption(note)
@@ -120,7 +120,7 @@ def _verdict(gallery: Gallery, report: dict[str, Any]) -> str:
 
 
 def _row(metric: str, found: dict[str, dict[str, float]]) -> dict[str, str]:
-    cells = {"Metric": NAMES[metric]}
+    cells = {"Metric": metric}
     for when, sign in (("before", ""), ("after", ""), ("rise", "+")):
         one = found[when]
         cells[when.capitalize()] = f"{one['value']:{sign}.3f} ({one['low']:{sign}.3f} to {one['high']:{sign}.3f})"

@@ -28,6 +28,7 @@ def compare_losses(
     recipe: Annotated[str, typer.Option(help="cpu, gpu or paper")] = "cpu",
     dim: int = 128,
     same_share: Annotated[float, typer.Option(help="of pairs that are of one item; the paper's")] = 1 / 21,
+    square_margin: Annotated[float, typer.Option(help="m² of the Siamese losses; 0 = each one's own")] = 0,
     threads: Annotated[int, typer.Option(help="of a CPU; 0 = all cores")] = 0,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json")] = False,
@@ -53,6 +54,6 @@ def compare_losses(
         rows = compare(
             prepared.load(data), [loss.strip() for loss in losses.split(",")],
             prefix=prefix, seeds=numbers, epochs=epochs, base=recipe, command=sys.argv[1:], device=device, progress=show,
-            dim=dim, grid=0, same_share=same_share,
+            dim=dim, grid=0, same_share=same_share, square_margin=square_margin,
         )  # fmt: skip
     print(json.dumps(rows) if as_json else table(rows))
