@@ -44,8 +44,9 @@ class Siamese(nn.Module):
     def __init__(self, kind: Kind, *, dim: int, n_labels: int, square_margin: float, label_smoothing: float) -> None:
         super().__init__()
         self.kind = kind
-        # Without the L2 norm the paper tries m² up to 1,000; here the last BatchNorm makes a squared length of dim
-        self.square_margin = square_margin or SQUARE_MARGIN * (1 if kind.unit else dim)
+        # Without the L2 norm the paper tries m² up to 1,000. Here the last BatchNorm makes a squared length of dim, so that
+        # 0.2 dim would push nothing apart and only pull together: measured, docs/experiments.md
+        self.square_margin = square_margin or (SQUARE_MARGIN if kind.unit else float(dim))
         self.label_smoothing = label_smoothing
         self.classifier = nn.Linear(dim, n_labels) if kind.classification else None
 
