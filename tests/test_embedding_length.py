@@ -98,7 +98,7 @@ def test_each_length_is_what_reencode_makes_and_its_figures_are_those_of_plain_l
 def test_a_row_that_the_first_axes_do_not_tell_from_the_mean_becomes_the_first_axis_as_in_the_encoder() -> None:
     turned = np.array([[0.0, 0.0], [3.0, 4.0]], np.float32)
     shortening = PCAEncoder(encoder(), np.zeros(2, np.float32), np.eye(2, dtype=np.float32))
-    np.testing.assert_array_equal(embedding_length._unit(turned), shortening.shorten(turned))
+    np.testing.assert_array_equal(embedding_length._unit(turned), shortening.of_base(turned))
 
 
 def test_embeddings_that_live_in_few_dimensions_need_no_more(home: Path) -> None:

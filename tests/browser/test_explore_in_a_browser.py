@@ -87,7 +87,7 @@ def test_a_map_is_made_looked_at_and_a_selection_taken_from_it(open_page: Callab
     some = selected(page)
     assert 0 < some <= 40
     page.locator(".legend button", has_text="shoes").click()
-    expect(page.locator(".st-key-map-selection").get_by_text(re.compile("shoes [0-9]+$"))).to_be_visible()
+    expect(page.locator(".st-key-map-selection").get_by_text(re.compile("^shoes [0-9]+$"))).to_be_visible()
     page.wait_for_selector("[data-test-script-state='notRunning']")  # the buttons below are of this selection now
     fewer = selected(page)
     assert fewer < some

@@ -53,7 +53,7 @@ def tag_those_called(page: Page, label: str, name: str) -> int:
     """Circle the map, keep one label of the legend, tag what is left; how many that were."""
     circle(page, share=0.99)
     page.locator(".legend button", has_text=label).click()
-    expect(page.locator(".st-key-map-selection").get_by_text(re.compile(f"{label} [0-9]+$"))).to_be_visible()
+    expect(page.locator(".st-key-map-selection").get_by_text(re.compile(f"^{label} [0-9]+$"))).to_be_visible()
     page.wait_for_selector("[data-test-script-state='notRunning']")
     count = selected(page)
     open_popover(page)
