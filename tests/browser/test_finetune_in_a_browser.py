@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lost_clicks import press
 from playwright.sync_api import Page, expect
 from test_explore_in_a_browser import circle, ready, selected
 
@@ -40,15 +40,6 @@ def taught(
         subprocess.run([sys.executable, "-m", "pipeline", *words], check=True, capture_output=True, cwd=ROOT)
 
 
-def open_popover(page: Page) -> None:
-    """A run that ends just then draws the button anew, and the click is lost."""
-    for _ in range(5):
-        page.get_by_role("button", name="Tag").click()
-        with contextlib.suppress(AssertionError):
-            expect(page.get_by_placeholder("to check")).to_be_visible(timeout=5_000)
-            return
-
-
 def tag_those_called(page: Page, label: str, name: str) -> int:
     """Circle the map, keep one label of the legend, tag what is left; how many that were."""
     circle(page, share=0.99)
@@ -56,7 +47,7 @@ def tag_those_called(page: Page, label: str, name: str) -> int:
     expect(page.locator(".st-key-map-selection").get_by_text(re.compile(f"^{label} [0-9]+$"))).to_be_visible()
     page.wait_for_selector("[data-test-script-state='notRunning']")
     count = selected(page)
-    open_popover(page)
+    press(page.get_by_role("button", name="Tag"), page.get_by_placeholder("to check"))
     page.get_by_placeholder("to check").fill(name)
     page.get_by_placeholder("to check").press("Enter")
     page.get_by_role("button", name="Save").click()
