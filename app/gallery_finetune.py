@@ -128,11 +128,16 @@ def _row(metric: str, found: dict[str, dict[str, float]]) -> dict[str, str]:
 
 
 def _counts(gallery: Gallery) -> dict[str, Counter[str]]:
-    labels = gallery.table()["label"]
     return {
-        "labels": Counter(labels[labels != ""].tolist()),
+        "labels": _label_counts(str(gallery.root), gallery.generation, gallery),
         "tags": Counter({name: len(ids) for name, ids in tags(gallery).items()}),
     }
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _label_counts(root: str, generation: int, _gallery: Gallery) -> Counter[str]:
+    labels = _gallery.table()["label"]
+    return Counter(labels[labels != ""].tolist())
 
 
 def _caption(counts: Counter[str]) -> str:

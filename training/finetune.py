@@ -146,10 +146,10 @@ def _base(gallery: Gallery, encoder: str, device: str, progress: Progress) -> st
         spec = plugins.absolute("encoders", encoder)
         return reencode.encode_beside(gallery, built, spec=spec, progress=progress)
     entry = gallery.encoder()
-    name, _, options = entry["spec"].partition(":file=")
+    name, options = plugins.parse(entry["spec"])
     if name != "head":
         return gallery.current
-    under = heads.read(Settings().home / options)[1]["base_fingerprint"][:8]
+    under = heads.read(Settings().home / options["file"])[1]["base_fingerprint"][:8]
     if lost := gallery.ids() - (gallery.ids(under) if under in gallery.manifest()["encoders"] else set()):
         raise UsageError(
             f"{len(lost):,} pictures of gallery {gallery.name} came after it was fine-tuned and have no embedding of the "

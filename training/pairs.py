@@ -70,4 +70,4 @@ def _drawn(
 ) -> np.ndarray:
     """One place each of [start, end) without [low, high), all equally likely; any where none is left."""
     found = start + rng.integers(0, np.maximum(1, (end - start) - (high - low)))
-    return np.minimum(np.where(found >= low, found + high - low, found), len(end) and end - 1)
+    return np.minimum(np.where(found >= low, found + high - low, found), end - 1)
