@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 import streamlit as st
 
 from pipeline import plugins
@@ -47,4 +45,4 @@ def options(name: str) -> str:
 def _option(option: Option) -> str:
     if option.choices:
         return f"{option.name}={'|'.join(option.choices)}"
-    return option.name if option.default is inspect.Parameter.empty else f"{option.name}={option.default}"
+    return option.name if option.required else f"{option.name}={option.default}"

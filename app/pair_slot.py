@@ -39,7 +39,8 @@ def slot(gallery: Gallery, which: str, title: str) -> None:
             on_click=lambda: pair_ask.change(**{which: ""}),
         )  # fmt: skip
         return
-    key = f"pair-{which}-{st.session_state.setdefault('pair-turn', 0)}"  # a new key empties the widget
+    # a new key empties the widget; the other's stays, so that what is dropped there meanwhile is not lost
+    key = f"pair-{which}-{st.session_state.setdefault(f'pair-turn-{which}', 0)}"
     st.file_uploader(title, type=PICTURES, key=key, max_upload_size=20, on_change=take, args=(key, which))
     for message in st.session_state.pop(f"pair-refused-{which}", []):
         st.error(message)
@@ -60,7 +61,7 @@ def take(key: str, which: str) -> None:
         st.session_state[f"pair-refused-{which}"] = [f"{name}: {error}"]
     if context := get_script_run_ctx():  # Streamlit would hold it until the session ends
         context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
-    st.session_state["pair-turn"] += 1
+    st.session_state[f"pair-turn-{which}"] += 1
 
 
 def examples(gallery: Gallery, which: str) -> None:

@@ -22,10 +22,16 @@ WORDS = {
 
 
 def say(turn: Round, word: str, ids: Sequence[str]) -> None:
-    """word: drop or keep needles (ids), remove or restore pictures of the shortlist (paths). UsageError for unknown ones."""
+    """word: drop or keep needles (ids, or a kind for all of it), remove or restore pictures of the shortlist (paths).
+
+    UsageError for unknown ones.
+    """
     what, _ = WORDS[word]
     table = turn.table("needles" if what == "needle" else "shortlist")
     known = set(table["needle" if what == "needle" else "path"])
+    if what == "needle":
+        of_kind = table.groupby("kind")["needle"].agg(list).to_dict()
+        ids = [one for given in ids for one in of_kind.get(given, [given])]
     if unknown := [one for one in ids if one not in known]:
         raise UsageError(f"there is no {what} {unknown[0]!r} in the case {turn.case.name}; nothing was changed")
     _write(turn, [*said(turn), {"word": word, "ids": list(ids)}])

@@ -40,6 +40,7 @@ class Card:
     requires: tuple[str, ...] = ()  # importable module names
     install: str = ""  # what to type when one is missing
     words: bool = False  # of an encoder: what it builds is a records.TextEncoder
+    weak: bool = True  # of an encoder: whether a score no higher than random pairs' means that a match is weak
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class Option:
     type: type
     default: Any
     choices: tuple[str, ...] = ()
+
+    @property
+    def required(self) -> bool:
+        return self.default is inspect.Parameter.empty
 
 
 def available(kind: str) -> list[str]:
@@ -74,6 +79,11 @@ def parse(spec: str) -> tuple[str, dict[str, str]]:
 
 def card(kind: str, name: str) -> Card:
     return typing.cast(Card, _module(kind, name).CARD)
+
+
+def card_of(kind: str, spec: str) -> Card:
+    """The card of the plugin that `spec` names; nothing is built, no weights are loaded."""
+    return card(kind, parse(spec)[0])
 
 
 def missing(kind: str, name: str) -> str:
@@ -127,8 +137,7 @@ def build(kind: str, spec: str, **given: Any) -> Any:
         if key not in known:
             raise UsageError(f"{name} has no option {key!r}; its options are {', '.join(known) or '(none)'}")
     values = {key: _value(name, known[key], text) for key, text in texts.items()}
-    required = [o.name for o in known.values() if o.default is inspect.Parameter.empty]
-    if lacking := [key for key in required if key not in values and key not in given]:
+    if lacking := [o.name for o in known.values() if o.required and o.name not in values and o.name not in given]:
         raise UsageError(f"{name} needs {', '.join(lacking)}: write {name}:{lacking[0]}=…")
     if install := missing(kind, name):
         raise UsageError(f"{name} needs a library that is not installed: {install}")

@@ -104,8 +104,7 @@ def search(
     return SearchResult(
         hits,
         [calibration.percentile(hit.score, quantiles) for hit in hits],
-        # a head draws all of a label together: one random pair in ten may be as close as the best of hits
-        -1.0 if entry["spec"].startswith("head:") else calibration.weak_below(quantiles),
+        calibration.weak_below(quantiles) if plugins.card_of("encoders", entry["spec"]).weak else -1.0,
         milliseconds,
     )
 

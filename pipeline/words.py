@@ -12,7 +12,7 @@ LONGEST = 1_000  # characters; an encoder may read fewer (CLIP 77 tokens) and sa
 
 def taken_by(spec: str) -> bool:
     """Whether this encoder takes words. Its card knows: no weights are loaded."""
-    return plugins.card("encoders", plugins.parse(spec)[0]).words
+    return plugins.card_of("encoders", spec).words
 
 
 def takers() -> list[str]:

@@ -178,6 +178,12 @@ def test_what_a_person_leaves_out_leaves_the_shortlist_and_comes_back_by_undo(li
     assert hard_cases_choices.undo(listed) == {"word": "drop", "ids": [needle]}
     assert hard_cases_choices.undo(listed) is None
     assert hard_cases_choices.shortlisted(listed).equals(before)
+    hard_cases_choices.say(listed, "drop", ["confused class"])  # a kind stands for all its needles
+    assert hard_cases_choices.kept_needles(listed).empty
+    hard_cases_choices.undo(listed)
+    assert hard_cases_choices.shortlisted(listed).equals(before)
+    with pytest.raises(UsageError, match="there is no needle 'poor box'"):
+        hard_cases_choices.say(listed, "drop", ["poor box"])
     assert {step.name: step.state for step in hard_cases_steps.steps(listed)}["compare"] == "done"
     with pytest.raises(UsageError, match="no needle 'p99999'"):
         hard_cases_choices.say(listed, "drop", ["p99999"])

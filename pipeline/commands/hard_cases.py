@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 CaseName = Annotated[str, typer.Argument(help="Case: a-z, 0-9, _", metavar="NAME")]
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout")]
-Ids = Annotated[list[str] | None, typer.Option(help="Repeated or separated by commas")]
+Ids = Annotated[
+    list[str] | None, typer.Option(help="Ids, or a kind such as background; repeated or separated by commas")
+]
 
 cases = typer.Typer(no_args_is_help=True, help="Find pictures on which a detector fails, and more of the same.")
 
@@ -143,7 +145,7 @@ def review(
     given = {"drop": _split(drop), "keep": _split(keep), "remove": remove or [], "restore": restore or []}
     if not undo and not any(given.values()):
         raise UsageError(
-            "nothing said; give --drop or --keep with ids of needles, --remove or --restore with paths, or --undo"
+            "nothing said; give --drop or --keep with ids or a kind of needles, --remove or --restore with paths, or --undo"
         )
     if undo:
         last = hard_cases_choices.undo(turn)

@@ -65,7 +65,7 @@ def list_plugins(kind: str) -> None:
         print(f"{name}: {card.summary}{marks}")
         for option in plugins.options(kind, name):
             choices = f", one of {', '.join(option.choices)}" if option.choices else ""
-            print(f"    {option.name}={option.default!r}{choices}")
+            print(f"    {option.name}={'…, needed' if option.required else repr(option.default)}{choices}")
 
 
 def doctor(as_json: Json = False) -> None:
