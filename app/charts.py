@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,7 @@ import streamlit as st
 from app.downloads import cell
 
 HEIGHT = 330
+LINE = 58  # characters of a subtitle that a phone shows
 _UNUSED = ["pan2d", "zoomIn2d", "zoomOut2d", "select2d", "lasso2d", "autoScale2d"]
 _CONFIG: dict[str, Any] = {"displaylogo": False, "modeBarButtonsToRemove": _UNUSED}
 
@@ -34,10 +36,11 @@ def chart(figure: go.Figure, table: pd.DataFrame, name: str, alt: str) -> None:
 
 def finished(figure: go.Figure, title: str, said: str, *, x: str, y: str) -> go.Figure:
     """One look for all. Dragging scrolls the page, as on a phone it must; the tool bar zooms."""
+    lines = textwrap.wrap(said, LINE)
     figure.update_layout(
-        title={"text": title, "subtitle": {"text": said, "font": {"size": 12, "weight": 400}}, "x": 0},
+        title={"text": title, "subtitle": {"text": "<br>".join(lines), "font": {"size": 12, "weight": 400}}, "x": 0},
         height=HEIGHT,
-        margin={"l": 8, "r": 8, "t": 62, "b": 0},
+        margin={"l": 8, "r": 8, "t": 46 + 16 * max(1, len(lines)), "b": 0},
         xaxis={"title": {"text": x, "standoff": 10}, "rangemode": "tozero", "automargin": True},
         yaxis={"title": y, "automargin": True},
         legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "bottom", "yref": "container"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -19,10 +21,11 @@ def compare(gallery: Gallery, shown: dict[str, Evaluation]) -> None:
     st.subheader("Side by side", anchor=False)
     for name, other in rest:
         shared = set(one.table["id"]) & set(other.table["id"])
-        if one.about["protocol"] != other.about["protocol"] or not shared:
-            st.info(
-                f"**{first}** and **{name}** were asked different questions; measure both in the same way to compare them."
-            )
+        if _asked(one) != _asked(other) or not shared:
+            why = "different questions"
+            if one.about["protocol"] == other.about["protocol"]:
+                why = "among other pictures, because the gallery has changed between"
+            st.info(f"**{first}** and **{name}** were asked {why}; measure both in the same way to compare them.")
             continue
         table = differences(
             one.table, other.table, [m for m in one.metrics if m in other.metrics], seed=one.about["seed"]
@@ -34,6 +37,11 @@ def compare(gallery: Gallery, shown: dict[str, Evaluation]) -> None:
             (first, name, most_apart(other.table, one.table, one.main)),
         ):
             _apart(gallery, one, better, worse, rows)
+
+
+def _asked(one: Evaluation) -> tuple[Any, ...]:
+    """What two measurements must share to be compared; the pictures searched are known since version 0.2 only."""
+    return (one.about["protocol"], one.about["n_gallery"], one.about.get("searched"))
 
 
 def _readable(table: pd.DataFrame, first: str, other: str) -> pd.DataFrame:

@@ -35,6 +35,7 @@ def quality(gallery: Gallery, shown: dict[str, Evaluation]) -> None:
         if one.about["scores"]:
             alt = "scores of pairs by whether their labels agree"
             chart(charts.score_figure(one), charts.score_table(one), "scores", alt)
+            st.caption(f"Pairs {report_page.pairs_of(one.about)}; the threshold was chosen on these. {_clusters(one)}")
         else:
             st.caption("No two of the pictures searched share a label, so there are no pairs to tell apart.")
     if len(shown) > 1:
@@ -53,11 +54,22 @@ def how_it_was_asked(gallery: Gallery, one: Evaluation) -> None:
     told.append(f"asked among **{about['n_gallery']:,}** {_where(asked['against'])}".rstrip())
     if about["n_skipped"]:
         told.append(f"{about['n_skipped']:,} had nothing to find")
-    if about["n_unlabelled"]:
-        told.append(f"{about['n_unlabelled']:,} have no label")
+    if lacking := report_page.unlabelled(about):
+        told.append(f"{lacking:,} have no label")
+    if asked["grade_by"]:
+        told.append(f"graded by {', '.join(asked['grade_by'])}")
     st.markdown(" · ".join([*told, f"`{one.encoder}`, {about['dim']} dimensions", one.when]))
     if about["pictures"] != gallery.count():
         st.caption(":material/history: The gallery has changed since; measure again for figures of today.")
+
+
+def _clusters(one: Evaluation) -> str:
+    """How well the labels are clusters, in a sentence."""
+    found = one.about["clusters"]
+    if not found:
+        return ""
+    told = ", ".join(f"{name.upper()} {found[name]:.3f}" for name in ("ami", "nmi", "ari"))
+    return f"The labels as clusters: silhouette {found['silhouette']:.3f}; k-means finds them with {told}."
 
 
 def _where(clauses: str) -> str:
@@ -109,7 +121,7 @@ def labels(gallery: Gallery, one: Evaluation) -> None:
             alt="figures of each label",
         )
     with right:
-        shares, cut = confusion(one)
+        shares, cut = confusion(one.answered)
         chart(
             charts.confusion_figure(shares, dark=st.context.theme.type == "dark"),
             shares.reset_index(),
@@ -182,6 +194,8 @@ def downloads(gallery: Gallery, one: Evaluation) -> None:
 
 
 def _flat(table: pd.DataFrame) -> pd.DataFrame:
-    """Lists as text, so that a spreadsheet shows them."""
+    """Lists as JSON, so that a spreadsheet shows them and a program reads them back."""
     lists = ("hits", "hit_labels", "hit_scores")
-    return table.assign(**{name: table[name].map(lambda values: " ".join(map(str, values))) for name in lists})
+    return table.assign(
+        **{name: table[name].map(lambda one: json.dumps(list(one), ensure_ascii=False)) for name in lists}
+    )

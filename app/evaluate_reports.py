@@ -16,11 +16,16 @@ from pipeline.gallery import Gallery
 
 @dataclass(frozen=True)
 class Evaluation:
-    """about: the report. table: a row a query."""
+    """about: the report. Its table is read when it is asked for: a list of evaluations needs none."""
 
     name: str
     about: dict[str, Any]
-    table: pd.DataFrame
+    gallery: Gallery
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row a query. GalleryError when it is gone or damaged."""
+        return _table(str(self.gallery.root), self.name, self.gallery)
 
     @property
     def encoder(self) -> str:
@@ -55,7 +60,7 @@ class Evaluation:
     @property
     def answered(self) -> pd.DataFrame:
         """Queries with something to find, worst first; equal ones by id."""
-        return self.table[self.table["relevant"] > 0].sort_values([self.main, "id"], ignore_index=True)
+        return _answered(str(self.gallery.root), self.name, self.main, self)
 
 
 def names(gallery: Gallery) -> list[str]:
@@ -68,17 +73,27 @@ def read(gallery: Gallery, name: str) -> Evaluation:
     return _read(str(gallery.root), name, gallery)
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)  # not copied at each look, so nobody may change what it gives
 def _read(root: str, name: str, _gallery: Gallery) -> Evaluation:
-    return Evaluation(name, reports.read(_gallery, name), reports.table(_gallery, name))
+    return Evaluation(name, reports.read(_gallery, name), _gallery)
 
 
-def confusion(one: Evaluation, *, most: int = 30) -> tuple[pd.DataFrame, bool]:
-    """Share of each label's queries by the label of their nearest hit, rows adding up to 1; and whether labels were left out.
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _table(root: str, name: str, _gallery: Gallery) -> pd.DataFrame:
+    return reports.table(_gallery, name)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _answered(root: str, name: str, main: str, _one: Evaluation) -> pd.DataFrame:
+    table = _one.table
+    return table[table["relevant"] > 0].sort_values([main, "id"], ignore_index=True)
+
+
+def confusion(asked: pd.DataFrame, *, most: int = 30) -> tuple[pd.DataFrame, bool]:
+    """Of `answered`: share of each label's queries by the label of their nearest hit, rows adding up to 1; and whether labels were left out.
 
     With more than `most` labels, those whose queries go astray most often.
     """
-    asked = one.answered
     first = asked["hit_labels"].map(lambda labels: labels[0])
     counts = pd.crosstab(asked["label"], first)
     labels = sorted({*counts.index, *counts.columns})

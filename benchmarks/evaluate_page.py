@@ -2,9 +2,9 @@
 
     python -m benchmarks.evaluate_page [--pictures 100000] [--dim 64] [--browser /usr/bin/chromium] [--visits 5]
 
-The gallery is made of drawn embeddings around 200 labels; every picture asks all the others once. Then the page is opened
-in a headless browser: cold once, warm several times, and a label is chosen. At most 5 s to the first figures when warm;
-exit code 1 above it.
+The gallery is made of drawn embeddings around 200 labels; every picture asks all the others once, and the report is kept
+four times. Then the page is opened in a headless browser: cold once, warm several times, with one report and with two side
+by side, and a label is chosen. At most 5 s to the first figures when warm; exit code 1 above it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pandas as pd
 
 from benchmarks import measuring
 from benchmarks.startup import app, free_port, megabytes, wait_for_server
-from pipeline import evaluate
+from pipeline import evaluate, reports
 from pipeline.gallery import Gallery, create_gallery
 from pipeline.records import Rows
 from pipeline.settings import Settings
@@ -66,33 +66,51 @@ def main() -> int:
         os.environ |= {"SEMBLANCE_HOME": home, "SEMBLANCE_MILVUS_URI": ""}
         gallery = fill(asked.pictures, asked.dim)
         begun = time.perf_counter()
-        evaluate.evaluate(gallery)
+        first = evaluate.evaluate(gallery)
         print(
             f"evaluate      {asked.pictures:,} ask each other, {asked.dim} dimensions: {time.perf_counter() - begun:.0f} s",
             flush=True,
         )
+        kept = [first]
+        for _ in range(3):
+            kept.append(
+                reports.write(gallery, evaluate.KIND, reports.read(gallery, first), reports.table(gallery, first))
+            )
         port = free_port()
         with app(port, dict(os.environ)) as server, sync_playwright() as playwright:
             wait_for_server(port)
             browser = playwright.chromium.launch(executable_path=asked.browser, args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": 1280, "height": 900})
 
-            def visit() -> float:
+            def visit(names: list[str]) -> float:
                 started = time.perf_counter()
-                page.goto(f"http://127.0.0.1:{port}/evaluate?gallery=large")
+                page.goto(f"http://127.0.0.1:{port}/evaluate?gallery=large&reports={','.join(names)}")
                 page.wait_for_selector(".figures .figure", timeout=120_000)
                 return time.perf_counter() - started
 
-            cold, warm = visit(), []
-            for _ in range(asked.visits):
+            def settled() -> None:
                 page.wait_for_selector(".strips .hits", timeout=120_000)
+                page.wait_for_selector("[data-test-script-state=notRunning]", timeout=120_000)
                 page.wait_for_timeout(1_000)
-                warm.append(visit())
-            print(
-                f"first figures cold {cold:.2f} s; warm {statistics.median(warm):.2f} s (median of {len(warm)}, {min(warm):.2f} to {max(warm):.2f}); bar 5 s"
-            )
-            page.wait_for_selector(".strips .hits", timeout=120_000)
-            page.wait_for_timeout(1_000)
+
+            slowest = 0.0
+            for names in (kept[:1], kept[:2]):
+                cold, warm = visit(names), []
+                for _ in range(asked.visits):
+                    settled()
+                    warm.append(visit(names))
+                settled()
+                slowest = max(slowest, statistics.median(warm))
+                spread = f"{min(warm):.2f} to {max(warm):.2f}"
+                print(
+                    f"first figures of {len(names)}: cold {cold:.2f} s; warm {statistics.median(warm):.2f} s ({spread}); bar 5 s"
+                )
+            visit(kept[:1])
+            settled()
+            started = time.perf_counter()
+            page.get_by_test_id("stDataFrame").locator("canvas").first.click(position={"x": 18, "y": 52})
+            page.get_by_text("its worst queries, and what was found instead").wait_for(timeout=60_000)
+            print(f"a label's worst queries {time.perf_counter() - started:.2f} s")
             started = time.perf_counter()
             page.get_by_text("Best", exact=True).click()
             page.wait_for_function(
@@ -103,7 +121,7 @@ def main() -> int:
                 f"worst to best {time.perf_counter() - started:.2f} s; memory of the app {megabytes(server.pid):,.0f} MB"
             )
             browser.close()
-    return int(statistics.median(warm) > 5)
+    return int(slowest > 5)
 
 
 if __name__ == "__main__":

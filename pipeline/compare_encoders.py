@@ -168,7 +168,7 @@ def _row(
     except (SemblanceError, RuntimeError, MemoryError, OSError, ImportError) as error:
         first, *rest = re.split(r"\.\s+(?=[A-Z])", str(error).strip() or type(error).__name__, maxsplit=1)
         return Row(spec, error=" ".join(first.split()), remedy=" ".join("".join(rest).split()))
-    parameters, file = size_of(encoder), _weight_file(spec)
+    parameters, file = size_of(encoder), getattr(encoder, "weight_file", None) or _weight_file(spec)
     size, of = (file.stat().st_size, "file") if file else (4 * parameters, "memory" if parameters else "")
     return Row(spec, encoder.dim, parameters, size, of, encoder.fingerprint, speeds, metrics)
 

@@ -5,6 +5,7 @@ Reads the embeddings on disk and never Milvus. The report is kept beside the gal
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,7 @@ def evaluate(
     if not (found.counts > 0).any():
         raise UsageError("no picture that asks has another of its label to find; choose sides that share labels")
     table = _table(asked, held, found)
+    apart = asks is not searched
     progress("intervals", 0, 0)
     report: dict[str, Any] = {
         "encoder": entry["spec"],
@@ -88,16 +90,20 @@ def evaluate(
         "n_queries": int((found.counts > 0).sum()),
         "n_skipped": int((found.counts == 0).sum()),
         "n_unlabelled": len(asks) - len(asked),
+        "n_unlabelled_searched": len(searched) - len(held) if apart else 0,
         "n_gallery": len(held),
+        "searched": hashlib.sha256("".join(sorted(held.table["id"])).encode()).hexdigest()[:16],
         "pictures": len(gallery.ids(entry["fingerprint"][:8]) - gallery.removed()),
         "metrics": {name: _interval(values, seed) for name, values in found.values.items()},
         "per_label": _per_label(table, metrics),
         "curves": {"recall": _rounded(found.recall), "precision": _rounded(found.precision)},
     }
     progress("pairs", 0, 0)
-    report["scores"] = _where_possible(_pairs, held, seed)
+    report["scores"] = _where_possible(
+        lambda: _pairs(asked, held, own, seed) if apart else _pairs(held, None, own, seed)
+    )
     progress("clusters", 0, 0)
-    report["clusters"] = _where_possible(_clusters, held, seed)
+    report["clusters"] = _where_possible(lambda: _clusters(asked, seed))
     return reports.write(gallery, KIND, report, table)
 
 
@@ -167,10 +173,10 @@ def _check_labels(asked: Rows, held: Rows, gallery: Gallery) -> None:
             f"{'no picture that asks' if not len(asked) else 'no picture searched'} in {gallery.name} has a label, so nothing says "
             "which hits are right; ingest a folder with a subfolder a label, or a table with a label column"
         )
-    labels = {*asked.table["label"], *held.table["label"]}
+    labels = set(held.table["label"])
     if len(labels) == 1:
         raise UsageError(
-            f"every picture has the label {labels.pop()!r}, so every hit would be right; two labels are needed"
+            f"every picture searched has the label {labels.pop()!r}, so every hit would be right; two labels are needed"
         )
 
 
@@ -224,27 +230,37 @@ def _per_label(table: pd.DataFrame, metrics: Sequence[str]) -> list[dict[str, An
     return entries
 
 
-def _where_possible(measure: Callable[[Rows, int], dict[str, Any]], held: Rows, seed: int) -> dict[str, Any] | None:
-    """None where the pictures searched have no pairs or groups to measure, as when each label is there once."""
+def _where_possible(measure: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+    """None where the pictures have no pairs or groups to measure, as when each label is there once."""
     try:
-        return measure(held, seed)
+        return measure()
     except UsageError:
         return None
 
 
-def _pairs(held: Rows, seed: int) -> dict[str, Any]:
-    """Scores of random same-label and different-label pairs of the pictures searched, and what tells them apart."""
+def _pairs(asked: Rows, held: Rows | None, own: np.ndarray, seed: int) -> dict[str, Any]:
+    """Scores of random same-label and different-label pairs, and what tells them apart.
+
+    A pair is a picture that asks and one that is searched, or two that ask where all ask all others (no `held`).
+    """
     import numpy as np
 
     from pipeline.evaluation import verification
 
-    pairs = verification.draw_pairs(held.table["label"].to_numpy(str), PAIRS, seed=seed)
-    same, different = (verification.pair_scores(held.embeddings, some) for some in pairs)
+    labels = asked.table["label"].to_numpy(str)
+    if held is None:
+        pairs = verification.draw_pairs(labels, PAIRS, seed=seed)
+    else:
+        theirs = held.table["label"].to_numpy(str)
+        pairs = verification.draw_pairs_between(labels, theirs, PAIRS, seed=seed, exclude=own)
+    others = None if held is None else held.embeddings
+    same, different = (verification.pair_scores(asked.embeddings, some, others) for some in pairs)
     curve = verification.roc(same, different)
     rate, threshold = verification.eer(curve)
     edges = np.linspace(min(same.min(), different.min()), max(same.max(), different.max(), same.min() + 1e-6), BINS + 1)
     return {
         "pairs": len(same),
+        "between": "queries" if held is None else "queries and gallery",
         "edges": _rounded(edges),
         "same": np.histogram(same, edges)[0].tolist(),
         "different": np.histogram(different, edges)[0].tolist(),
@@ -264,13 +280,13 @@ def _pairs(held: Rows, seed: int) -> dict[str, Any]:
     }
 
 
-def _clusters(held: Rows, seed: int) -> dict[str, float]:
-    """silhouette of the labels, and how well k-means finds them: ami, nmi, ari."""
+def _clusters(asked: Rows, seed: int) -> dict[str, float]:
+    """Of the pictures that ask: silhouette of the labels, and how well k-means finds them: ami, nmi, ari."""
     from pipeline.evaluation import clusters
 
-    labels = held.table["label"].to_numpy(str)
-    found = clusters.kmeans_agreement(held.embeddings, labels, seed=seed)
-    values = {"silhouette": clusters.silhouette(held.embeddings, labels, seed=seed)}
+    labels = asked.table["label"].to_numpy(str)
+    found = clusters.kmeans_agreement(asked.embeddings, labels, seed=seed)
+    values = {"silhouette": clusters.silhouette(asked.embeddings, labels, seed=seed)}
     values |= {"ami": found.ami, "nmi": found.nmi, "ari": found.ari}
     return {name: round(value, 6) for name, value in values.items()} | {"pictures": found.n}
 

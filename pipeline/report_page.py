@@ -20,7 +20,7 @@ MEANING = {
     "knn_K": "share of queries whose label wins a vote of the K nearest",
     "r_precision": "share of the first R that are right; R is how many right ones there are",
     "map_at_r": "mean precision at each right hit among the first R, over R",
-    "mrr": "mean of 1 / rank of the first right hit",
+    "mrr": "mean of 1 / rank of the first right hit, 0 when none of the first 1,000 is right",
 }
 
 
@@ -40,6 +40,7 @@ def page(gallery: Gallery, name: str, *, gate: dict[str, float]) -> str:
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         TEMPLATE.read_text(encoding="utf-8")
     )
+    asking = Gallery(gallery.root.with_name(report["protocol"]["asking"] or gallery.name))
     labels = sorted((one for one in report["per_label"] if one[main] is not None), key=lambda one: one[main])
     return template.render(
         title=gallery.manifest()["title"],
@@ -47,6 +48,8 @@ def page(gallery: Gallery, name: str, *, gate: dict[str, float]) -> str:
         report=report,
         main=main,
         gates=gates.judge(gate, report),
+        pairs_of=pairs_of(report),
+        unlabelled=unlabelled(report),
         meaning={metric: meaning(metric) for metric in report["metrics"]},
         recall=_line(report["curves"]["recall"]),
         precision=_line(report["curves"]["precision"]),
@@ -55,8 +58,20 @@ def page(gallery: Gallery, name: str, *, gate: dict[str, float]) -> str:
         columns=[main, *(metric for metric in report["metrics"] if metric != main)][:COLUMNS],
         labels=labels[:LABELS],
         more=max(0, len(labels) - LABELS),
-        worst=[_strip(gallery, row) for row in worst.to_dict("records")],
+        worst=[_strip(gallery, asking, row) for row in worst.to_dict("records")],
     )
+
+
+def pairs_of(report: dict[str, Any]) -> str:
+    """Which pictures the pairs of scores are of."""
+    if (report["scores"] or {}).get("between") == "queries and gallery":
+        return "of a picture that asks and one that is searched"
+    return "of the pictures searched"
+
+
+def unlabelled(report: dict[str, Any]) -> int:
+    """Pictures of either side that took no part."""
+    return int(report["n_unlabelled"] + report.get("n_unlabelled_searched", 0))
 
 
 def meaning(metric: str) -> str:
@@ -67,10 +82,10 @@ def meaning(metric: str) -> str:
     return MEANING[f"{head}_K"].replace("K", k) if k.isdigit() else MEANING[metric]
 
 
-def _strip(gallery: Gallery, row: dict[str, Any]) -> dict[str, Any]:
+def _strip(gallery: Gallery, asking: Gallery, row: dict[str, Any]) -> dict[str, Any]:
     hits = list(zip(row["hits"], row["hit_labels"], row["hit_scores"], strict=True))[:HITS]
     return {
-        "src": _picture(gallery, row["id"]),
+        "src": _picture(asking, row["id"]),
         "label": row["label"],
         "path": images.display_name(row["path"]),
         "hits": [

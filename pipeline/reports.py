@@ -10,12 +10,13 @@ import json
 import os
 import platform
 import re
+import shlex
 import sys
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import atomic
+from pipeline import __version__, atomic
 from pipeline.errors import GalleryError
 from pipeline.gallery import Gallery
 
@@ -90,7 +91,7 @@ def circumstances() -> dict[str, Any]:
     """command, machine, versions."""
     from importlib.metadata import PackageNotFoundError, version
 
-    versions = {"python": platform.python_version()}
+    versions = {"semblance": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
             versions[package] = version(package)
@@ -98,7 +99,7 @@ def circumstances() -> dict[str, Any]:
             continue
     program = Path(sys.argv[0])
     command = (
-        f"python -m {program.parent.name} {' '.join(sys.argv[1:])}" if program.name == "__main__.py" else program.name
+        f"python -m {program.parent.name} {shlex.join(sys.argv[1:])}" if program.name == "__main__.py" else program.name
     )
     return {"command": command, "machine": f"{platform.machine()}, {os.cpu_count()} cores", "versions": versions}
 

@@ -16,6 +16,7 @@ from pipeline.errors import GalleryError, UsageError
 from pipeline.evaluation.retrieval import map_at_r, recall_at_1
 from pipeline.filters import Filter, parse
 from pipeline.gallery import Gallery, open_gallery
+from pipeline.records import Rows
 from pipeline.settings import Settings
 from tests.tiny_gallery import draw, fill, photos, run
 
@@ -74,6 +75,38 @@ def test_a_split_asks_another_and_the_same_seed_gives_the_same_figures(gallery: 
         assert row["recall_at_1"] == float(names[(train @ own).argmax()] == row["label"])
 
 
+def test_pairs_are_between_those_that_ask_and_those_that_are_searched(home: Path) -> None:
+    """Rows whose labels are apart where they are searched, and chance where they ask, as after learning by heart."""
+    random = np.random.default_rng(0)
+
+    def rows(n: int, *, known: bool) -> Rows:
+        labels = np.arange(n) % 2
+        embeddings = random.normal(size=(n, 32))
+        embeddings[:, 0] += (labels * 2 - 1) * 20 * known
+        embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+        return Rows(pd.DataFrame({"id": [*map(str, range(n))], "label": labels.astype(str)}), embeddings)
+
+    asked, held = rows(200, known=False), rows(200, known=True)
+    own = np.full(200, -1)
+    assert evaluate._pairs(held, None, own, 0)["auc"] > 0.99
+    assert abs(evaluate._pairs(asked, held, own, 0)["auc"] - 0.5) < 0.1
+
+
+def test_pictures_without_a_label_are_counted_on_both_sides(gallery: Gallery, tmp_path: Path) -> None:
+    draw(tmp_path / "flat" / "77.png", 77)
+    other, _ = fill(tmp_path / "flat", name="small")
+    assert evaluated(other, queries=parse(["split=test"]))[0]["n_unlabelled_searched"] == 1
+    assert evaluated(other)[0]["n_unlabelled_searched"] == 0  # it asks as well, and is counted there
+    assert evaluated(other)[0]["n_unlabelled"] == 1
+
+
+def test_the_page_shows_the_pictures_of_the_gallery_that_asks(gallery: Gallery, tmp_path: Path) -> None:
+    other, _ = fill(photos(tmp_path / "more", 6, first=200), name="more")
+    name = evaluate.evaluate(gallery, asking=other)
+    text = report_page.page(gallery, name, gate={})
+    assert len(re.findall(r'<div class="query"><img src="data:image/jpeg', text)) == report_page.WORST
+
+
 def test_another_gallery_asks_and_a_picture_that_both_have_does_not_find_itself(
     gallery: Gallery, tmp_path: Path
 ) -> None:
@@ -121,7 +154,8 @@ def test_one_label_is_refused_and_a_label_with_one_picture_is_counted(home: Path
     photos(tmp_path / "photos", 4, labels=("cup",))
     one, _ = fill(tmp_path / "photos")
     with pytest.raises(
-        UsageError, match="every picture has the label 'cup', so every hit would be right; two labels are needed"
+        UsageError,
+        match="every picture searched has the label 'cup', so every hit would be right; two labels are needed",
     ):
         evaluated(one)
     photos(tmp_path / "photos", 1, labels=("bowl",), first=50)
@@ -182,12 +216,16 @@ def test_queries_come_from_one_gallery(texts: list[str]) -> None:
         evaluate.parse_queries(texts)
 
 
-def test_a_gallery_with_each_label_once_is_measured_without_pairs(home: Path, tmp_path: Path) -> None:
+def test_a_gallery_with_each_label_once_is_measured_with_those_that_ask(home: Path, tmp_path: Path) -> None:
     once, _ = fill(photos(tmp_path / "once", 3))
     many, _ = fill(photos(tmp_path / "many", 9, first=10), name="many")
     name = evaluate.evaluate(once, asking=many)
     report = reports.read(once, name)
-    assert (report["n_queries"], report["scores"], report["clusters"]) == (9, None, None)
+    assert (report["n_queries"], report["scores"]["pairs"], report["clusters"]["pictures"]) == (9, 9, 9)
+    back = evaluate.evaluate(many, asking=once)  # each label once among those that ask: no clusters
+    assert reports.read(many, back)["clusters"] is None
+    file = once.root / "reports" / f"{name}.json"
+    file.write_text(json.dumps(report | {"scores": None}))
     assert "Scores of pairs" not in report_page.page(once, name, gate={})
     assert run("evaluate", "small", "--queries", "gallery=many", "--progress", "none").returncode == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +25,13 @@ def test_a_report_is_read_back_with_what_made_it_and_its_table(gallery) -> None:
     assert (found["seed"], found["kind"], found["gallery"], found["generation"]) == (3, "evaluation", "small", 0)
     assert {"command", "machine", "versions", "made"} <= set(found)
     assert reports.table(gallery, name)["value"].tolist() == [0.5, 1.0]
+
+
+def test_the_command_of_a_report_can_be_typed_again(gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ["evaluate", "small", "--queries", "colour=light blue"]
+    monkeypatch.setattr("sys.argv", ["/somewhere/pipeline/__main__.py", *asked])
+    command = reports.read(gallery, reports.write(gallery, "evaluation", {}))["command"]
+    assert shlex.split(command) == ["python", "-m", "pipeline", *asked]
 
 
 def test_names_are_of_one_kind_and_newest_first(gallery) -> None:

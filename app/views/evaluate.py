@@ -53,7 +53,7 @@ def measured(gallery: Gallery) -> None:
         st.caption("A measurement asks with every picture and counts which hits have its label. Nothing is changed.")
         return
     readable = {name: one for name in names if (one := _readable(gallery, name))}
-    chosen = choose(readable)
+    chosen = [name for name in choose(readable) if _has_table(readable[name])]
     if not chosen:
         st.info("Choose a measurement above to see it.")
         return
@@ -91,6 +91,14 @@ def _readable(gallery: Gallery, name: str) -> Evaluation | None:
     except SemblanceError as error:
         st.warning(str(error))
         return None
+
+
+def _has_table(one: Evaluation) -> bool:
+    try:
+        return one.table is not None
+    except SemblanceError as error:
+        st.warning(str(error))
+        return False
 
 
 try:

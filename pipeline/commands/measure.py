@@ -69,8 +69,8 @@ def evaluate(
                     against=filters.parse(against or []),
                     asking=open_gallery(other, settings) if other else None,
                     fingerprint8=short,
-                    metrics=gates.with_metrics(gate, [text for text in metrics.split(",") if text]),
-                    grade_by=[text for text in grade_by.split(",") if text],
+                    metrics=gates.with_metrics(gate, _split(metrics)),
+                    grade_by=_split(grade_by),
                     seed=seed,
                     progress=show,
                 )
@@ -95,12 +95,17 @@ def evaluate(
         raise typer.Exit(1)
 
 
+def _split(text: str) -> list[str]:
+    return [part for one in text.split(",") if (part := one.strip())]
+
+
 def _told(found: dict) -> None:
     asked, searched = found["protocol"]["queries"] or "all", found["protocol"]["against"]
     print(f"{found['gallery']}, {found['encoder']}, {found['dim']} dimensions, fingerprint {found['fingerprint'][:8]}")
     print(
         f"{found['n_queries']:,} queries ({asked}) among {found['n_gallery']:,}{f' ({searched})' if searched else ''}; "
-        f"{found['n_skipped']:,} had nothing to find, {found['n_unlabelled']:,} have no label; seed {found['seed']}"
+        f"{found['n_skipped']:,} had nothing to find, {found['n_unlabelled']:,} that ask and {found['n_unlabelled_searched']:,} "
+        f"searched have no label; seed {found['seed']}"
     )
     for metric, value in found["metrics"].items():
         print(f"{metric:24s} {value['value']:.4f}   95 % {value['low']:.4f} to {value['high']:.4f}")

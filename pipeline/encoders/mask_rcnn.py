@@ -41,8 +41,9 @@ def build(
         raise UsageError(f"side is {side}; choose from 32 to 1333 pixels")
     network = _pooled(detection.build(arch, weights=weights, seed=seed), layer)
     cropping = Cropping(size=(side, side), resize=(side, side), squash=True)
-    facts = {"architecture": f"torchvision {arch}", "layer": layer}
-    return TorchEncoder(network, dim=DIMS[layer], cropping=cropping, device=device, **facts)
+    return TorchEncoder(
+        network, dim=DIMS[layer], cropping=cropping, device=device, architecture=f"torchvision {arch}", layer=layer
+    )
 
 
 def _pooled(network: torch.nn.Module, layer: str) -> torch.nn.Module:

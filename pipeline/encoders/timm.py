@@ -36,13 +36,14 @@ def build(*, arch: str = "resnet50", weights: str = "default", seed: int = 0, de
 
     _check(arch)
     with seeded(seed):
-        network = _random(arch) if weights == "none" else _trained(arch, weights)
+        network, file = _random(arch) if weights == "none" else _trained(arch, weights)
     network.reset_classifier(0)
     return TorchEncoder(
         network,
         dim=getattr(network, "head_hidden_size", network.num_features),
         cropping=_cropping(arch, timm.data.resolve_model_data_config(network)),
         device=device,
+        weight_file=file,
         architecture=f"timm {arch.partition('.')[0]}",
     )
 
@@ -58,23 +59,26 @@ def _check(arch: str) -> None:
         raise UsageError(f"timm has no weights {tag!r} for {name}; choose from {', '.join(tagged) or '(none)'}")
 
 
-def _random(arch: str) -> Any:
+def _random(arch: str) -> tuple[Any, None]:
     import timm
 
-    return timm.create_model(arch, pretrained=False)
+    return timm.create_model(arch, pretrained=False), None
 
 
-def _trained(arch: str, weights: str) -> Any:
-    """The network with its own classifier still on, so that timm loads strictly and a wrong file cannot slip in."""
+def _trained(arch: str, weights: str) -> tuple[Any, Path | None]:
+    """The network with its own classifier still on, so that timm loads strictly and a wrong file cannot slip in.
+
+    And the file that it was read from; None where timm has found the weights by itself.
+    """
     import timm
 
     about = timm.get_pretrained_cfg(arch)
     if weights != "default":
-        return _loaded(arch, read(Path(weights).expanduser()), about)
+        return _loaded(arch, Path(weights).expanduser(), about)
     if about is None or not (about.hf_hub_id or isinstance(about.url, str)):
         raise UsageError(f"nobody published weights for timm's {arch}; give weights=PATH or weights=none")
     if not about.hf_hub_id:
-        return _loaded(arch, read(fetch(str(about.url))), about)
+        return _loaded(arch, fetch(str(about.url)), about)
     try:
         return _from_hub(arch, about)
     except (OSError, RuntimeError) as error:
@@ -85,7 +89,7 @@ def _trained(arch: str, weights: str) -> Any:
         ) from error
 
 
-def _from_hub(arch: str, about: Any) -> Any:
+def _from_hub(arch: str, about: Any) -> tuple[Any, Path | None]:
     import timm
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
@@ -100,13 +104,17 @@ def _from_hub(arch: str, about: Any) -> Any:
             except LocalEntryNotFoundError:
                 raise
             except EntryNotFoundError:  # an older upload in another format, which timm knows how to find
-                return timm.create_model(arch, pretrained=True)
-        return _loaded(arch, read(Path(file)), about)
-    return timm.create_model(arch, pretrained=True)
+                return timm.create_model(arch, pretrained=True), None
+        return _loaded(arch, Path(file), about)
+    return timm.create_model(arch, pretrained=True), None
 
 
-def _loaded(arch: str, state: dict[str, torch.Tensor], about: Any) -> Any:
-    """`state` is as published, or ends in a classifier of another width, or in none."""
+def _loaded(arch: str, file: Path, about: Any) -> tuple[Any, Path]:
+    """The file is as published, or ends in a classifier of another width, or in none."""
+    return _filled(arch, read(file), about), file
+
+
+def _filled(arch: str, state: dict[str, torch.Tensor], about: Any) -> Any:
     import timm
 
     head = about.classifier if about is not None else None

@@ -45,9 +45,10 @@ def build(
     network = _network(arch, published, seed)
     name, last = _last_layer(network)
     dim = last.weight.shape[1] if layer == "penultimate" else last.weight.shape[0]
-    if weights != "none":
+    file = None if weights == "none" else _file(arch, published, weights)
+    if file:
         skip = f"{name}." if layer == "penultimate" else ""
-        _load(network, read(_file(arch, published, weights)), skip=skip, arch=arch)
+        _load(network, read(file), skip=skip, arch=arch)
     if layer == "penultimate":
         import torch
 
@@ -57,6 +58,7 @@ def build(
         dim=dim,
         cropping=_cropping(published.transforms()),
         device=device,
+        weight_file=file,
         architecture=f"torchvision {arch}",
         layer=layer,
     )

@@ -24,7 +24,8 @@ KINDS = "recall_at_K, precision_at_K, ap_at_K, ndcg_at_K, knn_K, r_precision, ma
 DEEPEST = 1_000  # of K, and of the hits in which mrr looks for the first relevant one
 CURVE = 100
 KEPT = 10
-AT_ONCE = 512
+AT_ONCE = 512  # queries, or fewer: no more than
+HITS_AT_ONCE = 1 << 21  # hits are held at a time, some 100 MB with what is made of them
 _NAME = re.compile(r"(recall_at|precision_at|ap_at|ndcg_at|knn)_([1-9][0-9]*)")
 
 
@@ -69,7 +70,8 @@ def ask(
     else may agree (see ranking.hit_grades). Raises UsageError.
     """
     check(metrics)
-    asked, held = np.asarray(query_labels), np.asarray(gallery_labels)
+    asked, held = retrieval.label_codes(query_labels, gallery_labels)
+    fields = [retrieval.label_codes(*field) for field in fields]  # texts would be sorted again for every few queries
     counts = retrieval.relevant_counts(asked, held, exclude=exclude)
     others = len(gallery) - int(exclude is not None and bool((exclude >= 0).any()))
     depth = min(others, max(CURVE, KEPT, *(int(match[2]) for name in metrics if (match := _NAME.fullmatch(name)))))
@@ -79,8 +81,10 @@ def ask(
         np.empty((len(queries), min(KEPT, others)), np.float32),
     )
     hit_at, relevant_at = np.zeros(min(CURVE, others)), np.zeros(min(CURVE, others))
-    for start in range(0, len(queries), AT_ONCE):
-        here = slice(start, start + AT_ONCE)
+    deepest = max(depth, int(counts.max(initial=0)), DEEPEST if "mrr" in metrics else 0)
+    step = min(AT_ONCE, max(1, HITS_AT_ONCE // min(others, deepest)))
+    for start in range(0, len(queries), step):
+        here = slice(start, start + step)
         wanted = int(counts[here].max(initial=0))
         if "mrr" in metrics:
             wanted = max(wanted, DEEPEST)
@@ -101,7 +105,7 @@ def ask(
                 values[name][here] = ranking.ndcg(grades, ideal, k)
             else:
                 values[name][here] = np.where(seen, _values(name, found, labels, asked[here], counts[here]), np.nan)
-        progress("evaluate", min(start + AT_ONCE, len(queries)), len(queries))
+        progress("evaluate", min(start + step, len(queries)), len(queries))
     n = max(1, int((counts > 0).sum()))
     return Found(values, counts, hits, scores, hit_at / n, relevant_at / n / np.arange(1, len(hit_at) + 1))
 

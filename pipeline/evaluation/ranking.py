@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from pipeline.errors import UsageError
-from pipeline.evaluation.retrieval import Labels, _codes, _enough, _or_nan, _relevant, relevant_counts
+from pipeline.evaluation.retrieval import Labels, _enough, _or_nan, _relevant, label_codes, relevant_counts
 
 Fields = Sequence[tuple[Labels, Labels]]  # of each field, what queries and what gallery items have
 
@@ -61,9 +61,9 @@ def hit_grades(hits: np.ndarray, query_labels: Labels, gallery_labels: Labels, *
     An empty value agrees with an empty one; leave out fields that few items have.
     """
     agree = np.zeros(hits.shape, np.int64)
-    for asked, held in (_codes(*field) for field in fields):
+    for asked, held in (label_codes(*field) for field in fields):
         agree += held[hits] == asked[:, None]
-    asked, held = _codes(query_labels, gallery_labels)
+    asked, held = label_codes(query_labels, gallery_labels)
     return np.where(held[hits] == asked[:, None], 1 + agree, 0)
 
 
@@ -75,7 +75,7 @@ def ideal_grades(
     exclude: as in retrieval.nearest. Nothing of the size queries x gallery is made; the time doubles with each field.
     """
     n = len(fields)
-    label, *others = [_codes(*field) for field in ((query_labels, gallery_labels), *fields)]
+    label, *others = [label_codes(*field) for field in ((query_labels, gallery_labels), *fields)]
     # agreeing[s]: how many items agree in the label and in s chosen fields, summed over the choices. An item that
     # agrees in m fields is in comb(m, s) of these, so what agrees in exactly m is had by counting down from all.
     agreeing = np.zeros((n + 1, len(label[0])), np.int64)
@@ -93,5 +93,5 @@ def _together(fields: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, 
     asked, held = fields[0]
     for field in fields[1:]:
         width = 1 + max(int(numbers.max(initial=0)) for numbers in field)
-        asked, held = _codes(asked * width + field[0], held * width + field[1])  # numbered anew: never too large
+        asked, held = label_codes(asked * width + field[0], held * width + field[1])  # numbered anew: never too large
     return asked, held

@@ -51,7 +51,7 @@ def _nearest(
 
 def relevant_counts(query_labels: Labels, gallery_labels: Labels, *, exclude: np.ndarray | None = None) -> np.ndarray:
     """R: (q,) gallery items of each query's label, the excluded row not counted. Leave out, and count, where it is 0."""
-    asked, held = _codes(query_labels, gallery_labels)
+    asked, held = label_codes(query_labels, gallery_labels)
     counts = np.bincount(held, minlength=int(asked.max(initial=-1)) + 1)[asked]
     return counts if exclude is None else counts - ((exclude >= 0) & (held[exclude] == asked))
 
@@ -118,7 +118,7 @@ def map_at_r_between(
     exclude: np.ndarray | None = None,
 ) -> float:
     """Mean of average_precision_at_r over queries with a relevant item in the gallery (exclude as in nearest); or nan."""
-    asked, held = _codes(query_labels, gallery_labels)
+    asked, held = label_codes(query_labels, gallery_labels)
     counts = relevant_counts(asked, held, exclude=exclude)
     rows = np.flatnonzero(counts)
     _check_finite(query_embeddings[rows], gallery_embeddings)
@@ -184,7 +184,7 @@ def _step(gallery: np.ndarray) -> int:
     return max(1, SCORES_AT_ONCE // max(1, len(gallery)))
 
 
-def _codes(query_labels: Labels, gallery_labels: Labels) -> tuple[np.ndarray, np.ndarray]:
+def label_codes(query_labels: Labels, gallery_labels: Labels) -> tuple[np.ndarray, np.ndarray]:
     """Labels as numbers, equal where the labels are."""
     asked, held = np.asarray(query_labels), np.asarray(gallery_labels)
     codes = np.unique(np.concatenate([asked, held]), return_inverse=True)[1]

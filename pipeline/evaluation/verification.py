@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import UsageError
-from pipeline.evaluation.retrieval import Labels
+from pipeline.evaluation.retrieval import Labels, label_codes
 
 AT_ONCE = 8192  # pairs whose embeddings are float64 at a time
 
@@ -53,11 +53,40 @@ def draw_pairs(labels: Labels, n: int, *, seed: int) -> tuple[np.ndarray, np.nda
     return order[same], order[np.stack([partner, later], axis=1)]
 
 
-def pair_scores(embeddings: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """(m,) float32 scores of the two rows of each pair; embeddings (n, dim) have unit length. Equal rows tie."""
+def draw_pairs_between(
+    query_labels: Labels, gallery_labels: Labels, n: int, *, seed: int, exclude: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """As draw_pairs, of a query's row and a gallery row each. exclude: as in retrieval.nearest; such pairs are dropped."""
+    asked, held = label_codes(query_labels, gallery_labels)
+    order = np.argsort(held, kind="stable")  # gallery rows by label; below, a place is one in this order
+    sizes = np.bincount(held, minlength=int(asked.max(initial=-1)) + 1)
+    alike, first = sizes[asked], (np.cumsum(sizes) - sizes)[asked]  # (queries,)
+    apart = len(held) - alike
+    m = min(n, int(alike.sum()), int(apart.sum()))
+    if m < 1:
+        raise UsageError(
+            "pairs need n of at least 1 and labels that some queries and gallery rows share, and others not"
+        )
+    random = np.random.default_rng(seed)
+    query, partner = _draw(alike, m, random)
+    same = np.stack([query, order[first[query] + partner]], axis=1)
+    query, partner = _draw(apart, m, random)
+    different = np.stack([query, order[partner + (partner >= first[query]) * alike[query]]], axis=1)
+    if exclude is None:
+        return same, different
+    return same[exclude[same[:, 0]] != same[:, 1]], different  # of different labels none is itself
+
+
+def pair_scores(embeddings: np.ndarray, pairs: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
+    """(m,) float32 scores of the two rows of each pair; embeddings (n, dim) have unit length. Equal rows tie.
+
+    others: where the second row of each pair is, if not in `embeddings` too.
+    """
+    held = embeddings if others is None else others
     scores = np.empty(len(pairs), np.float32)
     for start in range(0, len(pairs), AT_ONCE):
-        left, right = (embeddings[rows].astype(np.float64) for rows in pairs[start : start + AT_ONCE].T)
+        one, two = pairs[start : start + AT_ONCE].T
+        left, right = embeddings[one].astype(np.float64), held[two].astype(np.float64)
         scores[start : start + AT_ONCE] = np.einsum("pd,pd->p", left, right)
     return scores
 

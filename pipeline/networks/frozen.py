@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,11 +27,21 @@ class TorchEncoder:
     Both methods may run in several threads at once.
     """
 
-    def __init__(self, network: torch.nn.Module, *, dim: int, cropping: Cropping, device: str, **facts: Any) -> None:
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        *,
+        dim: int,
+        cropping: Cropping,
+        device: str,
+        weight_file: Path | None = None,
+        **facts: Any,
+    ) -> None:
         import torch
 
         self.dim = dim
         self.cropping = cropping
+        self.weight_file = weight_file  # where the weights were read from, to say how large it is
         self.device = devices.choose(device)
         network = network.float().eval().requires_grad_(False)
         self.fingerprint = encoder_fingerprint(arrays(network), cropping=asdict(cropping), **facts)

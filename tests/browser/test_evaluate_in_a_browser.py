@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+
+from pipeline import evaluate, plugins, reencode, reports
+from pipeline.gallery import open_gallery
+from pipeline.settings import Settings
 
 pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
@@ -35,12 +40,50 @@ def test_a_measurement_leads_from_the_button_to_the_pictures_behind_it(
     assert report.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert report.evaluate("[...document.images].every(one => one.complete && one.naturalWidth > 0)")
 
+    printed = report.pdf(format="A4", prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
+
+    worst = page.locator(".strips .note").first.inner_text()
+    page.get_by_text("Best", exact=True).click()
+    expect(page.locator(".strips .note").first).not_to_have_text(worst)
+
+    page.get_by_test_id("stDataFrame").locator("canvas").first.click(position={"x": 18, "y": 52})
+    expect(page.get_by_text("its worst queries, and what was found instead")).to_be_visible()
+    expect(page.locator(".strips .wrong").first).to_be_visible()
+
     page.locator(".strips a.query").first.click()
     page.wait_for_selector(".st-key-hits .tile")
     assert "ids=" in page.url
 
 
-def test_a_phone_shows_the_figures_without_sideways_scroll(open_page: Callable[..., Page]) -> None:
+def test_a_phone_shows_the_figures_without_sideways_scroll_and_a_measurement_can_be_deleted(
+    open_page: Callable[..., Page], home_of_server: Path
+) -> None:
+    gallery = open_gallery("photos", Settings(home=home_of_server))
+    one = evaluate.evaluate(gallery)
+    page = open_page(f"/evaluate?gallery=photos&reports={one}", width=390, height=844)
+    expect(page.locator(".figures .figure")).to_have_count(9)
+    expect(page.locator(".strips .hits")).to_have_count(6)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page = open_page("/evaluate?gallery=photos&section=length", width=390, height=844)
     expect(page.get_by_role("button", name="Measure")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+    page = open_page(f"/evaluate?gallery=photos&reports={one}")
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("button", name="Delete")).to_have_count(0)
+    assert one not in reports.names(gallery, evaluate.KIND)
+
+
+def test_two_encoders_side_by_side_show_the_pictures_on_which_they_disagree(
+    open_page: Callable[..., Page], home_of_server: Path
+) -> None:
+    gallery = open_gallery("photos", Settings(home=home_of_server))
+    other = "color_histogram:grid=1,bins=2"
+    short = reencode.encode_beside(gallery, plugins.build("encoders", other), spec=other)
+    names = [evaluate.evaluate(gallery), evaluate.evaluate(gallery, fingerprint8=short)]
+    page = open_page(f"/evaluate?gallery=photos&reports={','.join(names)}")
+    expect(page.get_by_text("Side by side", exact=True)).to_be_visible()
+    page.get_by_text(re.compile("^Where .* does better than")).first.click()
+    expect(page.locator("[data-testid=stExpanderDetails] .strips .hits").first).to_be_visible()
+    assert page.locator("[data-testid=stExpanderDetails]:visible .strips .hits").count() % 2 == 0

@@ -278,6 +278,7 @@ def test_default_weights_are_downloaded_once_with_progress(
     site, kept = published
     first = build(f"arch={SMALL}")
     assert first.fingerprint == build(f"arch={SMALL},weights=none,seed=9").fingerprint
+    assert first.weight_file == kept  # whose size compare-encoders tells
     out, err = capsys.readouterr()
     assert out == ""
     assert f"download {kept.name}" in err

@@ -109,6 +109,27 @@ def test_memory_stays_far_below_a_matrix_of_all_scores() -> None:
     tracemalloc.stop()
 
 
+def test_memory_is_bounded_where_half_the_gallery_is_right_and_labels_are_long_texts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "HITS_AT_ONCE", 1 << 17)
+    rows, marks = drawn(4_000, 8, labels=2)
+    labels = np.array([f"a label of many words, forty letters, {mark}" for mark in marks])
+    tracemalloc.start()
+    found = protocol.ask(
+        rows[:512], labels[:512], rows, labels, exclude=np.arange(512), metrics=["map_at_r", "ndcg_at_10"]
+    )
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6  # 512 × 2,000 hits with their texts were 180 MB
+    monkeypatch.setattr(protocol, "HITS_AT_ONCE", 1 << 30)
+    whole = protocol.ask(
+        rows[:512], marks[:512], rows, marks, exclude=np.arange(512), metrics=["map_at_r", "ndcg_at_10"]
+    )
+    for name, values in whole.values.items():
+        np.testing.assert_array_equal(found.values[name], values)
+
+
 @pytest.mark.parametrize("name", ["accuracy", "recall_at_0", "recall_at_", "recall_at_1001", "map", "knn"])
 def test_a_metric_that_there_is_not_is_told_with_those_that_there_are(name: str) -> None:
     with pytest.raises(UsageError, match=f"no metric '{name}'; choose from recall_at_K"):

@@ -11,7 +11,16 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from pipeline.errors import UsageError
-from pipeline.evaluation.verification import at_false_accept, auc, average_precision, draw_pairs, eer, pair_scores, roc
+from pipeline.evaluation.verification import (
+    at_false_accept,
+    auc,
+    average_precision,
+    draw_pairs,
+    draw_pairs_between,
+    eer,
+    pair_scores,
+    roc,
+)
 
 LABELS = np.array(["a", "b", "a", "c", "b", "a", "d"])  # 3 + 1 same pairs, 17 different ones
 
@@ -45,6 +54,30 @@ def test_each_pair_is_as_likely_as_any_other_of_its_kind() -> None:
         assert abs(drawn[frozenset(pair)] - expected) < 5 * math.sqrt(expected)
 
 
+@pytest.mark.parametrize("n", [1, 4, 100])
+def test_pairs_between_two_sides_are_all_that_there_are_each_once_and_evenly(n: int) -> None:
+    asked, held = ["b", "a", "z"], list(LABELS)
+    every = [(query, row) for query in range(3) for row in range(len(held))]
+    alike = {pair for pair in every if asked[pair[0]] == held[pair[1]]}
+    assert len(alike) == 5
+    counts: Counter[tuple[int, int]] = Counter()
+    for seed in range(500):
+        same, different = ([*map(tuple, pairs.tolist())] for pairs in draw_pairs_between(asked, held, n, seed=seed))
+        assert len(same) == len(different) == min(n, 5)
+        assert len({*same, *different}) == 2 * min(n, 5)
+        assert {*same} <= alike
+        assert not {*different} & alike
+        counts.update([*same, *different])
+    assert set(counts) == set(every)
+    for pair in every:
+        expected = 500 * min(n, 5) / (5 if pair in alike else 16)
+        assert abs(counts[pair] - expected) < 5 * math.sqrt(expected)
+    same, _ = draw_pairs_between(asked, held, 100, seed=0, exclude=np.array([1, -1, 3]))
+    assert {*map(tuple, same.tolist())} == alike - {(0, 1)}
+    with pytest.raises(UsageError, match="that some queries and gallery rows share"):
+        draw_pairs_between(["z"], held, 5, seed=0)
+
+
 @pytest.mark.parametrize(("labels", "n"), [(["a", "a"], 5), (["a", "b", "c"], 5), ([], 5), (["a", "a", "b"], 0)])
 def test_no_pairs_of_one_kind_are_refused(labels: list[str], n: int) -> None:
     with pytest.raises(UsageError, match="pairs need n of at least 1 and two labels"):
@@ -58,6 +91,7 @@ def test_the_score_of_a_pair_is_its_cosine_and_copies_tie(monkeypatch: pytest.Mo
     rows[5] = rows[1]
     pairs = np.array([[0, 1], [0, 5], [2, 3], [5, 0], [4, 4]])
     found = pair_scores(rows, pairs)
+    np.testing.assert_array_equal(pair_scores(rows[:5], pairs[[0, 2]], rows), found[[0, 2]])
     for (i, j), score in zip(pairs, found, strict=True):
         assert score == pytest.approx(sum(float(a) * float(b) for a, b in zip(rows[i], rows[j], strict=True)), abs=1e-6)
     assert found[0] == found[1] == found[3]

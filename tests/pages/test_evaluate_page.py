@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -10,9 +11,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app import evaluate_charts as charts
-from app import evaluate_reports, jobs, strips
+from app import evaluate_quality, evaluate_reports, jobs, strips
 from pipeline import evaluate, filters, plugins, reencode, reports
-from pipeline.gallery import open_gallery
+from pipeline.gallery import Gallery, open_gallery
 from pipeline.settings import Settings
 
 PAGE = "views/evaluate.py"
@@ -98,10 +99,11 @@ def test_a_measurement_is_shown_with_figures_intervals_and_strips(filled: AppTes
 def test_without_pairs_the_page_says_so(filled: AppTest, tmp_path: Path) -> None:
     from tests.tiny_gallery import fill, photos
 
-    once, _ = fill(photos(tmp_path / "once", 3), name="once")
-    many, _ = fill(photos(tmp_path / "many", 9, first=10), name="many")
-    name = evaluate.evaluate(once, asking=many)
-    app = opened(filled, gallery="once", reports=name)
+    gallery, _ = fill(photos(tmp_path / "few", 6), name="few")
+    name = evaluate.evaluate(gallery)
+    file = gallery.root / "reports" / f"{name}.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"scores": None}))  # every pair drawn was one of itself
+    app = opened(filled, gallery="few", reports=name)
     assert any("no pairs to tell apart" in one.value for one in app.caption)
 
 
@@ -119,6 +121,31 @@ def test_measurements_that_asked_other_questions_are_not_compared(filled: AppTes
     )
     app = opened(filled, gallery="shades", reports=f"{two[0]},{third}")
     assert any("were asked different questions" in info.value for info in app.info)
+
+
+def test_a_gallery_that_has_changed_between_is_no_fair_comparison(filled: AppTest, two: list[str]) -> None:
+    gallery = open_gallery("shades", Settings())
+    gallery.remove([gallery.rows().table["id"][0]])
+    third = evaluate.evaluate(gallery)
+    app = opened(filled, gallery="shades", reports=f"{two[0]},{third}")
+    assert any("because the gallery has changed between" in info.value for info in app.info)
+    assert not [one for one in app.dataframe if "difference" in one.value]
+
+
+def test_a_report_whose_table_is_gone_is_told_and_the_other_is_shown(filled: AppTest, two: list[str]) -> None:
+    (open_gallery("shades", Settings()).root / "reports" / f"{two[0]}.parquet").unlink()
+    app = opened(filled, gallery="shades", reports=",".join(two))
+    assert any("cannot be read" in warning.value for warning in app.warning)
+    assert "map_at_r" in markup(app)
+
+
+def test_a_table_to_take_away_says_where_a_label_ends() -> None:
+    table = pd.DataFrame(
+        {"id": ["a"], "hits": [["b", "c"]], "hit_labels": [["light blue", "red"]], "hit_scores": [[0.5, 0.25]]}
+    )
+    flat = evaluate_quality._flat(table)
+    assert json.loads(flat["hit_labels"][0]) == ["light blue", "red"]
+    assert json.loads(flat["hit_scores"][0]) == [0.5, 0.25]
 
 
 def test_a_damaged_report_is_told_and_the_others_are_shown(filled: AppTest, two: list[str]) -> None:
@@ -139,12 +166,12 @@ def test_confusion_counts_first_hits_and_keeps_the_labels_that_go_astray(home: P
         }
         | {"hit_labels": [["cup"], ["bowl"], ["bowl"], ["cup"]]}
     )
-    one = evaluate_reports.Evaluation("x", {"metrics": {"map_at_r": {}}}, table)
-    shares, cut = evaluate_reports.confusion(one)
+    asked = table[table["relevant"] > 0]
+    shares, cut = evaluate_reports.confusion(asked)
     assert shares.loc["cup"].to_dict() == {"bowl": 0.5, "cup": 0.5}
     assert shares.loc["bowl"].to_dict() == {"bowl": 1.0, "cup": 0.0}
     assert not cut
-    shares, cut = evaluate_reports.confusion(one, most=1)
+    shares, cut = evaluate_reports.confusion(asked, most=1)
     assert (list(shares.index), cut) == (["cup"], True)
     assert charts.confusion_figure(shares, dark=True).data[0].z.tolist() == [[0.5]]
 
@@ -159,4 +186,4 @@ def test_names_in_strips_are_text() -> None:
 
 def test_of_a_long_path_only_the_end_is_shown() -> None:
     about = {"encoder": "checkpoint:run=/somewhere/far/away/kept-1", "metrics": {}}
-    assert evaluate_reports.Evaluation("x", about, pd.DataFrame()).encoder == "checkpoint:run=…/kept-1"
+    assert evaluate_reports.Evaluation("x", about, Gallery(Path("x"))).encoder == "checkpoint:run=…/kept-1"
