@@ -12,7 +12,7 @@ import streamlit as st
 from app.downloads import cell
 
 HEIGHT = 330
-LINE = 58  # characters of a subtitle that a phone shows
+LINE = 68  # characters of a subtitle that a phone shows
 _UNUSED = ["pan2d", "zoomIn2d", "zoomOut2d", "select2d", "lasso2d", "autoScale2d"]
 _CONFIG: dict[str, Any] = {"displaylogo": False, "modeBarButtonsToRemove": _UNUSED}
 
@@ -40,7 +40,7 @@ def finished(figure: go.Figure, title: str, said: str, *, x: str, y: str) -> go.
     figure.update_layout(
         title={"text": title, "subtitle": {"text": "<br>".join(lines), "font": {"size": 12, "weight": 400}}, "x": 0},
         height=HEIGHT,
-        margin={"l": 8, "r": 8, "t": 46 + 16 * max(1, len(lines)), "b": 0},
+        margin={"l": 8, "r": 8, "t": 48 + 17 * max(1, len(lines)), "b": 0},
         xaxis={"title": {"text": x, "standoff": 10}, "rangemode": "tozero", "automargin": True},
         yaxis={"title": y, "automargin": True},
         legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "bottom", "yref": "container"},

@@ -38,6 +38,8 @@ def test_a_measurement_leads_from_the_button_to_the_pictures_behind_it(
     report.goto((tmp_path / "report.html").as_uri())
     expect(report.locator("h1")).to_have_text("Photos: how good is the search?")
     assert report.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    report.set_viewport_size({"width": 390, "height": 844})
+    assert report.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert report.evaluate("[...document.images].every(one => one.complete && one.naturalWidth > 0)")
 
     printed = report.pdf(format="A4", prefer_css_page_size=True)
@@ -47,7 +49,7 @@ def test_a_measurement_leads_from_the_button_to_the_pictures_behind_it(
     page.get_by_text("Best", exact=True).click()
     expect(page.locator(".strips .note").first).not_to_have_text(worst)
 
-    page.get_by_test_id("stDataFrame").locator("canvas").first.click(position={"x": 18, "y": 52})
+    page.get_by_test_id("stDataFrame").first.click(position={"x": 18, "y": 52})
     expect(page.get_by_text("its worst queries, and what was found instead")).to_be_visible()
     expect(page.locator(".strips .wrong").first).to_be_visible()
 
@@ -71,7 +73,7 @@ def test_a_phone_shows_the_figures_without_sideways_scroll_and_a_measurement_can
 
     page = open_page(f"/evaluate?gallery=photos&reports={one}")
     page.get_by_role("button", name="Delete").click()
-    expect(page.get_by_role("button", name="Delete")).to_have_count(0)
+    expect(page).not_to_have_url(re.compile(one))
     assert one not in reports.names(gallery, evaluate.KIND)
 
 
@@ -79,7 +81,7 @@ def test_two_encoders_side_by_side_show_the_pictures_on_which_they_disagree(
     open_page: Callable[..., Page], home_of_server: Path
 ) -> None:
     gallery = open_gallery("photos", Settings(home=home_of_server))
-    other = "color_histogram:grid=1,bins=2"
+    other = "color_histogram:grid=2,bins=2"
     short = reencode.encode_beside(gallery, plugins.build("encoders", other), spec=other)
     names = [evaluate.evaluate(gallery), evaluate.evaluate(gallery, fingerprint8=short)]
     page = open_page(f"/evaluate?gallery=photos&reports={','.join(names)}")
