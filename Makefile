@@ -30,7 +30,7 @@ demo: $(VENV)/installed
 	@$(PY) -m pipeline demo --port $(PORT) $(ARGS)
 
 test: $(VENV)/installed-dev
-	$(PY) -m pytest -rs $(or $(ARGS),-n 2 --dist loadfile)
+	$(PY) -m pytest -rsR $(or $(ARGS),-n 2 --dist loadfile)
 
 lint: $(VENV)/installed-dev
 	$(PY) -m ruff check .

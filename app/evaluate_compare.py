@@ -40,7 +40,7 @@ def compare(gallery: Gallery, shown: dict[str, Evaluation]) -> None:
 
 
 def _asked(one: Evaluation) -> tuple[Any, ...]:
-    """What two measurements must share to be compared; the pictures searched are known since version 0.2 only."""
+    """What two measurements must share to be compared; reports of before do not say which pictures were searched."""
     return (one.about["protocol"], one.about["n_gallery"], one.about.get("searched"))
 
 

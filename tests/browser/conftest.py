@@ -19,6 +19,13 @@ ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Chromium, the app and a Milvus server share few cores here; -rR names what failed once."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture(scope="session")
 def photos(clothing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten real photos of each of four labels."""

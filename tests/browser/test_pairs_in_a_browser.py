@@ -43,7 +43,9 @@ def test_two_uploads_are_compared_and_a_link_to_gallery_pictures_repeats(
     hat = sorted((photos / "hat").iterdir())[0]
     drop(page, hat)
     expect(page.locator(".pair-picture")).to_have_count(1)
-    expect(page.locator("input[type=file]")).to_have_count(1)  # the first one's is gone a moment after its picture is there
+    expect(page.locator("input[type=file]")).to_have_count(
+        1
+    )  # the first one's is gone a moment after its picture is there
     drop(page, hat)
     expect(page.locator(".pair-verdict")).to_contain_text("score 1.000")
     expect(page).to_have_url(re.compile(r"upload=[0-9a-f]{8}"))
