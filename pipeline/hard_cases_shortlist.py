@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pipeline.settings import Settings
 
-K = 20
+K = 10  # more pictures a needle find more, and a smaller share of them hurts
 _AT_ONCE = 256  # needles compared with the haystack at a time
 COLUMNS = ["needle", "rank", "path", "box", "id", "score", "copy_of"]
 

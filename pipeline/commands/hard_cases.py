@@ -160,7 +160,7 @@ def review(
 @cases.command()
 def shortlist(
     name: CaseName,
-    k: Annotated[int, typer.Option("-k", min=1, help="Pictures a needle")] = 20,
+    k: Annotated[int, typer.Option("-k", min=1, help="Pictures a needle")] = 10,
     min_score: Annotated[str, typer.Option(help="auto (closer than 99 in 100 random pairs), or a score")] = "auto",
     most: Annotated[int, typer.Option(min=0, help="At most so many pictures, the nearest; 0 = all")] = 0,
     as_json: AsJson = False,
