@@ -74,7 +74,7 @@ def draw_pairs_between(
     different = np.stack([query, order[partner + (partner >= first[query]) * alike[query]]], axis=1)
     if exclude is None:
         return same, different
-    return same[exclude[same[:, 0]] != same[:, 1]], different  # of different labels none is itself
+    return same[exclude[same[:, 0]] != same[:, 1]], different[exclude[different[:, 0]] != different[:, 1]]
 
 
 def pair_scores(embeddings: np.ndarray, pairs: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:

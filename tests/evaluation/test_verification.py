@@ -72,8 +72,11 @@ def test_pairs_between_two_sides_are_all_that_there_are_each_once_and_evenly(n: 
     for pair in every:
         expected = 500 * min(n, 5) / (5 if pair in alike else 16)
         assert abs(counts[pair] - expected) < 5 * math.sqrt(expected)
-    same, _ = draw_pairs_between(asked, held, 100, seed=0, exclude=np.array([1, -1, 3]))
+    itself = np.array([1, -1, 3])  # the last is known there by another label
+    same, _ = draw_pairs_between(asked, held, 100, seed=0, exclude=itself)
     assert {*map(tuple, same.tolist())} == alike - {(0, 1)}
+    for seed in range(20):
+        assert [2, 3] not in draw_pairs_between(asked, held, 100, seed=seed, exclude=itself)[1].tolist()
     with pytest.raises(UsageError, match="that some queries and gallery rows share"):
         draw_pairs_between(["z"], held, 5, seed=0)
 
