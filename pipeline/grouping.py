@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline import neighbours, pca_fit
 from pipeline.cluster_facts import silhouettes
+from pipeline.evaluation.retrieval import highest
 from pipeline.records import Neighbours, Progress, silent
 
 DENSE_MOST = 20_000  # pictures that HDBSCAN sees: its time grows with the square
@@ -69,8 +70,7 @@ def dense(
         progress("others", start, len(others))
         here = others[start : start + step]
         scores = embeddings[here] @ sample.T  # (step, DENSE_MOST)
-        closest = np.argpartition(scores, -FOLLOWED, axis=1)[:, -FOLLOWED:]
-        groups[here] = _most_common(groups[chosen][closest])
+        groups[here] = _most_common(groups[chosen][highest(scores, FOLLOWED)[1]])
     progress("others", len(others), len(others))
     return groups
 

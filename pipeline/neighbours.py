@@ -14,15 +14,14 @@ import numpy as np
 
 from pipeline import atomic
 from pipeline.errors import UsageError
-from pipeline.evaluation.retrieval import nearest
+from pipeline.evaluation.retrieval import highest, nearest
 from pipeline.gallery import Gallery
 from pipeline.records import Neighbours, Progress, Rows, silent
 
-SCORES_AT_ONCE = 1 << 23  # 32 MB of float32, and some three times that beside it
+SCORES_AT_ONCE = 1 << 23  # 32 MB of float32
 EXACT_UP_TO = 10_000  # rows that a map asks for; above, comparing all pairs takes longer than the map itself
 KEPT = 90  # what t-SNE with its usual perplexity asks for, so that every later asker finds enough
 KEPT_BELOW = 200_000  # rows; above, 90 of each would be more bytes than a short embedding
-GROUPED = 16  # scores of which only the highest is looked at first
 SPARE = 16  # candidates beyond the k-th that float64 decides among
 
 
@@ -101,8 +100,7 @@ def exact(embeddings: np.ndarray, *, k: int, progress: Progress = silent) -> Nei
         here = np.arange(start, min(n, start + step))
         block = held[here] @ held.T  # (step, n)
         block[here - start, here] = -np.inf
-        columns = _highest(block, found)
-        close = np.take_along_axis(block, columns, axis=1)  # (step, found), highest first
+        close, columns = highest(block, found)  # (step, found)
         unsure = np.flatnonzero((close[:, :-1] - close[:, 1:] < doubt)[:, :k].any(axis=1))
         columns[unsure] = _decided(held, here[unsure], columns[unsure])
         far = unsure[close[unsure, k - 1] - close[unsure, -1] < doubt] if found < n - 1 else unsure[:0]
@@ -131,29 +129,6 @@ def _check(embeddings: np.ndarray, k: int) -> None:
         raise UsageError(f"{k} neighbours of each of {len(embeddings)} pictures: ask for 1 to {len(embeddings) - 1}")
     if not np.isfinite(embeddings).all():
         raise UsageError("an embedding has a value that is not finite; encode again or train with a lower rate")
-
-
-def _highest(block: np.ndarray, count: int) -> np.ndarray:
-    """(q, count) columns of the highest scores of each row, highest first.
-
-    Of every GROUPED scores only the highest is looked at first: at least `count` scores, and few more, are as high as
-    the count-th of these, which spares partitioning whole rows.
-    """
-    q, n = block.shape
-    if n < 4 * GROUPED * count:
-        columns = np.argpartition(block, -count, axis=1)[:, -count:] if count < n else np.tile(np.arange(n), (q, 1))
-    else:
-        strides = n // GROUPED
-        maxima = block[:, : GROUPED * strides].reshape(q, GROUPED, strides).max(axis=1)  # (q, strides)
-        least = np.partition(maxima, -count, axis=1)[:, -count]
-        rows, found = np.nonzero(block >= least[:, None])
-        begun = np.searchsorted(rows, np.arange(q + 1))
-        columns = np.empty((q, count), np.int64)
-        for row in range(q):
-            some = found[begun[row] : begun[row + 1]]
-            columns[row] = some[np.argpartition(block[row, some], -count)[-count:]]
-    order = np.argsort(-np.take_along_axis(block, columns, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(columns, order, axis=1)
 
 
 def _decided(held: np.ndarray, asking: np.ndarray, columns: np.ndarray) -> np.ndarray:

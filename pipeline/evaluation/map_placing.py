@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.evaluation.retrieval import SCORES_AT_ONCE, highest
+
 NEAREST = 10
-SCORES_AT_ONCE = 1 << 23  # 32 MB of float32, and twice that beside it
 SOFTNESS = 1e-5  # in 1 - score: closer than that is the same picture, whose point it then takes
 
 
@@ -22,9 +23,8 @@ def place(embeddings: np.ndarray, fitted: np.ndarray, points: np.ndarray) -> np.
     found = np.empty((len(embeddings), points.shape[1]), np.float32)
     step = max(1, SCORES_AT_ONCE // len(fitted))
     for start in range(0, len(embeddings), step):
-        scores = embeddings[start : start + step] @ fitted.T  # (step, n) float32: far finer than SOFTNESS
-        rows = np.argpartition(scores, -k, axis=1)[:, -k:]  # (step, k), in no order
-        found[start : start + step] = weighted(np.take_along_axis(scores, rows, axis=1), points[rows])
+        scores, rows = highest(embeddings[start : start + step] @ fitted.T, k)  # float32: far finer than SOFTNESS
+        found[start : start + step] = weighted(scores, points[rows])
     return found
 
 

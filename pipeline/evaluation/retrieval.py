@@ -12,8 +12,9 @@ import numpy as np
 
 from pipeline.errors import UsageError
 
-SCORES_AT_ONCE = 1 << 22  # 16 MB; the temporaries of a step are some ten times that
-GALLERY_STEP = 4096  # rows that are float64 at a time
+SCORES_AT_ONCE = 1 << 23  # 32 MB, and hardly more in temporaries; of fewer queries at a time the product is slower
+GALLERY_STEP = 1024  # rows that are float64 at a time
+GROUPED = 64  # scores, at most, of which only the highest is looked at first
 
 Labels = Sequence[str] | np.ndarray
 
@@ -31,6 +32,27 @@ def nearest(
     return _nearest(queries, gallery, k, exclude, chunk or _step(gallery))
 
 
+def highest(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """(q, k) the k highest of each row of (q, n) scores, in order, and their columns; equal ones by lower column.
+
+    k groups of columns have a highest score of at least `floor`, so k scores do: only these few are sorted. A group's
+    columns stand far apart, because galleries are often in the order of their labels.
+    """
+    n = scores.shape[1]
+    groups = n // max(1, min(GROUPED, n // (4 * k)))
+    tops = scores[:, :groups].copy()
+    for start in range(groups, n - groups + 1, groups):
+        np.maximum(tops, scores[:, start : start + groups], out=tops)
+    floor = np.partition(tops, -k, axis=1)[:, -k]  # (q,)
+    found, columns = np.empty((len(scores), k), scores.dtype), np.empty((len(scores), k), np.int64)
+    for i, row in enumerate(scores):
+        few = np.flatnonzero(row >= floor[i])  # ascending, so a stable sort leaves ties by column
+        order = np.argsort(-row[few], kind="stable")[:k]
+        columns[i] = few[order]
+        found[i] = row[columns[i]]
+    return found, columns
+
+
 def _check_finite(queries: np.ndarray, gallery: np.ndarray) -> None:
     if not (np.isfinite(queries).all() and np.isfinite(gallery).all()):
         raise UsageError("an embedding has a value that is not finite; encode again or train with a lower rate")
@@ -45,7 +67,9 @@ def _nearest(
     scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
     for start in range(0, len(queries), step):
         here = slice(start, start + step)
-        scores[here], rows[here] = _best(_scores(queries[here], gallery, None if exclude is None else exclude[here]), k)
+        scores[here], rows[here] = highest(
+            _scores(queries[here], gallery, None if exclude is None else exclude[here]), k
+        )
     return scores, rows
 
 
@@ -165,19 +189,6 @@ def _scores(queries: np.ndarray, gallery: np.ndarray, exclude: np.ndarray | None
         known = np.flatnonzero(exclude >= 0)
         scores[known, exclude[known]] = -np.inf
     return scores
-
-
-def _best(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k highest of each row and their columns, in order; of those equal to the k-th, the first columns."""
-    last = np.partition(scores, -k, axis=1)[:, -k]  # (q,) the k-th score
-    chosen = scores >= last[:, None]
-    for row in np.flatnonzero(chosen.sum(axis=1) > k):
-        tied = np.flatnonzero(scores[row] == last[row])
-        chosen[row, tied[k - int(chosen[row].sum()) :]] = False
-    columns = np.nonzero(chosen)[1].reshape(len(scores), k)  # ascending, so a stable sort leaves ties by column
-    found = np.take_along_axis(scores, columns, axis=1)
-    order = np.argsort(-found, axis=1, kind="stable")
-    return np.take_along_axis(found, order, axis=1), np.take_along_axis(columns, order, axis=1)
 
 
 def _step(gallery: np.ndarray) -> int:

@@ -57,6 +57,17 @@ def test_the_nearest_are_those_of_a_loop_in_any_chunk(rows: np.ndarray, k: int, 
     assert scores.dtype == np.float32
 
 
+@pytest.mark.parametrize("n", [1, 2, 1000, 1003, 1023])
+@pytest.mark.parametrize("kinds", [3, 5000])
+def test_the_nearest_are_those_of_a_full_sort_wherever_they_stand(n: int, kinds: int) -> None:
+    """Where rows fall into groups, some are left over; the best may stand there, or all in one group."""
+    gallery = copies(n, 8, kinds=kinds, seed=1)
+    for rows in (gallery, gallery[np.argsort(gallery[:, 0])]):
+        for k in {1, min(n, 40), n}:
+            scores = (rows.astype(np.float64) @ embeddings(1).astype(np.float64)[0]).astype(np.float32)
+            assert nearest(embeddings(1), rows, k=k)[1][0].tolist() == np.argsort(-scores, kind="stable")[:k].tolist()
+
+
 @pytest.mark.parametrize(("queries", "n", "dim"), [(1, 9999, 64), (2, 25, 128), (41, 1001, 129)])
 def test_equal_pictures_come_in_the_order_they_stand(queries: int, n: int, dim: int) -> None:
     """A plain float32 product fails here: its last bit depends on the row's place."""
