@@ -60,8 +60,10 @@ def steps(turn: Round) -> list[Step]:
 
 
 def next_step(turn: Round) -> str:
-    """The first that is not done; `next` when the round is over."""
-    return next((step.name for step in steps(turn) if step.state != "done"), "next")
+    """The first that is not done; `next` when the round is over. What was imported need not be exported any more."""
+    told = steps(turn)
+    left = [step.name for step in told if step.state != "done" and (step.name != "export" or told[-1].state != "done")]
+    return left[0] if left else "next"
 
 
 def next_command(turn: Round) -> str:

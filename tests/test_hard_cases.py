@@ -417,6 +417,7 @@ def test_the_command_line_goes_from_start_to_the_next_round(files: Path, home: P
     assert json.loads(compared.stdout)["clear"] is True
     back = run("hard-cases", "import", "mine", "--predictions", files / "retrained.json", "--progress", "none")
     assert "On the reference mAP goes from" in back.stdout
+    assert "hard-cases next mine" in back.stderr, "what was imported need not be exported any more"
     assert run("hard-cases", "next", "mine").stdout.startswith("mine: round 2")
     shown = json.loads(run("hard-cases", "show", "mine", "--json").stdout)
     assert [one["round"] for one in shown["rounds"]] == [1, 2]
