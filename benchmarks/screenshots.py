@@ -79,7 +79,8 @@ class app:  # noqa: N801  used as a context manager, like contextlib.closing
                     return address
             except OSError:
                 time.sleep(0.25)
-        raise SystemExit("the app did not start; see its output with: streamlit run streamlit_app.py")
+        self.__exit__()
+        raise SystemExit("the app is not ready: end another one over this home, or see what this says: python -m streamlit run streamlit_app.py")
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()

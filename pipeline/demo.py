@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -47,7 +48,7 @@ def _ingest(gallery: Gallery, dataset: Dataset, encoder_spec: str, progress: str
 
 
 def serve(port: int) -> int:
-    """Run the app in the foreground until it ends or Ctrl-C; returns its exit code."""
+    """Run the app in the foreground until it ends, Ctrl-C or SIGTERM, which it is given too; returns its exit code."""
     chosen = free_port(port)
     if chosen != port:
         print(f"port {port} is taken, using {chosen}", file=sys.stderr)
@@ -56,6 +57,7 @@ def serve(port: int) -> int:
     command = [sys.executable, "-m", "streamlit", "run", str(root / "streamlit_app.py"), "--server.port", str(chosen)]
     environment = os.environ | {"SEMBLANCE_HOME": str(Settings().home.absolute())}
     with subprocess.Popen(command, cwd=root, env=environment) as process:
+        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # the app would go on, held by nobody
         try:
             return process.wait()
         except KeyboardInterrupt:  # Ctrl-C reached the app as well
@@ -64,6 +66,8 @@ def serve(port: int) -> int:
             except subprocess.TimeoutExpired:
                 process.kill()
             return 0
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def free_port(first: int) -> int:

@@ -74,6 +74,20 @@ def test_the_app_is_ready_when_store_encoder_and_disk_are_and_ends_with_everythi
     assert "sync" in said
 
 
+def test_a_demo_that_is_terminated_takes_the_app_with_it(home: Path, tmp_path: Path) -> None:
+    with lite() as store:
+        fill(photos(tmp_path / "photos", 5), store)
+    port = free_port()
+    code = f"import sys; from pipeline.demo import serve; sys.exit(serve({port}))"
+    with process(sys.executable, "-c", code) as child:
+        until_ready(f"http://127.0.0.1:{port}", child)
+        child.terminate()
+        child.communicate()  # ends when the app has let go of the pipe too
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        ask(f"http://127.0.0.1:{port}/readyz")
+    assert not holder(home / "milvus.db")
+
+
 def test_without_milvus_the_app_is_not_ready_and_serves_all_the_same(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
