@@ -80,7 +80,9 @@ class app:  # noqa: N801  used as a context manager, like contextlib.closing
             except OSError:
                 time.sleep(0.25)
         self.__exit__()
-        raise SystemExit("the app is not ready: end another one over this home; streamlit run streamlit_app.py says more")
+        raise SystemExit(
+            "the app is not ready: end another one over this home; streamlit run streamlit_app.py says more"
+        )
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
