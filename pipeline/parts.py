@@ -59,12 +59,8 @@ def write(folder: Path, rows: Rows) -> Path:
 
 def read(folder: Path, dim: int) -> Rows:
     """All parts of a folder in order; GalleryError names a part that is damaged."""
-    import pyarrow as pa
-
-    tables = [_read(path) for path in files(folder)]
-    if not tables:
-        return empty(dim)
-    return from_arrow(pa.concat_tables(tables), dim)
+    tables = {path: _read(path) for path in files(folder)}
+    return from_arrow(_joined(tables), dim) if tables else empty(dim)
 
 
 def each(folder: Path, dim: int) -> Iterator[Rows]:
@@ -75,10 +71,8 @@ def each(folder: Path, dim: int) -> Iterator[Rows]:
 
 def read_table(folder: Path) -> pd.DataFrame:
     """All parts without their embeddings."""
-    import pyarrow as pa
-
-    tables = [_read(path, list(COLUMNS)) for path in files(folder)]
-    return _frame(pa.concat_tables(tables)) if tables else empty(1).table
+    tables = {path: _read(path, list(COLUMNS)) for path in files(folder)}
+    return _frame(_joined(tables)) if tables else empty(1).table
 
 
 def ids(folder: Path) -> set[str]:
@@ -156,6 +150,17 @@ def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
     return _explained(path, read)
 
 
+def _joined(tables: dict[Path, pa.Table]) -> pa.Table:
+    import pyarrow as pa
+
+    schemas = [table.schema for table in tables.values()]
+    usual = max(schemas[:3], key=schemas[:3].count)
+    for path, schema in zip(tables, schemas, strict=True):
+        if schema != usual:  # hit where the file says what its columns are
+            raise _damaged(path, "its columns are not those of the other parts")
+    return pa.concat_tables(tables.values())
+
+
 def _explained(path: Path, read: Callable[[Path], Any]) -> Any:
     import pyarrow as pa
 
@@ -163,7 +168,11 @@ def _explained(path: Path, read: Callable[[Path], Any]) -> Any:
         return read(path)
     # a damaged file ends in almost any of these: KeyError for a column's name that was hit
     except (pa.ArrowException, OSError, KeyError, ValueError, OverflowError, MemoryError) as error:
-        raise GalleryError(
-            f"{path.name} in {path.parent} is damaged ({' '.join(str(error).split())[:200]}); move it away and ingest again: "
-            "only its pictures are encoded anew"
-        ) from error
+        raise _damaged(path, str(error)) from error
+
+
+def _damaged(path: Path, why: str) -> GalleryError:
+    return GalleryError(
+        f"{path.name} in {path.parent} is damaged ({' '.join(why.split())[:200]}); move it away and ingest again: "
+        "only its pictures are encoded anew"
+    )

@@ -8,14 +8,19 @@ import sys
 import zlib
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tiny_gallery import fill, lite, photos
 
 from benchmarks import byte_flips, full_disk, one_owner
-from pipeline import ledgers, sealed, thumbnail_files, verify
+from pipeline import ledgers, parts, sealed, thumbnail_files, verify
 from pipeline.errors import GalleryError, UsageError
 from pipeline.gallery import create_gallery, open_gallery
 from pipeline.networks import model_folder
+from pipeline.records import Rows
 from pipeline.settings import Settings
 
 
@@ -29,6 +34,21 @@ def test_no_damage_gives_another_answer_without_a_word(original: Path, kind: byt
     ends, silent = byte_flips.byte_flips(kind, original, cases=12, seed=random.randrange(10**6))
     assert silent == []
     assert ends["refused"] + ends["named"] > 6
+
+
+@pytest.mark.parametrize("odd", [0, 1, 2])
+def test_a_part_whose_columns_read_as_another_type_is_named(tmp_path: Path, odd: int) -> None:
+    table = pd.DataFrame({name: ["", ""] for name in parts.COLUMNS}).assign(width=1, height=1, metadata=[{}, {}])
+    rows = Rows(table, np.zeros((2, 4), np.float32))
+    for _ in range(3):
+        parts.write(tmp_path, rows)
+    file = parts.files(tmp_path)[odd]
+    held = pq.read_table(file, partitioning=None)
+    place = held.schema.get_field_index("label")
+    pq.write_table(held.set_column(place, "label", held["label"].cast(pa.large_string())), file)
+    for read in (lambda: parts.read(tmp_path, 4), lambda: parts.read_table(tmp_path)):
+        with pytest.raises(GalleryError, match=rf"{file.name} .*its columns are not those of the other parts"):
+            read()
 
 
 def test_damage_that_nobody_looks_for_is_called_silent(original: Path) -> None:
