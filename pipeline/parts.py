@@ -22,18 +22,22 @@ def files(folder: Path) -> list[Path]:
     return sorted(folder.glob("part-[0-9]*.parquet"))
 
 
-def to_arrow(rows: Rows) -> pa.Table:
+def _schema(dim: int) -> pa.Schema:
     """The columns of DESIGN section 4: metadata as JSON text, embedding as a fixed-size list of float32."""
     import pyarrow as pa
 
-    table = rows.table
-    columns: dict[str, Any] = {name: pa.array(table[name].tolist(), pa.string()) for name in COLUMNS[:6]}
-    columns |= {name: pa.array(table[name].tolist(), pa.int32()) for name in ("width", "height")}
-    texts = [json.dumps(row, ensure_ascii=False, sort_keys=True) for row in table["metadata"]]
-    columns["metadata"] = pa.array(texts, pa.string())
+    types = dict.fromkeys(COLUMNS, pa.string()) | {"width": pa.int32(), "height": pa.int32()}
+    return pa.schema(types | {"embedding": pa.list_(pa.float32(), dim)})
+
+
+def to_arrow(rows: Rows) -> pa.Table:
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {name: rows.table[name].tolist() for name in COLUMNS}
+    columns["metadata"] = [json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows.table["metadata"]]
     flat = pa.array(rows.embeddings.astype("float32").ravel())
     columns["embedding"] = pa.FixedSizeListArray.from_arrays(flat, rows.embeddings.shape[1])
-    return pa.table(columns)
+    return pa.table(columns, schema=_schema(rows.embeddings.shape[1]))
 
 
 def from_arrow(table: pa.Table, dim: int) -> Rows:
@@ -59,20 +63,24 @@ def write(folder: Path, rows: Rows) -> Path:
 
 def read(folder: Path, dim: int) -> Rows:
     """All parts of a folder in order; GalleryError names a part that is damaged."""
-    tables = {path: _read(path) for path in files(folder)}
-    return from_arrow(_joined(tables), dim) if tables else empty(dim)
+    import pyarrow as pa
+
+    tables = [_read(path, dim=dim) for path in files(folder)]
+    return from_arrow(pa.concat_tables(tables), dim) if tables else empty(dim)
 
 
 def each(folder: Path, dim: int) -> Iterator[Rows]:
     """Part by part, for a gallery larger than the memory."""
     for path in files(folder):
-        yield from_arrow(_read(path), dim)
+        yield from_arrow(_read(path, dim=dim), dim)
 
 
 def read_table(folder: Path) -> pd.DataFrame:
     """All parts without their embeddings."""
-    tables = {path: _read(path, list(COLUMNS)) for path in files(folder)}
-    return _frame(_joined(tables)) if tables else empty(1).table
+    import pyarrow as pa
+
+    tables = [_read(path, list(COLUMNS)) for path in files(folder)]
+    return _frame(pa.concat_tables(tables)) if tables else empty(1).table
 
 
 def ids(folder: Path) -> set[str]:
@@ -138,27 +146,24 @@ def _write(path: Path, table: pa.Table) -> Path:
     return path
 
 
-def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
+def _read(path: Path, columns: list[str] | None = None, *, dim: int = 0) -> pa.Table:
+    """dim: of the embeddings, 0 where the caller does not know it."""
     import pyarrow.parquet as pq
 
     wanted = columns or [*COLUMNS, "embedding"]
 
     def read(path: Path) -> pa.Table:
         table = pq.read_table(path, columns=wanted, partitioning=None, page_checksum_verification=True)
-        return table.select(wanted)  # KeyError for a column that is not there: read_table passes over it
+        table = table.select(wanted)  # KeyError for a column that is not there: read_table passes over it
+        held = table.schema
+        length = dim or getattr(held.field("embedding").type if "embedding" in wanted else None, "list_size", 0)
+        written = _schema(length)
+        for field in held:  # hit where the file says what its columns are
+            if field != written.field(field.name):
+                raise ValueError(f"column {field.name} reads as {field.type}")
+        return table
 
     return _explained(path, read)
-
-
-def _joined(tables: dict[Path, pa.Table]) -> pa.Table:
-    import pyarrow as pa
-
-    schemas = [table.schema for table in tables.values()]
-    usual = max(schemas[:3], key=schemas[:3].count)
-    for path, schema in zip(tables, schemas, strict=True):
-        if schema != usual:  # hit where the file says what its columns are
-            raise _damaged(path, "its columns are not those of the other parts")
-    return pa.concat_tables(tables.values())
 
 
 def _explained(path: Path, read: Callable[[Path], Any]) -> Any:
@@ -168,11 +173,7 @@ def _explained(path: Path, read: Callable[[Path], Any]) -> Any:
         return read(path)
     # a damaged file ends in almost any of these: KeyError for a column's name that was hit
     except (pa.ArrowException, OSError, KeyError, ValueError, OverflowError, MemoryError) as error:
-        raise _damaged(path, str(error)) from error
-
-
-def _damaged(path: Path, why: str) -> GalleryError:
-    return GalleryError(
-        f"{path.name} in {path.parent} is damaged ({' '.join(why.split())[:200]}); move it away and ingest again: "
-        "only its pictures are encoded anew"
-    )
+        raise GalleryError(
+            f"{path.name} in {path.parent} is damaged ({' '.join(str(error).split())[:200]}); move it away and ingest again: "
+            "only its pictures are encoded anew"
+        ) from error

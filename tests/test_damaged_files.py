@@ -36,18 +36,18 @@ def test_no_damage_gives_another_answer_without_a_word(original: Path, kind: byt
     assert ends["refused"] + ends["named"] > 6
 
 
-@pytest.mark.parametrize("odd", [0, 1, 2])
+@pytest.mark.parametrize("odd", [0, 1])
 def test_a_part_whose_columns_read_as_another_type_is_named(tmp_path: Path, odd: int) -> None:
     table = pd.DataFrame({name: ["", ""] for name in parts.COLUMNS}).assign(width=1, height=1, metadata=[{}, {}])
     rows = Rows(table, np.zeros((2, 4), np.float32))
-    for _ in range(3):
+    for _ in range(2):
         parts.write(tmp_path, rows)
     file = parts.files(tmp_path)[odd]
     held = pq.read_table(file, partitioning=None)
     place = held.schema.get_field_index("label")
     pq.write_table(held.set_column(place, "label", held["label"].cast(pa.large_string())), file)
     for read in (lambda: parts.read(tmp_path, 4), lambda: parts.read_table(tmp_path)):
-        with pytest.raises(GalleryError, match=rf"{file.name} .*its columns are not those of the other parts"):
+        with pytest.raises(GalleryError, match=rf"{file.name} .*column label reads as large_string"):
             read()
 
 
