@@ -8,13 +8,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import streamlit as st
 from starlette.routing import Route
 
 from app import blobs, exposure, index, readiness, routes, sign_in, warm_up
-from pipeline import __version__, logs
+from pipeline import ROOT, __version__, logs
 from pipeline.settings import Settings
 
 
@@ -39,7 +38,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 
 exposure.apply()
 app = st.App(
-    Path(__file__).parent / "app" / "main.py",
+    ROOT / "app" / "main.py",
     lifespan=lifespan,
     on_script_error=exposure.failed,
     routes=[

@@ -5,13 +5,12 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 
-from app import resources
+from app import COMPONENTS, resources
 from app.ask import Ask
 from pipeline import carried_terms, terms
 from pipeline.carried_terms import CLUSTER, LABEL, METADATA, TAG, WORD, Carried, Term
@@ -19,7 +18,7 @@ from pipeline.gallery import Gallery
 from pipeline.records import SearchHit
 from pipeline.telling_terms import Shared
 
-CSS = Path(__file__).parent / "components" / "common_terms.css"
+CSS = COMPONENTS / "common_terms.css"
 MOST = 200_000  # pictures of a gallery; of more, reading what each carries would keep the page waiting
 SHOWN = 6  # chips; the most telling ones
 GUESSED = 5

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import html
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 
-from app import index, resources
+from app import COMPONENTS, index, resources
 from app.routes import thumbnail_url
 from pipeline import duplicates
 from pipeline.errors import SemblanceError
 from pipeline.gallery import Gallery
 from pipeline.images import display_name
 
-CSS = Path(__file__).parent / "components" / "duplicates.css"
+CSS = COMPONENTS / "duplicates.css"
 AT_ONCE = 8  # groups drawn before "more" is asked for
 TILES = 24  # of one group
 MEANING = {

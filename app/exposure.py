@@ -15,11 +15,10 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.app_session import AppSession
 
-from pipeline import plugins
+from pipeline import ROOT, plugins
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.settings import Settings, exposed
 
-ROOT = Path(__file__).parents[1]
 _GREETING = AppSession._create_new_session_message
 _LOG = logging.getLogger("semblance")  # pipeline/logs.py writes it
 _END = r"""\s'"()<>,;:|"""

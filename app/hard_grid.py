@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from app import COMPONENTS
 from app.routes import thumbnail_url
 from pipeline import hard_cases_choices
 from pipeline.errors import SemblanceError
 from pipeline.hard_cases import Round
 
-_FOLDER = Path(__file__).parent / "components"
 WORDS = {"needle": ("drop", "keep"), "picture": ("remove", "restore")}
 
 
@@ -22,8 +21,8 @@ def _component() -> Any:
     return st.components.v2.component(
         "semblance_hard_grid",
         html='<div class="root"></div>',
-        css=(_FOLDER / "hard_grid.css").read_text(encoding="utf-8"),
-        js=(_FOLDER / "hard_grid.js").read_text(encoding="utf-8"),
+        css=(COMPONENTS / "hard_grid.css").read_text(encoding="utf-8"),
+        js=(COMPONENTS / "hard_grid.js").read_text(encoding="utf-8"),
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
+from app import COMPONENTS
 from pipeline.hard_cases import STEPS, Round
 from pipeline.hard_cases_steps import Step, next_step, steps
 
-CSS = Path(__file__).parent / "components" / "hard_steps.css"
+CSS = COMPONENTS / "hard_steps.css"
 ICONS = {"done": "check_circle", "stale": "sync_problem", "ready": "radio_button_unchecked", "waiting": "lock"}
 
 

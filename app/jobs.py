@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from app.exposure import shown
-from pipeline import atomic, logs
+from pipeline import ROOT, atomic, logs
 from pipeline.settings import Settings
 
-ROOT = Path(__file__).parents[1]
 _children: dict[str, subprocess.Popen[bytes]] = {}
 _lock = threading.Lock()
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
-from app import exposure, sign_in, theme
+from app import COMPONENTS, VIEWS, exposure, sign_in, theme
 
-VIEWS = Path(__file__).parent / "views"
-
-st.set_page_config(
-    page_title="Semblance", page_icon=str(Path(__file__).parent / "components" / "icon.png"), layout="wide"
-)
+st.set_page_config(page_title="Semblance", page_icon=str(COMPONENTS / "icon.png"), layout="wide")
 theme.apply()
 exposure.apply()
 sign_in.required()

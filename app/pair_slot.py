@@ -6,13 +6,12 @@ import base64
 import html
 import io
 import random
-from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from app import pair_ask, resources
+from app import COMPONENTS, pair_ask, resources
 from app.ask import Upload
 from app.results_grid import results_grid, tile
 from app.routes import thumbnail_url
@@ -22,7 +21,7 @@ from pipeline.gallery import Gallery
 from pipeline.images import display_name
 from pipeline.records import SearchHit
 
-CSS = Path(__file__).parent / "components" / "pairs.css"
+CSS = COMPONENTS / "pairs.css"
 PICTURES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 SHOWN = 480  # px, the longer side of an upload here
 PICKS = 6

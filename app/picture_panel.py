@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from app import ask, index
+from app import VIEWS, ask, index
 from app.map_data import MapData
 from app.results_grid import results_grid, tile, tiles_of
 from pipeline import search as searching
@@ -18,7 +17,7 @@ from pipeline.search import Query, SearchResult
 
 NEAREST = 6
 SIDE = 104  # pixels: two beside each other
-SEARCH = Path(__file__).parent / "views" / "search.py"
+SEARCH = VIEWS / "search.py"
 
 
 def picture_panel(gallery: Gallery, data: MapData, picked: str) -> list[str]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlencode
 
 import streamlit as st
 
-from app import strips
+from app import COMPONENTS, strips
 from app.routes import thumbnail_url
 
-CSS = Path(__file__).parent / "components" / "picture_row.css"
+CSS = COMPONENTS / "picture_row.css"
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
+from app import COMPONENTS
 from pipeline import selection
 
-_FOLDER = Path(__file__).parent / "components"
 _SCRIPTS = ("point_map_draw.js", "point_map.js", "point_map_hands.js")
 MOST_CORNERS = 128
 
@@ -66,8 +65,8 @@ def _component() -> Any:
     return st.components.v2.component(
         "semblance_point_map",
         html='<div class="root"></div>',
-        css=(_FOLDER / "point_map.css").read_text(encoding="utf-8"),
-        js="\n".join((_FOLDER / script).read_text(encoding="utf-8") for script in _SCRIPTS),
+        css=(COMPONENTS / "point_map.css").read_text(encoding="utf-8"),
+        js="\n".join((COMPONENTS / script).read_text(encoding="utf-8") for script in _SCRIPTS),
     )
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from app import COMPONENTS
 from pipeline.images import Picture
 from pipeline.regions import Box
-
-_FOLDER = Path(__file__).parent / "components"
 
 Share = tuple[float, float, float, float]  # x, y, w, h as shares of the picture
 
@@ -23,8 +21,8 @@ def _component() -> Any:
     return st.components.v2.component(
         "semblance_region",
         html='<div class="root"></div>',
-        css=(_FOLDER / "region.css").read_text(encoding="utf-8"),
-        js=(_FOLDER / "region.js").read_text(encoding="utf-8"),
+        css=(COMPONENTS / "region.css").read_text(encoding="utf-8"),
+        js=(COMPONENTS / "region.js").read_text(encoding="utf-8"),
     )
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from app import COMPONENTS
 from app.routes import thumbnail_url, whole_url
 from pipeline.images import display_name
 from pipeline.records import SearchHit
 from pipeline.search import SearchResult
-
-_FOLDER = Path(__file__).parent / "components"
 
 
 @st.cache_resource
@@ -21,8 +19,8 @@ def _component() -> Any:
     return st.components.v2.component(
         "semblance_results_grid",
         html='<div class="root"></div>',
-        css=(_FOLDER / "results_grid.css").read_text(encoding="utf-8"),
-        js=(_FOLDER / "results_grid.js").read_text(encoding="utf-8"),
+        css=(COMPONENTS / "results_grid.css").read_text(encoding="utf-8"),
+        js=(COMPONENTS / "results_grid.js").read_text(encoding="utf-8"),
     )
 
 

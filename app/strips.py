@@ -5,16 +5,16 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 
+from app import COMPONENTS
 from app.routes import thumbnail_url
 from pipeline.images import display_name
 
-CSS = Path(__file__).parent / "components" / "strips.css"
+CSS = COMPONENTS / "strips.css"
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ import base64
 import html
 import io
 import json
-from pathlib import Path
 
 import streamlit as st
 from PIL.Image import Image
 
-from app import encoders, resources
+from app import COMPONENTS, encoders, resources
 from pipeline import explain as explaining
 from pipeline import heat_maps, images
 from pipeline.errors import GalleryError, SemblanceError
@@ -20,7 +19,7 @@ from pipeline.fingerprints import file_id
 from pipeline.gallery import Gallery
 from pipeline.search import QueryPicture
 
-_STYLE = Path(__file__).parent / "components" / "why_similar.css"
+_STYLE = COMPONENTS / "why_similar.css"
 _SHOWN = 480  # px, the longer side of a picture here
 
 

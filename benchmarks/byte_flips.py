@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import measuring
+from pipeline import ROOT
 
 HOW = ("bit", "byte", "block", "cut")
 BLOCK = 512
@@ -195,7 +196,7 @@ def small_home(home: Path, *, model: bool = True) -> Path:
     gallery.restore(ids[1:2])
     gallery.judge("tag", ids[4:6], ["keep", True])
     if model:
-        shutil.copytree(Path(__file__).parents[1] / "models", home / "model")
+        shutil.copytree(ROOT / "models", home / "model")
         _ingest("model", photos, f"deep_ranking:weights={home / 'model'}", home, 4)
     return home
 

@@ -19,7 +19,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from pipeline import ROOT
 
 
 def run(file: Path, cases: int) -> tuple[dict[str, int], str, float]:

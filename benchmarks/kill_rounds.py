@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import measuring, milvus_process
+from pipeline import ROOT
 
-ROOT = Path(__file__).parents[1]
 ENCODER = "color_histogram"
 BUSY = "the index was not updated"  # on a machine that is too busy for Milvus' 5 s; parts are committed all the same
 STARTS = 3  # that a gallery gets in the end, should the machine be so busy

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-CLOTHING = Path(__file__).resolve().parents[2] / "shared" / "data" / "clothing"
+from pipeline import ROOT
+
+CLOTHING = ROOT.parent / "shared" / "data" / "clothing"
 
 
 def machine() -> str:

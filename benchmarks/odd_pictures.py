@@ -1,6 +1,6 @@
 """Opens every odd file of the corpus and prints a table of verdicts, crashes, slow files and peak memory.
 
-    python benchmarks/odd_pictures.py [--quick]
+    python -m benchmarks.odd_pictures [--quick]
 
 The files are made by one process and opened by a fresh one, so that the peak is that of opening alone. Exit code 1
 when a verdict differs, a file takes over 2 s, or the peak reaches 400 MB. --quick leaves out the heaviest files.
@@ -14,8 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+from pipeline import ROOT
+
+sys.path.insert(0, str(ROOT / "tests"))
 
 SLOW = 2.0  # seconds
 MOST_MEMORY = 400  # MB, interpreter included
@@ -91,9 +92,10 @@ def main() -> int:
         make(sys.argv[2], sys.argv[3] == "heavy")
         return 0
     size = "light" if "--quick" in sys.argv else "heavy"
+    again = [sys.executable, "-m", "benchmarks.odd_pictures"]
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, __file__, "--make", folder, size], check=True)
-        return subprocess.run([sys.executable, __file__, "--judge", folder, size]).returncode
+        subprocess.run([*again, "--make", folder, size], check=True, cwd=ROOT)
+        return subprocess.run([*again, "--judge", folder, size], cwd=ROOT).returncode
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import measuring
+from pipeline import ROOT
 
-ROOT = Path(__file__).parents[1]
 PROCESSES = 20
 ENCODER = "color_histogram:grid=2,bins=2"
 # Opens the file when told to; the owner holds it, and writes into it, until it is told to stop or killed.

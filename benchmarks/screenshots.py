@@ -11,16 +11,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from pipeline import evaluate, reports
+from pipeline import ROOT, evaluate, reports
 from pipeline.demo import NAME, free_port
 from pipeline.gallery import open_gallery
 from pipeline.settings import Settings
 
-ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs" / "screenshots"
 HITS = ".st-key-hits .tile img"
 

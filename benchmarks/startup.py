@@ -27,11 +27,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import measuring
+from pipeline import ROOT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-ROOT = Path(__file__).resolve().parents[1]
 TILES = ".grid .tile img"
 # The grid lives in a component's shadow root, where document.querySelectorAll does not look.
 HITS = """const found = [];

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import devices, filters, plugins
+from pipeline import ROOT, devices, filters, plugins
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.evaluation import protocol, retrieval
 from pipeline.filters import Filter
@@ -237,7 +237,7 @@ def _speed(encoder: Encoder, pictures: Pictures, size: int) -> float:
 def _weight_file(spec: str) -> Path | None:
     """The file that `weights=…` names, or the one in the folder it names; of our own network, the one that is shipped."""
     name, options = plugins.parse(spec)
-    shipped = Path(__file__).parents[1] / "models" if name == "deep_ranking" and not options else Path("none")
+    shipped = ROOT / "models" if name == "deep_ranking" and not options else Path("none")
     given = Path(options.get("weights") or shipped).expanduser()
     return next((file for file in (given, given / "model.safetensors") if file.is_file()), None)
 

@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import index_advice, plugins
+from pipeline import ROOT, index_advice, plugins
 from pipeline.errors import UsageError
 from pipeline.evaluation import ann
 from pipeline.evaluation.retrieval import nearest
@@ -186,7 +186,7 @@ def _measured(
 def _ran(command: list[str], request: dict[str, Any], out: Path, timeout: float) -> str:
     """'' when the process came to its end, else one sentence; what it said last is part of it."""
     environment = os.environ | {f"{library}_NUM_THREADS": str(request["threads"]) for library in _THREADS}
-    environment |= {"TMPDIR": str(out), "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *_path()])}
+    environment |= {"TMPDIR": str(out), "PYTHONPATH": os.pathsep.join([str(ROOT), *_path()])}
     quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, env=environment, text=True, errors="replace", **quiet)
     try:

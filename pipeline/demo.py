@@ -8,10 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
+from pipeline import ROOT, ingest, plugins, project, sync
 from pipeline import gallery as galleries
-from pipeline import ingest, plugins, project, sync
 from pipeline.errors import SemblanceError, StoreLocked
 from pipeline.gallery import Gallery
 from pipeline.progress import shown
@@ -53,10 +52,9 @@ def serve(port: int) -> int:
     if chosen != port:
         print(f"port {port} is taken, using {chosen}", file=sys.stderr)
     print(f"Semblance: http://127.0.0.1:{chosen}  (Ctrl-C ends it)", flush=True)
-    root = Path(__file__).parents[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(root / "streamlit_app.py"), "--server.port", str(chosen)]
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "streamlit_app.py"), "--server.port", str(chosen)]
     environment = os.environ | {"SEMBLANCE_HOME": str(Settings().home.absolute())}
-    with subprocess.Popen(command, cwd=root, env=environment) as process:
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
         before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # the app would go on, held by nobody
         try:
             return process.wait()

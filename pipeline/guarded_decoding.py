@@ -16,12 +16,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import IO, Any
 
 from PIL import Image
 
-from pipeline import images
+from pipeline import ROOT, images
 from pipeline.decoding_worker import ANSWER, QUESTION
 from pipeline.errors import PictureError
 from pipeline.images import Picture
@@ -30,10 +29,9 @@ SECONDS = 10.0  # from question to answer
 WAIT = 20.0  # for a worker, while others' pictures are opened
 MOST = min(4, max(2, os.cpu_count() or 2))  # workers: one that hangs leaves room for others
 
-_ROOT = Path(__file__).parents[1]
 _START = "import sys; sys.path.append(sys.argv[1]); from pipeline.decoding_worker import main; main()"
 # -I: neither the environment nor the working directory can put code into it
-COMMAND = (sys.executable, "-I", "-c", _START, str(_ROOT))
+COMMAND = (sys.executable, "-I", "-c", _START, str(ROOT))
 _HEAD = 4_096  # bytes of JSON; ours are below 300
 _REFUSAL = 400  # characters of a sentence
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import ROOT
+
 
 @pytest.fixture(scope="session")
 def clothing() -> Path:
     """The 3,781 real photos, `{train,validation,test}/LABEL/*.jpg`."""
-    data = Path(os.environ.get("SEMBLANCE_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    data = Path(os.environ.get("SEMBLANCE_TEST_DATA", ROOT.parent / "shared" / "data"))
     root = data / "clothing"
     if not root.is_dir():
         pytest.skip(f"no photos at {root}; set SEMBLANCE_TEST_DATA to the folder that holds clothing/")

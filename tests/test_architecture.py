@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from pipeline import ROOT
+
 PLUGIN_FOLDERS = ("encoders", "datasets", "stores", "indexes", "projections", "detectors")
 
 # From the bottom up: a module imports from its own row and from rows above it in this list, never from one below.

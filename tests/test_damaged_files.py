@@ -16,7 +16,7 @@ import pytest
 from tiny_gallery import fill, lite, photos
 
 from benchmarks import byte_flips, full_disk, one_owner
-from pipeline import ledgers, parts, sealed, thumbnail_files, verify
+from pipeline import ROOT, ledgers, parts, sealed, thumbnail_files, verify
 from pipeline.errors import GalleryError, UsageError
 from pipeline.gallery import create_gallery, open_gallery
 from pipeline.networks import model_folder
@@ -100,7 +100,7 @@ def test_a_manifest_without_a_checksum_is_taken_and_one_that_was_changed_is_not(
 
 
 def test_weights_that_are_not_those_of_model_json_are_refused(tmp_path: Path) -> None:
-    source = Path(model_folder.__file__).parents[2] / "models"
+    source = ROOT / "models"
     about = sealed.opened(json.loads((source / "model.json").read_text()))
     weights = bytearray((source / "model.safetensors").read_bytes())
     weights[-1000] ^= 1

@@ -19,13 +19,12 @@ import torch
 import typer
 from PIL import Image
 
-from pipeline import plugins
+from pipeline import ROOT, plugins
 from pipeline.__main__ import app
 from pipeline.errors import UsageError
 from training import losses, miners, recipes
 from training.__main__ import app as training_app
 
-ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [path.relative_to(ROOT).as_posix() for path in DOCUMENTS]
 PROGRAMS: dict[str, Any] = {

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from deploy import entry, healthy, password
+from pipeline import ROOT
 from pipeline.errors import StoreError
 from pipeline.stores import _password
-
-ROOT = Path(__file__).parents[1]
 
 
 def test_a_password_is_made_once_and_is_its_owners(tmp_path: Path) -> None:

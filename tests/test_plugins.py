@@ -12,10 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import plugins
+from pipeline import ROOT, plugins
 from pipeline.errors import UsageError
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from starlette.responses import Response
 from streamlit.testing.v1 import AppTest
 
 from app import sign_in
+from pipeline import ROOT
 
-MAIN = str(Path(sign_in.__file__).parent / "main.py")
+MAIN = str(ROOT / "app" / "main.py")
 
 
 def request(cookie: str = "") -> Request:

@@ -14,15 +14,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pipeline import ROOT, plugins, sync
 from pipeline import ingest as ingestion
-from pipeline import plugins, sync
 from pipeline.gallery import Gallery, create_gallery
 from pipeline.ingest import IngestReport
 from pipeline.records import VectorStore
 from pipeline.settings import Settings
 
 SPEC = "color_histogram:grid=2,bins=2"
-ROOT = Path(__file__).parents[1]
 
 
 def draw(file: Path, seed: int, *, size: tuple[int, int] = (40, 32)) -> Path:

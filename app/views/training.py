@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import html
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from app import COMPONENTS
 from app import training_charts as charts
 from app import training_triplets as triplets
 from app.charts import chart
@@ -18,7 +18,7 @@ from pipeline.errors import SemblanceError
 from pipeline.settings import Settings
 from training import runs
 
-CSS = Path(__file__).parents[1] / "components" / "training.css"
+CSS = COMPONENTS / "training.css"
 NEWEST, PAGE_OF_TRIPLETS = 3, 12
 BEGIN = """python -m training prepare tiny-imagenet data/tiny-imagenet
 python -m training train --data data/tiny-imagenet --minutes 8 --name first"""

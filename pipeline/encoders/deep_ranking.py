@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline import ROOT
 from pipeline.errors import UsageError
 from pipeline.networks import model_folder
 from pipeline.networks.cropping import Cropping
@@ -18,7 +19,7 @@ CARD = Card(
     requires=("torch", "torchvision"),
     install="pip install torch torchvision",
 )
-SHIPPED = Path(__file__).parents[2] / "models"
+SHIPPED = ROOT / "models"
 
 
 def build(

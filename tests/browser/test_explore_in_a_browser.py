@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from pipeline import ROOT
+
 pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=30_000)
@@ -127,7 +129,7 @@ def _maps(server: str, home_of_server: Path) -> None:
             [sys.executable, "-m", "pipeline", "project", "photos", "--method", "pca", "--dimensions", dimensions],
             check=True,
             capture_output=True,
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
             env=os.environ | {"SEMBLANCE_HOME": str(home_of_server)},
         )
 

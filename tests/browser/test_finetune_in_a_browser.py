@@ -14,12 +14,12 @@ from lost_clicks import press
 from playwright.sync_api import Page, expect
 from test_explore_in_a_browser import circle, ready, selected
 
+from pipeline import ROOT
 from pipeline.tags import tags
 
 pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=30_000)
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from pipeline import ROOT
 from pipeline import annotations as annotation_files
 from tests.drawn_scenes import detected, scenes
 
@@ -45,7 +46,7 @@ def _case(server: str, home_of_server: Path, tmp_path_factory: pytest.TempPathFa
             [sys.executable, "-m", "pipeline", "hard-cases", *words],
             check=True,
             capture_output=True,
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
             env=os.environ | {"SEMBLANCE_HOME": str(home_of_server)},
         )
 

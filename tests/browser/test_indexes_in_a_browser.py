@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from pipeline import ROOT
+
 pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=30_000)
@@ -24,7 +26,7 @@ def _compared(server: str, home_of_server: Path) -> None:
         [sys.executable, "-m", "pipeline", *words.split()],
         check=True,
         capture_output=True,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         env=os.environ | {"SEMBLANCE_HOME": str(home_of_server)},
     )
 

@@ -13,6 +13,8 @@ import pytest
 from lost_clicks import press
 from playwright.sync_api import Page, expect
 
+from pipeline import ROOT
+
 pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=30_000)
@@ -26,7 +28,7 @@ def _wardrobe(server: str, photos: Path, home_of_server: Path) -> None:
         [sys.executable, "-m", "pipeline", *ingest],
         check=True,
         capture_output=True,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         env=os.environ | {"SEMBLANCE_HOME": str(home_of_server)},
     )
 

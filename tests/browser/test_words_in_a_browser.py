@@ -13,6 +13,8 @@ from playwright.sync_api import Page, expect
 from test_search_in_a_browser import HITS, ids, photo, upload, wait_for_other_hits
 from tiny_clip import tiny_clip
 
+from pipeline import ROOT
+
 pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=30_000)
@@ -26,7 +28,7 @@ def _worded(server: str, photos: Path, home_of_server: Path, tmp_path_factory: p
         [sys.executable, "-m", "pipeline", *words, "--title", "Words", "--progress", "none"],
         check=True,
         capture_output=True,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         env=os.environ | {"SEMBLANCE_HOME": str(home_of_server)},
     )
 

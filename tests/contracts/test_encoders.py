@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from pipeline import plugins
+from pipeline import ROOT, plugins
 from pipeline.errors import UsageError
 from pipeline.records import Encoder
 
@@ -245,7 +245,7 @@ def fingerprints_elsewhere() -> dict[str, str]:
         "for spec in sys.argv[1:]: print(plugins.build('encoders', spec, device='cpu').fingerprint)"
     )
     command = [sys.executable, "-c", code, *map(spec_of, names)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     return dict(zip(names, answer.stdout.split(), strict=True))
 
 

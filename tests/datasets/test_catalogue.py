@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline import plugins
+from pipeline import ROOT, plugins
 from pipeline.datasets.catalogue import Catalogue, build, relevance
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.records import ImageRecord
@@ -166,7 +166,7 @@ def test_a_killed_rendering_takes_its_processes_along_and_can_be_resumed(rendere
     options = "items=18, views=2, size=32"
     script = "from dataclasses import replace; from pathlib import Path; from pipeline.datasets.catalogue import build;"
     script += f"replace(build({options}), root=Path({str(tmp_path / 'again')!r}), processes=2).prepare()"
-    child = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[2])
+    child = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
     again = elsewhere(rendered, tmp_path)
     while child.poll() is None and not list(again.root.rglob("*.jpg")):
         time.sleep(0.01)
@@ -188,7 +188,7 @@ def test_a_script_without_a_main_guard_still_gets_its_pictures(rendered: Catalog
         f"catalogue = build(items=18, views=2, size=32)\n"
         f"replace(catalogue, root=Path({str(tmp_path / 'again')!r}), processes=2).prepare()\n"
     )
-    repository = Path(__file__).parents[2]
+    repository = ROOT
     environment = {**os.environ, "PYTHONPATH": str(repository)}
     subprocess.run([sys.executable, script], env=environment, check=True, stderr=subprocess.DEVNULL, timeout=60)
     assert contents(elsewhere(rendered, tmp_path)) == contents(rendered)

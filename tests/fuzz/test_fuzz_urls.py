@@ -19,9 +19,10 @@ from tiny_gallery import fill, photos
 
 import streamlit_app
 from app import blobs, index
+from pipeline import ROOT
 from pipeline.settings import Settings
 
-MAIN = str(Path(streamlit_app.__file__).parent / "app" / "main.py")
+MAIN = str(ROOT / "app" / "main.py")
 SECRET = b"what nobody outside may read"
 PIECES = ["..", ".", "", "%2e%2e", "%2F", "%5c", "\\", "%00", "%0d%0a", "~", "C:", "file:", "//", "*", "?", "#", ";", "…",
           "small", "thumbnails", "secret.jpg", "secret", "etc", "passwd", "static", "app", "runs", "one", "pictures",

@@ -11,11 +11,11 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app import index
+from pipeline import ROOT, ingest, plugins, sync
 from pipeline import gallery as galleries
-from pipeline import ingest, plugins, sync
 from pipeline.settings import Settings
 
-MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
+MAIN = str(ROOT / "app" / "main.py")
 COLOURS = {"red": (200, 30, 30), "green": (30, 160, 60), "blue": (40, 60, 200)}
 
 

@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import common_terms
-from pipeline import clustering, tags, terms
+from pipeline import ROOT, clustering, tags, terms
 from pipeline.gallery import Gallery
 from tests.test_terms import ids_of, shades
 from tests.tiny_gallery import fill, photos
@@ -93,7 +93,7 @@ def test_the_address_of_a_chip_is_a_search(gallery: Gallery, monkeypatch: pytest
 
     red = ids_of(gallery, "red")
     [first, *_] = links(drawn(monkeypatch, red[:5]))
-    page = AppTest.from_file(str(Path(common_terms.__file__).parent / "main.py"), default_timeout=30)
+    page = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=30)
     for name, values in first.items():
         page.query_params[name] = values
     page.run()

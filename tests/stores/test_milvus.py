@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline import ROOT
 from pipeline.errors import StoreError, StoreLocked
 from pipeline.filters import Filter
 from pipeline.records import Rows
@@ -74,7 +75,7 @@ def another_process_on(path: Path) -> Iterator[subprocess.Popen[str]]:
         [sys.executable, "-c", HOLD, str(path)],
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     try:
         assert process.stdout is not None
@@ -120,7 +121,7 @@ def test_rows_of_a_killed_process_are_found(tmp_path: Path) -> None:
         [sys.executable, "-c", write, str(path)],
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": f"{Path(__file__).parents[2]}:{Path(__file__).parent}"},
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"},
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "holding\n"
@@ -140,7 +141,7 @@ def test_refusing_needs_no_pymilvus(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=True,
-            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
         )
     assert done.stdout == "False\n"
 
@@ -270,7 +271,7 @@ def test_a_dotenv_file_changes_nothing(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert done.stdout == "None\n"
     assert done.stderr == ""

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from pipeline import ROOT
 from pipeline.encoders.color_histogram import build as color_histogram
 from pipeline.errors import UsageError
 from pipeline.networks import deep_ranking, model_folder
@@ -25,7 +26,6 @@ from training import prepared, runs
 from training.checkpoints import write_weights
 from training.embed import embed, model_of
 
-ROOT = Path(__file__).parents[2]
 SPLITS = ["train", "dev", "test", "train", "train"]
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pipeline import ROOT
 from training import prepared, recipes, start
 from training.prepared import Prepared
 from training.recipes import Phase, Recipe
 from training.runs import Run
 
-ROOT = Path(__file__).parents[2]
 Said = Callable[..., tuple[int, str, str]]
 LABELS = ("apple", "brick", "cloud", "dune", "elm", "fern")
 EACH = 40
