@@ -14,7 +14,7 @@ from app import COMPONENTS, resources
 from app.ask import Ask
 from pipeline import carried_terms, terms
 from pipeline.carried_terms import CLUSTER, LABEL, METADATA, TAG, WORD, Carried, Term
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import SearchHit
 from pipeline.telling_terms import Shared
 

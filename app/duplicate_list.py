@@ -12,8 +12,8 @@ from app import COMPONENTS, index, resources
 from app.routes import thumbnail_url
 from pipeline import duplicates
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
-from pipeline.images import display_name
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.display_names import display_name
 
 CSS = COMPONENTS / "duplicates.css"
 AT_ONCE = 8  # groups drawn before "more" is asked for

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, cast
 
 import streamlit as st
 
-from pipeline import gallery as galleries
 from pipeline import search as searching
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
+from pipeline.gallery import opening as galleries
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import Encoder, TextEncoder
 from pipeline.settings import Settings
 

@@ -10,7 +10,7 @@ import streamlit as st
 from app import strips
 from app.evaluate_reports import Evaluation
 from pipeline.disagreement import differences, most_apart
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 SHOWN = 4
 

@@ -16,7 +16,7 @@ from app.charts import as_csv, chart, finished
 from pipeline import compare_encoders as comparing
 from pipeline import filters, plugins, reports
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.plugins import DEFAULT_ENCODER
 
 AHEAD, BEHIND = "#0072b2", "#6b7385"

@@ -13,7 +13,7 @@ from app.charts import chart, finished
 from pipeline import reports
 from pipeline.embedding_length import KIND, advice
 from pipeline.errors import GalleryError, SemblanceError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 BLUE, ORANGE, GREEN = "#0072b2", "#e69f00", "#009e73"
 

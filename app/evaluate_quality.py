@@ -14,7 +14,7 @@ from app.charts import as_csv, chart
 from app.evaluate_compare import compare
 from app.evaluate_reports import Evaluation, confusion
 from pipeline import report_page, reports
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 STRIPS = 6
 

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from pipeline import evaluate, reports
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import jobs, resources
 from pipeline import filters, plugins
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 ALL = "every picture asks all the others"
 

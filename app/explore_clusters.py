@@ -15,7 +15,7 @@ from app.picture_row import Tile
 from pipeline import clustering
 from pipeline.clustering import KIND
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 AT_ONCE = 12  # clusters on one page of the list
 METHODS = {"hdbscan": "Dense groups (HDBSCAN)", "kmeans": "Every picture in one (k-means)"}

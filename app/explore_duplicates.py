@@ -12,7 +12,7 @@ from app import duplicate_list, report_section
 from app.charts import as_csv, chart, finished
 from pipeline.duplicate_pairs import HASH_BITS
 from pipeline.duplicates import KIND
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 KINDS = {"same": ("#0072b2", "solid"), "nearest": ("#e69f00", "dash"), "random": ("#8a8f94", "dot")}
 SAID = {"same": "same picture", "nearest": "neighbours, two pictures", "random": "random pairs"}

@@ -16,7 +16,7 @@ from app.point_map import Shape, point_map, shape_from, shape_of
 from app.query_panel import PICTURES, take
 from pipeline import map_files, project
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 METHODS = {
     "umap": "UMAP: keeps neighbours together; the usual choice",

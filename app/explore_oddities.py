@@ -12,7 +12,7 @@ from app import odd_rows, report_section
 from app.charts import as_csv, chart, finished
 from pipeline import label_errors, outliers, reports
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 LISTS = {label_errors.KIND: "Likely label errors", outliers.KIND: "Outliers"}
 COLUMNS = {

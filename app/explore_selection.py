@@ -19,8 +19,8 @@ from app.point_map import Shape
 from app.results_grid import results_grid, tile
 from pipeline import tags
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
-from pipeline.images import display_name
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.display_names import display_name
 from pipeline.search import Query
 
 PAGE = 48

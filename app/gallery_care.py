@@ -17,7 +17,7 @@ from app.option_form import encoder_choice
 from app.results_grid import results_grid, tile
 from pipeline import exchange, ledgers, sync
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import GalleryInfo, SearchHit
 
 TRIALS = ["color_histogram", "torchvision:arch=mobilenet_v3_small", "torchvision:arch=resnet50"]

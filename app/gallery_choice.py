@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import resources
 from app.start import first_steps
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 
 def choose(title: str) -> Gallery | None:

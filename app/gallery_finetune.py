@@ -13,7 +13,7 @@ from app import jobs
 from app.charts import chart
 from pipeline import reports
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.tags import tags
 
 KIND = "finetune"  # training/finetune.py writes it

@@ -13,11 +13,11 @@ import streamlit as st
 from app import jobs
 from app.exposure import check_dataset
 from app.option_form import encoder_choice
-from pipeline import gallery as galleries
 from pipeline import plugins, uploads
 from pipeline.errors import PictureError, SemblanceError, UsageError
-from pipeline.gallery import Gallery
-from pipeline.images import display_name
+from pipeline.gallery import opening as galleries
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.display_names import display_name
 from pipeline.settings import Settings
 
 WAYS = {"demo": "The demo", "folder": "A folder on this machine", "upload": "An upload"}

@@ -14,7 +14,7 @@ from app.picture_row import Tile
 from pipeline import hard_cases_choices, hard_cases_needles
 from pipeline.errors import SemblanceError
 from pipeline.hard_cases import Round
-from pipeline.images import display_name
+from pipeline.images.display_names import display_name
 
 PAGE, OUTCOMES = 48, 24
 SIDE = 148  # pixels: two lines of a needle fit

@@ -13,10 +13,10 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from pipeline import gallery as galleries
 from pipeline import logs, sync
 from pipeline.errors import SemblanceError, StoreError
-from pipeline.gallery import Gallery
+from pipeline.gallery import opening as galleries
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import VectorStore
 from pipeline.settings import Settings
 

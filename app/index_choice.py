@@ -8,7 +8,7 @@ import streamlit as st
 from app import index
 from pipeline import index_setting, sync
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 AUTO = "auto"
 

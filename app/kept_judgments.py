@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.ask import Ask
 from pipeline import feedback
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 
 def offer_to_keep(gallery: Gallery, asked: Ask) -> None:

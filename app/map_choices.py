@@ -10,7 +10,7 @@ from app import map_query
 from app.map_colours import Colouring, by_value, on_scale, plain
 from app.map_data import MapData
 from pipeline import clustering, tags
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.blobs import publish
 from pipeline import project, selection
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.project import Map
 
 if TYPE_CHECKING:

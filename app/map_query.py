@@ -12,8 +12,9 @@ from pipeline import project
 from pipeline.errors import SemblanceError
 from pipeline.evaluation import map_placing
 from pipeline.filters import Filter
-from pipeline.gallery import Gallery
-from pipeline.images import crop, open_image
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.decoding import crop
+from pipeline.images.opening import open_image
 from pipeline.parallel import leave_cores_free
 from pipeline.records import Rows
 

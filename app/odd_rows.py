@@ -12,8 +12,8 @@ from app import index, picture_row, resources
 from app.picture_row import Tile
 from pipeline import label_errors
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
-from pipeline.images import display_name
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.display_names import display_name
 
 AT_ONCE = 10
 

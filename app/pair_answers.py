@@ -12,7 +12,7 @@ from app import encoders, index
 from app.ask import Upload
 from pipeline import identify
 from pipeline.errors import StoreError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.identify import Match
 from pipeline.records import VectorStore
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import jobs
 from pipeline import same_or_different
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.same_or_different import Curve
 
 QUICK = 8_000_000  # bytes of embeddings, read and measured within a second

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import pair_ask, resources
 from app.routes import thumbnail_url
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.same_or_different import MEASURE, Curve
 
 

@@ -12,9 +12,9 @@ from app.pair_verdict import against_threshold, card
 from app.picture_row import Tile
 from pipeline import identities, one_shot, same_or_different
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.identify import IDENTITY, LABEL, Match
-from pipeline.images import display_name
+from pipeline.images.display_names import display_name
 from pipeline.same_or_different import Curve
 
 RANKED = 12

@@ -17,8 +17,8 @@ from app.results_grid import results_grid, tile
 from app.routes import thumbnail_url
 from pipeline.errors import PictureError
 from pipeline.fingerprints import file_id
-from pipeline.gallery import Gallery
-from pipeline.images import display_name
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.display_names import display_name
 from pipeline.records import SearchHit
 
 CSS = COMPONENTS / "pairs.css"

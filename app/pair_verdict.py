@@ -7,7 +7,7 @@ import html
 import streamlit as st
 
 from pipeline import calibration, same_or_different
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.same_or_different import Curve, Decision
 
 

@@ -11,7 +11,7 @@ from app.map_data import MapData
 from app.results_grid import results_grid, tile, tiles_of
 from pipeline import search as searching
 from pipeline.errors import SemblanceError, StoreError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import SearchHit
 from pipeline.search import Query, SearchResult
 

@@ -15,8 +15,8 @@ from app.results_grid import results_grid, tile
 from app.words_fields import words_fields
 from pipeline.errors import PictureError
 from pipeline.fingerprints import file_id
-from pipeline.gallery import Gallery
-from pipeline.images import display_name
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.display_names import display_name
 from pipeline.records import SearchHit
 from pipeline.regions import parse_box
 

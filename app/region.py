@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from app import COMPONENTS
-from pipeline.images import Picture
+from pipeline.records import Picture
 from pipeline.regions import Box
 
 Share = tuple[float, float, float, float]  # x, y, w, h as shares of the picture

@@ -10,7 +10,7 @@ import streamlit as st
 from app import jobs
 from pipeline import reports
 from pipeline.errors import GalleryError, SemblanceError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 
 def is_filled(gallery: Gallery) -> bool:

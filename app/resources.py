@@ -8,12 +8,13 @@ from typing import Any
 import streamlit as st
 
 from pipeline import filters
-from pipeline import gallery as galleries
 from pipeline import regions as parts_of_pictures
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
-from pipeline.images import Picture, open_image
+from pipeline.gallery import opening as galleries
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.opening import open_image
 from pipeline.originals import read_original, roots
+from pipeline.records import Picture
 from pipeline.settings import Settings
 
 MAX_CHOICES = 60  # values of one field offered as filters; a field with more is searched by typing on the command line

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import COMPONENTS
 from app.routes import thumbnail_url, whole_url
-from pipeline.images import display_name
+from pipeline.images.display_names import display_name
 from pipeline.records import SearchHit
 from pipeline.search import SearchResult
 

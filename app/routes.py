@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, Response
 
 from pipeline import whole_of_part
 from pipeline.errors import SemblanceError
-from pipeline.gallery import open_gallery
+from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 from training.runs import Run
 

@@ -12,11 +12,12 @@ from PIL.Image import Image
 
 from app import COMPONENTS, encoders, resources
 from pipeline import explain as explaining
-from pipeline import heat_maps, images
+from pipeline import heat_maps
 from pipeline.errors import GalleryError, SemblanceError
 from pipeline.explain import Explanation
 from pipeline.fingerprints import file_id
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.images import decoding, opening
 from pipeline.search import QueryPicture
 
 _STYLE = COMPONENTS / "why_similar.css"
@@ -89,10 +90,10 @@ def _opened(gallery: Gallery, query: QueryPicture | str) -> Image:
                 "The file of one of these pictures is gone or was changed, so its places cannot be hidden. "
                 "Put it back where it was, then ask again."
             )
-        return images.open_image(data).image
+        return opening.open_image(data).image
     if query.box is None:
-        return images.open_image(query.data).image
-    return images.crop(images.open_image(query.data, full=True), query.box)
+        return opening.open_image(query.data).image
+    return decoding.crop(opening.open_image(query.data, full=True), query.box)
 
 
 def _pair(plain: tuple[str, str], heat: tuple[str, str], titles: tuple[str, str]) -> str:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import ask, resources
 from pipeline import words
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 _FIELDS = {"texts": "words", "not_texts": "not-words"}  # what of the ask, and the key of its field
 _SEVERAL = "Several are divided by ; and each counts as much as a picture does."

@@ -12,7 +12,8 @@ import numpy as np
 from pipeline import carried_terms, terms
 from pipeline.carried_terms import LABEL, Carried
 from pipeline.evaluation.retrieval import nearest
-from pipeline.gallery import Gallery, open_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import open_gallery
 from pipeline.records import Rows, SearchHit
 from pipeline.settings import Settings
 

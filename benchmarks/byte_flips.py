@@ -63,7 +63,7 @@ def outcome(kind: Kind, home: Path, before: Any) -> tuple[str, str]:
     """What the product says of a damaged home, and in which words."""
     from pipeline import verify
     from pipeline.errors import SemblanceError
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.settings import Settings
 
     try:
@@ -112,7 +112,7 @@ def answers(home: Path) -> Any:
     """What a gallery says of itself, its rows, and the hits of a fixed query by the exact store."""
     from pipeline import ledgers, search, sync
     from pipeline.fingerprints import row_digest
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.settings import Settings
 
     gallery = open_gallery("flips", Settings(home=home))
@@ -133,8 +133,8 @@ def judged(home: Path) -> Any:
 
 def thumbnails(home: Path) -> Any:
     """The pixels that a visitor is shown, by the app's own route; 404 is a sentence of a kind: no wrong picture."""
-    from pipeline.gallery import open_gallery
-    from pipeline.images import open_image
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.images.opening import open_image
     from pipeline.settings import Settings
 
     gallery = open_gallery("flips", Settings(home=home))
@@ -147,7 +147,7 @@ def thumbnails(home: Path) -> Any:
 def embeddings(home: Path) -> Any:
     """What the gallery's encoder makes of a fixed picture; its facts as they are shown."""
     from pipeline import search
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.networks import model_folder
     from pipeline.settings import Settings
     from training.export import drawings
@@ -176,7 +176,7 @@ def small_home(home: Path, *, model: bool = True) -> Path:
     import numpy as np
     from PIL import Image
 
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.settings import Settings
 
     photos = home.parent / "photos"
@@ -203,7 +203,7 @@ def small_home(home: Path, *, model: bool = True) -> Path:
 
 def _ingest(name: str, photos: Path, spec: str, home: Path, limit: int) -> None:
     from pipeline import ingest, plugins
-    from pipeline.gallery import create_gallery
+    from pipeline.gallery.opening import create_gallery
     from pipeline.settings import Settings
 
     gallery = create_gallery(name, Settings(home=home))

@@ -146,7 +146,7 @@ def main() -> int:
 
 def measure(asked: argparse.Namespace, home: Path) -> int:
     from pipeline import duplicates, ingest, plugins, reports
-    from pipeline.gallery import create_gallery
+    from pipeline.gallery.opening import create_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 

@@ -38,7 +38,7 @@ def main() -> int:
 
 def _measured(asked: argparse.Namespace) -> int:
     from pipeline import ingest, plugins, reports
-    from pipeline.gallery import create_gallery
+    from pipeline.gallery.opening import create_gallery
     from pipeline.settings import Settings
     from training.finetune import finetune
 

@@ -153,7 +153,7 @@ def _done(ended: Ended) -> None:
 
 
 def _ids(home: Path, name: str = "small") -> set[str]:
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.settings import Settings
 
     return open_gallery(name, Settings(home=home)).ids()
@@ -210,7 +210,7 @@ def _half(home: Path) -> Iterator[str]:
     """What the product finds wrong with the files under their final names, before anything is mended."""
     from pipeline import map_files, reports, verify
     from pipeline.errors import GalleryError
-    from pipeline.gallery import names, open_gallery
+    from pipeline.gallery.opening import names, open_gallery
     from pipeline.settings import Settings
 
     settings = Settings(home=home)

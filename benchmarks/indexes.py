@@ -52,7 +52,7 @@ def clustered(n: int, dim: int, *, seed: int = 0) -> np.ndarray:
 
 def photos(home: Path, data: Path, progress: Progress) -> np.ndarray:
     """Embeddings of all photos by the default encoder, made when the home has none."""
-    from pipeline.gallery import create_gallery, names, open_gallery
+    from pipeline.gallery.opening import create_gallery, names, open_gallery
     from pipeline.ingest import ingest
     from pipeline.settings import Settings
 

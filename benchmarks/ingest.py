@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import measuring
 from benchmarks.measuring import Clock, Pace
-from pipeline import images, plugins, sync
-from pipeline.gallery import create_gallery
+from pipeline import plugins, sync
+from pipeline.gallery.opening import create_gallery
+from pipeline.images import decoding, opening
 from pipeline.ingest import CHUNK, ingest
 from pipeline.parallel import in_order
 from pipeline.records import Encoder, ImageRecord
@@ -58,8 +59,8 @@ def reading_alone(encoder: Encoder, root: Path, records: Sequence[ImageRecord]) 
     def work(some: Sequence[ImageRecord]) -> list[np.ndarray]:
         arrays = []
         for record in some:
-            picture = images.open_image(images.read_file(root / record.path))
-            images.thumbnail(picture.image)
+            picture = opening.open_image(opening.read_file(root / record.path))
+            decoding.thumbnail(picture.image)
             arrays.append(encoder.preprocess(picture.image))
         return arrays
 

@@ -138,7 +138,7 @@ def _start_and_kill(name: str, folder: Path, home: Path, wait: float, uri: str) 
 
 def _rows(home: Path, name: str) -> int:
     from pipeline.errors import GalleryError
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.settings import Settings
 
     try:
@@ -152,8 +152,8 @@ def _finish(name: str, folder: Path, home: Path, *, sample: int, seed: int, uri:
 
     from pipeline import plugins
     from pipeline.fingerprints import file_id
-    from pipeline.gallery import open_gallery
-    from pipeline.images import open_image
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.images.opening import open_image
     from pipeline.settings import Settings
 
     begun = time.perf_counter()

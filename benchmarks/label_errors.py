@@ -140,7 +140,7 @@ def main() -> int:
 
 def measure(asked: argparse.Namespace, home: Path) -> int:
     from pipeline import ingest, neighbours, plugins
-    from pipeline.gallery import create_gallery
+    from pipeline.gallery.opening import create_gallery
     from pipeline.label_errors import K
     from pipeline.progress import shown
     from pipeline.settings import Settings

@@ -30,7 +30,7 @@ from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 from benchmarks import measuring
 from benchmarks.startup import ROOT, app, free_port, megabytes, wait_for_server
 from pipeline import map_files, project, reports
-from pipeline.gallery import create_gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.records import Rows
 from pipeline.settings import Settings
 

@@ -49,8 +49,9 @@ def make(folder: str, heavy: bool) -> None:
 def judge(folder: str, heavy: bool) -> int:
     from data.odd_pictures import corpus, file_name
 
-    from pipeline import images
+    from pipeline import records
     from pipeline.errors import PictureError
+    from pipeline.images import opening
 
     files = [(odd, path) for odd in corpus(heavy=heavy) if (path := Path(file_name(odd, folder))).exists()]
     before = peak_megabytes()
@@ -60,9 +61,9 @@ def judge(folder: str, heavy: bool) -> int:
         said, differs, slowest = "", "", 0.0
         for full in (False, True):
             begin = time.perf_counter()
-            outcome: images.Picture | Exception
+            outcome: records.Picture | Exception
             try:
-                outcome = images.open_image(images.read_file(path), full=full)
+                outcome = opening.open_image(opening.read_file(path), full=full)
                 said = f"{outcome.format} {outcome.width} × {outcome.height}"
             except PictureError as error:
                 outcome, said = error, f"refused: {error}"

@@ -23,7 +23,7 @@ from pathlib import Path
 from benchmarks import measuring
 from pipeline import plugins
 from pipeline.engines import Engine, Threads
-from pipeline.gallery import create_gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.ingest import ingest
 from pipeline.ray_engine import Ray
 from pipeline.records import Encoder

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from pipeline import ROOT, evaluate, reports
 from pipeline.demo import NAME, free_port
-from pipeline.gallery import open_gallery
+from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 
 TARGET = ROOT / "docs" / "screenshots"

@@ -29,7 +29,8 @@ from typing import Any
 from benchmarks import measuring
 from pipeline import plugins, sync
 from pipeline.filters import Filter
-from pipeline.gallery import Gallery, create_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.ingest import ingest
 from pipeline.records import Encoder, VectorStore
 from pipeline.search import Query, QueryPicture, search

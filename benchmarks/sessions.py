@@ -34,7 +34,7 @@ from benchmarks.streamlit_client import Answer, VisitError, Visitor
 from benchmarks.visitors import NAME, Come, Leak, Ledger, Own, owns
 from pipeline import plugins
 from pipeline.fingerprints import file_id
-from pipeline.gallery import open_gallery
+from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 
 EACH = 5.0  # seconds between two looks at the app's memory

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import measuring
 from pipeline import sync
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.search import Query, QueryPicture, load_encoder, search
 
 NAME = "photos"

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from pipeline import atomic, backup_archives, gallery
+from pipeline import atomic, backup_archives
 from pipeline.archives import unpack
 from pipeline.backup_archives import Listed
 from pipeline.errors import GalleryError, SemblanceError, UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import check_name, open_gallery
 from pipeline.records import Progress, silent
 from pipeline.settings import Settings
 
@@ -94,8 +95,8 @@ def restore(file: Path, settings: Settings, *, name: str = "", progress: Progres
     from filelock import FileLock
 
     listed = backup_archives.looked_over(file)
-    gallery.check_name(listed.gallery)
-    name = gallery.check_name(name or listed.gallery)
+    check_name(listed.gallery)
+    name = check_name(name or listed.gallery)
     root = settings.galleries / name
     staging = settings.galleries / f".{name}.restoring"
     try:
@@ -117,7 +118,7 @@ def restore(file: Path, settings: Settings, *, name: str = "", progress: Progres
                 shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
         raise atomic.disk_error(error, root) from error
-    restored = gallery.open_gallery(name, settings)
+    restored = open_gallery(name, settings)
     return BackupReport(name, restored.count(), len(listed.files), sum(size for size, _ in listed.files.values()))
 
 

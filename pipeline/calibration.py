@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 STEPS = 1000  # quantiles 0, 0.1 %, … 100 %
 PAIRS = 100_000

@@ -15,7 +15,7 @@ import numpy as np
 from pipeline import clustering, filters, reports, tags
 from pipeline.errors import GalleryError, UsageError
 from pipeline.filters import Clause, Filter
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline import cluster_facts, grouping, reports, whole_pictures
 from pipeline.errors import GalleryError, UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, silent
 from pipeline.whole_pictures import WholePictures
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from pipeline import plugins
 from pipeline.errors import GalleryError, SemblanceError
 from pipeline.evaluation.retrieval import map_at_r
-from pipeline.gallery import Gallery
-from pipeline.images import open_image
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.opening import open_image
 from pipeline.originals import read_shown, roots
 from pipeline.records import Encoder, Progress, silent
 

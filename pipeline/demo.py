@@ -10,9 +10,9 @@ import subprocess
 import sys
 
 from pipeline import ROOT, ingest, plugins, project, sync
-from pipeline import gallery as galleries
 from pipeline.errors import SemblanceError, StoreLocked
-from pipeline.gallery import Gallery
+from pipeline.gallery import opening as galleries
+from pipeline.gallery.gallery import Gallery
 from pipeline.progress import shown
 from pipeline.records import Dataset
 from pipeline.settings import Settings

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import annotations as annotation_files
-from pipeline import atomic, images
+from pipeline import atomic
 from pipeline.encoding import readable
 from pipeline.errors import PictureError, UsageError
+from pipeline.images import opening
 from pipeline.records import Dataset, Detector, Progress, silent
 
 
@@ -60,7 +61,7 @@ def detect(
 def _found(root: Path, path: str, detector: Detector) -> dict[str, Any]:
     """Of one picture: width, height, boxes; or why it cannot be opened."""
     try:
-        picture = images.open_image(images.read_file(images.inside(root, path)), full=True)
+        picture = opening.open_image(opening.read_file(opening.inside(root, path)), full=True)
     except PictureError as error:
         return {"fault": str(error)}
     boxes = []

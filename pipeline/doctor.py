@@ -9,8 +9,9 @@ import platform
 import shutil
 import sys
 
-from pipeline import __version__, demo, gallery
+from pipeline import __version__, demo
 from pipeline.errors import SemblanceError
+from pipeline.gallery import opening
 from pipeline.settings import Settings
 
 PACKAGES = ("torch", "torchvision", "pymilvus", "milvus-lite", "streamlit", "pillow", "pandas", "plotly", "umap-learn")
@@ -30,7 +31,7 @@ def examine() -> dict[str, str]:
     found["home"] = str(settings.home.absolute())
     existing = next(path for path in [settings.home.absolute(), *settings.home.absolute().parents] if path.exists())
     found["disk free"] = f"{shutil.disk_usage(existing).free / 2**30:.1f} GiB"
-    found["galleries"] = ", ".join(gallery.names(settings)) or "none yet"
+    found["galleries"] = ", ".join(opening.names(settings)) or "none yet"
     found["milvus"] = _milvus(settings)
     found["port"] = _port()
     return found

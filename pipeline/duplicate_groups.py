@@ -10,7 +10,7 @@ import numpy as np
 from pipeline import duplicate_pairs, same_picture, simhash
 from pipeline.duplicate_pairs import Looks, Pairs, Reader
 from pipeline.evaluation.verification import pair_scores
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, Rows
 
 _EQUAL = 0.97  # pixels within 3 % count as as many: a border is found to a pixel of the thumbnail

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from pipeline import images, neighbours, parallel, same_picture, simhash
+from pipeline import neighbours, parallel, same_picture, simhash
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.images import decoding, opening
 from pipeline.originals import read_original, roots
 from pipeline.perceptual_hash import perceptual_hash
 from pipeline.records import Progress, Rows
@@ -56,7 +57,7 @@ class Reader:
 
     def thumbnail(self, row: int) -> Image.Image | None:
         data = self._gallery.thumbnail_data(self._ids[row])
-        return images.open_image(data).image if data else None
+        return opening.open_image(data).image if data else None
 
     def data(self, row: int) -> bytes | None:
         """The file's bytes; None when it is gone or was changed."""
@@ -72,7 +73,7 @@ class Reader:
         if (data := self.data(row)) is None:
             return None
         try:
-            return images.open_image(images.thumbnail(images.open_image(data).image)).image
+            return opening.open_image(decoding.thumbnail(opening.open_image(data).image)).image
         except SemblanceError:
             return None
 

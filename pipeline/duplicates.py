@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import duplicate_groups, judgments, ledgers
 from pipeline.errors import UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, silent
 
 if TYPE_CHECKING:

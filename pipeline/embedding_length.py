@@ -12,7 +12,7 @@ import numpy as np
 from pipeline import pca_fit
 from pipeline.errors import GalleryError, UsageError
 from pipeline.evaluation.retrieval import map_at_r, nearest, recall_at_1
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, silent
 
 KIND = "length"  # of the report

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipeline import images, storable
+from pipeline import storable
 from pipeline.errors import PictureError, UsageError
+from pipeline.images import decoding, opening
 from pipeline.records import Encoder, ImageRecord, place
 from pipeline.regions import OpenedFile, box_text, parse_box
 
@@ -52,7 +53,7 @@ def encode_chunk(root: Path, records: Iterable[ImageRecord], encoder: Encoder, h
         try:
             if opened is None or opened[0] != named.path:
                 opened = None  # before the next: one decoded picture at a time
-                opened = named.path, OpenedFile(images.read_file(images.inside(root, named.path)))
+                opened = named.path, OpenedFile(opening.read_file(opening.inside(root, named.path)))
             file = opened[1]
             picture_id = file.id(record.box)
             repeated = held.knows(picture_id)
@@ -64,7 +65,7 @@ def encode_chunk(root: Path, records: Iterable[ImageRecord], encoder: Encoder, h
         except (PictureError, UsageError) as error:  # UsageError: of a box
             chunk.rejected.append((record.place, str(error)))
             continue
-        held.keep(picture_id, images.thumbnail(image))
+        held.keep(picture_id, decoding.thumbnail(image))
         if repeated:
             continue
         inputs.append(encoder.preprocess(image))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import filters, reports
 from pipeline.errors import GalleryError, UsageError
 from pipeline.filters import Filter
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, Rows, silent
 
 if TYPE_CHECKING:

@@ -5,17 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
-from pipeline import (
-    calibration,
-    exchange_bson,
-    exchange_mongodb,
-    exchange_npz,
-    exchange_parquet,
-    exchange_rows,
-    gallery,
-)
+from pipeline import calibration, exchange_bson, exchange_mongodb, exchange_npz, exchange_parquet, exchange_rows
 from pipeline.errors import SemblanceError, UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery import opening
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, silent
 from pipeline.settings import Settings
 
@@ -44,11 +37,11 @@ def export_gallery(source: Gallery, target: Path | str, *, progress: Progress = 
 
 def import_gallery(name: str, source: Path | str, settings: Settings) -> Gallery:
     """Make a gallery of an exported file. UsageError when the name is taken or the file is another thing."""
-    if name in gallery.names(settings):
+    if name in opening.names(settings):
         raise UsageError(
             f"gallery {name} exists; choose another name, or drop it first: python -m pipeline drop {name}"
         )
-    gallery.check_name(name)
+    opening.check_name(name)
     if exchange_mongodb.is_url(str(source)):
         raise UsageError(
             "a gallery is imported from a file; dump the collection first: mongodump --db DATABASE --collection NAME, "
@@ -57,7 +50,7 @@ def import_gallery(name: str, source: Path | str, settings: Settings) -> Gallery
     file = Path(source)
     facts, rows = _format(file).read(file)
     exchange_rows.check(rows, file)
-    made = gallery.create_gallery(name, settings, title=facts.title)
+    made = opening.create_gallery(name, settings, title=facts.title)
     with made.writing():
         try:
             made.update(datasets=list(facts.datasets))

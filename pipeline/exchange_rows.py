@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import Rows
 
 TEXTS = ("id", "parent", "box", "path", "label", "split")  # columns; width and height are int32, metadata is a dict

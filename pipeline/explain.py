@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline import calibration, images, relevance
+from pipeline import calibration, relevance
 from pipeline.appearance import SIDE
 from pipeline.errors import UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.images import decoding, opening
 from pipeline.parallel import leave_cores_free
 from pipeline.records import Encoder
 
@@ -93,7 +94,7 @@ def calibrations_of(gallery: Gallery, *, pictures: int = 200, seed: int = 0) -> 
     drawn = np.random.default_rng(seed).permutation(len(ids))[:pictures]
     thumbnails = [data for i in drawn if (data := gallery.thumbnail_data(ids[i]))]
     if len(thumbnails) > 1:
-        small = np.stack([_squashed(images.open_image(data).image) for data in thumbnails])
+        small = np.stack([_squashed(opening.open_image(data).image) for data in thumbnails])
         steps = np.linspace(0, 1, calibration.STEPS + 1)
         for name, rows in relevance.features(small).items():
             pairs = _cosines(rows)[np.triu_indices(len(rows), 1)]
@@ -116,7 +117,7 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
 def _working_size(image: Image) -> Image:
     """As small as open_image gives a JPEG: hiding 49 places in 50 megapixels takes a minute and changes no score."""
     rgb = image if image.mode == "RGB" else image.convert("RGB")
-    return rgb.reduce(max(1, min(rgb.size) // images.WORKING_SIDE))
+    return rgb.reduce(max(1, min(rgb.size) // decoding.WORKING_SIDE))
 
 
 def _encoded(encoder: Encoder, image: Image, grid: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from itertools import product
 
 from pipeline import judgments
 from pipeline.errors import UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 Triplet = tuple[str, str, str]
 """Ids: the anchor, one that is liked beside it, one that is not."""

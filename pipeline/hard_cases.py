@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import annotations as annotation_files
 from pipeline import atomic
 from pipeline.errors import SemblanceError, UsageError
-from pipeline.gallery import check_name
+from pipeline.gallery.opening import check_name
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline import gallery as galleries
 from pipeline import hard_cases_crops, ingest, ledgers
 from pipeline.errors import SemblanceError, UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery import opening as galleries
+from pipeline.gallery.gallery import Gallery
 from pipeline.hard_cases import Round
 from pipeline.hard_cases_crops import Crops
 from pipeline.records import Encoder, Progress, VectorStore, silent

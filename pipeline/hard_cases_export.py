@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import annotations as annotation_files
-from pipeline import atomic, hard_cases_choices, images
-from pipeline.display_names import display_name
+from pipeline import atomic, hard_cases_choices
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.hard_cases import Round
+from pipeline.images import opening
+from pipeline.images.display_names import display_name
 from pipeline.records import Progress, silent
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def _zip(turn: Round, paths: list[str], out: Any, progress: Progress) -> list[st
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for done, path in enumerate(paths, 1):
             try:
-                data = images.read_file(images.inside(turn.case.root, path))
-                whole = images.open_image(data, full=True).image
+                data = opening.read_file(opening.inside(turn.case.root, path))
+                whole = opening.open_image(data, full=True).image
             except SemblanceError:
                 missing.append(path)
                 continue

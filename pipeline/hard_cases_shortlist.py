@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import calibration, hard_cases_encode, images
+from pipeline import calibration, hard_cases_encode
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.hard_cases import Round
+from pipeline.images import opening
 from pipeline.records import Progress, silent
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def copies_among(root: Path, paths: Sequence[str], progress: Progress = silent) 
     seen, hashes, squares = [], [], []
     for done, path in enumerate(paths, 1):
         try:
-            image = images.open_image(images.read_file(images.inside(root, path))).image
+            image = opening.open_image(opening.read_file(opening.inside(root, path))).image
         except SemblanceError:  # gone since it was encoded: `export` says so
             continue
         inner = same_picture.without_border(image)

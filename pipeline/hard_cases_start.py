@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import annotations as annotation_files
-from pipeline import atomic, hard_cases, hard_cases_choices, images
+from pipeline import atomic, hard_cases, hard_cases_choices
 from pipeline.errors import PictureError, SemblanceError, UsageError
 from pipeline.hard_cases import Case
+from pipeline.images import opening
 
 if TYPE_CHECKING:
     from pipeline.annotations import Annotations
@@ -108,7 +109,7 @@ def present(root: Path, paths: Sequence[str]) -> tuple[list[str], list[str]]:
     for path in sorted(paths):
         found = False
         with contextlib.suppress(PictureError, OSError):
-            found = os.path.isfile(images.inside(root, path))
+            found = os.path.isfile(opening.inside(root, path))
         (there if found else missing).append(path)
     return there, missing
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline import query as queries
 from pipeline.errors import UsageError
 from pipeline.filters import Clause, Filter
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.identities import identities
 from pipeline.query import Query, QueryPicture
 from pipeline.records import Encoder, VectorStore

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipeline import judgments, tags
 from pipeline.errors import GalleryError, UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 
 def identities(gallery: Gallery) -> dict[str, list[str]]:

@@ -18,7 +18,7 @@ from pipeline import atomic, calibration, ledgers, parts, sync, thumbnail_files
 from pipeline.encoding import Chunk
 from pipeline.engines import Engine, Threads
 from pipeline.errors import GalleryError, StoreError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import Dataset, Encoder, ImageRecord, Progress, Rows, VectorStore, place, silent
 from pipeline.upserts import Upserts
 

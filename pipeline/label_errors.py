@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline import judgments, reports, whole_pictures
 from pipeline.errors import UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.outliers import MOST_K, nearest_columns
 from pipeline.records import Neighbours, Progress, Rows, silent
 from pipeline.whole_pictures import WholePictures

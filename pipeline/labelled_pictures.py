@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline import images
 from pipeline.errors import SemblanceError
 from pipeline.fingerprints import file_id
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.images import opening
 from pipeline.originals import read_shown, roots
 from pipeline.parallel import in_order
 from pipeline.records import Dataset, Progress, silent
@@ -46,7 +46,7 @@ def of_dataset(dataset: Dataset, spec: str, *, progress: Progress = silent) -> S
 
     def read(i: int) -> bytes:
         path, box = places[i]
-        return shown(images.read_file(images.inside(dataset.root, path)), box)
+        return shown(opening.read_file(opening.inside(dataset.root, path)), box)
 
     return Source(spec, table, read, keys)
 
@@ -87,7 +87,7 @@ class Pictures:
     fault: str
 
     def __getitem__(self, i: int) -> Image:
-        return self.held[i] or images.open_image(self.source.read(int(self.rows[i]))).image
+        return self.held[i] or opening.open_image(self.source.read(int(self.rows[i]))).image
 
 
 def open_all(source: Source, rows: np.ndarray, progress: Progress = silent) -> Pictures:
@@ -99,7 +99,7 @@ def open_all(source: Source, rows: np.ndarray, progress: Progress = silent) -> P
         for row in some:
             try:
                 data = source.read(row)
-                opened.append((row, file_id(data), images.open_image(data).image))
+                opened.append((row, file_id(data), opening.open_image(data).image))
             except SemblanceError as error:
                 opened.append((row, str(error), None))
         return opened

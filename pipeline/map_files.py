@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline import atomic
 from pipeline.errors import GalleryError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline import atomic, parts
 from pipeline.errors import UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, Rows, silent
 from pipeline.stores import _import_files
 

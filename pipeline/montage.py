@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from pipeline.gallery import Gallery
-from pipeline.images import open_image
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.opening import open_image
 from pipeline.search import SearchResult
 
 TILE, GAP, CAPTION, COLUMNS = 160, 10, 38, 6

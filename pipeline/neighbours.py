@@ -15,7 +15,7 @@ import numpy as np
 from pipeline import atomic
 from pipeline.errors import UsageError
 from pipeline.evaluation.retrieval import highest, nearest
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import Neighbours, Progress, Rows, silent
 
 SCORES_AT_ONCE = 1 << 23  # 32 MB of float32

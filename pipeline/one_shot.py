@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline import images, ingest, plugins, uploads
+from pipeline import ingest, plugins, uploads
 from pipeline.errors import GalleryError, PictureError
 from pipeline.fingerprints import file_id
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.images import display_names, opening
 from pipeline.records import Progress, VectorStore, silent
 from pipeline.search import load_encoder
 
@@ -27,11 +28,11 @@ def take_in(
     Raises PictureError for a file that is none, GalleryError for a picture that was removed from the gallery.
     """
     try:
-        data = images.read_file(file)
+        data = opening.read_file(file)
         picture = file_id(data)
         if picture in gallery.removed():
             raise GalleryError(
-                f"the picture {images.display_name(file)} was removed from {gallery.name}; bring it back first: "
+                f"the picture {display_names.display_name(file)} was removed from {gallery.name}; bring it back first: "
                 f"python -m pipeline restore {gallery.name} --ids {picture}"
             )
         if picture in gallery.ids():
@@ -40,7 +41,7 @@ def take_in(
         if file.absolute().parent != folder.absolute():
             keep(gallery, file.name, data)
     except PictureError as error:
-        raise PictureError(f"{images.display_name(file)}: {error}") from None
+        raise PictureError(f"{display_names.display_name(file)}: {error}") from None
     dataset = plugins.absolute("datasets", f"folder:root={folder}")
     ingest.ingest(
         gallery,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pipeline import images, plugins
+from pipeline import plugins
 from pipeline.errors import GalleryError, SemblanceError
 from pipeline.fingerprints import file_id
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.images import opening
 from pipeline.regions import shown
 
 
@@ -31,7 +32,7 @@ def read_original(path: str, picture_id: str, folders: list[Path], gallery_name:
     for root in folders:
         for name in dict.fromkeys((path, _on_disk(path))):
             try:
-                data = images.read_file(images.inside(root, name))
+                data = opening.read_file(opening.inside(root, name))
             except SemblanceError:
                 continue
             if file_id(data) == (parent or picture_id):

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline import reports, whole_pictures
 from pipeline.errors import UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import Neighbours, Progress, silent
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from pipeline.images import FORMATS
-from pipeline.quiet_pillow import quiet_pillow
+from pipeline.images.decoding import FORMATS
+from pipeline.images.quiet_pillow import quiet_pillow
 
 _ORIENTATION = 0x0112
 

@@ -18,7 +18,7 @@ import numpy as np
 from pipeline import map_files, neighbours, plugins, reports
 from pipeline.errors import GalleryError, UsageError
 from pipeline.evaluation import map_placing, map_trust
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, Projection, Projector, Rows, SearchHit, silent
 
 if TYPE_CHECKING:

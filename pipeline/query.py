@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from pipeline import images, words
+from pipeline import words
 from pipeline.errors import GalleryError, UsageError
 from pipeline.fingerprints import file_id
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.images import decoding, opening
 from pipeline.parallel import leave_cores_free
 from pipeline.records import Encoder, TextEncoder, VectorStore
 from pipeline.regions import Box
@@ -102,8 +103,8 @@ def vector(
 
 def _open(picture: QueryPicture) -> Image:
     if picture.box is None:
-        return images.open_image(picture.data).image
-    return images.crop(images.open_image(picture.data, full=True), picture.box)
+        return opening.open_image(picture.data).image
+    return decoding.crop(opening.open_image(picture.data, full=True), picture.box)
 
 
 def _mean(vectors: np.ndarray) -> np.ndarray:

@@ -13,9 +13,10 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import images, plugins
+from pipeline import plugins
 from pipeline.encoding import Chunk, encode_chunk, readable
 from pipeline.errors import PictureError, SemblanceError
+from pipeline.images import opening
 from pipeline.records import ImageRecord
 
 if TYPE_CHECKING:
@@ -122,4 +123,4 @@ def _restarts() -> int:
 
 def _open(root: Path, path: str) -> None:
     with contextlib.suppress(PictureError):  # refused without a crash: the chunk says why
-        images.open_image(images.read_file(images.inside(root, path)))
+        opening.open_image(opening.read_file(opening.inside(root, path)))

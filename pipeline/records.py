@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from pipeline.filters import Filter
-    from pipeline.images import Picture
 
 Progress = Callable[[str, int, int], None]
 """progress(stage, done, total): called often; total is 0 while unknown."""
@@ -41,6 +40,17 @@ class ImageRecord:
 def place(path: str, box: str) -> str:
     """How a picture or a part of one is named to people: `path`, or `path#x,y,w,h`."""
     return f"{path}#{box}" if box else path
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An opened picture. `width` and `height` are those of the whole upright picture, even when `image` is smaller."""
+
+    image: Image  # RGB, upright, without metadata
+    width: int
+    height: int
+    format: str  # one of images.decoding.FORMATS
+    frames: int  # frames or pages in the file (counted up to 1,000); `image` is the first
 
 
 class Dataset(Protocol):

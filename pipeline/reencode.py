@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pipeline import atomic, calibration, parts, pca_fit, plugins, sync
 from pipeline.errors import GalleryError, UsageError
 from pipeline.fingerprints import file_id
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.originals import read_original, roots
 from pipeline.parallel import in_order
 from pipeline.records import Encoder, Progress, Rows, VectorStore, silent

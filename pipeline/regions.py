@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from pipeline import images
+from pipeline import records
 from pipeline.errors import UsageError
 from pipeline.fingerprints import file_id, region_id
+from pipeline.images import decoding, opening
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,7 +40,7 @@ def around(sides: tuple[float, float, float, float], *, size: tuple[int, int], m
     for start, length, most in zip(sides[:2], sides[2:], size, strict=True):
         first, last = round(start - margin * length), round(start + length + margin * length)
         clipped = max(first, 0), min(last, most) if most else last
-        inside = clipped if clipped[1] - clipped[0] >= images.MIN_SIDE else (first, last)
+        inside = clipped if clipped[1] - clipped[0] >= decoding.MIN_SIDE else (first, last)
         low.append(inside[0])
         high.append(inside[1])
     return low[0], low[1], high[0] - low[0], high[1] - low[1]
@@ -50,16 +51,16 @@ class OpenedFile:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self._pictures: dict[bool, images.Picture] = {}
+        self._pictures: dict[bool, records.Picture] = {}
 
     def id(self, box: str) -> str:
         """box: `x,y,w,h`, '' = the whole picture. UsageError for another text."""
         return region_id(self.data, parse_box(box)) if box else file_id(self.data)
 
-    def picture(self, *, full: bool = False) -> images.Picture:
+    def picture(self, *, full: bool = False) -> records.Picture:
         """PictureError as by `images.open_image`."""
         if full not in self._pictures:
-            self._pictures[full] = images.open_image(self.data, full=full)
+            self._pictures[full] = opening.open_image(self.data, full=full)
         return self._pictures[full]
 
     def view(self, box: str) -> Image:
@@ -71,7 +72,7 @@ class OpenedFile:
         scale = picture.image.width / picture.width
         if scale < 1 and min(sides[2:]) * scale < ENOUGH:
             picture = self.picture(full=True)
-        return images.crop(picture, sides)
+        return decoding.crop(picture, sides)
 
 
 def shown(data: bytes, box: str) -> bytes:

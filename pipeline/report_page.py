@@ -6,8 +6,9 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from pipeline import atomic, gates, images, reports
-from pipeline.gallery import Gallery
+from pipeline import atomic, gates, reports
+from pipeline.gallery.gallery import Gallery
+from pipeline.images import display_names
 
 TEMPLATE = Path(__file__).with_name("report_page.html")
 WORST, HITS, LABELS = 3, 9, 6
@@ -87,7 +88,7 @@ def _strip(gallery: Gallery, asking: Gallery, row: dict[str, Any]) -> dict[str, 
     return {
         "src": _picture(asking, row["id"]),
         "label": row["label"],
-        "path": images.display_name(row["path"]),
+        "path": display_names.display_name(row["path"]),
         "hits": [
             {"src": _picture(gallery, picture), "label": label, "score": score, "right": label == row["label"]}
             for picture, label, score in hits

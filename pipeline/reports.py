@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import __version__, atomic
 from pipeline.errors import GalleryError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 if TYPE_CHECKING:
     import pandas as pd

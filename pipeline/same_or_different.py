@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import reports
 from pipeline.errors import GalleryError, UsageError
 from pipeline.evaluation import verification
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, Rows, silent
 
 if TYPE_CHECKING:

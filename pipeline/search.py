@@ -11,7 +11,7 @@ from pipeline import calibration, filters, logs, plugins, words
 from pipeline import query as queries
 from pipeline.errors import GalleryError, UsageError
 from pipeline.filters import Filter
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.query import Query as Query
 from pipeline.query import QueryPicture as QueryPicture
 from pipeline.query import since

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline import plugins
 from pipeline.errors import StoreError
 from pipeline.fingerprints import row_digest
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, Rows, VectorStore, silent
 from pipeline.settings import Settings
 

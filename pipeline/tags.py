@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipeline import judgments
 from pipeline.errors import UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 LONGEST = 60  # characters
 

@@ -16,7 +16,7 @@ from pipeline import carried_terms, reports, visual_words, whole_pictures
 from pipeline.carried_terms import KIND, Carried, Term
 from pipeline.errors import GalleryError, UsageError
 from pipeline.evaluation.retrieval import nearest
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import Neighbours, Progress, SearchHit, silent
 from pipeline.telling_terms import Shared, telling
 

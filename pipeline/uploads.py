@@ -22,9 +22,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from pipeline import atomic, images
+from pipeline import atomic
 from pipeline.errors import UsageError
 from pipeline.fingerprints import file_id
+from pipeline.images import display_names, opening
 
 MAX_ZIP_BYTES = 200 * 10**6
 MAX_MEMBERS = 5_000
@@ -41,7 +42,7 @@ def save_upload(name: str, data: bytes, target: Path) -> Path:
     The file's name is the cleaned stem of `name`, 16 digits of the content and the content's own suffix, so two
     pictures never share one and the same upload twice is one file. Raises PictureError when it is not a picture.
     """
-    kind = images.open_image(data).format
+    kind = opening.open_image(data).format
     stem = os.path.splitext(_safe(re.split(r"[/\\]", name)[-1]))[0] or "picture"
     path = target / f"{_shortened(stem, 100)}-{file_id(data)[:16]}{_SUFFIX.get(kind, '.' + kind.lower())}"
     try:
@@ -146,7 +147,7 @@ def _write_members(stream: IO[bytes], folder: Path) -> list[Path]:
     except (FileExistsError, NotADirectoryError):
         raise UsageError("the zip has a file and a folder of one name; make it again from a plain folder") from None
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, NotImplementedError) as error:
-        reason = images.display_name(str(error))[:120]
+        reason = display_names.display_name(str(error))[:120]
         raise UsageError(f"the zip is damaged or is no zip ({reason}); make it again and send it again") from None
     if not written:
         raise UsageError("the zip holds no files; put pictures in it, in one folder for each label")
@@ -156,7 +157,7 @@ def _write_members(stream: IO[bytes], folder: Path) -> list[Path]:
 def _destination(member: zipfile.ZipInfo) -> Path | None:
     """Where a member goes, relative; None for what is left out. UsageError for a member that nobody should unpack."""
     name = member.filename.replace("\\", "/")  # some Windows programs write these
-    shown = images.display_name(name)[:120]
+    shown = display_names.display_name(name)[:120]
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in parts:
         raise UsageError(f"the zip has a member that leads outside, {shown!r}; make it again from a plain folder")

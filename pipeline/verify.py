@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline import judgments, ledgers
 from pipeline.errors import GalleryError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 _AGAIN = "ingest the pictures' folders again: it writes the list anew"
 _BACKUP = "bring the file back from a backup"

@@ -7,9 +7,10 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from pipeline import images, parts
+from pipeline import parts
 from pipeline.errors import GalleryError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.images import opening
 from pipeline.originals import read_original, roots
 from pipeline.regions import parse_box
 
@@ -42,10 +43,10 @@ def _whole(gallery: Gallery, row: dict[str, Any]) -> tuple[Image.Image, tuple[in
     """A picture to draw on, and the size that boxes are in."""
     try:
         data = read_original(row["path"], row["id"], roots(gallery), gallery.name, parent=row["parent"])
-        picture = images.open_image(data)
+        picture = opening.open_image(data)
         return picture.image.copy(), (picture.width, picture.height)
     except GalleryError:
         whole, data = parts.find(gallery.folder(), row["parent"]), gallery.thumbnail_data(row["parent"])
         if whole is None or not data:
             raise
-        return images.open_image(data).image.copy(), (whole["width"], whole["height"])
+        return opening.open_image(data).image.copy(), (whole["width"], whole["height"])

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline import neighbours
 from pipeline.errors import UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import Neighbours, Progress, Rows, silent
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pipeline import plugins
-from pipeline.display_names import display_name
 from pipeline.errors import UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.display_names import display_name
 
 LONGEST = 1_000  # characters; an encoder may read fewer (CLIP 77 tokens) and says so itself
 

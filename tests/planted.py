@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline import parts
-from pipeline.gallery import Gallery, create_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.records import Rows
 from pipeline.settings import Settings
 

@@ -21,7 +21,8 @@ from typer.testing import CliRunner
 from pipeline import backup, judgments, reencode, reports, sync, verify
 from pipeline.__main__ import app
 from pipeline.errors import GalleryError, SemblanceError, UsageError
-from pipeline.gallery import Gallery, open_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import open_gallery
 from pipeline.records import Rows
 from pipeline.search import Query, load_encoder, search
 from pipeline.settings import Settings
@@ -111,7 +112,7 @@ def test_a_gallery_returns_under_another_name_with_its_shortened_encoders(
 
 
 def load_picture(file: Path):
-    from pipeline.images import open_image
+    from pipeline.images.opening import open_image
 
     return open_image(file.read_bytes()).image
 

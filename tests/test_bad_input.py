@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from pipeline import demo, sync
 from pipeline.__main__ import app, main
-from pipeline.gallery import open_gallery
+from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from pipeline import cluster_facts, clustering, grouping, neighbours, reports
 from pipeline.errors import GalleryError, UsageError
-from pipeline.gallery import Gallery, create_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.settings import Settings
 from tests.planted import groups, plant, unit
 from tests.tiny_gallery import ROOT, fill, photos, run
@@ -263,7 +264,7 @@ def test_the_assignment_is_read_with_names_and_without_what_made_it(gallery: Gal
     assert table.columns.tolist() == ["id", "cluster", "name"]
     assert table["name"].tolist() == [NAMES[group] for group in groups(COUNTS)[1]]
     code = (
-        "import sys\nfrom pipeline import clustering\nfrom pipeline.gallery import open_gallery\n"
+        "import sys\nfrom pipeline import clustering\nfrom pipeline.gallery.gallery import open_gallery\n"
         "from pipeline.settings import Settings\n"
         f"clustering.assignment(open_gallery('small', Settings()), {name!r})\n"
         "print([name for name in ('sklearn', 'torch', 'scipy') if name in sys.modules])"

@@ -12,7 +12,7 @@ from tiny_gallery import SPEC, encoder, fill, photos
 from pipeline import compare
 from pipeline.errors import GalleryError
 from pipeline.evaluation.retrieval import map_at_r, recall_at_1
-from pipeline.gallery import create_gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.settings import Settings
 
 

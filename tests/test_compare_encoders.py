@@ -16,7 +16,7 @@ from pipeline import compare_encoders as comparing
 from pipeline import filters, labelled_pictures, plugins, reports
 from pipeline.errors import UsageError
 from pipeline.evaluation import retrieval
-from pipeline.images import open_image
+from pipeline.images.opening import open_image
 
 SMALL = "torchvision:arch=mobilenet_v3_small"
 QUICK = {"batch_sizes": (1,), "device": "cpu"}

@@ -18,7 +18,7 @@ from tiny_gallery import fill, lite, photos
 from benchmarks import byte_flips, full_disk, one_owner
 from pipeline import ROOT, ledgers, parts, sealed, thumbnail_files, verify
 from pipeline.errors import GalleryError, UsageError
-from pipeline.gallery import create_gallery, open_gallery
+from pipeline.gallery.opening import create_gallery, open_gallery
 from pipeline.networks import model_folder
 from pipeline.records import Rows
 from pipeline.settings import Settings

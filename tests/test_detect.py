@@ -16,9 +16,10 @@ from file_server import Site, serving
 from tiny_gallery import draw, photos, run
 from torchvision import models
 
-from pipeline import annotation_masks, annotations, images, plugins
+from pipeline import annotation_masks, annotations, plugins, records
 from pipeline.detect import detect
 from pipeline.errors import SemblanceError, UsageError
+from pipeline.images import opening
 from pipeline.networks import detection
 from pipeline.records import Detected
 
@@ -44,8 +45,8 @@ def boxing():
     return plugins.build("detectors", TINY, device="cpu")
 
 
-def opened(tmp_path: Path, size: tuple[int, int] = (130, 90)) -> images.Picture:
-    return images.open_image(draw(tmp_path / "a.png", 3, size=size).read_bytes(), full=True)
+def opened(tmp_path: Path, size: tuple[int, int] = (130, 90)) -> records.Picture:
+    return opening.open_image(draw(tmp_path / "a.png", 3, size=size).read_bytes(), full=True)
 
 
 def test_boxes_lie_inside_and_masks_are_of_the_pictures_size(masking, tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ class Corner:
     def __init__(self, stop_after: int = 10**9) -> None:
         self.seen, self.stop_after = 0, stop_after
 
-    def detect(self, picture: images.Picture) -> list[Detected]:
+    def detect(self, picture: records.Picture) -> list[Detected]:
         self.seen += 1
         if self.seen > self.stop_after:
             raise KeyboardInterrupt

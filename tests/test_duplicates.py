@@ -12,7 +12,8 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from pipeline import duplicate_groups, duplicates, judgments, reports, same_picture
 from pipeline.errors import GalleryError, UsageError
-from pipeline.gallery import Gallery, create_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.settings import Settings
 from tests.tiny_gallery import draw, fill, run
 

@@ -15,7 +15,8 @@ from pipeline import embedding_length, parts, plugins, reencode, reports
 from pipeline.embedding_length import distance_contrast, lengths, measure, random_directions
 from pipeline.encoders.pca import PCAEncoder
 from pipeline.errors import GalleryError, UsageError
-from pipeline.gallery import Gallery, create_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.records import Rows
 from pipeline.settings import Settings
 

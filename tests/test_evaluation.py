@@ -15,7 +15,8 @@ from pipeline import disagreement, evaluate, gates, parts, report_page, reports
 from pipeline.errors import GalleryError, UsageError
 from pipeline.evaluation.retrieval import map_at_r, recall_at_1
 from pipeline.filters import Filter, parse
-from pipeline.gallery import Gallery, open_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import open_gallery
 from pipeline.records import Rows
 from pipeline.settings import Settings
 from tests.tiny_gallery import draw, fill, photos, run

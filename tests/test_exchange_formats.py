@@ -16,7 +16,8 @@ from tiny_gallery import fill, photos, run
 from pipeline import exchange_bson, exchange_npz, parts
 from pipeline.errors import UsageError
 from pipeline.exchange import export_gallery, import_gallery
-from pipeline.gallery import Gallery, create_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.records import Rows
 from pipeline.settings import Settings
 

@@ -21,7 +21,7 @@ from pipeline import exchange_mongodb
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.exchange import export_gallery
 from pipeline.exchange_mongodb import without_password
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 
 class StandIn:

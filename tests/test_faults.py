@@ -18,7 +18,7 @@ from benchmarks.kill_rounds import kill_rounds
 from pipeline import atomic, sync, verify
 from pipeline import ingest as ingestion
 from pipeline.errors import SemblanceError
-from pipeline.gallery import create_gallery, open_gallery
+from pipeline.gallery.opening import create_gallery, open_gallery
 from pipeline.settings import Settings
 
 

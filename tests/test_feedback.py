@@ -9,7 +9,7 @@ from tiny_gallery import fill, photos
 
 from pipeline import feedback
 from pipeline.errors import UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 
 @pytest.fixture

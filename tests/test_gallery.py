@@ -12,7 +12,7 @@ from tiny_gallery import exact, fill, photos
 
 from pipeline import atomic, compare, exchange, judgments, parts, sync, verify
 from pipeline.errors import GalleryError, SemblanceError, UsageError
-from pipeline.gallery import check_name, create_gallery, names, open_gallery
+from pipeline.gallery.opening import check_name, create_gallery, names, open_gallery
 from pipeline.settings import Settings
 
 

@@ -15,9 +15,10 @@ import pytest
 from data.odd_pictures import Odd, coloured, corpus, saved
 from tiny_gallery import ROOT
 
-from pipeline import guarded_decoding, images, uploads
+from pipeline import records, uploads
 from pipeline.errors import PictureError
-from pipeline.guarded_decoding import Workers
+from pipeline.images import decoding, opening, sandbox
+from pipeline.images.sandbox import Workers
 
 PNG, JPEG = saved(coloured(), "PNG"), saved(coloured(), "JPEG")
 unix = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="these limits are Linux's")
@@ -28,7 +29,7 @@ def exposed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEMBLANCE_EXPOSED", "1")
 
 
-def outcome(opened: Callable[[], images.Picture]) -> tuple[object, ...]:
+def outcome(opened: Callable[[], records.Picture]) -> tuple[object, ...]:
     try:
         picture = opened()
     except PictureError as error:
@@ -50,21 +51,21 @@ def outcome(opened: Callable[[], images.Picture]) -> tuple[object, ...]:
 def test_an_odd_file_is_the_same_picture_or_the_same_sentence(odd: Odd, exposed: None, monkeypatch) -> None:
     data = odd.make()
     for full in (False, True):
-        apart = outcome(lambda: images.open_image(data, full=full))  # noqa: B023 called at once
+        apart = outcome(lambda: opening.open_image(data, full=full))  # noqa: B023 called at once
         with monkeypatch.context() as patch:
             patch.delenv("SEMBLANCE_EXPOSED")
-            assert apart == outcome(lambda: images.open_image(data, full=full))  # noqa: B023
+            assert apart == outcome(lambda: opening.open_image(data, full=full))  # noqa: B023
 
 
 def test_real_photos_are_the_same_pictures(clothing: Path, exposed: None) -> None:
     files = sorted(clothing.rglob("*.jpg"))
     for file in random.Random(0).sample(files, 50):
         data = file.read_bytes()
-        assert outcome(lambda: images.open_image(data)) == outcome(lambda: images.decode(data))  # noqa: B023
+        assert outcome(lambda: opening.open_image(data)) == outcome(lambda: decoding.decode(data))  # noqa: B023
 
 
 def test_an_upload_is_opened_apart_when_the_app_is_exposed(exposed: None, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(images, "decode", None)  # in this process nothing can be opened
+    monkeypatch.setattr(decoding, "decode", None)  # in this process nothing can be opened
     assert uploads.save_upload("a.png", PNG, tmp_path).read_bytes() == PNG
     monkeypatch.delenv("SEMBLANCE_EXPOSED")
     with pytest.raises(TypeError):
@@ -77,13 +78,13 @@ def acting(folder: Path, body: str) -> tuple[str, ...]:
     script.write_text(
         "import ctypes, os, socket, sys, threading, time\n"
         f"sys.path.append({str(ROOT)!r})\n"
-        "from pipeline import decoding_worker, images\n"
+        "from pipeline.images import decoding, sandbox_worker\n"
         "from pipeline.errors import PictureError\n"
         "def decode(data, full):\n"
         "    if data.startswith(b'act'):\n"
         f"{textwrap.indent(textwrap.dedent(body), ' ' * 8)}\n"
-        "    return images.decode(data, full=full)\n"
-        "decoding_worker.main(decode)\n"
+        "    return decoding.decode(data, full=full)\n"
+        "sandbox_worker.main(decode)\n"
     )
     return (sys.executable, "-I", str(script))
 
@@ -122,11 +123,11 @@ def pid(workers: Workers) -> int:
 )
 def test_a_decoder_that_fails_is_one_sentence_and_the_next_picture_is_opened(workers, body: str) -> None:
     both = workers(body, seconds=30)
-    assert both.open_image(PNG).image.tobytes() == images.decode(PNG).image.tobytes()
+    assert both.open_image(PNG).image.tobytes() == decoding.decode(PNG).image.tobytes()
     before = pid(both)
     with pytest.raises(PictureError, match="makes its decoder fail; export it again as JPEG"):
         both.open_image(b"act")
-    assert both.open_image(JPEG).image.tobytes() == images.decode(JPEG).image.tobytes()
+    assert both.open_image(JPEG).image.tobytes() == decoding.decode(JPEG).image.tobytes()
     assert pid(both) not in (0, before)
 
 
@@ -238,7 +239,7 @@ def test_someone_who_is_interrupted_leaves_no_answer_to_the_next(workers, monkey
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(guarded_decoding, "_answer", interrupted)
+        patch.setattr(sandbox, "_answer", interrupted)
         with pytest.raises(KeyboardInterrupt):
             one.open_image(PNG)
     assert one.open_image(JPEG).format == "JPEG"
@@ -255,7 +256,7 @@ def test_a_worker_that_was_killed_between_two_pictures_is_replaced(workers) -> N
 
 
 def test_when_all_are_busy_a_visitor_is_asked_to_come_again(workers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guarded_decoding, "WAIT", 0.1)
+    monkeypatch.setattr(sandbox, "WAIT", 0.1)
     one = workers("pass")
     with one._worker(), pytest.raises(PictureError, match="send it again"):
         one.open_image(PNG)
@@ -269,4 +270,4 @@ def test_many_threads_get_what_one_gets(workers) -> None:
     two = workers("pass", most=2)
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(two.open_image, files * 5))
-    assert [one.image.tobytes() for one in found] == [images.decode(data).image.tobytes() for data in files] * 5
+    assert [one.image.tobytes() for one in found] == [decoding.decode(data).image.tobytes() for data in files] * 5

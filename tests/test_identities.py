@@ -10,7 +10,7 @@ from tiny_gallery import draw, encoder, exact, fill, photos
 
 from pipeline import identify, identities, one_shot
 from pipeline.errors import GalleryError, PictureError, UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import VectorStore
 
 

@@ -17,16 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
-from pipeline import images
+from pipeline import records
 from pipeline.errors import PictureError, UsageError
+from pipeline.images import decoding, display_names, opening
 
 CORPUS = corpus()
-WHOLE = [saved(coloured(), kind) for kind in images.FORMATS] + [saved(coloured(1100, 600), "JPEG", progressive=True)]
+WHOLE = [saved(coloured(), kind) for kind in decoding.FORMATS] + [saved(coloured(1100, 600), "JPEG", progressive=True)]
 
 
-def outcome(data: bytes, *, full: bool = False) -> images.Picture | Exception:
+def outcome(data: bytes, *, full: bool = False) -> records.Picture | Exception:
     try:
-        return images.open_image(data, full=full)
+        return opening.open_image(data, full=full)
     except Exception as error:
         return error
 
@@ -46,7 +47,7 @@ def test_an_odd_file_gets_its_verdict(odd: Odd, tmp_path: Path):
         pytest.skip("this file system takes no such name")
     for full in (False, True):
         try:
-            result: images.Picture | Exception = images.open_image(images.read_file(path), full=full)
+            result: records.Picture | Exception = opening.open_image(opening.read_file(path), full=full)
         except Exception as error:
             result = error
         assert odd.difference(result, full=full) == ""
@@ -70,19 +71,19 @@ def test_flipped_bits_give_a_picture_or_a_reason(data: bytes, flips: list[tuple[
 @pytest.mark.parametrize("full", [False, True])
 def test_a_jpeg_is_refused_wherever_it_is_cut(full: bool):
     data = saved(coloured(1040, 1040), "JPEG", quality=30)
-    assert images.open_image(data).image.size == (520, 520)
+    assert opening.open_image(data).image.size == (520, 520)
     ends = [*range(0, len(data), 83), *range(len(data) - 30, len(data))]
-    assert [end for end in ends if isinstance(outcome(data[:end], full=full), images.Picture)] == []
+    assert [end for end in ends if isinstance(outcome(data[:end], full=full), records.Picture)] == []
 
 
 def test_a_jpeg_is_decoded_at_the_smallest_scale_that_keeps_the_short_side():
     for width, height in [(4000, 3000), (1023, 1023), (1024, 1024), (2048, 5000), (512, 9000), (300, 200)]:
         data = saved(Image.new("RGB", (width, height), RED), "JPEG")
-        picture = images.open_image(data)
-        scale = max(s for s in (1, 2, 4, 8) if s == 1 or min(width, height) // s >= images.WORKING_SIDE)
+        picture = opening.open_image(data)
+        scale = max(s for s in (1, 2, 4, 8) if s == 1 or min(width, height) // s >= decoding.WORKING_SIDE)
         assert picture.image.size == (-(-width // scale), -(-height // scale))
         assert (picture.width, picture.height) == (width, height)
-        assert images.open_image(data, full=True).image.size == (width, height)
+        assert opening.open_image(data, full=True).image.size == (width, height)
 
 
 def test_a_rotated_picture_of_several_megapixels_lands_as_a_small_one_does():
@@ -94,7 +95,7 @@ def test_a_rotated_picture_of_several_megapixels_lands_as_a_small_one_does():
     ]:
         exif = Image.Exif()
         exif[0x0112] = orientation
-        opened = images.open_image(saved(upright.transpose(method), "PNG", exif=exif))
+        opened = opening.open_image(saved(upright.transpose(method), "PNG", exif=exif))
         assert opened.image.tobytes() == upright.tobytes()
         small = coloured()
         assert stored(small, orientation).tobytes() == small.transpose(method).tobytes()
@@ -106,7 +107,7 @@ def test_a_large_transparent_picture_has_the_pixels_of_its_parts():
     large = Image.new("RGBA", (2100, 1000))
     for index in range(6):
         large.paste(whole, (index % 3 * 700, index // 3 * 500))
-    small, opened = (images.open_image(saved(image, "PNG")).image for image in (whole, large))
+    small, opened = (opening.open_image(saved(image, "PNG")).image for image in (whole, large))
     for index in range(6):
         x, y = index % 3 * 700, index // 3 * 500
         assert opened.crop((x, y, x + 700, y + 500)).tobytes() == small.tobytes()
@@ -141,10 +142,10 @@ def test_verdicts_do_not_depend_on_warning_filters(action: str):
 def test_other_users_of_pillow_keep_their_warnings(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
     data = saved(coloured(), "PNG")
-    images.open_image(data)
+    opening.open_image(data)
     with pytest.warns(Image.DecompressionBombWarning):
         Image.open(io.BytesIO(data))
-    inside = threading.Thread(target=images.open_image, args=[data])
+    inside = threading.Thread(target=opening.open_image, args=[data])
     inside.start()
     inside.join()
 
@@ -152,8 +153,8 @@ def test_other_users_of_pillow_keep_their_warnings(monkeypatch: pytest.MonkeyPat
 def test_nothing_of_the_owner_survives():
     data = turned("JPEG", 6)
     assert Image.open(io.BytesIO(data)).getexif().get_ifd(0x8825)
-    picture = images.open_image(data)
-    for again in (saved(picture.image, "PNG"), saved(picture.image, "TIFF"), images.thumbnail(picture.image)):
+    picture = opening.open_image(data)
+    for again in (saved(picture.image, "PNG"), saved(picture.image, "TIFF"), decoding.thumbnail(picture.image)):
         assert not Image.open(io.BytesIO(again)).getexif().get_ifd(0x8825)
         assert b"Exif" not in again
 
@@ -163,16 +164,16 @@ def test_a_raw_file_whose_first_picture_is_its_preview_is_refused():
     tags[0x00FE], tags[0x014A] = 1, 8
     tags.tagtype[0x014A] = 4
     with pytest.raises(PictureError, match="RAW"):
-        images.open_image(saved(coloured(), "TIFF", tiffinfo=tags))
+        opening.open_image(saved(coloured(), "TIFF", tiffinfo=tags))
 
 
 def test_a_video_after_a_jpeg_is_not_counted_as_scans_but_scans_are():
     jpeg = saved(coloured(), "JPEG", progressive=True)
-    assert images.open_image(jpeg + b"\xff\xda" * 999).format == "JPEG"
+    assert opening.open_image(jpeg + b"\xff\xda" * 999).format == "JPEG"
     last = jpeg.rindex(b"\xff\xda")
     with pytest.raises(PictureError, match="scans"):
-        images.open_image(jpeg[:last] + jpeg[last:-2] * 65 + b"\xff\xd9")
-    assert images.open_image(jpeg[:last] + jpeg[last:-2] * 20 + b"\xff\xd9").format == "JPEG"
+        opening.open_image(jpeg[:last] + jpeg[last:-2] * 65 + b"\xff\xd9")
+    assert opening.open_image(jpeg[:last] + jpeg[last:-2] * 20 + b"\xff\xd9").format == "JPEG"
 
 
 def test_every_reason_is_one_sentence_with_a_remedy():
@@ -187,37 +188,37 @@ def test_every_reason_is_one_sentence_with_a_remedy():
 class TestReadFile:
     def test_returns_the_bytes(self, tmp_path: Path):
         (tmp_path / "a").write_bytes(b"abc")
-        assert images.read_file(tmp_path / "a") == b"abc"
+        assert opening.read_file(tmp_path / "a") == b"abc"
 
     def test_a_missing_file(self, tmp_path: Path):
         with pytest.raises(PictureError, match="no such file"):
-            images.read_file(tmp_path / "a.jpg")
+            opening.read_file(tmp_path / "a.jpg")
 
     def test_a_folder(self, tmp_path: Path):
         with pytest.raises(PictureError, match="not a file"):
-            images.read_file(tmp_path)
+            opening.read_file(tmp_path)
 
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes of this kind")
     def test_a_pipe_does_not_block(self, tmp_path: Path):
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(PictureError, match="not a file"):
-            images.read_file(tmp_path / "pipe")
+            opening.read_file(tmp_path / "pipe")
 
     def test_a_file_that_is_too_large_is_not_read(self, tmp_path: Path):
         with (tmp_path / "large").open("wb") as file:
-            file.truncate(images.MAX_BYTES * 50)  # sparse
+            file.truncate(opening.MAX_BYTES * 50)  # sparse
         with pytest.raises(PictureError, match=r"1000\.0 MB and at most 20 MB"):
-            images.read_file(tmp_path / "large")
+            opening.read_file(tmp_path / "large")
 
     def test_an_empty_file(self, tmp_path: Path):
         (tmp_path / "empty").touch()
         with pytest.raises(PictureError, match="empty"):
-            images.read_file(tmp_path / "empty")
+            opening.read_file(tmp_path / "empty")
 
     def test_a_name_no_system_takes(self, tmp_path: Path):
         for name in ("a\0b", "a" * 5000):
             with pytest.raises(PictureError):
-                images.read_file(tmp_path / name)
+                opening.read_file(tmp_path / name)
 
     def test_a_file_that_may_not_be_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         path = tmp_path / "secret"
@@ -228,22 +229,22 @@ class TestReadFile:
 
         monkeypatch.setattr(Path, "open", refused)  # root may read any file, so the mode bits prove nothing
         with pytest.raises(PictureError, match="permission"):
-            images.read_file(path)
+            opening.read_file(path)
 
 
 class TestInside:
     def test_a_plain_path(self, tmp_path: Path):
-        assert images.inside(tmp_path, "a/b.jpg") == tmp_path.resolve() / "a" / "b.jpg"
-        assert images.inside(tmp_path, "a/../b.jpg") == tmp_path.resolve() / "b.jpg"
+        assert opening.inside(tmp_path, "a/b.jpg") == tmp_path.resolve() / "a" / "b.jpg"
+        assert opening.inside(tmp_path, "a/../b.jpg") == tmp_path.resolve() / "b.jpg"
 
     @pytest.mark.parametrize("relative", ["../b.jpg", "a/../../b.jpg", "/etc/passwd", "//host/share", "a\0b"])
     def test_a_path_that_leads_outside(self, tmp_path: Path, relative: str):
         with pytest.raises(PictureError):
-            images.inside(tmp_path / "root", relative)
+            opening.inside(tmp_path / "root", relative)
 
     def test_a_neighbour_whose_name_begins_alike(self, tmp_path: Path):
         with pytest.raises(PictureError, match="outside"):
-            images.inside(tmp_path / "root", "../root2/a.jpg")
+            opening.inside(tmp_path / "root", "../root2/a.jpg")
 
     def test_links(self, tmp_path: Path):
         root = tmp_path / "root"
@@ -260,17 +261,17 @@ class TestInside:
         (tmp_path / "by_link").symlink_to(root)
         for relative in ("away/a.jpg", "file.jpg", "in/../away/a.jpg"):
             with pytest.raises(PictureError, match="outside"):
-                images.inside(root, relative)
+                opening.inside(root, relative)
         with pytest.raises(PictureError):
-            images.read_file(images.inside(root, "circle"))
-        assert images.inside(root, "within/a.jpg") == root.resolve() / "in" / "a.jpg"
-        assert images.inside(tmp_path / "by_link", "in/a.jpg") == root.resolve() / "in" / "a.jpg"
+            opening.read_file(opening.inside(root, "circle"))
+        assert opening.inside(root, "within/a.jpg") == root.resolve() / "in" / "a.jpg"
+        assert opening.inside(tmp_path / "by_link", "in/a.jpg") == root.resolve() / "in" / "a.jpg"
 
     @given(st.lists(st.sampled_from(["..", ".", "a", "", "b\\c", "~", "C:", "…"]), max_size=8).map("/".join))
     def test_no_path_escapes(self, relative: str):
         root = Path(os.path.abspath(os.sep), "some", "root")
         with contextlib.suppress(PictureError):
-            assert images.inside(root, relative).is_relative_to(root.resolve())
+            assert opening.inside(root, relative).is_relative_to(root.resolve())
 
 
 class TestThumbnail:
@@ -279,11 +280,11 @@ class TestThumbnail:
         [((4000, 3000), (256, 192)), ((320, 200), (320, 200)), ((321, 100), (256, 80)), ((8, 20_000), (1, 256)), ((9, 9), (9, 9))],
     )  # fmt: skip
     def test_has_the_promised_size(self, size: tuple[int, int], expected: tuple[int, int]):
-        thumbnail = Image.open(io.BytesIO(images.thumbnail(Image.new("RGB", size, RED))))
+        thumbnail = Image.open(io.BytesIO(decoding.thumbnail(Image.new("RGB", size, RED))))
         assert (thumbnail.format, thumbnail.mode, thumbnail.size) == ("JPEG", "RGB", expected)
 
     def test_shows_the_picture(self):
-        thumbnail = Image.open(io.BytesIO(images.thumbnail(coloured(1000, 600))))
+        thumbnail = Image.open(io.BytesIO(decoding.thumbnail(coloured(1000, 600))))
         places = [(64, 38), (192, 38), (64, 115), (192, 115)]
         for place, colour in zip(places, COLOURS, strict=True):
             assert thumbnail.getpixel(place) == pytest.approx(colour, abs=8)
@@ -292,14 +293,14 @@ class TestThumbnail:
         image = coloured()
         image.info["comment"] = b"at home"
         before = image.tobytes()
-        assert b"at home" not in images.thumbnail(image)
+        assert b"at home" not in decoding.thumbnail(image)
         assert (image.info, image.tobytes()) == ({"comment": b"at home"}, before)
 
 
 class TestCrop:
     def test_cuts_the_pixels_asked_for(self):
-        picture = images.open_image(saved(coloured(), "PNG"))
-        region = images.crop(picture, (30, 20, 10, 8))
+        picture = opening.open_image(saved(coloured(), "PNG"))
+        region = decoding.crop(picture, (30, 20, 10, 8))
         assert region.size == (10, 8)
         for x in range(10):
             for y in range(8):
@@ -307,13 +308,13 @@ class TestCrop:
 
     def test_scales_the_box_when_the_picture_was_decoded_smaller(self):
         data = saved(coloured(2048, 1200), "JPEG", quality=95)
-        small, full = images.open_image(data), images.open_image(data, full=True)
+        small, full = opening.open_image(data), opening.open_image(data, full=True)
         assert small.image.size == (1024, 600)
         box = (1100, 700, 400, 300)
-        assert images.crop(small, box).size == (200, 150)
-        assert images.crop(full, box).size == (400, 300)
+        assert decoding.crop(small, box).size == (200, 150)
+        assert decoding.crop(full, box).size == (400, 300)
         for picture in (small, full):
-            region = images.crop(picture, box)
+            region = decoding.crop(picture, box)
             assert region.getpixel((region.width // 2, region.height // 2)) == pytest.approx(COLOURS[3], abs=8)
 
     @pytest.mark.parametrize(
@@ -321,11 +322,11 @@ class TestCrop:
     )
     def test_a_box_outside_is_refused(self, box: tuple[int, int, int, int]):
         with pytest.raises(UsageError, match="64 × 48"):
-            images.crop(images.open_image(saved(coloured(), "PNG")), box)
+            decoding.crop(opening.open_image(saved(coloured(), "PNG")), box)
 
     def test_a_box_that_is_too_small_is_refused(self):
         with pytest.raises(UsageError, match="at least 8 px"):
-            images.crop(images.open_image(saved(coloured(), "PNG")), (0, 0, 0, 20))
+            decoding.crop(opening.open_image(saved(coloured(), "PNG")), (0, 0, 0, 20))
 
 
 class TestDisplayName:
@@ -346,11 +347,11 @@ class TestDisplayName:
         ],
     )  # fmt: skip
     def test_examples(self, name: str | bytes | Path, shown: str):
-        assert images.display_name(name) == shown
+        assert display_names.display_name(name) == shown
 
     @given(st.one_of(st.binary(), st.text(st.characters())))
     def test_is_one_line_of_text_that_can_be_encoded(self, name: str | bytes):
-        shown = images.display_name(name)
+        shown = display_names.display_name(name)
         shown.encode()
         assert len(shown.splitlines()) <= 1
         assert all(char.isprintable() or char in "\u200c\u200d" for char in shown)

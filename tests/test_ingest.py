@@ -17,8 +17,9 @@ from pipeline import parts, plugins, reencode, sync, verify
 from pipeline.engines import Threads
 from pipeline.errors import GalleryError, UsageError
 from pipeline.fingerprints import file_id
-from pipeline.gallery import Gallery, create_gallery
-from pipeline.images import open_image
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery
+from pipeline.images.opening import open_image
 from pipeline.originals import read_original, roots
 from pipeline.records import ImageRecord
 from pipeline.search import Query, QueryPicture, search

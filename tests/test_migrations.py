@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from tiny_gallery import exact, fill, photos, process
 
-from pipeline import migrations, sync
+from pipeline import sync
 from pipeline.errors import GalleryError
-from pipeline.gallery import Gallery, create_gallery, open_gallery
+from pipeline.gallery import migrations
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery, open_gallery
 from pipeline.settings import Settings
 
 
@@ -77,7 +79,7 @@ def test_a_format_that_is_unknown_is_refused_and_nothing_is_changed(home: Path, 
 def test_a_kill_at_any_write_has_the_step_done_again(old: Gallery, write: int) -> None:
     before = old.manifest_file.read_bytes()
     kill = (
-        "import os, sys; from pipeline import atomic; from pipeline.gallery import open_gallery\n"
+        "import os, sys; from pipeline import atomic; from pipeline.gallery.gallery import open_gallery\n"
         "from pipeline.settings import Settings\n"
         "real, left = os.replace, [int(sys.argv[1])]\n"
         "def replace(*paths):\n"
@@ -101,7 +103,7 @@ def test_steps_are_taken_one_after_another(old: Gallery, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(migrations, "STEPS", migrations.STEPS | {2: next_step})
     monkeypatch.setattr(migrations, "FORMAT", 3)
-    monkeypatch.setattr("pipeline.gallery.FORMAT", 3)
+    monkeypatch.setattr("pipeline.gallery.manifest.FORMAT", 3)
     made = open_gallery("small", Settings())
     assert (made.manifest()["format"], made.manifest()["index_was"]) == (3, "")
     assert json.loads((made.root / "gallery.json.format2").read_text())["format"] == 2

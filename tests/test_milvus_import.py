@@ -15,7 +15,7 @@ from tiny_gallery import fill, lite, photos, run
 
 from pipeline import milvus_import
 from pipeline.errors import UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.settings import Settings
 
 

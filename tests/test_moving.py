@@ -22,7 +22,8 @@ from pipeline import plugins, reencode, sync
 from pipeline.__main__ import app
 from pipeline.errors import StoreError
 from pipeline.filters import Filter
-from pipeline.gallery import Gallery, create_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.records import Rows, VectorStore
 from pipeline.search import Query, search
 from pipeline.settings import Settings
@@ -178,7 +179,7 @@ def test_a_sync_that_is_killed_half_way_moves_no_alias_and_goes_on(place: str) -
         old = nearest(store, made.collection())
     switch(made, SECOND)
     kill = (
-        "import os, sys; from pipeline import sync; from pipeline.gallery import open_gallery\n"
+        "import os, sys; from pipeline import sync; from pipeline.gallery.gallery import open_gallery\n"
         "from pipeline.settings import Settings\n"
         "def progress(stage, done, total):\n"
         "    if (stage, done) == ('sync', 1000): os.kill(os.getpid(), 9)\n"

@@ -11,7 +11,8 @@ import pytest
 
 from pipeline import neighbours, outliers, reports
 from pipeline.errors import GalleryError, UsageError
-from pipeline.gallery import Gallery, create_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.settings import Settings
 from tests.planted import groups, plant, unit
 from tests.tiny_gallery import fill, photos, run

@@ -9,7 +9,7 @@ import pytest
 from tiny_gallery import draw, fill, lite, photos, run
 
 from pipeline import identities, same_or_different
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 
 @pytest.fixture

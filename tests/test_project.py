@@ -14,7 +14,8 @@ from tiny_gallery import ROOT, fill, photos, run
 
 from pipeline import map_files, neighbours, parts, plugins, project
 from pipeline.errors import GalleryError, UsageError
-from pipeline.gallery import Gallery, create_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.records import Rows, SearchHit
 from pipeline.settings import Settings
 
@@ -256,7 +257,7 @@ def test_maps_are_read_and_placed_on_without_the_libraries_that_make_them(galler
     name = project.project(gallery, TSNE)
     add(gallery, in_groups(2, seed=5), first=100)
     code = (
-        "import sys; from pipeline import project, plugins; from pipeline.gallery import open_gallery\n"
+        "import sys; from pipeline import project, plugins; from pipeline.gallery.gallery import open_gallery\n"
         "from pipeline.settings import Settings\n"
         "gallery = open_gallery('small', Settings()); project.maps(gallery); plugins.options('projections', 'umap')\n"
         f"map_ = project.read_map(gallery, {name!r})\n"

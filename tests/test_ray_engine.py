@@ -20,7 +20,7 @@ from pipeline import devices, engines, plugins, spread, verify
 from pipeline import ingest as ingestion
 from pipeline.engines import Threads
 from pipeline.errors import UsageError
-from pipeline.gallery import create_gallery, open_gallery
+from pipeline.gallery.opening import create_gallery, open_gallery
 from pipeline.ray_actor import CRASHED, _HeldElsewhere, as_bytes
 from pipeline.settings import Settings
 

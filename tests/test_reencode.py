@@ -11,7 +11,7 @@ from tiny_gallery import draw, encoder, exact, fill, lite, photos
 from pipeline import plugins, reencode, sync, verify
 from pipeline.errors import GalleryError, StoreError, UsageError
 from pipeline.fingerprints import file_id
-from pipeline.images import open_image
+from pipeline.images.opening import open_image
 from pipeline.search import Query, QueryPicture, load_encoder, search
 
 OTHER = "color_histogram:grid=4,bins=3"

@@ -15,7 +15,6 @@ from tiny_gallery import SPEC, draw, encoder, lite
 from pipeline import (
     duplicates,
     exchange,
-    images,
     ledgers,
     plugins,
     reencode,
@@ -29,7 +28,9 @@ from pipeline import ingest as ingestion
 from pipeline.encoding import encode_chunk
 from pipeline.errors import GalleryError, UsageError
 from pipeline.fingerprints import file_id, region_id
-from pipeline.gallery import Gallery, create_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery
+from pipeline.images import decoding, opening
 from pipeline.ingest import IngestReport
 from pipeline.originals import read_original, read_shown, roots
 from pipeline.records import ImageRecord, VectorStore
@@ -111,9 +112,9 @@ def test_ingesting_parts_again_adds_nothing(root: Path) -> None:
 
 def test_a_file_is_read_and_decoded_once_for_all_its_parts(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read, opened = [], []
-    read_file, open_image = images.read_file, images.open_image
-    monkeypatch.setattr(images, "read_file", lambda path: read.append(path.name) or read_file(path))
-    monkeypatch.setattr(images, "open_image", lambda data, **o: opened.append(file_id(data)) or open_image(data, **o))
+    read_file, open_image = opening.read_file, opening.open_image
+    monkeypatch.setattr(decoding, "read_file", lambda path: read.append(path.name) or read_file(path))
+    monkeypatch.setattr(decoding, "open_image", lambda data, **o: opened.append(file_id(data)) or open_image(data, **o))
     fill(root, parts(whole=True))
     assert sorted(read) == ["0.png", "1.png", "2.png"]
     assert len(opened) == 3
@@ -196,7 +197,7 @@ def test_a_part_is_shown_by_a_file_of_its_own_pixels(root: Path) -> None:
     for row in gallery.table().to_dict("records"):
         data = read_shown(row, roots(gallery), "small")
         cut = regions.OpenedFile((root / row["path"]).read_bytes()).view(row["box"])
-        assert images.open_image(data).image.tobytes() == cut.tobytes()
+        assert opening.open_image(data).image.tobytes() == cut.tobytes()
         assert file_id(read_original(row["path"], row["id"], roots(gallery), "small", parent=row["parent"])) == (
             row["parent"] or row["id"]
         )
@@ -314,7 +315,7 @@ def test_a_dataset_of_parts_is_compared_by_its_parts(root: Path) -> None:
     source = of_dataset(Listed(root, parts()), "made")
     for i, record in enumerate(parts()):
         cut = regions.OpenedFile((root / record.path).read_bytes()).view(record.box)
-        assert images.open_image(source.read(i)).image.tobytes() == cut.tobytes()
+        assert opening.open_image(source.read(i)).image.tobytes() == cut.tobytes()
 
 
 def test_tiles_cover_every_pixel_and_overlap_by_half(home: Path, tmp_path: Path) -> None:

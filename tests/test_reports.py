@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import reports
 from pipeline.errors import GalleryError
-from pipeline.gallery import create_gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.settings import Settings
 
 

@@ -12,7 +12,7 @@ from tiny_gallery import fill, photos
 
 from pipeline import reports, same_or_different
 from pipeline.errors import UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.same_or_different import CHOOSE, MEASURE, SLACK, curve, decide
 
 

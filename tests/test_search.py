@@ -15,8 +15,8 @@ from tiny_gallery import draw, encoder, exact, fill, lite, photos
 from pipeline import calibration, filters, montage, sync
 from pipeline.errors import GalleryError, UsageError
 from pipeline.fingerprints import file_id
-from pipeline.gallery import Gallery
-from pipeline.images import open_image
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.opening import open_image
 from pipeline.search import Query, QueryPicture, SearchResult, as_json, parse_box, search
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from pipeline import sync, verify
 from pipeline.__main__ import app
 from pipeline.errors import GalleryError
-from pipeline.gallery import open_gallery
+from pipeline.gallery.opening import open_gallery
 from pipeline.records import Rows
 from pipeline.settings import Settings
 

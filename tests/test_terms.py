@@ -15,7 +15,8 @@ from tiny_gallery import encoder, fill, photos, run
 from pipeline import carried_terms, clustering, reports, tags, telling_terms, terms, visual_words
 from pipeline.carried_terms import Term, carried
 from pipeline.errors import GalleryError, UsageError
-from pipeline.gallery import Gallery, create_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.records import SearchHit
 from pipeline.settings import Settings
 

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from pipeline import filters, plugins, reencode, sync, words
 from pipeline.__main__ import app
 from pipeline.errors import GalleryError, UsageError
-from pipeline.gallery import Gallery
-from pipeline.images import open_image
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.opening import open_image
 from pipeline.records import VectorStore
 from pipeline.search import Query, QueryPicture, SearchResult, as_json, load_encoder, search
 

@@ -16,7 +16,8 @@ from PIL import Image
 
 from pipeline import ROOT, plugins, sync
 from pipeline import ingest as ingestion
-from pipeline.gallery import Gallery, create_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.ingest import IngestReport
 from pipeline.records import VectorStore
 from pipeline.settings import Settings

@@ -13,10 +13,11 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from pipeline import images, plugins, relevance
+from pipeline import plugins, relevance
 from pipeline.datasets.catalogue import relevance as grade
 from pipeline.errors import UsageError
 from pipeline.evaluation import retrieval, triplets
+from pipeline.images import opening
 from pipeline.networks import model_folder
 from pipeline.parallel import in_order
 from pipeline.records import Dataset, Encoder, Progress, silent
@@ -63,7 +64,7 @@ def of_rows(data: Prepared, rows: np.ndarray) -> Callable[[int], Image.Image]:
 
 def of_files(root: Path, paths: Sequence[str]) -> Callable[[int], Image.Image]:
     """Raises PictureError for a file that is no picture, or not below `root`."""
-    return lambda i: images.open_image(images.read_file(images.inside(root, paths[i]))).image
+    return lambda i: opening.open_image(opening.read_file(opening.inside(root, paths[i]))).image
 
 
 def evaluate(

@@ -17,7 +17,7 @@ import pandas as pd
 from pipeline import plugins, reencode, reports
 from pipeline.errors import UsageError
 from pipeline.evaluation import retrieval
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.networks import head as heads
 from pipeline.records import Progress, VectorStore, silent
 from pipeline.settings import Settings

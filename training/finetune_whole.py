@@ -10,7 +10,7 @@ from typing import Any
 from pipeline import devices, plugins
 from pipeline.encoders.deep_ranking import SHIPPED
 from pipeline.errors import UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.networks import model_folder
 from pipeline.originals import roots
 from pipeline.records import ImageRecord, Progress, silent

@@ -13,7 +13,7 @@ import pandas as pd
 from pipeline import feedback
 from pipeline.duplicates import judged as judged_pairs
 from pipeline.errors import UsageError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import ImageRecord, Rows
 from pipeline.tags import tags
 from training.head import Judged

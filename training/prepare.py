@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import atomic, images
+from pipeline import atomic
 from pipeline.errors import PictureError, UsageError
 from pipeline.fingerprints import file_id
+from pipeline.images import opening
 from pipeline.networks.cropping import Cropping
 from pipeline.parallel import in_order
 from pipeline.records import Dataset, ImageRecord, Progress, silent
@@ -179,8 +180,8 @@ def _two_labels(labels: Collection[str]) -> None:
 
 def _read(root: Path, record: ImageRecord, square: Cropping) -> _Read | tuple[str, str]:
     try:
-        data = images.read_file(images.inside(root, record.path))
-        picture = images.open_image(data)
+        data = opening.read_file(opening.inside(root, record.path))
+        picture = opening.open_image(data)
     except PictureError as error:
         return record.path, str(error)
     whole = hashlib.sha256(f"{picture.image.size}".encode() + picture.image.tobytes()).digest()

@@ -14,7 +14,7 @@ from app.evaluate_start import start_form
 from app.gallery_choice import choose as choose_gallery
 from app.job_list import job_list
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 SECTIONS = {"quality": "Quality", "encoders": "Encoders", "length": "Length of the embedding"}
 MOST = 4  # evaluations side by side

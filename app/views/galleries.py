@@ -9,9 +9,9 @@ from app.gallery_care import care
 from app.gallery_new import new_gallery
 from app.job_list import job_list
 from app.routes import thumbnail_url
-from pipeline import gallery as galleries
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
+from pipeline.gallery import opening as galleries
+from pipeline.gallery.gallery import Gallery
 from pipeline.records import GalleryInfo
 from pipeline.settings import Settings
 

@@ -14,7 +14,7 @@ from app.job_list import job_list
 from pipeline import plugins
 from pipeline.compare_indexes import KIND
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 
 NEAR = 0.95
 SHOWN = {

@@ -14,7 +14,7 @@ from app.pair_identities import naming, ranking, who_options, who_title
 from app.pair_slot import CSS, examples, figure, shown, slot
 from app.pair_verdict import percent, verdict
 from pipeline.errors import SemblanceError
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.same_or_different import RATES, Curve
 
 MODES = {TWO: "Two pictures", NAMED: "Picture against identity"}

@@ -19,8 +19,8 @@ from app.words_fields import words_kept
 from pipeline import logs, words
 from pipeline import search as searching
 from pipeline.errors import SemblanceError, StoreError
-from pipeline.gallery import Gallery
-from pipeline.images import display_name
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.display_names import display_name
 from pipeline.records import SearchHit
 from pipeline.search import Query, QueryPicture, SearchResult
 

@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import PictureError
-from pipeline.images import FORMATS, inside
+from pipeline.images.decoding import FORMATS
+from pipeline.images.opening import inside
+from pipeline.images.quiet_pillow import quiet_pillow
 from pipeline.picture_files import picture_files
-from pipeline.quiet_pillow import quiet_pillow
 
 _ORIENTATION = 0x0112
 

@@ -27,7 +27,7 @@ def backup(
 ) -> None:
     """Write everything of a gallery to one file; the app may stay open."""
     from pipeline import backup as backups
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 

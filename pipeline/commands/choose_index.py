@@ -23,7 +23,7 @@ def set_index(
 ) -> None:
     """Give the gallery another index in Milvus and fill it; pictures and embeddings stay as they are."""
     from pipeline import index_setting, sync
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 

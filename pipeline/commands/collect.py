@@ -48,10 +48,11 @@ def ingest(
     """Bring pictures into a gallery; again is a no-op, after an interruption it goes on."""
     import contextlib
 
-    from pipeline import engines, images, plugins, spread, sync
-    from pipeline import gallery as galleries
+    from pipeline import engines, plugins, spread, sync
     from pipeline import ingest as ingestion
     from pipeline.errors import StoreError, StoreLocked
+    from pipeline.gallery import opening as galleries
+    from pipeline.images import display_names
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
@@ -94,7 +95,7 @@ def ingest(
         f"{report.removed:,} removed before, {len(report.rejected):,} rejected in {report.seconds:.1f} s ({rate:,.0f}/s)"
     )
     for path, reason in report.rejected[:10]:
-        print(f"rejected {images.display_name(path)}: {reason}", file=sys.stderr)
+        print(f"rejected {display_names.display_name(path)}: {reason}", file=sys.stderr)
     if len(report.rejected) > 10:
         print(f"… all {len(report.rejected):,} in rejected.csv of the gallery", file=sys.stderr)
     if note or report.index:
@@ -117,7 +118,7 @@ def export(
 
     from pipeline import exchange, milvus_import
     from pipeline.exchange_mongodb import without_password
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 

@@ -28,7 +28,8 @@ def detect(
 ) -> None:
     """Find objects in all pictures of a folder; after an interruption it goes on."""
     from pipeline import detect as detection
-    from pipeline import images, plugins
+    from pipeline import plugins
+    from pipeline.images import display_names
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
@@ -40,7 +41,7 @@ def detect(
     with shown(progress) as show:
         report = detection.detect(dataset, made, out, limit=limit, progress=show)
     for path, reason in report.rejected[:10]:
-        print(f"rejected {images.display_name(path)}: {reason}", file=sys.stderr)
+        print(f"rejected {display_names.display_name(path)}: {reason}", file=sys.stderr)
     if len(report.rejected) > 10:
         print(f"… and {len(report.rejected) - 10:,} more", file=sys.stderr)
     told = {"pictures": report.pictures, "boxes": report.boxes, "resumed": report.resumed}

@@ -37,7 +37,7 @@ def duplicates(
     from pipeline import reports
     from pipeline.commands import keep
     from pipeline.errors import UsageError
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 

@@ -35,7 +35,7 @@ def compare_encoders(
     from pipeline import compare_encoders as comparing
     from pipeline import filters, labelled_pictures, plugins, reports
     from pipeline.errors import UsageError
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 

@@ -13,7 +13,7 @@ from pipeline.commands.collect import Name
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from pipeline.gallery import Gallery
+    from pipeline.gallery.gallery import Gallery
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +33,7 @@ def explain(
     from pipeline import explain as explaining
     from pipeline import heat_maps
     from pipeline.errors import UsageError
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.search import load_encoder
     from pipeline.settings import Settings
 
@@ -71,19 +71,19 @@ def explain(
 
 def _read(path: Path) -> tuple[str, Image]:
     """Name and picture of a file. PictureError that names it."""
-    from pipeline import images
     from pipeline.errors import PictureError
+    from pipeline.images import display_names, opening
 
     try:
-        return images.display_name(path), images.open_image(images.read_file(path)).image
+        return display_names.display_name(path), opening.open_image(opening.read_file(path)).image
     except PictureError as error:
-        raise PictureError(f"{images.display_name(path)}: {error}") from None
+        raise PictureError(f"{display_names.display_name(path)}: {error}") from None
 
 
 def _known(gallery: Gallery, ids: list[str]) -> list[tuple[str, Image]]:
     """Path and picture of each id. GalleryError when the gallery does not know it, or its file is gone."""
-    from pipeline import images
     from pipeline.errors import GalleryError
+    from pipeline.images import display_names, opening
     from pipeline.originals import read_shown, roots
 
     table = gallery.table()
@@ -92,4 +92,4 @@ def _known(gallery: Gallery, ids: list[str]) -> list[tuple[str, Image]]:
         raise GalleryError(f"gallery {gallery.name} has no picture {unknown[0]}; `search --json` prints ids")
     folders = roots(gallery) if ids else []
     files = {one: read_shown(rows[one], folders, gallery.name) for one in ids}
-    return [(images.display_name(rows[one]["path"]), images.open_image(files[one]).image) for one in ids]
+    return [(display_names.display_name(rows[one]["path"]), opening.open_image(files[one]).image) for one in ids]

@@ -12,7 +12,7 @@ import typer
 from pipeline.commands.collect import Name, ProgressKind
 
 if TYPE_CHECKING:
-    from pipeline.gallery import Gallery
+    from pipeline.gallery.gallery import Gallery
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +36,7 @@ def cluster(
     """Groups of pictures that look alike, with names, sizes, purity and silhouette; kept in the gallery's reports."""
     from pipeline import clustering, reports
     from pipeline.errors import UsageError
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 

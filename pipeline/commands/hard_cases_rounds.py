@@ -122,7 +122,7 @@ def drop(
     import contextlib
 
     from pipeline import hard_cases, sync
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.settings import Settings
 
     settings = Settings()

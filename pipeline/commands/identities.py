@@ -13,7 +13,7 @@ import typer
 from pipeline.commands.collect import Name, ProgressKind
 
 if TYPE_CHECKING:
-    from pipeline.gallery import Gallery
+    from pipeline.gallery.gallery import Gallery
 
 Who = Annotated[str, typer.Argument(help="The identity's name")]
 Ids = Annotated[list[str] | None, typer.Option("--id", help="A picture of the gallery; repeated")]
@@ -83,7 +83,7 @@ def list_(name: Name, as_json: Annotated[bool, typer.Option("--json", help="JSON
 
 
 def _opened(name: str) -> Gallery:
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.settings import Settings
 
     return open_gallery(name, Settings())

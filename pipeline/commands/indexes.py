@@ -61,7 +61,7 @@ def compare_indexes(
     from pipeline import compare_indexes as comparing
     from pipeline import reports
     from pipeline.errors import UsageError
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 

@@ -19,15 +19,15 @@ def register(app: typer.Typer) -> None:
 
 def galleries(as_json: Json = False) -> None:
     """The galleries, their pictures and encoders."""
-    from pipeline import gallery
     from pipeline.errors import GalleryError
+    from pipeline.gallery import opening
     from pipeline.settings import Settings
 
     settings = Settings()
     infos, damaged = [], []
-    for name in gallery.names(settings):
+    for name in opening.names(settings):
         try:
-            infos.append(gallery.open_gallery(name, settings).info())
+            infos.append(opening.open_gallery(name, settings).info())
         except GalleryError as error:
             damaged.append(str(error))
     for problem in damaged:

@@ -11,7 +11,7 @@ import typer
 from pipeline.commands.collect import Name, ProgressKind
 
 if TYPE_CHECKING:
-    from pipeline.gallery import Gallery
+    from pipeline.gallery.gallery import Gallery
     from pipeline.records import Progress, VectorStore
     from pipeline.settings import Settings
 
@@ -33,9 +33,9 @@ def sync(
     progress: ProgressKind = "auto",
 ) -> None:
     """Make Milvus agree with the gallery on disk, and check row by row that it does; again, it goes on."""
-    from pipeline import gallery as galleries
     from pipeline import sync as syncing
     from pipeline.errors import SemblanceError, StoreLocked, UsageError
+    from pipeline.gallery import opening as galleries
     from pipeline.progress import shown
 
     if bool(name) == every:
@@ -88,7 +88,7 @@ def verify(name: Name, to: To = "") -> None:
     from pipeline import sync as syncing
     from pipeline.errors import GalleryError, StoreError, StoreLocked
     from pipeline.exchange_mongodb import without_password
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.verify import check_files
 
     settings = _settings(to)
@@ -128,7 +128,7 @@ def reencode(
     from pipeline import reencode as reencoding
     from pipeline import sync as syncing
     from pipeline.errors import StoreLocked, UsageError
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
@@ -174,7 +174,7 @@ def _split(ids: list[str]) -> list[str]:
 def _judge(name: str, ids: list[str], *, removing: bool) -> None:
     from pipeline import sync as syncing
     from pipeline.errors import StoreError
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.settings import Settings
 
     settings = Settings()
@@ -189,7 +189,7 @@ def _judge(name: str, ids: list[str], *, removing: bool) -> None:
 
 def compact(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False) -> None:
     """Drop removed pictures for good."""
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.settings import Settings
 
     gallery = open_gallery(name, Settings())
@@ -202,7 +202,7 @@ def compact(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not 
 def drop(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False) -> None:
     """Delete a gallery: its folder and its collections. The pictures themselves stay."""
     from pipeline import sync as syncing
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.settings import Settings
 
     settings = Settings()

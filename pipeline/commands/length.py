@@ -25,7 +25,7 @@ def embedding_length(
     """Quality, search time and bytes of shorter embeddings, and the shortest that is enough; nothing is changed."""
     from pipeline import embedding_length as measuring
     from pipeline import reports
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 

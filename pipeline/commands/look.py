@@ -14,7 +14,7 @@ import typer
 from pipeline.commands.collect import Name, ProgressKind
 
 if TYPE_CHECKING:
-    from pipeline.gallery import Gallery
+    from pipeline.gallery.gallery import Gallery
     from pipeline.records import VectorStore
     from pipeline.settings import Settings
 
@@ -46,10 +46,11 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout")] = False,
 ) -> None:
     """The nearest pictures of a gallery."""
-    from pipeline import filters, images, words
+    from pipeline import filters, words
     from pipeline import search as searching
     from pipeline.errors import PictureError, UsageError
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.images import display_names, opening
     from pipeline.records import place
     from pipeline.settings import Settings
 
@@ -63,10 +64,10 @@ def search(
     asked = []
     for path in pictures or []:
         try:
-            data = images.read_file(path)
-            images.open_image(data)
+            data = opening.read_file(path)
+            opening.open_image(data)
         except PictureError as error:
-            raise PictureError(f"{images.display_name(path)}: {error}") from None
+            raise PictureError(f"{display_names.display_name(path)}: {error}") from None
         asked.append(searching.QueryPicture(data, box))
     query = searching.Query(
         *(tuple(asked), tuple(id or []), tuple(like or []), tuple(unlike or [])),
@@ -108,7 +109,7 @@ def search(
         weak = "  weak match" if hit.score < result.weak_below else ""
         share = f"{percentile:5.1f} %  " if percentile == percentile else ""  # nan: nothing is known of words
         print(
-            f"{rank:4d}  {hit.score:.4f}  {share}{hit.id}  {images.display_name(f'{hit.label:16s}  {place(hit.path, hit.box)}')}{weak}"
+            f"{rank:4d}  {hit.score:.4f}  {share}{hit.id}  {display_names.display_name(f'{hit.label:16s}  {place(hit.path, hit.box)}')}{weak}"
         )
     if not result.hits:
         print("no other picture of this gallery passes the filter", file=sys.stderr)
@@ -144,7 +145,7 @@ def try_encoders(
     import dataclasses
 
     from pipeline import compare, words
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 

@@ -43,7 +43,7 @@ def evaluate(
     from pipeline import evaluate as evaluating
     from pipeline import filters, gates, plugins, reencode, reports
     from pipeline.errors import UsageError
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 

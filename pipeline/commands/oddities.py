@@ -85,7 +85,7 @@ def _found(
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     from pipeline import reports
     from pipeline.errors import UsageError
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 

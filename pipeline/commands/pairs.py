@@ -13,7 +13,7 @@ import typer
 from pipeline.commands.collect import Name, ProgressKind
 
 if TYPE_CHECKING:
-    from pipeline.gallery import Gallery
+    from pipeline.gallery.gallery import Gallery
     from pipeline.records import Encoder
     from pipeline.same_or_different import Curve
 
@@ -40,7 +40,7 @@ def pairs(
 ) -> None:
     """How well scores tell same pairs from different ones, and the threshold of each false accept rate; kept."""
     from pipeline import same_or_different
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
@@ -74,7 +74,7 @@ def same(
     """Do two pictures show the same? Their score, the gallery's threshold at a false accept rate, and what it is worth."""
     from pipeline import calibration, sync
     from pipeline import identify as identifying
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.settings import Settings
 
     gallery = open_gallery(name, Settings())
@@ -110,9 +110,9 @@ def identify(
     """Which identity a picture shows: the highest score over each one's pictures, ranked and decided."""
     from pipeline import identify as identifying
     from pipeline import sync
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.identities import identities
-    from pipeline.images import display_name
+    from pipeline.images.display_names import display_name
     from pipeline.settings import Settings
 
     gallery = open_gallery(name, Settings())
@@ -146,16 +146,16 @@ def identify(
 
 def _picture(text: str) -> bytes | str:
     """A file's bytes, or the id."""
-    from pipeline import images
     from pipeline.errors import PictureError
+    from pipeline.images import display_names, opening
 
     if _ID.fullmatch(text) and not Path(text).exists():
         return text
     try:
-        data = images.read_file(Path(text))
-        images.open_image(data)
+        data = opening.read_file(Path(text))
+        opening.open_image(data)
     except PictureError as error:
-        raise PictureError(f"{images.display_name(text)}: {error}") from None
+        raise PictureError(f"{display_names.display_name(text)}: {error}") from None
     return data
 
 

@@ -27,7 +27,7 @@ def project(
 ) -> None:
     """Make a map of the gallery, with figures on how far it can be trusted; kept in the gallery."""
     from pipeline import project as projecting
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 

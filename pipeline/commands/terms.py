@@ -11,7 +11,7 @@ import typer
 from pipeline.commands.collect import Name, ProgressKind
 
 if TYPE_CHECKING:
-    from pipeline.gallery import Gallery
+    from pipeline.gallery.gallery import Gallery
 
 TOLD = 20  # rows on a terminal
 
@@ -34,7 +34,7 @@ def terms(
 ) -> None:
     """Describe every picture by its neighbours' labels and metadata; with an option, ask what was found."""
     from pipeline.errors import UsageError
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.settings import Settings
 
     gallery = open_gallery(name, Settings())
@@ -82,16 +82,16 @@ def _of_picture(gallery: Gallery, picture: str) -> tuple[dict[str, Any], list[st
 def _of_file(gallery: Gallery, picture: Path, device: str) -> tuple[dict[str, Any], list[str]]:
     import numpy as np
 
-    from pipeline import images
     from pipeline import terms as telling
     from pipeline.errors import PictureError
+    from pipeline.images import display_names, opening
     from pipeline.search import load_encoder
     from pipeline.settings import Settings
 
     try:
-        image = images.open_image(images.read_file(picture)).image
+        image = opening.open_image(opening.read_file(picture)).image
     except PictureError as error:
-        raise PictureError(f"{images.display_name(picture)}: {error}") from None
+        raise PictureError(f"{display_names.display_name(picture)}: {error}") from None
     encoder = load_encoder(gallery, device=device or Settings().device)
     embedding = encoder.encode(np.stack([encoder.preprocess(image)]))[0]
     found = telling.annotate(gallery, embedding)
@@ -116,10 +116,10 @@ def _in_common(gallery: Gallery, ids: list[str]) -> tuple[dict[str, Any], list[s
 
 
 def _with_term(gallery: Gallery, term: str) -> tuple[dict[str, Any], list[str]]:
-    from pipeline import images
     from pipeline import terms as telling
+    from pipeline.images import display_names
 
     found = telling.pictures_with(gallery, term)
     paths = dict(zip(*(gallery.table()[column] for column in ("id", "path")), strict=True))
-    lines = [f"{picture}  {images.display_name(paths[picture])}" for picture in found]
+    lines = [f"{picture}  {display_names.display_name(paths[picture])}" for picture in found]
     return {"term": term, "ids": found}, lines

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline import images, plugins
+from pipeline import plugins
 from pipeline.errors import UsageError
+from pipeline.images import decoding
 from pipeline.picture_files import existing_folder
 from pipeline.picture_sizes import upright_size
 from pipeline.plugins import Card, PathText
@@ -52,7 +53,7 @@ class Tiles:
 def windows(size: tuple[int, int], grid: int) -> list[Box]:
     """Row by row; none for a picture so small that they would be no pictures."""
     across, down = (side / (grid + 1) for side in size)
-    if min(across, down) * 2 < images.MIN_SIDE:
+    if min(across, down) * 2 < decoding.MIN_SIDE:
         return []
     return [
         around((column * across, row * down, 2 * across, 2 * down), size=size)

@@ -16,7 +16,7 @@ from pipeline.records import Detected
 if TYPE_CHECKING:
     import torch
 
-    from pipeline.images import Picture
+    from pipeline.records import Picture
 
 CARD = Card(
     summary="Mask R-CNN and Faster R-CNN, 80 labels of COCO or your own; masks from the former",

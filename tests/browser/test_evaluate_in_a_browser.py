@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipeline import evaluate, plugins, reencode, reports
-from pipeline.gallery import open_gallery
+from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 
 pytest_plugins = ("milvus_server",)

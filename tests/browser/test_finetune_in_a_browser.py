@@ -76,7 +76,7 @@ def test_tags_from_the_map_teach_the_gallery_and_undo_brings_it_back(
     expect(card.get_by_text(re.compile(r"map_at_r [0-9.]+ → [0-9.]+"))).to_be_visible()
 
     from pipeline import reports
-    from pipeline.gallery import Gallery
+    from pipeline.gallery.gallery import Gallery
 
     gallery = Gallery(home_of_server / "galleries" / "taught")
     assert {name: len(ids) for name, ids in tags(gallery).items()} == made

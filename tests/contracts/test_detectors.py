@@ -12,8 +12,7 @@ from PIL import Image
 
 from pipeline import annotation_masks, plugins
 from pipeline.errors import UsageError
-from pipeline.images import Picture
-from pipeline.records import Detected, Detector
+from pipeline.records import Detected, Detector, Picture
 
 NAMES = plugins.available("detectors")
 TINY: dict[str, Callable[[], str]] = {

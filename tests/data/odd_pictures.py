@@ -1,4 +1,4 @@
-"""A corpus of odd files, made when asked for, each with the exact verdict that `pipeline.images` must give.
+"""A corpus of odd files, made when asked for, each with the exact verdict that `pipeline.images.decoding` must give.
 
 Every colour picture shows the same four quarters, 64 × 48 px, so that one glance at four pixels tells whether it came
 in upright and in its right colours. Expectations are written out by hand and never computed by the code under test.

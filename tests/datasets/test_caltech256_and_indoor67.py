@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline import images, plugins
+from pipeline import plugins
 from pipeline.errors import SemblanceError, UsageError
+from pipeline.images import opening
 from pipeline.records import Dataset, ImageRecord
 
 CALTECH = ["256.toad/256_0001.jpg", "001.ak47/001_0002.jpg", "001.ak47/001_0001.jpg", "002.american-flag/002_0001.jpg"]
@@ -79,7 +80,7 @@ def test_the_archive_of_rooms_reads_with_the_lists_beside_it(tmp_path: Path, hom
     put_lists(tmp_path)
     dataset = prepared(f"indoor67:root={archive}")
     assert list(dataset.records()) == SEEN
-    gif = images.open_image((dataset.root / "airport_inside/a_gif.jpg").read_bytes())
+    gif = opening.open_image((dataset.root / "airport_inside/a_gif.jpg").read_bytes())
     assert gif.image.size == (20, 16), "content decides, not the suffix"
 
 

@@ -13,9 +13,10 @@ from file_server import Site, serving
 from PIL import Image
 from torchvision.datasets import FashionMNIST
 
-from pipeline import images, plugins
+from pipeline import plugins
 from pipeline.datasets import fashion_mnist as plugin
 from pipeline.errors import SemblanceError, UsageError
+from pipeline.images import opening
 from pipeline.records import Dataset
 
 NUMBERS = {"train": [3, 0, 3, 9], "test": [0, 7]}
@@ -80,7 +81,7 @@ def test_torchvisions_folder_or_one_above_it_reads_plain_or_packed(
     dataset = prepared(folder / up)
     assert seen(dataset) == EXPECTED
     for record in dataset.records():
-        picture = images.open_image((dataset.root / record.path).read_bytes()).image
+        picture = opening.open_image((dataset.root / record.path).read_bytes()).image
         grey = drawn(record.split)[int(Path(record.path).stem)]
         assert (np.asarray(picture) == grey[:, :, None]).all()
 

@@ -11,7 +11,7 @@ from tiny_gallery import SPEC, draw, encoder
 from pipeline import annotations, plugins
 from pipeline import ingest as ingestion
 from pipeline.errors import UsageError
-from pipeline.gallery import create_gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.settings import Settings
 
 

@@ -18,9 +18,10 @@ from tiny_gallery import draw, encoder, exact, fill
 
 from app.charts import as_csv
 from app.downloads import cell
-from pipeline import exchange, images, uploads
+from pipeline import exchange, uploads
 from pipeline.errors import PictureError, SemblanceError, UsageError
-from pipeline.gallery import open_gallery
+from pipeline.gallery.opening import open_gallery
+from pipeline.images import opening
 from pipeline.montage import montage
 from pipeline.search import Query, QueryPicture, search
 from pipeline.settings import Settings
@@ -93,7 +94,7 @@ def test_no_path_of_a_gallery_is_read_outside_its_root(pictures: list[bytes], fo
         (root.parent / "secret.png").write_bytes(b"secret")
         for relative in (name, f"{folder}/{name}", f"../{name}", "../secret.png", f"{folder}/../../secret.png"):
             try:
-                found = images.inside(root, relative)
+                found = opening.inside(root, relative)
             except PictureError:
                 continue
             if not found.is_relative_to(root):

@@ -11,10 +11,10 @@ from data.odd_pictures import coloured, saved
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import guarded_decoding, images
 from pipeline.errors import PictureError
+from pipeline.images import decoding, opening, sandbox
 
-WHOLE = [saved(coloured(), kind) for kind in images.FORMATS]
+WHOLE = [saved(coloured(), kind) for kind in decoding.FORMATS]
 WHOLE += [
     saved(coloured(90, 70), "JPEG", progressive=True),
     saved(coloured().convert("P"), "PNG"),
@@ -72,7 +72,7 @@ uploads = (
 
 @pytest.fixture(scope="module")
 def workers():
-    made = guarded_decoding.Workers(most=1)
+    made = sandbox.Workers(most=1)
     made.open_image(WHOLE[0])
     yield made
     made.close()
@@ -84,7 +84,7 @@ def outcome(opened, data: bytes, full: bool) -> object:
     except PictureError as error:
         return str(error)
     assert picture.image.mode == "RGB"
-    assert images.thumbnail(picture.image)[:2] == b"\xff\xd8"
+    assert decoding.thumbnail(picture.image)[:2] == b"\xff\xd8"
     return picture.image.size, picture.image.tobytes(), picture.width, picture.height, picture.format, picture.frames
 
 
@@ -93,10 +93,10 @@ def outcome(opened, data: bytes, full: bool) -> object:
 def test_an_upload_of_any_bytes_is_a_picture_or_a_sentence(workers, data: bytes, full: bool) -> None:
     count("uploads")
     before = workers._free.queue[-1].pid
-    apart = outcome(lambda data, full: (images.check_head(data), workers.open_image(data, full=full))[1], data, full)
+    apart = outcome(lambda data, full: (decoding.check_head(data), workers.open_image(data, full=full))[1], data, full)
     if workers._free.queue[-1] is None or workers._free.queue[-1].pid != before:
         raise RuntimeError("the decoder crashed")
-    here = outcome(lambda data, full: (images.check_head(data), images.decode(data, full=full))[1], data, full)
+    here = outcome(lambda data, full: (decoding.check_head(data), decoding.decode(data, full=full))[1], data, full)
     if apart != here:
         raise Escape("the two processes do not agree")
 
@@ -109,7 +109,7 @@ def test_the_mutations_reach_both_ends() -> None:
     @given(uploads)
     def counted(data: bytes) -> None:
         nonlocal opened, refused
-        said = outcome(images.open_image, data, False)
+        said = outcome(opening.open_image, data, False)
         opened, refused = opened + (not isinstance(said, str)), refused + isinstance(said, str)
 
     counted()

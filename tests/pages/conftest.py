@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import index
 from pipeline import ROOT, ingest, plugins, sync
-from pipeline import gallery as galleries
+from pipeline.gallery import opening as galleries
 from pipeline.settings import Settings
 
 MAIN = str(ROOT / "app" / "main.py")

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import common_terms
 from pipeline import ROOT, clustering, tags, terms
-from pipeline.gallery import Gallery
+from pipeline.gallery.gallery import Gallery
 from tests.test_terms import ids_of, shades
 from tests.tiny_gallery import fill, photos
 

@@ -12,9 +12,9 @@ from streamlit.testing.v1 import AppTest
 from app import evaluate_encoders as section
 from app import jobs
 from app.charts import as_csv
-from pipeline import gallery as galleries
 from pipeline import reports
-from pipeline.gallery import Gallery
+from pipeline.gallery import opening as galleries
+from pipeline.gallery.gallery import Gallery
 from pipeline.settings import Settings
 
 

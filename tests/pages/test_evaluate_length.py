@@ -10,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from app import jobs
 from pipeline import embedding_length, parts, reencode, reports
-from pipeline.gallery import Gallery, create_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.records import Rows
 from pipeline.settings import Settings
 

@@ -13,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 from app import evaluate_charts as charts
 from app import evaluate_quality, evaluate_reports, jobs, strips
 from pipeline import evaluate, filters, plugins, reencode, reports
-from pipeline.gallery import Gallery, open_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 
 PAGE = "views/evaluate.py"

@@ -8,7 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from app import explore_clusters, jobs
 from pipeline import clustering, reports
-from pipeline.gallery import Gallery, create_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.settings import Settings
 from tests.tiny_gallery import fill, photos
 

@@ -10,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 from app import duplicate_list, index, jobs
 from app.explore_duplicates import members_table
 from pipeline import duplicates, reports
-from pipeline.gallery import Gallery, create_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.settings import Settings
 from tests.test_duplicates import save, scene
 from tests.tiny_gallery import fill

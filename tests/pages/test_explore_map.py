@@ -13,9 +13,9 @@ from streamlit.testing.v1 import AppTest
 from app import downloads
 from app.map_data import map_data
 from app.point_map import Shape, shape_from, shape_of
-from pipeline import gallery as galleries
 from pipeline import map_files, project, tags
-from pipeline.gallery import Gallery
+from pipeline.gallery import opening as galleries
+from pipeline.gallery.gallery import Gallery
 from pipeline.settings import Settings
 
 EVERYTHING = "-2,-2;2,-2;2,2;-2,2"

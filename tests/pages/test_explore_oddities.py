@@ -10,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 from app import index, jobs, odd_rows
 from app.explore_oddities import flat
 from pipeline import label_errors, outliers, reports
-from pipeline.gallery import Gallery, create_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery
 from pipeline.settings import Settings
 from tests.pages.conftest import COLOURS
 from tests.test_duplicates import save

@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 from app.ask import Ask
 from pipeline import feedback, plugins, reports, tags
 from pipeline import ingest as ingestion
-from pipeline.gallery import Gallery, create_gallery, open_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import create_gallery, open_gallery
 from pipeline.settings import Settings
 from training.finetune import finetune
 

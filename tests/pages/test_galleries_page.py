@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import jobs
-from pipeline.gallery import open_gallery
+from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 
 

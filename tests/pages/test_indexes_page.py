@@ -6,9 +6,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import index, index_charts, jobs
-from pipeline import gallery as galleries
 from pipeline import reports
 from pipeline.compare_indexes import KIND
+from pipeline.gallery import opening as galleries
 from pipeline.settings import Settings
 from tests.tiny_gallery import run
 

@@ -11,7 +11,8 @@ from streamlit.testing.v1 import AppTest
 from app import jobs, pair_curve
 from app.pair_charts import points_table, roc_table, score_table
 from pipeline import identities, one_shot, same_or_different
-from pipeline.gallery import Gallery, open_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 
 PAGE = "views/pairs.py"

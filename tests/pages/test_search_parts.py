@@ -17,7 +17,8 @@ from tiny_gallery import draw, fill
 
 from app import routes
 from pipeline import sync
-from pipeline.gallery import Gallery, open_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from pipeline.gallery import open_gallery
+from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 
 

@@ -11,7 +11,7 @@ from tiny_gallery import draw, fill, photos
 
 from app import downloads
 from pipeline import sync
-from pipeline.gallery import open_gallery
+from pipeline.gallery.opening import open_gallery
 from pipeline.search import Query, QueryPicture, SearchResult, load_encoder, search
 from pipeline.settings import Settings
 

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from pipeline import backup, plugins, reencode, reports, sync, tags
 from pipeline.errors import UsageError
 from pipeline.evaluation import retrieval
-from pipeline.gallery import Gallery, open_gallery
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.opening import open_gallery
 from pipeline.networks import head as heads
 from pipeline.search import Query, search
 from pipeline.settings import Settings

@@ -42,7 +42,7 @@ def finetune(
 
     from pipeline import reports, sync
     from pipeline.errors import StoreLocked
-    from pipeline.gallery import open_gallery
+    from pipeline.gallery.opening import open_gallery
     from pipeline.settings import Settings
     from training.finetune import finetune as run
 

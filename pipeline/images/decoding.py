@@ -1,6 +1,6 @@
-"""The single way pictures come in: bytes to an upright RGB picture, or one sentence saying why not.
+"""Bytes to an upright RGB picture in this process, its thumbnail and its crop. Callers use `opening.open_image`.
 
-Content decides, never the file's name. Colour profiles are ignored: pixel values are taken as they are stored.
+Colour profiles are ignored: pixel values are taken as they are stored.
 A process that opens the largest files accepted, one at a time, needs about 400 MB: benchmarks/odd_pictures.py.
 """
 
@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import re
-import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from pipeline.display_names import display_name as display_name
 from pipeline.errors import PictureError, UsageError
-from pipeline.quiet_pillow import quiet_pillow
-from pipeline.refused_formats import check_head, check_structure, damaged
-from pipeline.settings import exposed
+from pipeline.images.display_names import display_name
+from pipeline.images.quiet_pillow import quiet_pillow
+from pipeline.images.refused_formats import check_structure, damaged
+from pipeline.records import Picture
 
-MAX_BYTES = 20 * 2**20
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 20_000
 MIN_SIDE = 8
@@ -52,34 +47,8 @@ _TURNS = {
 _ORIENTATION = 0x0112
 
 
-@dataclass(frozen=True)
-class Picture:
-    """An opened picture. `width` and `height` are those of the whole upright picture, even when `image` is smaller."""
-
-    image: Image.Image  # RGB, upright, without metadata
-    width: int
-    height: int
-    format: str  # one of FORMATS
-    frames: int  # frames or pages in the file (counted up to 1,000); `image` is the first
-
-
-def open_image(data: bytes, *, full: bool = False) -> Picture:
-    """Decode a file's bytes; safe to call from many threads. SEMBLANCE_EXPOSED: in another process, to the same picture.
-
-    A JPEG comes at the smallest scale (1, 1/2, 1/4, 1/8) whose short side is at least WORKING_SIDE, unless `full`.
-    Raises PictureError with the fault and the remedy, and nothing else, whatever the bytes are.
-    """
-    _check_bytes(len(data))
-    check_head(data)
-    if exposed():
-        from pipeline import guarded_decoding
-
-        return guarded_decoding.open_image(data, full=full)
-    return decode(data, full=full)
-
-
 def decode(data: bytes, *, full: bool = False) -> Picture:
-    """`open_image` in this process, without its first two checks."""
+    """`opening.open_image` in this process, without its first two checks."""
     with quiet_pillow():
         try:
             return _decode(data, full)
@@ -96,41 +65,6 @@ def decode(data: bytes, *, full: bool = False) -> Picture:
         # Decoders meet a damaged file with almost any exception: struct.error, SyntaxError, even AssertionError.
         except Exception as error:
             raise _damaged(str(error) or type(error).__name__) from error
-
-
-def read_file(path: Path) -> bytes:
-    """A file's bytes. PictureError when it is missing, unreadable, not a regular file or over MAX_BYTES."""
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise PictureError("this is a folder or a device, not a file; give the picture's own path")
-        _check_bytes(status.st_size)
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)  # it may have grown since
-    except FileNotFoundError:
-        raise PictureError("there is no such file; check the path") from None
-    except PermissionError:
-        raise PictureError("the file may not be read; give this user permission to read it") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = getattr(error, "strerror", None) or error
-        raise PictureError(f"the file cannot be read ({reason}); check the disk and the path") from None
-    _check_bytes(len(data))
-    return data
-
-
-def inside(root: Path, relative: str) -> Path:
-    """The absolute path of `relative` (POSIX) under `root`, symbolic links resolved; it need not exist.
-
-    PictureError when it leads outside, by `..`, a drive, an absolute path or a symbolic link.
-    """
-    try:
-        base = Path(os.path.realpath(root))  # twice as fast as Path.resolve
-        path = Path(os.path.realpath(os.path.join(base, relative)))
-    except (OSError, ValueError):  # a NUL
-        raise PictureError("the path cannot be followed; use a plain path inside the dataset's folder") from None
-    if not path.is_relative_to(base):
-        raise PictureError("the path leads outside the dataset's folder; copy the picture into that folder")
-    return path
 
 
 def thumbnail(image: Image.Image) -> bytes:
@@ -255,15 +189,6 @@ def _frames(image: Any, kind: str, data: bytes) -> int:
         return int(again.tell()) + 1
     except Exception:  # only the first frame is used; the rest may be damaged
         return 1
-
-
-def _check_bytes(size: int) -> None:
-    if size == 0:
-        raise PictureError("the file is empty; copy or download it again")
-    if size > MAX_BYTES:
-        raise PictureError(
-            f"the file has {size / 2**20:.1f} MB and at most {MAX_BYTES // 2**20} MB are accepted; save a smaller JPEG"
-        )
 
 
 def _check_size(width: int, height: int, kind: str) -> None:

@@ -1,4 +1,4 @@
-"""The process that opens pictures for `pipeline.guarded_decoding`, inside limits that it cannot lift again.
+"""The process that opens pictures for `pipeline.images.sandbox`, inside limits that it cannot lift again.
 
 It reads questions from stdin and answers on stdout: lengths, a line of JSON, raw pixels. Nothing is pickled.
 """
@@ -14,9 +14,9 @@ from typing import IO
 
 from PIL import AvifImagePlugin, Image, ImageColor, ImageFilter
 
-from pipeline import images
 from pipeline.errors import PictureError
-from pipeline.images import Picture
+from pipeline.images import decoding
+from pipeline.records import Picture
 
 QUESTION = struct.Struct(">?I")  # full, bytes that follow
 ANSWER = struct.Struct(">I")  # bytes of JSON that follow; the pixels come after it
@@ -26,7 +26,7 @@ SECONDS = 10  # of the processor, for one picture
 _STRIP = 4_000_000  # pixels sent at a time, so that no second copy of a large picture is made
 
 
-def main(decode: Callable[..., Picture] = images.decode) -> None:
+def main(decode: Callable[..., Picture] = decoding.decode) -> None:
     """Answer until stdin ends."""
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
     _warm_up()
@@ -69,10 +69,10 @@ def _warm_up() -> None:
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     assert ImageColor
     assert ImageFilter
-    for kind, mode in [*((kind, "RGB") for kind in images.FORMATS), ("PNG", "I;16"), ("TIFF", "LAB"), ("GIF", "P")]:
+    for kind, mode in [*((kind, "RGB") for kind in decoding.FORMATS), ("PNG", "I;16"), ("TIFF", "LAB"), ("GIF", "P")]:
         buffer = io.BytesIO()
         Image.new(mode, (16, 16)).save(buffer, kind)
-        images.decode(buffer.getvalue())
+        decoding.decode(buffer.getvalue())
 
 
 def _answer(answers: IO[bytes], decode: Callable[..., Picture], data: bytes, full: bool) -> None:

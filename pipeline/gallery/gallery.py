@@ -3,70 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
-import json
-import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import atomic, judgments, ledgers, migrations, parts, sealed, thumbnail_files
-from pipeline.errors import GalleryError, UsageError
-from pipeline.migrations import FORMAT
+from pipeline import atomic, judgments, ledgers, parts, thumbnail_files
+from pipeline.errors import GalleryError
+from pipeline.gallery import manifest as manifest_file
 from pipeline.records import GalleryInfo, Rows
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from pipeline.settings import Settings
-
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-
-
-def check_name(name: str) -> str:
-    """The name itself, or UsageError: it becomes a folder and a Milvus collection."""
-    if not _NAME.fullmatch(name) or "__" in name:
-        raise UsageError(
-            f"bad gallery name {name!r}: write 1 to 64 of a-z, 0-9 and single _, beginning with a letter, e.g. my_photos"
-        )
-    return name
-
-
-def names(settings: Settings) -> list[str]:
-    """Galleries on disk, sorted; folders whose names no gallery can have are passed over."""
-    found = (path.parent.name for path in settings.galleries.glob("*/gallery.json"))
-    return sorted(name for name in found if _NAME.fullmatch(name) and "__" not in name)
-
-
-def open_gallery(name: str, settings: Settings) -> Gallery:
-    """GalleryError lists the galleries that exist when this one does not."""
-    root = settings.galleries / check_name(name)
-    if not (root / "gallery.json").is_file():
-        known = ", ".join(names(settings)) or "none yet"
-        raise GalleryError(f"no gallery {name!r} (there is: {known}); make it with: python -m pipeline ingest {name} …")
-    gallery = Gallery(root)
-    migrations.bring_up(gallery)
-    return gallery
-
-
-def create_gallery(name: str, settings: Settings, *, title: str = "") -> Gallery:
-    """Open the gallery, making an empty one when there is none."""
-    root = settings.galleries / check_name(name)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise atomic.disk_error(error, root) from error
-    gallery = Gallery(root)
-    with gallery.changing():
-        if not gallery.manifest_file.exists():
-            created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            gallery._write(
-                {"format": FORMAT, "title": title or name, "datasets": [], "created": created, "generation": 0}
-                | {"current": "", "previous": "", "metadata_keys": [], "encoders": {}, "index": ""}
-            )
-    migrations.bring_up(gallery)
-    return gallery
 
 
 class Gallery:
@@ -80,20 +28,7 @@ class Gallery:
 
     def manifest(self) -> dict[str, Any]:
         """gallery.json. GalleryError when it is damaged or from a newer Semblance."""
-        try:
-            manifest: dict[str, Any] = json.loads(self.manifest_file.read_text(encoding="utf-8"))
-            newer = manifest["format"] > FORMAT
-            manifest = manifest if newer else sealed.opened(manifest)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise GalleryError(
-                f"cannot read {self.manifest_file} ({error}); restore it from a backup, or delete "
-                f"the folder {self.root} and ingest again"
-            ) from error
-        if newer:
-            raise GalleryError(
-                f"gallery {self.name} was made by a newer Semblance (format {manifest['format']}); update this one"
-            )
-        return manifest
+        return manifest_file.read(self.manifest_file)
 
     def update(self, **changes: Any) -> None:
         """Change the manifest; the generation grows, so readers notice.
@@ -102,7 +37,7 @@ class Gallery:
         """
         with self.changing():
             manifest = self.manifest()
-            self._write(manifest | changes | {"generation": manifest["generation"] + 1})
+            manifest_file.write(self.manifest_file, manifest | changes | {"generation": manifest["generation"] + 1})
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
@@ -116,9 +51,6 @@ class Gallery:
             raise GalleryError(f"{self.manifest_file} is locked by another process; look for one that hangs") from None
         except OSError as error:
             raise atomic.disk_error(error, self.root) from error
-
-    def _write(self, manifest: dict[str, Any]) -> None:
-        sealed.write(self.manifest_file, manifest | {"sizes": ledgers.sizes(self.root)})
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -238,7 +170,7 @@ class Gallery:
         """Keep what somebody said about pictures; the generation stays, because no row changes."""
         judgments.add(self.judgments_file, kind, ids, value)
         with self.changing():
-            self._write(self.manifest())
+            manifest_file.write(self.manifest_file, self.manifest())
 
     def compact(self) -> int:
         """Rewrite the parts without the removed pictures, for good; returns how many rows went."""

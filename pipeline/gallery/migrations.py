@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import atomic, sealed
 from pipeline.errors import GalleryError
+from pipeline.gallery.manifest import FORMAT
 
 if TYPE_CHECKING:
-    from pipeline.gallery import Gallery
-
-FORMAT = 2
+    from pipeline.gallery.gallery import Gallery
 
 
 def _say_the_index(root: Path, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Pictures of strangers, opened in a process of few rights: a decoder that fails takes a worker with it, not the app.
 
 What comes back is numbers, text and pixels, each checked here: a decoder that somebody has taken over can show a wrong
-picture, and no more. Limits: pipeline/decoding_worker.py. Used by `images.open_image` when SEMBLANCE_EXPOSED is set.
+picture, and no more. Limits: pipeline/images/sandbox_worker.py. Used by `images.open_image` when SEMBLANCE_EXPOSED is set.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from typing import IO, Any
 
 from PIL import Image
 
-from pipeline import ROOT, images
-from pipeline.decoding_worker import ANSWER, QUESTION
+from pipeline import ROOT
 from pipeline.errors import PictureError
-from pipeline.images import Picture
+from pipeline.images import decoding, display_names
+from pipeline.images.sandbox_worker import ANSWER, QUESTION
+from pipeline.records import Picture
 
 SECONDS = 10.0  # from question to answer
 WAIT = 20.0  # for a worker, while others' pictures are opened
 MOST = min(4, max(2, os.cpu_count() or 2))  # workers: one that hangs leaves room for others
 
-_START = "import sys; sys.path.append(sys.argv[1]); from pipeline.decoding_worker import main; main()"
+_START = "import sys; sys.path.append(sys.argv[1]); from pipeline.images.sandbox_worker import main; main()"
 # -I: neither the environment nor the working directory can put code into it
 COMMAND = (sys.executable, "-I", "-c", _START, str(ROOT))
 _HEAD = 4_096  # bytes of JSON; ours are below 300
@@ -131,13 +132,13 @@ def _answer(answers: IO[bytes]) -> Picture:
     if not isinstance(head, dict):
         raise ValueError("no object")
     if "refused" in head:
-        raise PictureError(images.display_name(str(head["refused"]))[:_REFUSAL])
+        raise PictureError(display_names.display_name(str(head["refused"]))[:_REFUSAL])
     sides = head.get("size")
     inner = [_whole(side) for side in sides] if isinstance(sides, list) else []
     width, height, frames = (_whole(head.get(name)) for name in ("width", "height", "frames"))
-    if len(inner) != 2 or max(*inner, width, height) > images.MAX_SIDE or head.get("format") not in images.FORMATS:
+    if len(inner) != 2 or max(*inner, width, height) > decoding.MAX_SIDE or head.get("format") not in decoding.FORMATS:
         raise ValueError("no picture of ours")
-    if max(inner[0] * inner[1], width * height) > images.MAX_PIXELS:
+    if max(inner[0] * inner[1], width * height) > decoding.MAX_PIXELS:
         raise ValueError("too many pixels")
     pixels = _exactly(answers, 3 * inner[0] * inner[1])
     image = Image.frombuffer("RGB", (inner[0], inner[1]), pixels, "raw", "RGB", 0, 1)

@@ -1,0 +1,41 @@
+"""gallery.json: what a gallery says of itself (its keys: docs/architecture.md)."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline import ledgers, sealed
+from pipeline.errors import GalleryError
+
+FORMAT = 2
+
+
+def new(title: str) -> dict[str, Any]:
+    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    about = {"format": FORMAT, "title": title, "datasets": [], "created": created, "generation": 0}
+    return about | {"current": "", "previous": "", "metadata_keys": [], "encoders": {}, "index": ""}
+
+
+def read(file: Path) -> dict[str, Any]:
+    """GalleryError when it is damaged or from a newer Semblance."""
+    try:
+        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        newer = manifest["format"] > FORMAT
+        manifest = manifest if newer else sealed.opened(manifest)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise GalleryError(
+            f"cannot read {file} ({error}); restore it from a backup, or delete the folder {file.parent} and ingest again"
+        ) from error
+    if newer:
+        raise GalleryError(
+            f"gallery {file.parent.name} was made by a newer Semblance (format {manifest['format']}); update this one"
+        )
+    return manifest
+
+
+def write(file: Path, manifest: dict[str, Any]) -> None:
+    """With the sizes of the gallery's lists, so that one that lost its end is noticed. Needs `Gallery.changing`."""
+    sealed.write(file, manifest | {"sizes": ledgers.sizes(file.parent)})

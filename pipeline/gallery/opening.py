@@ -1,0 +1,57 @@
+"""From a gallery's name to the gallery: opened, made, or listed with the others."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pipeline import atomic
+from pipeline.errors import GalleryError, UsageError
+from pipeline.gallery import manifest, migrations
+from pipeline.gallery.gallery import Gallery
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+def check_name(name: str) -> str:
+    """The name itself, or UsageError: it becomes a folder and a Milvus collection."""
+    if not _NAME.fullmatch(name) or "__" in name:
+        raise UsageError(
+            f"bad gallery name {name!r}: write 1 to 64 of a-z, 0-9 and single _, beginning with a letter, e.g. my_photos"
+        )
+    return name
+
+
+def names(settings: Settings) -> list[str]:
+    """Galleries on disk, sorted; folders whose names no gallery can have are passed over."""
+    found = (path.parent.name for path in settings.galleries.glob("*/gallery.json"))
+    return sorted(name for name in found if _NAME.fullmatch(name) and "__" not in name)
+
+
+def open_gallery(name: str, settings: Settings) -> Gallery:
+    """GalleryError lists the galleries that exist when this one does not."""
+    root = settings.galleries / check_name(name)
+    if not (root / "gallery.json").is_file():
+        known = ", ".join(names(settings)) or "none yet"
+        raise GalleryError(f"no gallery {name!r} (there is: {known}); make it with: python -m pipeline ingest {name} …")
+    gallery = Gallery(root)
+    migrations.bring_up(gallery)
+    return gallery
+
+
+def create_gallery(name: str, settings: Settings, *, title: str = "") -> Gallery:
+    """Open the gallery, making an empty one when there is none."""
+    root = settings.galleries / check_name(name)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise atomic.disk_error(error, root) from error
+    gallery = Gallery(root)
+    with gallery.changing():
+        if not gallery.manifest_file.exists():
+            manifest.write(gallery.manifest_file, manifest.new(title or name))
+    migrations.bring_up(gallery)
+    return gallery
