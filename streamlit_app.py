@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 import streamlit as st
 from starlette.routing import Route
 
-from app import blobs, exposure, index, readiness, routes, sign_in, warm_up
+from app.server import blobs, exposure, readiness, routes, sign_in, store, warm_up
 from pipeline import ROOT, __version__, logs
 from pipeline.settings import Settings
 
@@ -26,13 +26,13 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     ended = threading.Event()
     for beside in (
         threading.Thread(target=warm_up.warm_up),
-        threading.Thread(target=index.keep_in_step, args=(ended,)),
+        threading.Thread(target=store.keep_in_step, args=(ended,)),
     ):
         beside.daemon = True
         beside.start()
     yield
     ended.set()
-    index.release()
+    store.release()
     logs.event("stop")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import COMPONENTS, VIEWS, exposure, sign_in, theme
+from app import COMPONENTS, VIEWS
+from app.server import exposure, sign_in
+from app.widgets import theme
 
 st.set_page_config(page_title="Semblance", page_icon=str(COMPONENTS / "icon.png"), layout="wide")
 theme.apply()

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import measuring
-from pipeline.evaluation import clusters, ranking, retrieval, verification
+from pipeline.metrics import clusters, ranking, retrieval, verification
 
 MOST = 1e-6
 QUERIES, GALLERY, DIM, LABELS = 60, 150, 16, 7

@@ -9,11 +9,11 @@ import argparse
 
 import numpy as np
 
-from pipeline import carried_terms, terms
-from pipeline.carried_terms import LABEL, Carried
-from pipeline.evaluation.retrieval import nearest
+from pipeline.analysis import carried_terms, terms
+from pipeline.analysis.carried_terms import LABEL, Carried
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import open_gallery
+from pipeline.metrics.retrieval import nearest
 from pipeline.records import Rows, SearchHit
 from pipeline.settings import Settings
 

@@ -61,8 +61,8 @@ def damaged(data: bytes, how: str, chance: random.Random) -> bytes:
 
 def outcome(kind: Kind, home: Path, before: Any) -> tuple[str, str]:
     """What the product says of a damaged home, and in which words."""
-    from pipeline import verify
     from pipeline.errors import SemblanceError
+    from pipeline.gallery import integrity
     from pipeline.gallery.opening import open_gallery
     from pipeline.settings import Settings
 
@@ -72,7 +72,7 @@ def outcome(kind: Kind, home: Path, before: Any) -> tuple[str, str]:
         return "refused", str(error)
     except Exception as error:  # whatever it is, a user would see a stack
         return "SILENT", f"{type(error).__name__}: {error}"
-    problems = verify.check_files(open_gallery("flips", Settings(home=home))) if kind.checked else []
+    problems = integrity.check_files(open_gallery("flips", Settings(home=home))) if kind.checked else []
     if problems:
         return "named", problems[0]
     return ("harmless", "") if _known(answer, before) == before else ("SILENT", "another answer")
@@ -110,9 +110,11 @@ def byte_flips(kind: Kind, original: Path, *, cases: int, seed: int) -> tuple[Co
 
 def answers(home: Path) -> Any:
     """What a gallery says of itself, its rows, and the hits of a fixed query by the exact store."""
-    from pipeline import ledgers, search, sync
     from pipeline.fingerprints import row_digest
+    from pipeline.gallery import ledgers
     from pipeline.gallery.opening import open_gallery
+    from pipeline.ingest import sync
+    from pipeline.search import search
     from pipeline.settings import Settings
 
     gallery = open_gallery("flips", Settings(home=home))
@@ -126,7 +128,7 @@ def answers(home: Path) -> Any:
 
 
 def judged(home: Path) -> Any:
-    from pipeline import judgments
+    from pipeline.gallery import judgments
 
     return answers(home), list(judgments.read(home / "galleries" / "flips" / "judgments.jsonl"))
 
@@ -146,9 +148,9 @@ def thumbnails(home: Path) -> Any:
 
 def embeddings(home: Path) -> Any:
     """What the gallery's encoder makes of a fixed picture; its facts as they are shown."""
-    from pipeline import search
     from pipeline.gallery.opening import open_gallery
     from pipeline.networks import model_folder
+    from pipeline.search import search
     from pipeline.settings import Settings
     from training.export import drawings
 
@@ -202,8 +204,9 @@ def small_home(home: Path, *, model: bool = True) -> Path:
 
 
 def _ingest(name: str, photos: Path, spec: str, home: Path, limit: int) -> None:
-    from pipeline import ingest, plugins
+    from pipeline import plugins
     from pipeline.gallery.opening import create_gallery
+    from pipeline.ingest import ingest
     from pipeline.settings import Settings
 
     gallery = create_gallery(name, Settings(home=home))

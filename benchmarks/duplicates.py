@@ -3,7 +3,7 @@
     python -m benchmarks.duplicates [--encoder deep_ranking] [--photos 100] [--others 500] [--keep FOLDER]
 
 Prints recall and precision a kind and a tier. The kinds are made from photos of one half of clothing's files, by name;
-the rules of pipeline/same_picture.py were chosen on the other half (--half tuning).
+the rules of pipeline/features/alignment.py were chosen on the other half (--half tuning).
 A pair is right when both files come from one photo. Exit 1 when recall < 0.95 or precision < 0.98.
 """
 
@@ -145,8 +145,11 @@ def main() -> int:
 
 
 def measure(asked: argparse.Namespace, home: Path) -> int:
-    from pipeline import duplicates, ingest, plugins, reports
+    from pipeline import plugins
+    from pipeline.duplicates import find
+    from pipeline.gallery import reports
     from pipeline.gallery.opening import create_gallery
+    from pipeline.ingest import ingest
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
@@ -163,10 +166,10 @@ def measure(asked: argparse.Namespace, home: Path) -> int:
             spec=asked.encoder, store=None, dataset_spec=spec, progress=show,
         )  # fmt: skip
         begun = time.perf_counter()
-        report = duplicates.find(gallery, progress=show)
+        report = find.find(gallery, progress=show)
         seconds = time.perf_counter() - begun
-    reports.write(gallery, duplicates.KIND, report)
-    tiers = {tier: [group for group in report["groups"] if group["tier"] == tier] for tier in duplicates.TIERS}
+    reports.write(gallery, find.KIND, report)
+    tiers = {tier: [group for group in report["groups"] if group["tier"] == tier] for tier in find.TIERS}
     copies = _with_copies(tiers["same"], tiers["identical"])
     recalls, wrong = scored(copies, truth)
     counted = [*EDITS, COPY]
@@ -179,7 +182,7 @@ def measure(asked: argparse.Namespace, home: Path) -> int:
         table(["edit", "recall of identical + same"], [[kind, f"{recalls[kind]:.3f}"] for kind in (*counted, MIRRORED)])
     )
     rows = []
-    for tier in duplicates.TIERS:
+    for tier in find.TIERS:
         of_tier, bad = (recalls, wrong) if tier == "same" else scored(tiers[tier], truth)
         total = pair_count(copies if tier == "same" else tiers[tier])
         meant = [COPY] if tier == "identical" else [*EDITS] if tier == "same" else []

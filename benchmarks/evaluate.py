@@ -104,7 +104,7 @@ def _data(
 
 
 def _ours(queries: np.ndarray, asked: np.ndarray, gallery: np.ndarray, held: np.ndarray) -> float:
-    from pipeline.evaluation import retrieval
+    from pipeline.metrics import retrieval
 
     return retrieval.map_at_r_between(queries, asked, gallery, held)
 

@@ -21,7 +21,8 @@ import pandas as pd
 
 from benchmarks import measuring
 from benchmarks.startup import app, free_port, megabytes, wait_for_server
-from pipeline import evaluate, reports
+from pipeline.evaluation import evaluate
+from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
 from pipeline.records import Rows

@@ -37,8 +37,10 @@ def main() -> int:
 
 
 def _measured(asked: argparse.Namespace) -> int:
-    from pipeline import ingest, plugins, reports
+    from pipeline import plugins
+    from pipeline.gallery import reports
     from pipeline.gallery.opening import create_gallery
+    from pipeline.ingest import ingest
     from pipeline.settings import Settings
     from training.finetune import finetune
 

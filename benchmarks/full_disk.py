@@ -208,15 +208,16 @@ def _of_ending(ended: Ended) -> list[str]:
 
 def _half(home: Path) -> Iterator[str]:
     """What the product finds wrong with the files under their final names, before anything is mended."""
-    from pipeline import map_files, reports, verify
+    from pipeline.analysis import map_files
     from pipeline.errors import GalleryError
+    from pipeline.gallery import integrity, reports
     from pipeline.gallery.opening import names, open_gallery
     from pipeline.settings import Settings
 
     settings = Settings(home=home)
     for name in names(settings):
         gallery = open_gallery(name, settings)
-        yield from verify.check_files(gallery)
+        yield from integrity.check_files(gallery)
         yield from (f"map {one}" for one in map_files.names(gallery) if not map_files.whole(gallery, one))
         for file in (gallery.root / "reports").glob("*.json"):
             try:

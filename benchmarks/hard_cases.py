@@ -28,21 +28,23 @@ CAUSES = {"stripes": "pattern=stripes", "night": "light=night"}
 
 def encode(turn: Any, settings: Any, spec: str, *, objects: bool) -> list[str]:
     """Ready to shortlist; the kinds of needles that there are."""
-    from pipeline import hard_cases_encode, hard_cases_needles, plugins
+    from pipeline import plugins
+    from pipeline.hard_cases import encode as hard_cases_encode
+    from pipeline.hard_cases import needles
 
     encoder = plugins.build("encoders", spec, device=settings.device)
     encoded = hard_cases_encode.encode(turn, settings, encoder, spec=spec, objects=objects, score=0.5)
-    found = hard_cases_needles.find(turn)
+    found = needles.find(turn)
     say(f"{spec}, {encoded['encoded']:,} {'objects' if objects else 'pictures'}, needles: {found['kinds']}")
     return list(found["kinds"])
 
 
 def judged(turn: Any, settings: Any, *, k: int, most: int, hurt: set[str]) -> list[object]:
-    from pipeline import hard_cases_choices, hard_cases_compare, hard_cases_shortlist
+    from pipeline.hard_cases import choices, compare, shortlist
 
-    hard_cases_shortlist.make(turn, settings, k=k, most=most)
-    result = hard_cases_compare.compare(turn)
-    chosen, haystack = set(hard_cases_choices.shortlisted(turn)["path"]), turn.split["haystack"]
+    shortlist.make(turn, settings, k=k, most=most)
+    result = compare.compare(turn)
+    chosen, haystack = set(choices.shortlisted(turn)["path"]), turn.split["haystack"]
     times = (len(chosen & hurt) / len(chosen)) / (sum(path in hurt for path in haystack) / len(haystack))
     intervals = [*result["map"].values(), result["control"]]
     say(result["sentence"])
@@ -66,7 +68,8 @@ def main() -> None:
     parser.add_argument("--home", type=Path)
     given = parser.parse_args()
 
-    from pipeline import hard_cases_choices, plugins
+    from pipeline import plugins
+    from pipeline.hard_cases import choices
     from pipeline.settings import Settings
 
     rows = []
@@ -89,12 +92,12 @@ def main() -> None:
                     kinds = encode(turn, settings, spec, objects=objects)
                     for reviewed in (False, True) if objects and "background" in kinds else (False,):
                         if reviewed:
-                            hard_cases_choices.say(turn, "drop", ["background"])
+                            choices.say(turn, "drop", ["background"])
                         found = judged(turn, settings, k=given.k, most=given.most, hurt=hurt)
                         compares = "objects, reviewed" if reviewed else "objects" if objects else "pictures"
                         rows.append([cause, spec, compares, *found])
                         if reviewed:
-                            hard_cases_choices.undo(turn)
+                            choices.undo(turn)
     names = [
         "hurts",
         "encoder",
@@ -115,12 +118,13 @@ def main() -> None:
 
 def _begun(settings: Any, dataset: Any, cause: str, reference: float) -> Any:
     """The first round of a new case; the one of an earlier run is deleted, its galleries are used again."""
-    from pipeline import hard_cases, hard_cases_demo, hard_cases_start
+    from pipeline.hard_cases import case as hard_cases
+    from pipeline.hard_cases import demo, start
 
     if cause in hard_cases.names(settings):
         hard_cases.drop(hard_cases.open_case(cause, settings))
-    predictions = hard_cases_demo.predicted(dataset.truth, fails_on=CAUSES[cause])
-    case = hard_cases_start.start(
+    predictions = demo.predicted(dataset.truth, fails_on=CAUSES[cause])
+    case = start.start(
         cause, settings, pictures=dataset.root, truth=dataset.truth, predictions=predictions, reference=reference
     )
     return case.round()

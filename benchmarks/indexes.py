@@ -28,11 +28,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks import measuring, milvus_process
-from pipeline import compare_indexes, plugins
-from pipeline.commands.indexes import told
-from pipeline.evaluation import ann
-from pipeline.evaluation.retrieval import nearest
+from pipeline import plugins
+from pipeline.cli.commands.compare_indexes import told
+from pipeline.comparison import indexes
 from pipeline.filters import Filter
+from pipeline.metrics import ann
+from pipeline.metrics.retrieval import nearest
 from pipeline.records import Progress, Rows, VectorStore
 
 PARTS = ("clothing", "clustered", "hashes", "server", "default")
@@ -53,7 +54,7 @@ def clustered(n: int, dim: int, *, seed: int = 0) -> np.ndarray:
 def photos(home: Path, data: Path, progress: Progress) -> np.ndarray:
     """Embeddings of all photos by the default encoder, made when the home has none."""
     from pipeline.gallery.opening import create_gallery, names, open_gallery
-    from pipeline.ingest import ingest
+    from pipeline.ingest.ingest import ingest
     from pipeline.settings import Settings
 
     settings = Settings(home=home)
@@ -67,7 +68,7 @@ def photos(home: Path, data: Path, progress: Progress) -> np.ndarray:
 
 def compared(embeddings: np.ndarray, asked: argparse.Namespace, *specs: str) -> dict[str, Any]:
     """The report, printed as the verb prints it."""
-    report = compare_indexes.compare(
+    report = indexes.compare(
         embeddings,
         specs=specs,
         queries=asked.queries,
@@ -233,7 +234,7 @@ def main() -> int:
     chosen = asked.parts.split(",")
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
-    specs = compare_indexes.split_specs([asked.indexes]) if asked.indexes else []
+    specs = indexes.split_specs([asked.indexes]) if asked.indexes else []
     made = clustered(asked.n, asked.dim) if set(chosen) - {"clothing"} else np.empty((0, 0))
     print(measuring.machine(), flush=True)
     reports: dict[str, Any] = {}

@@ -28,10 +28,11 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import measuring
 from benchmarks.measuring import Clock, Pace
-from pipeline import plugins, sync
+from pipeline import plugins
 from pipeline.gallery.opening import create_gallery
 from pipeline.images import decoding, opening
-from pipeline.ingest import CHUNK, ingest
+from pipeline.ingest import sync
+from pipeline.ingest.ingest import CHUNK, ingest
 from pipeline.parallel import in_order
 from pipeline.records import Encoder, ImageRecord
 from pipeline.settings import Settings

@@ -42,7 +42,7 @@ def ratio(order: np.ndarray, wanted: np.ndarray) -> float:
 
 def labels(known: Neighbours, marks: np.ndarray, *, seeds: int, share: float) -> list[float]:
     """Prints a table of the seeds; returns the ratios."""
-    from pipeline.label_errors import judge
+    from pipeline.analysis.label_errors import judge
 
     rows, ratios = [], []
     for seed in range(seeds):
@@ -78,7 +78,8 @@ def labels(known: Neighbours, marks: np.ndarray, *, seeds: int, share: float) ->
 
 def strangers(photos: np.ndarray, rendered: np.ndarray, *, seeds: int) -> None:
     """Prints how early PLANTED rendered pictures come in the lists of outliers."""
-    from pipeline import neighbours, outliers
+    from pipeline.analysis import outliers
+    from pipeline.gallery import neighbours
 
     figures: dict[str, list[tuple[float, ...]]] = {}
     for seed in range(seeds):
@@ -102,10 +103,11 @@ def kinds(embeddings: np.ndarray, marks: np.ndarray) -> None:
     from sklearn.cluster import HDBSCAN
     from sklearn.metrics import adjusted_mutual_info_score
 
-    from pipeline import grouping, pca_fit
+    from pipeline.analysis import grouping
+    from pipeline.features import pca
 
     smallest = grouping.smallest_of(len(marks))
-    mean, axes, _ = pca_fit.fit(embeddings)
+    mean, axes, _ = pca.fit(embeddings)
     reduced = (embeddings - mean) @ axes[: grouping.AXES].T
     ways = {
         "hdbscan as it is": HDBSCAN(min_cluster_size=smallest, min_samples=grouping.CORE, copy=True).fit_predict(
@@ -139,9 +141,11 @@ def main() -> int:
 
 
 def measure(asked: argparse.Namespace, home: Path) -> int:
-    from pipeline import ingest, neighbours, plugins
+    from pipeline import plugins
+    from pipeline.analysis.label_errors import K
+    from pipeline.gallery import neighbours
     from pipeline.gallery.opening import create_gallery
-    from pipeline.label_errors import K
+    from pipeline.ingest import ingest
     from pipeline.progress import shown
     from pipeline.settings import Settings
 

@@ -29,7 +29,8 @@ from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from benchmarks import measuring
 from benchmarks.startup import ROOT, app, free_port, megabytes, wait_for_server
-from pipeline import map_files, project, reports
+from pipeline.analysis import map_files, projection
+from pipeline.gallery import reports
 from pipeline.gallery.opening import create_gallery
 from pipeline.records import Rows
 from pipeline.settings import Settings
@@ -79,7 +80,7 @@ def fill(name: str, count: int, folder: Path) -> None:
     }
     map_files.write(gallery, about, ids, points)
     np.savez(folder / f"{name}.npz", xy=points, label=labels)
-    assert project.known(gallery)
+    assert projection.known(gallery)
 
 
 @contextlib.contextmanager

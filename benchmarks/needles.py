@@ -28,9 +28,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks import measuring
-from pipeline import plugins, sync
+from pipeline import plugins
 from pipeline.errors import StoreError
 from pipeline.filters import Filter
+from pipeline.ingest import sync
 from pipeline.records import Rows, VectorStore
 from pipeline.settings import Settings
 

@@ -30,7 +30,7 @@ CONTENDER = """
 import sys
 import numpy as np
 import pandas as pd
-from pipeline import parts, plugins, sync
+from pipeline.gallery import parts; from pipeline.ingest import sync; from pipeline import plugins
 from pipeline.errors import StoreLocked
 from pipeline.records import Rows
 from pipeline.settings import Settings
@@ -141,7 +141,7 @@ def _counted(home: Path, children: Sequence[subprocess.Popen[str]], *, kill: boo
 def _there(home: Path) -> set[str]:
     """Ids in the file, as one process more finds them."""
     code = (
-        "import json; from pipeline import sync; from pipeline.settings import Settings;"
+        "import json; from pipeline.ingest import sync; from pipeline.settings import Settings;"
         "store = sync.open_store(Settings()); print(json.dumps(list(store.digests('shared')))); store.close()"
     )
     done = subprocess.run(

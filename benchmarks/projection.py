@@ -26,8 +26,9 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks import measuring
-from pipeline import neighbours, plugins
-from pipeline.evaluation import map_trust
+from pipeline import plugins
+from pipeline.gallery import neighbours
+from pipeline.metrics import map_trust
 
 BARS = {"umap": 1.3, "tsne": 2.5}
 LOWER = 0.01  # of trustworthiness

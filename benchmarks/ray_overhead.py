@@ -22,10 +22,10 @@ from pathlib import Path
 
 from benchmarks import measuring
 from pipeline import plugins
-from pipeline.engines import Engine, Threads
 from pipeline.gallery.opening import create_gallery
-from pipeline.ingest import ingest
-from pipeline.ray_engine import Ray
+from pipeline.ingest.engines import Engine, Threads
+from pipeline.ingest.ingest import ingest
+from pipeline.ingest.ray_engine import Ray
 from pipeline.records import Encoder
 from pipeline.settings import Settings
 

@@ -29,8 +29,8 @@ from benchmarks.milvus_process import MilvusProcess
 from benchmarks.startup import megabytes
 from pipeline import plugins
 from pipeline.errors import StoreError
-from pipeline.evaluation import ann, retrieval
 from pipeline.filters import Filter
+from pipeline.metrics import ann, retrieval
 from pipeline.records import Rows, VectorStore
 from pipeline.stores._link import connect
 

@@ -27,13 +27,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import measuring
-from pipeline import plugins, sync
+from pipeline import plugins
 from pipeline.filters import Filter
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
-from pipeline.ingest import ingest
+from pipeline.ingest import sync
+from pipeline.ingest.ingest import ingest
 from pipeline.records import Encoder, VectorStore
-from pipeline.search import Query, QueryPicture, search
+from pipeline.search.search import Query, QueryPicture, search
 from pipeline.settings import Settings
 
 ENCODERS = ("color_histogram", "torchvision:arch=mobilenet_v3_small,weights=none")

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import measuring
-from pipeline import sync
 from pipeline.gallery.gallery import Gallery
-from pipeline.search import Query, QueryPicture, load_encoder, search
+from pipeline.ingest import sync
+from pipeline.search.search import Query, QueryPicture, load_encoder, search
 
 NAME = "photos"
 SURE = 5  # hits compared with the truth

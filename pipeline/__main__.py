@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline import commands, console
+from pipeline.cli import commands, console
 
 app = console.application("Semblance: pictures in, embeddings kept safely, nearest pictures out.", commands)
 

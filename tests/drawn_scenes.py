@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline import annotations
-from pipeline.annotations import Annotations
+from pipeline.annotations import annotations
+from pipeline.annotations.annotations import Annotations
 
 COLOURS = {"cup": (200, 40, 40), "hat": (40, 160, 60), "shoe": (40, 60, 200)}
 MAGENTA = (220, 0, 220)

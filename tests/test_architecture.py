@@ -6,50 +6,27 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from rooms import (
+    BASE,
+    MODULES,
+    PAGES,
+    PLUGIN_FOLDERS,
+    ROW,
+    VERBS,
+    Import,
+    circles,
+    graph,
+    house,
+    imports,
+    module_name,
+    package_of,
+    product_files,
+)
 
 from pipeline import ROOT
-
-PLUGIN_FOLDERS = ("encoders", "datasets", "stores", "indexes", "projections", "detectors")
-
-# From the bottom up: a module imports from its own row and from rows above it in this list, never from one below.
-# A module of pipeline/ that is not named here works on galleries, so it belongs to "verbs".
-LAYERS: list[tuple[str, tuple[str, ...]]] = [
-    ("words", ("__init__", "errors", "records", "filters", "fingerprints")),
-    (
-        "tools",
-        (
-            *(
-                "settings",
-                "logs",
-                "plugins",
-                "atomic",
-                "sealed",
-                "thumbnail_files",
-                "progress",
-                "devices",
-                "ctrl_c",
-                "parallel",
-            ),
-            *("images", "uploads", "picture_files", "downloads", "archives"),
-            *("regions", "picture_sizes"),
-            *("annotations", "annotation_formats", "annotation_masks"),
-        ),
-    ),
-    ("rooms", ("networks", "render", "evaluation", "appearance", "relevance", "pca_fit")),
-    ("plugins", PLUGIN_FOLDERS),
-    ("gallery", ("gallery", "judgments", "ledgers", "parts", "originals", "calibration", "reports")),
-    ("verbs", ()),
-    ("ways in", ("demo", "doctor", "commands", "console", "__main__")),
-    ("app", ("app",)),
-    ("entry", ("streamlit_app",)),
-]
-LEVEL = {name: level for level, (_, names) in enumerate(LAYERS) for name in names}
-VERBS = [layer for layer, _ in LAYERS].index("verbs")
 
 HEAVY = {"torch", "torchvision", "timm", "huggingface_hub", "pymilvus", "milvus_lite", "grpc", "pandas", "pyarrow"}
 HEAVY |= {
@@ -79,60 +56,8 @@ NAMELESS = {"utils", "util", "common", "helpers", "helper", "misc", "manager", "
 MACHINE_PATH = re.compile(r"(?<![\w.\]}*-])/(?:(?:work|root|tmp|opt)(?![\w-])|home/(?!me\b)\w)")
 
 
-def product_files() -> list[Path]:
-    found = [ROOT / "streamlit_app.py"]
-    for folder in ("pipeline", "app", "training", "benchmarks"):
-        found += sorted((ROOT / folder).rglob("*.py"))
-    return found
-
-
 def documents() -> list[Path]:
     return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "Makefile", ROOT / ".ci" / "run"]
-
-
-def module_name(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
-
-
-MODULES = {module_name(path): path for path in product_files()}
-
-
-@dataclass(frozen=True)
-class Import:
-    """One imported module, absolute. at_top: it happens when the file is loaded. typing: for the type checker only."""
-
-    name: str
-    line: int
-    at_top: bool
-    typing: bool
-
-    @property
-    def package(self) -> str:
-        return self.name.partition(".")[0]
-
-
-def imports(tree: ast.AST, *, at_top: bool = True, typing: bool = False) -> Iterator[Import]:
-    """Every import of a file; `from pipeline import search` is an import of pipeline.search."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.Import):
-            yield from (Import(alias.name, node.lineno, at_top, typing) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            for alias in node.names:
-                inner = f"{base}.{alias.name}"
-                yield Import(inner if inner in MODULES else base, node.lineno, at_top, typing)
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            yield from imports(ast.Module(node.body, []), at_top=at_top, typing=True)
-            yield from imports(ast.Module(node.orelse, []), at_top=at_top, typing=typing)
-        else:
-            in_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            yield from imports(node, at_top=at_top and not in_function, typing=typing)
-
-
-def level_of(module: str) -> int:
-    package, _, rest = module.partition(".")
-    return LEVEL[package] if package in LEVEL else LEVEL.get(rest.partition(".")[0] or "__init__", VERBS)
 
 
 def faults(module: str, source: str) -> list[str]:
@@ -155,20 +80,27 @@ def _layer_fault(module: str, one: Import) -> str:
         return "the app reads run folders through training.runs only"
     if one.package in ("app", "streamlit_app") and package == "training":
         return "training does not know the app"
-    if one.package not in ("pipeline", "app", "streamlit_app") or package in ("training", "benchmarks"):
+    ours, theirs = package_of(module), package_of(one.name)
+    if package in ("training", "benchmarks") or not theirs or one.name in ("pipeline", "app"):
         return ""
-    if not one.typing and level_of(one.name) > level_of(module):
-        return f"that belongs to {LAYERS[level_of(one.name)][0]}, above {LAYERS[level_of(module)][0]}"
+    if not one.typing:
+        if ROW[theirs] > ROW[ours]:
+            return f"{theirs} stands above {ours}"
+        if ours != theirs and {ours, theirs} <= set(VERBS):
+            return "the verbs never import each other; what two of them need sinks to a row below them"
+        if ours != theirs and {ours, theirs} <= set(PAGES):
+            return "a page imports no other page; what two of them need sinks to app/widgets"
     folder, other = _plugin_folder(module), _plugin_folder(one.name)
-    if folder and other and (folder != other or not _is_room(one.name)):
+    if folder and other and (folder != other or not _is_shared(one.name)):
         return "a plugin imports no other plugin, only files of its folder that begin with _"
     named_by_file = {
-        "pipeline.stores.milvus": {"pipeline.doctor"},  # asks who holds the file, without opening it
-        "pipeline.stores._import_files": {"pipeline.milvus_import"},  # writes for a server that need not be there
+        "pipeline.stores._password": {"deploy.first_start"},  # changes it before the app connects
+        "pipeline.stores.milvus": {"pipeline.cli.doctor"},  # asks who holds the file, without opening it
+        "pipeline.stores._import_files": {"pipeline.exchange.milvus_bulk"},  # for a server that need not be there
     }
     if other and not folder and module not in named_by_file.get(one.name, set()):
         return "plugins are made by plugins.build, from their name"
-    if package == "app" and level_of(one.name) == LEVEL["commands"]:
+    if package == "app" and theirs == "cli":
         return "the app starts `python -m pipeline` as a child, or calls what the command line calls"
     return ""
 
@@ -199,8 +131,8 @@ def _speaks_to_milvus(module: str) -> bool:
     return _plugin_folder(module) == "stores" or module == "pipeline.indexes.milvus"
 
 
-def _is_room(module: str) -> bool:
-    return module.rpartition(".")[2].startswith("_")
+def _is_shared(module: str) -> bool:
+    return any(part.startswith("_") for part in module.split(".")[2:])
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -211,30 +143,51 @@ def test_a_module_imports_only_what_the_table_allows(module: str) -> None:
 @pytest.mark.parametrize(
     ("module", "source", "fault"),
     [
-        ("pipeline.gallery.gallery", "from pipeline import search", "belongs to verbs, above gallery"),
-        ("pipeline.filters", "def f():\n    import pipeline.images.decoding", "belongs to tools, above words"),
-        ("pipeline.search", "from app import index", "belongs to app"),
-        ("pipeline.search", "from pipeline.commands.look import search", "belongs to ways in"),
-        ("app.jobs", "import streamlit_app", "belongs to entry"),
+        ("pipeline.gallery.gallery", "from pipeline.search import search", "search stands above gallery"),
+        ("pipeline.filters", "def f():\n    import pipeline.images.opening", "images stands above base"),
+        ("pipeline.images.opening", "from pipeline.gallery import opening", "gallery stands above images"),
+        ("pipeline.search.search", "from app.server import store", "app.server stands above search"),
+        ("pipeline.search.search", "from pipeline.cli.commands.search import search", "cli stands above search"),
+        ("pipeline.search.search", "from pipeline.ingest import sync", "verbs never import each other"),
+        (
+            "pipeline.evaluation.evaluate",
+            "def f():\n    from pipeline.analysis import outliers",
+            "sinks to a row below",
+        ),
+        (
+            "pipeline.recognition.enrolment",
+            "from pipeline.hard_cases import case",
+            "hard_cases stands above recognition",
+        ),
+        ("app.server.jobs", "import streamlit_app", "streamlit_app stands above app.server"),
+        ("app.server.jobs", "from app.widgets import theme", "app.widgets stands above app.server"),
+        ("app.widgets.charts", "from app.search import query_state", "app.search stands above app.widgets"),
+        ("app.explore.map", "from app.evaluate import charts", "a page imports no other page"),
+        ("app.explore.map", "from app.views import search", "app.views stands above app.explore"),
+        ("pipeline.cli.demo", "from deploy import entry", "deploy stands above cli"),
         ("pipeline.encoders.pca", "from pipeline.encoders import timm", "imports no other plugin"),
         ("pipeline.encoders.pca", "from pipeline.encoders.timm import build", "imports no other plugin"),
         ("pipeline.encoders.pca", "from pipeline.stores import _wire", "imports no other plugin"),
-        ("pipeline.search", "from pipeline.encoders.timm import build", "made by plugins.build"),
-        ("app.views.search", "from pipeline.commands import look", "as a child"),
-        ("pipeline.search", "def f():\n    import training.loop", "never the reverse"),
+        ("pipeline.search.search", "from pipeline.encoders.timm import build", "made by plugins.build"),
+        ("app.views.search", "from pipeline.cli.commands import search", "as a child"),
+        ("pipeline.search.search", "def f():\n    import training.loop", "never the reverse"),
         ("app.main", "import training.loop", "training.runs only"),
         ("app.main", "from training import triplets", "training.runs only"),
-        ("training.loop", "from app import jobs", "does not know the app"),
+        ("training.loop", "from app.server import jobs", "does not know the app"),
         ("training.loop", "import streamlit_app", "does not know the app"),
         ("training.runs", "import torch", "inside the function"),
-        ("pipeline.search", "def f():\n    import streamlit as st", "streamlit belongs to app/"),
-        ("pipeline.search", "def f():\n    from pymilvus import MilvusClient", "pipeline/stores/ only"),
+        ("pipeline.search.search", "def f():\n    import streamlit as st", "streamlit belongs to app/"),
+        ("pipeline.search.search", "def f():\n    from pymilvus import MilvusClient", "pipeline/stores/ only"),
         ("app.views.search", "def f():\n    import torch", "a page calls a pipeline function"),
-        ("pipeline.search", "import torch", "inside the function"),
-        ("pipeline.search", "class A:\n    import pandas as pd", "inside the function"),
-        ("pipeline.search", "try:\n    import sklearn.cluster\nexcept ImportError:\n    pass", "inside the function"),
-        ("app.charts", "import pyarrow", "inside the function"),
-        ("pipeline.search", "from . import gallery", "whole name"),
+        ("pipeline.search.search", "import torch", "inside the function"),
+        ("pipeline.search.search", "class A:\n    import pandas as pd", "inside the function"),
+        (
+            "pipeline.search.search",
+            "try:\n    import sklearn.cluster\nexcept ImportError:\n    pass",
+            "inside the function",
+        ),
+        ("app.widgets.charts", "import pyarrow", "inside the function"),
+        ("pipeline.search.search", "from . import query", "whole name"),
     ],
 )
 def test_a_module_that_breaks_a_rule_is_found(module: str, source: str, fault: str) -> None:
@@ -246,21 +199,53 @@ def test_a_module_that_breaks_a_rule_is_found(module: str, source: str, fault: s
     ("module", "source"),
     [
         ("pipeline.records", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas as pd"),
-        ("pipeline.search", "def f():\n    import torch"),
+        ("pipeline.search.search", "def f():\n    import torch"),
         ("pipeline.stores.milvus", "from pipeline.stores import _wire\ndef f():\n    import pymilvus"),
         ("pipeline.indexes.milvus", "def f():\n    import pymilvus"),
-        ("app.charts", "import pandas as pd\nimport streamlit as st\nfrom pipeline import search"),
-        ("pipeline.a_new_verb", "from pipeline.gallery.gallery import gallery; from pipeline import plugins, sync"),
-        ("training.loop", "import torch\nfrom pipeline.gallery.gallery import gallery"),
+        ("app.widgets.charts", "import pandas as pd\nimport streamlit as st\nfrom pipeline.search import search"),
+        ("pipeline.ingest.a_new_file", "from pipeline import plugins\nfrom pipeline.gallery import opening"),
+        ("training.loop", "import torch\nfrom pipeline.gallery import gallery"),
         ("app.views.training", "from training import runs\nfrom training.runs import Run"),
+        ("deploy.first_start", "from pipeline.errors import SemblanceError"),
     ],
 )
 def test_a_module_that_keeps_the_rules_passes(module: str, source: str) -> None:
     assert faults(module, source) == []
 
 
+def test_only_base_modules_lie_flat() -> None:
+    flat = {path.stem for path in (ROOT / "pipeline").glob("*.py")}
+    assert flat == {"__init__", "__main__", *BASE}
+    assert {path.stem for path in (ROOT / "app").glob("*.py")} == {"__init__", "main"}
+
+
+def test_every_package_stands_in_the_table_and_says_its_idea() -> None:
+    for folder in [*(ROOT / "pipeline").iterdir(), *(ROOT / "app").iterdir(), *(ROOT / "training").iterdir()]:
+        if folder.is_dir() and any(folder.glob("*.py")):
+            name = module_name(folder / "__init__.py")
+            assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))), name
+            assert name.startswith("training.") or package_of(f"{name}.x") not in ("", "base"), f"{name} has no row"
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert circles(house()) == []
+
+
+@pytest.mark.parametrize(
+    ("sources", "found"),
+    [
+        ({"a": "import b", "b": "import a"}, [["a", "b"]]),
+        ({"a": "import b", "b": "def f():\n    import c", "c": "import a", "d": "import a"}, [["a", "b", "c"]]),
+        ({"a": "import b", "b": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a"}, []),
+        ({"a": "import b\nimport c", "b": "import c", "c": "import numpy"}, []),
+    ],
+)
+def test_a_circle_of_files_is_found(sources: dict[str, str], found: list[list[str]]) -> None:
+    assert circles(graph(sources)) == found
+
+
 def test_the_command_line_loads_no_library_but_typer_before_its_verb() -> None:
-    rooms = [module for module in MODULES if module.startswith("pipeline.commands.")]  # the console loads every one
+    rooms = [module for module in MODULES if module.startswith("pipeline.cli.commands.")]  # the console loads every one
     reached, waiting = set(), ["pipeline.__main__", *rooms]
     while waiting:
         module = waiting.pop()
@@ -272,7 +257,7 @@ def test_the_command_line_loads_no_library_but_typer_before_its_verb() -> None:
                 waiting += [one.name] if one.name not in reached else []
             else:
                 assert one.package in {*sys.stdlib_module_names, "typer"}, f"{module} loads {one.name}"
-    assert {"pipeline.commands.look", "pipeline.console"} <= reached
+    assert {"pipeline.cli.commands.search", "pipeline.cli.console"} <= reached
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -20,9 +20,10 @@ from PIL import Image
 from tiny_gallery import ROOT, SPEC, draw, exact, fill, lite, photos, run
 from typer.testing import CliRunner
 
-from pipeline import demo, sync
 from pipeline.__main__ import app, main
+from pipeline.cli import demo
 from pipeline.gallery.opening import open_gallery
+from pipeline.ingest import sync
 from pipeline.settings import Settings
 
 
@@ -193,7 +194,7 @@ def test_any_folder_name_is_a_label_that_can_be_asked_for(ask, tmp_path: Path, l
 @contextlib.contextmanager
 def holding() -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the Lite file, as the running app does."""
-    script = "import sys; from pipeline import sync; from pipeline.settings import Settings\n"
+    script = "import sys; from pipeline.ingest import sync; from pipeline.settings import Settings\n"
     script += "store = sync.open_store(Settings()); print('open', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", script],

@@ -18,6 +18,7 @@ import pytest
 import torch
 import typer
 from PIL import Image
+from rooms import mermaid
 
 from pipeline import ROOT, plugins
 from pipeline.__main__ import app
@@ -86,8 +87,8 @@ def check_command(line: str) -> None:
     if "-m" in words[:4]:
         start = words.index("-m")
         assert words[0] == "python" or words[:2] == ["torchrun", "--nproc_per_node"], f"what is {line!r}?"
-        if (script := words[start + 1]).startswith("benchmarks."):
-            assert (ROOT / "benchmarks" / f"{script.partition('.')[2]}.py").is_file(), f"there is no {script}"
+        if (script := words[start + 1]).startswith(("benchmarks.", "tests.")):
+            assert (ROOT / f"{script.replace('.', '/')}.py").is_file(), f"there is no {script}"
             return
         assert words[start + 1] in PROGRAMS, f"there is no program {words[start + 1]!r}"
         check_verb(words[start + 1], words[start + 2 :])
@@ -180,6 +181,11 @@ def test_the_readme_fits_on_two_screens() -> None:
 def test_the_readme_names_every_plugin(kind: str) -> None:
     missing = [name for name in plugins.available(kind) if f"`{name}`" not in text_of("README.md")]
     assert missing == [], f"add them to the table 'What is inside' of README.md: {missing}"
+
+
+def test_architecture_md_draws_the_rooms_as_the_imports_are() -> None:
+    [drawn] = re.findall(r"```mermaid\n(.*?)\n```", text_of("docs/architecture.md"), re.DOTALL)
+    assert drawn == mermaid(), "paste what `python -m tests.rooms` prints"
 
 
 def test_operations_names_every_setting() -> None:

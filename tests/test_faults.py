@@ -15,10 +15,12 @@ import pytest
 from tiny_gallery import ROOT, SPEC, fill, lite, photos, process, run
 
 from benchmarks.kill_rounds import kill_rounds
-from pipeline import atomic, sync, verify
-from pipeline import ingest as ingestion
 from pipeline.errors import SemblanceError
+from pipeline.files import atomic
+from pipeline.gallery import integrity
 from pipeline.gallery.opening import create_gallery, open_gallery
+from pipeline.ingest import ingest as ingestion
+from pipeline.ingest import sync
 from pipeline.settings import Settings
 
 
@@ -26,7 +28,7 @@ def ends_with_everything(folder: Path, count: int) -> None:
     with lite() as store:
         gallery, _ = fill(folder, store)
         assert not sync.compare(gallery, store)
-    assert verify.check_files(gallery) == []
+    assert integrity.check_files(gallery) == []
     assert gallery.count() == count
     assert not list(gallery.root.rglob(".*.tmp"))
 
@@ -204,7 +206,7 @@ def test_a_kill_at_every_write_of_an_ingest_is_recovered_from(
             else:
                 break
         gallery, _ = fill(folder, name=name)
-        assert verify.check_files(gallery) == [], die_at
+        assert integrity.check_files(gallery) == [], die_at
         assert gallery.count() == 4
         assert gallery.info().merged == 1
         assert not list(gallery.root.rglob(".*.tmp"))

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from tiny_gallery import fill, lite, photos
 
-from pipeline import logs, search
-from pipeline.search import Query, QueryPicture
+from pipeline import logs
+from pipeline.search import search
+from pipeline.search.search import Query, QueryPicture
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ import pytest
 from exposed_app import free_port
 from tiny_gallery import SPEC, fill, lite, photos, process, run
 
-from app import ask
-from app.ask import Ask, Upload
+from app.search import query_state
+from app.search.query_state import Ask, Upload
 from benchmarks.sessions import counted, until_ready, visit
 from benchmarks.streamlit_client import Visitor
 from benchmarks.visitors import NAME, Leak, Ledger, Own, owns
@@ -77,7 +77,7 @@ def test_what_another_program_commits_comes_into_the_index_without_a_visitor(
 
 
 def test_after_the_start_a_collection_of_garbage_looks_through_no_library(people: list[Own]) -> None:
-    code = "import gc, streamlit\nfrom app import index, warm_up\nwarm_up.warm_up()\n"
+    code = "import gc, streamlit\nfrom app.server import store as index; from app.server import warm_up\nwarm_up.warm_up()\n"
     code += "print(gc.get_freeze_count(), len(gc.get_objects()))\nindex.release()"
     with process(sys.executable, "-c", code) as child:
         frozen, looked_at = map(int, child.communicate(timeout=120)[0].split())
@@ -86,10 +86,10 @@ def test_after_the_start_a_collection_of_garbage_looks_through_no_library(people
 
 
 def test_the_way_back_forgets_its_oldest_steps_when_their_pictures_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ask, "HISTORY_BYTES", 250)
+    monkeypatch.setattr(query_state, "HISTORY_BYTES", 250)
     history: list[Ask] = []
     for number in range(5):
         upload = Upload(str(number), bytes(100))
         for k in (12, 24, 48):  # one picture in three steps counts once
-            ask._keep(history, Ask(uploads=(upload,), k=k))
+            query_state._keep(history, Ask(uploads=(upload,), k=k))
     assert [(step.uploads[0].name, step.k) for step in history] == [(n, k) for n in "34" for k in (12, 24, 48)]

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline import ROOT, plugins, sync
-from pipeline import ingest as ingestion
+from pipeline import ROOT, plugins
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
-from pipeline.ingest import IngestReport
+from pipeline.ingest import ingest as ingestion
+from pipeline.ingest import sync
+from pipeline.ingest.ingest import IngestReport
 from pipeline.records import VectorStore
 from pipeline.settings import Settings
 

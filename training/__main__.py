@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline import console
+from pipeline.cli import console
 from training import commands
 
 app = console.application("Teach an encoder what similar means: prepare, train, evaluate, export.", commands)

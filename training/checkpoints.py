@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from pipeline import atomic
 from pipeline.errors import SemblanceError
+from pipeline.files import atomic
 from training.recipes import DEEP_RANKING
 from training.runs import Run, RunError
 

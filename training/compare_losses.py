@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.evaluation import retrieval, verification
+from pipeline.metrics import retrieval, verification
 from pipeline.networks import model_folder
 from pipeline.records import Progress, silent
 from pipeline.settings import Settings

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from pipeline import relevance
-from pipeline.evaluation import retrieval, triplets
+from pipeline.features import relevance
+from pipeline.metrics import retrieval, triplets
 from training.pixels import Pixels
 from training.prepared import Prepared
 

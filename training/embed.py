@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import atomic
 from pipeline.errors import UsageError
+from pipeline.files import atomic
 from pipeline.records import Encoder, Progress, silent
 from pipeline.settings import Settings
 from training import runs

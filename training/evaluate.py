@@ -13,11 +13,12 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from pipeline import plugins, relevance
+from pipeline import plugins
 from pipeline.datasets.catalogue import relevance as grade
 from pipeline.errors import UsageError
-from pipeline.evaluation import retrieval, triplets
+from pipeline.features import relevance
 from pipeline.images import opening
+from pipeline.metrics import retrieval, triplets
 from pipeline.networks import model_folder
 from pipeline.parallel import in_order
 from pipeline.records import Dataset, Encoder, Progress, silent

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import atomic
 from pipeline.errors import SemblanceError, UsageError
+from pipeline.files import atomic
 from pipeline.networks import model_folder
 from pipeline.networks.frozen import TorchEncoder
 from training import cards, prepared

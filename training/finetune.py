@@ -14,10 +14,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from pipeline import plugins, reencode, reports
+from pipeline import plugins
 from pipeline.errors import UsageError
-from pipeline.evaluation import retrieval
+from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
+from pipeline.ingest import reencode
+from pipeline.metrics import retrieval
 from pipeline.networks import head as heads
 from pipeline.records import Progress, VectorStore, silent
 from pipeline.settings import Settings

@@ -11,8 +11,8 @@ from pipeline import devices, plugins
 from pipeline.encoders.deep_ranking import SHIPPED
 from pipeline.errors import UsageError
 from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.originals import roots
 from pipeline.networks import model_folder
-from pipeline.originals import roots
 from pipeline.records import ImageRecord, Progress, silent
 from pipeline.settings import Settings
 from training import prepare, prepared, recipes, runs, start

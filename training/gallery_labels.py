@@ -10,12 +10,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from pipeline import feedback
-from pipeline.duplicates import judged as judged_pairs
+from pipeline.duplicates.find import judged as judged_pairs
 from pipeline.errors import UsageError
+from pipeline.gallery import feedback
 from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.tags import tags
 from pipeline.records import ImageRecord, Rows
-from pipeline.tags import tags
 from training.head import Judged
 from training.prepare import TEST_SPLITS, splits
 

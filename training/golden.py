@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline import atomic, relevance
 from pipeline.errors import UsageError
+from pipeline.features import relevance
+from pipeline.files import atomic
 from training.prepared import Prepared
 from training.recipes import Recipe
 from training.runs import Run

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.evaluation import retrieval
+from pipeline.metrics import retrieval
 from pipeline.networks.frozen import seeded
 from pipeline.networks.head import Head
 from pipeline.records import Progress, silent

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote_plus, urlsplit
 
 from pipeline.errors import UsageError
-from pipeline.picture_files import existing_folder, is_inside, picture_files
+from pipeline.files.picture_files import existing_folder, is_inside, picture_files
 
 COLUMNS = ("query", "positive", "negative")
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import atomic
 from pipeline.errors import PictureError, UsageError
+from pipeline.files import atomic
 from pipeline.fingerprints import file_id
 from pipeline.images import opening
 from pipeline.networks.cropping import Cropping

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline import atomic
 from pipeline.errors import UsageError
+from pipeline.files import atomic
 from pipeline.records import Dataset, Progress, silent
 from training.triplets import Groups, check_labels
 

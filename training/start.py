@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import atomic, devices
+from pipeline import devices
 from pipeline.errors import SemblanceError, UsageError
+from pipeline.files import atomic
 from pipeline.networks import deep_ranking, model_folder
 from pipeline.networks.cropping import Cropping
 from pipeline.networks.frozen import seeded

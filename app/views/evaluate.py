@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import evaluate_reports as evaluations
-from app import resources
-from app.evaluate_encoders import encoders_section
-from app.evaluate_length import length_section
-from app.evaluate_quality import quality
-from app.evaluate_reports import Evaluation
-from app.evaluate_start import start_form
-from app.gallery_choice import choose as choose_gallery
-from app.job_list import job_list
+from app.evaluate import reports as evaluations
+from app.evaluate.encoders import encoders_section
+from app.evaluate.length import length_section
+from app.evaluate.quality import quality
+from app.evaluate.reports import Evaluation
+from app.evaluate.start import start_form
+from app.server import resources
+from app.widgets.gallery_choice import choose as choose_gallery
+from app.widgets.job_list import job_list
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 

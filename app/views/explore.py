@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.explore_clusters import clusters_section
-from app.explore_duplicates import duplicates_section
-from app.explore_map import map_section
-from app.explore_oddities import oddities_section
-from app.gallery_choice import choose
-from app.job_list import job_list
+from app.explore.clusters import clusters_section
+from app.explore.duplicates import duplicates_section
+from app.explore.map import map_section
+from app.explore.oddities import oddities_section
+from app.widgets.gallery_choice import choose
+from app.widgets.job_list import job_list
 from pipeline.errors import SemblanceError
 
 SECTIONS = {

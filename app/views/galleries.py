@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import index, resources
-from app.gallery_care import care
-from app.gallery_new import new_gallery
-from app.job_list import job_list
-from app.routes import thumbnail_url
+from app.galleries.care import care
+from app.galleries.new import new_gallery
+from app.server import resources
+from app.server import store as index
+from app.server.routes import thumbnail_url
+from app.widgets.job_list import job_list
 from pipeline.errors import SemblanceError
 from pipeline.gallery import opening as galleries
 from pipeline.gallery.gallery import Gallery

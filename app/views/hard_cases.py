@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.exposure import shown
-from app.hard_figures import compare_step
-from app.hard_needles import encode_step, needles_step
-from app.hard_return import export_step, import_step, rounds_side_by_side
-from app.hard_shortlist import shortlist_step
-from app.hard_start import new_case
-from app.hard_stepper import stepper
-from app.job_list import job_list
-from pipeline import hard_cases
+from app.hard_cases.export_import import export_step, import_step, rounds_side_by_side
+from app.hard_cases.figures import compare_step
+from app.hard_cases.needles import encode_step, needles_step
+from app.hard_cases.shortlist import shortlist_step
+from app.hard_cases.start import new_case
+from app.hard_cases.stepper import stepper
+from app.server.exposure import shown
+from app.widgets.job_list import job_list
 from pipeline.errors import SemblanceError
-from pipeline.hard_cases import Case, Round
+from pipeline.hard_cases import case as hard_cases
+from pipeline.hard_cases.case import Case, Round
 from pipeline.settings import Settings
 
 STEPS = {

@@ -6,13 +6,14 @@ from typing import Any
 
 import streamlit as st
 
-from app import index_charts, report_section
-from app.charts import as_csv, chart
-from app.gallery_choice import choose
-from app.index_choice import index_choice
-from app.job_list import job_list
+from app.indexes import charts
+from app.indexes.choice import index_choice
+from app.widgets import report_section
+from app.widgets.charts import as_csv, chart
+from app.widgets.gallery_choice import choose
+from app.widgets.job_list import job_list
 from pipeline import plugins
-from pipeline.compare_indexes import KIND
+from pipeline.comparison.indexes import KIND
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 
@@ -52,7 +53,7 @@ def page() -> None:
 
 
 def _show(gallery: Gallery, report: dict[str, Any]) -> None:
-    table = index_charts.table_of(report)
+    table = charts.table_of(report)
     good = table[table["error"] == ""]
     st.subheader("What should I use?", anchor=False)
     st.markdown("\n".join(f"- {sentence}" for sentence in report["advice"]))
@@ -68,27 +69,27 @@ def _charts(gallery: Gallery, report: dict[str, Any], table: Any) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         speed = st.segmented_control(
             "Speed",
-            list(index_charts.SPEEDS),
+            list(charts.SPEEDS),
             default="queries_per_second",
             required=True,
-            format_func=lambda key: index_charts.SPEEDS[key].capitalize(),
+            format_func=lambda key: charts.SPEEDS[key].capitalize(),
             label_visibility="collapsed",
             key=f"indexes-speed-{gallery.name}",
         )
         near = st.toggle(f"Only ann_recall of {NEAR} and more", key=f"indexes-near-{gallery.name}")
-    shown = table[table["error"] == ""][["spec", "ann_recall", *index_charts.SPEEDS, "p50_ms", "p99_ms"]]
-    figure = index_charts.recall_figure(table, speed, report["k"], least=NEAR if near else 0.0)
+    shown = table[table["error"] == ""][["spec", "ann_recall", *charts.SPEEDS, "p50_ms", "p99_ms"]]
+    figure = charts.recall_figure(table, speed, report["k"], least=NEAR if near else 0.0)
     chart(figure, shown, f"{gallery.name}-indexes", f"ann_recall against speed of each index, {gallery.name}")
-    costs = index_charts.cost_table(table)
+    costs = charts.cost_table(table)
     left, right = st.columns(2, gap="medium")
     with left:
-        build = index_charts.cost_figure(
+        build = charts.cost_figure(
             costs, {"build_seconds": "build"}, "Building", "once, and after a rebuild", "seconds"
         )
         chart(build, costs, f"{gallery.name}-indexes-build", f"Seconds to build each index, {gallery.name}")
     with right:
         size = {"memory_mb": "memory", "disk_mb": "disk"}
-        sizes = index_charts.cost_figure(costs, size, "Size", "growth of the process, files", "MB")
+        sizes = charts.cost_figure(costs, size, "Size", "growth of the process, files", "MB")
         chart(sizes, costs, f"{gallery.name}-indexes-size", f"Size of each index, {gallery.name}")
     _sweep(gallery, table[table["error"] == ""])
 
@@ -102,7 +103,7 @@ def _sweep(gallery: Gallery, good: Any) -> None:
     option = max(rows["options"].iloc[0], key=lambda name: len({options[name] for options in rows["options"]}))
     shown = rows[["spec", "ann_recall", "queries_per_second", "p50_ms"]]
     chart(
-        index_charts.sweep_figure(rows, option),
+        charts.sweep_figure(rows, option),
         shown,
         f"{gallery.name}-indexes-{option}",
         f"What {option} changes, {base}",

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import pair_answers, pair_ask, pair_curve, picture_row
-from app.gallery_choice import choose as choose_gallery
-from app.job_list import job_list
-from app.pair_ask import NAMED, SLOTS, TWO
-from app.pair_charts import pairs_section
-from app.pair_examples import example_pairs
-from app.pair_identities import naming, ranking, who_options, who_title
-from app.pair_slot import CSS, examples, figure, shown, slot
-from app.pair_verdict import percent, verdict
+from app.pairs import answers, ask
+from app.pairs import curve as pair_curve
+from app.pairs.ask import NAMED, SLOTS, TWO
+from app.pairs.charts import pairs_section
+from app.pairs.examples import example_pairs
+from app.pairs.identities import naming, ranking, who_options, who_title
+from app.pairs.slot import CSS, examples, figure, shown, slot
+from app.pairs.verdict import percent, verdict
+from app.widgets import picture_row
+from app.widgets.gallery_choice import choose as choose_gallery
+from app.widgets.job_list import job_list
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
-from pipeline.same_or_different import RATES, Curve
+from pipeline.recognition.verification import RATES, Curve
 
 MODES = {TWO: "Two pictures", NAMED: "Picture against identity"}
 
 
 def page() -> None:
-    pair_ask.follow_address()
+    ask.follow_address()
     gallery = choose_gallery("Same or different?")
     if gallery is None:
         return
-    pair_ask.belongs_to(gallery.name)
+    ask.belongs_to(gallery.name)
     st.html(CSS)
     picture_row.styles()
     job_list()
@@ -38,7 +40,7 @@ def area(gallery: Gallery) -> None:
         st.rerun()
     ways = pair_curve.groupings(gallery)
     options(gallery, ways)
-    asked = pair_ask.current()
+    asked = ask.current()
     curve, score = None, None
     if ways:
         try:
@@ -57,14 +59,14 @@ def area(gallery: Gallery) -> None:
         st.error(str(error))
     if curve:
         pairs_section(curve, rate=asked.rate, score=score)
-    pair_ask.write_address()
+    ask.write_address()
 
 
 def options(gallery: Gallery, ways: list[str]) -> None:
     """The ask is what counts: widgets are set from it and change it in a callback."""
-    asked = pair_ask.current()
+    asked = ask.current()
     if ways and asked.by not in ways:
-        asked = pair_ask.change(by=ways[0])
+        asked = ask.change(by=ways[0])
     for name in ("mode", "rate", "by"):
         if st.session_state.get(f"pair-{name}") != getattr(asked, name):
             st.session_state[f"pair-{name}"] = getattr(asked, name)
@@ -94,12 +96,12 @@ def options(gallery: Gallery, ways: list[str]) -> None:
 
 def _choose() -> None:
     names = [name for name in ("mode", "rate", "by") if f"pair-{name}" in st.session_state]
-    pair_ask.change(**{name: st.session_state[f"pair-{name}"] for name in names})
+    ask.change(**{name: st.session_state[f"pair-{name}"] for name in names})
 
 
 def two_pictures(gallery: Gallery, curve: Curve | None) -> float | None:
     """Both drop zones and the verdict; the score once there are two."""
-    asked = pair_ask.current()
+    asked = ask.current()
     pictures, right = st.columns([2, 1.4], gap="medium")
     with pictures, st.container(key="pair-slots"):
         for column, which in zip(st.columns(2, gap="medium"), SLOTS, strict=True):
@@ -109,7 +111,7 @@ def two_pictures(gallery: Gallery, curve: Curve | None) -> float | None:
         with right:
             example_pairs(gallery, curve)
         return None
-    score = pair_answers.score(gallery, asked.first, asked.second)
+    score = answers.score(gallery, asked.first, asked.second)
     with right:
         verdict(gallery, curve, score, rate=asked.rate)
     return score
@@ -117,7 +119,7 @@ def two_pictures(gallery: Gallery, curve: Curve | None) -> float | None:
 
 def one_picture(gallery: Gallery, curve: Curve | None) -> float | None:
     """One drop zone, whom to compare with, and how to name the picture; the highest score."""
-    asked = pair_ask.current()
+    asked = ask.current()
     left, right = st.columns([1, 2.4], gap="medium")
     with left:
         slot(gallery, "first", "Picture")
@@ -133,7 +135,7 @@ def one_picture(gallery: Gallery, curve: Curve | None) -> float | None:
             st.session_state["pair-who"] = asked.who
         st.selectbox(
             "Against", options, key="pair-who", format_func=who_title,
-            on_change=lambda: pair_ask.change(who=st.session_state["pair-who"]),
+            on_change=lambda: ask.change(who=st.session_state["pair-who"]),
         )  # fmt: skip
         score = named(gallery, curve)
         naming(gallery, asked.first)
@@ -141,12 +143,12 @@ def one_picture(gallery: Gallery, curve: Curve | None) -> float | None:
 
 
 def named(gallery: Gallery, curve: Curve | None) -> float | None:
-    asked = pair_ask.current()
+    asked = ask.current()
     if not asked.who:
-        found = pair_answers.matches(gallery, asked.first)
+        found = answers.matches(gallery, asked.first)
         ranking(gallery, curve, found, rate=asked.rate)
         return found[0].score if found else None
-    best = pair_answers.against(gallery, asked.first, asked.who)
+    best = answers.against(gallery, asked.first, asked.who)
     picture, words = st.columns([1, 1.6], gap="medium")
     with picture:
         st.html(figure(*shown(gallery, best.id), f"Nearest of {best.name}"))

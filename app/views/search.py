@@ -6,23 +6,27 @@ import random
 
 import streamlit as st
 
-from app import ask, downloads, encoders, index, resources
-from app.ask import Ask
-from app.common_terms import annotation_line, common_terms
-from app.kept_judgments import offer_to_keep
-from app.query_panel import act, query_panel
-from app.region import to_pixels
-from app.results_grid import results_grid, tile, tiles_of
-from app.start import first_steps
-from app.why_similar import why_similar
-from app.words_fields import words_kept
-from pipeline import logs, words
-from pipeline import search as searching
+from app.search import query_state
+from app.search.common_terms import annotation_line, common_terms
+from app.search.kept_judgments import offer_to_keep
+from app.search.query_panel import act, query_panel
+from app.search.query_state import Ask
+from app.search.why_similar import why_similar
+from app.search.words_fields import words_kept
+from app.server import encoders, resources
+from app.server import store as index
+from app.widgets import downloads
+from app.widgets.region import to_pixels
+from app.widgets.results_grid import results_grid, tile, tiles_of
+from app.widgets.start import first_steps
+from pipeline import logs
 from pipeline.errors import SemblanceError, StoreError
 from pipeline.gallery.gallery import Gallery
 from pipeline.images.display_names import display_name
 from pipeline.records import SearchHit
-from pipeline.search import Query, QueryPicture, SearchResult
+from pipeline.search import search as searching
+from pipeline.search import text
+from pipeline.search.search import Query, QueryPicture, SearchResult
 
 EXAMPLES = 18
 SCORES_OF_WORDS = (
@@ -38,8 +42,8 @@ def page() -> None:
     if not names:
         first_steps()
         return
-    ask.follow_address()
-    asked = ask.current()
+    query_state.follow_address()
+    asked = query_state.current()
     name = right.selectbox(
         "Gallery",
         names,
@@ -47,7 +51,7 @@ def page() -> None:
         format_func=lambda name: resources.gallery(name).manifest()["title"],
     )
     if name != asked.gallery:
-        ask.change(remember=False, gallery=name, ids=(), like=(), unlike=(), where=(), **words_kept(name))
+        query_state.change(remember=False, gallery=name, ids=(), like=(), unlike=(), where=(), **words_kept(name))
     search_area(resources.gallery(name))
 
 
@@ -57,19 +61,19 @@ def search_area(gallery: Gallery) -> None:
     with panel:
         query_panel(gallery)
     with results:
-        asked = ask.current()
+        asked = query_state.current()
         option_row(gallery, asked)
         try:
             show_start(gallery, asked) if asked.empty else show_results(gallery, asked)
         except SemblanceError as error:
             st.error(str(error))
-    ask.write_address(asked)
+    query_state.write_address(asked)
 
 
 def option_row(gallery: Gallery, asked: Ask) -> None:
     """Filters and options. The ask is what counts: widgets are set from it and change it in a callback."""
     clauses = resources.clauses(gallery)
-    values = {"where": list(asked.where), "k": asked.k} | {name: getattr(asked, name) for name in ask.FLAGS}
+    values = {"where": list(asked.where), "k": asked.k} | {name: getattr(asked, name) for name in query_state.FLAGS}
     values |= {"folding": asked.collapse > 0, "collapse": asked.collapse or 0.97}
     for name, value in values.items():
         # Only what differs: a run that writes a widget's value takes back what the visitor chose since it began
@@ -88,7 +92,7 @@ def option_row(gallery: Gallery, asked: Ask) -> None:
         on_change=_choose,
     )
     with right.popover("Options", icon=":material/tune:", width="stretch"):
-        st.select_slider("Hits", sorted({*ask.KS, asked.k}), key="option-k", on_change=_choose)
+        st.select_slider("Hits", sorted({*query_state.KS, asked.k}), key="option-k", on_change=_choose)
         st.toggle("Group by label", key="option-by_label", on_change=_choose)
         if resources.regions(gallery):
             st.toggle("One hit per picture", key="option-by_picture", on_change=_choose)
@@ -101,9 +105,9 @@ def option_row(gallery: Gallery, asked: Ask) -> None:
 
 
 def _choose() -> None:
-    chosen = {name: st.session_state[f"option-{name}"] for name in ("k", *ask.FLAGS)}
+    chosen = {name: st.session_state[f"option-{name}"] for name in ("k", *query_state.FLAGS)}
     collapse = st.session_state["option-collapse"] if st.session_state["option-folding"] else 0.0
-    ask.change(where=tuple(st.session_state["option-where"]), collapse=collapse, **chosen)
+    query_state.change(where=tuple(st.session_state["option-where"]), collapse=collapse, **chosen)
 
 
 def _readable(clause: str) -> str:
@@ -120,7 +124,7 @@ def show_start(gallery: Gallery, asked: Ask) -> None:
     seed = st.session_state.setdefault("examples", 0)
     known = list(resources.paths(gallery))
     with st.container(horizontal=True, vertical_alignment="center"):
-        ways = "Drop a picture, or type words" if words.taken_by(gallery.encoder()["spec"]) else "Drop a picture"
+        ways = "Drop a picture, or type words" if text.taken_by(gallery.encoder()["spec"]) else "Drop a picture"
         st.markdown(f"**{ways}**, or begin with one of the {len(known):,} in this gallery:")
         st.button("Others", icon=":material/shuffle:", on_click=lambda: st.session_state.update(examples=seed + 1))
     chosen = random.Random(seed).sample(known, min(EXAMPLES, len(known)))
@@ -190,7 +194,7 @@ def answer(gallery: Gallery, asked: Ask, query: Query) -> SearchResult:
 
 def _answer(gallery: Gallery, asked: Ask, query: Query) -> SearchResult:
     if query.has_words:
-        words.require(gallery)  # before anything is loaded
+        text.require(gallery)  # before anything is loaded
     encoder = encoders.of_gallery(gallery) if query.needs_encoder else None
     options = {"k": asked.k, "where": asked.filter(), "collapse": asked.collapse or None}
     options |= {"by_picture": asked.by_picture}
@@ -207,7 +211,7 @@ def _answer(gallery: Gallery, asked: Ask, query: Query) -> SearchResult:
 
 def _refine() -> None:
     feedback = st.session_state["hits"].get("feedback") or {}
-    ask.change(like=tuple(feedback.get("like", ())), unlike=tuple(feedback.get("unlike", ())))
+    query_state.change(like=tuple(feedback.get("like", ())), unlike=tuple(feedback.get("unlike", ())))
 
 
 def offer_undo(asked: Ask) -> None:

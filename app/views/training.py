@@ -9,11 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from app import COMPONENTS
-from app import training_charts as charts
-from app import training_triplets as triplets
-from app.charts import chart
-from app.exposure import shown
-from app.training_runs import BEST, STATUS, Seen, duration, overview, read, state_of_all
+from app.server.exposure import shown
+from app.training_runs import charts, triplets
+from app.training_runs.facts import BEST, STATUS, Seen, duration, overview, read, state_of_all
+from app.widgets.charts import chart
 from pipeline.errors import SemblanceError
 from pipeline.settings import Settings
 from training import runs

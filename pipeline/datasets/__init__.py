@@ -1,0 +1,1 @@
+"""Plugins that say where pictures come from."""

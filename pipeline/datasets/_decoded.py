@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.atomic import disk_error
 from pipeline.datasets._once import make_once
-from pipeline.picture_files import parent_name, picture_files
+from pipeline.files.atomic import disk_error
+from pipeline.files.picture_files import parent_name, picture_files
 from pipeline.records import ImageRecord, Progress
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from pipeline.atomic import disk_error
+from pipeline.files.atomic import disk_error
 
 
 def make_once(root: Path, fill: Callable[[Path], Path]) -> None:

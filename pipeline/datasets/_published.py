@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.archives import Origin, Source
 from pipeline.errors import UsageError
+from pipeline.files.archives import Origin, Source
 from pipeline.records import Progress, silent
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.archives import Origin, Source
 from pipeline.errors import UsageError
-from pipeline.picture_files import parent_name, picture_files
+from pipeline.files.archives import Origin, Source
+from pipeline.files.picture_files import parent_name, picture_files
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from pipeline.datasets._published import Published, given
-from pipeline.picture_files import picture_files
+from pipeline.files.picture_files import picture_files
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord
 

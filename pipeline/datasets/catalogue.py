@@ -16,22 +16,22 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.atomic import disk_error
 from pipeline.datasets._in_processes import in_processes
+from pipeline.datasets._render.marcher import VERSION, render
+from pipeline.datasets._render.patterns import COLOURS, PATTERNS, Print, linear
+from pipeline.datasets._render.pieces import Variation
+from pipeline.datasets._render.products import KINDS, product
+from pipeline.datasets._render.scene import Camera, Placed, Scene, Studio
 from pipeline.errors import UsageError
+from pipeline.files.atomic import disk_error
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
-from pipeline.render.marcher import VERSION, render
-from pipeline.render.patterns import COLOURS, PATTERNS, Print, linear
-from pipeline.render.pieces import Variation
-from pipeline.render.products import KINDS, product
-from pipeline.render.scene import Camera, Placed, Scene, Studio
 from pipeline.settings import Settings
 
 CARD = Card(
     summary=f"rendered products: {len(KINDS)} kinds, {len(PATTERNS)} patterns, {len(COLOURS)} colours, several views "
     "of each item, similarity graded exactly",
-    source="rendered by pipeline/render.py, no download",
+    source="rendered by pipeline/datasets/_render.py, no download",
 )
 
 _ROLLS = [  # floor and wall of the studio

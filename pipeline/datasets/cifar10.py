@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.archives import Origin, Source
 from pipeline.datasets._decoded import Rows, decode_once, records_of
 from pipeline.datasets._layouts import find_layout
 from pipeline.datasets._lists import lines_of
 from pipeline.datasets._once import name_for
 from pipeline.errors import SemblanceError
+from pipeline.files.archives import Origin, Source
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 from pipeline.settings import Settings

@@ -12,8 +12,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.archives import DamagedArchive, Origin, Source
-from pipeline.picture_files import parent_name, picture_files
+from pipeline.files.archives import DamagedArchive, Origin, Source
+from pipeline.files.picture_files import parent_name, picture_files
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 

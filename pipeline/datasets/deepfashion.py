@@ -9,12 +9,12 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.archives import DamagedArchive, unpack
 from pipeline.datasets._layouts import find_layout
 from pipeline.datasets._lists import check_folders, rows_of
 from pipeline.datasets._once import make_once, name_for
-from pipeline.downloads import download
 from pipeline.errors import SemblanceError, UsageError
+from pipeline.files.archives import DamagedArchive, unpack
+from pipeline.files.downloads import download
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 from pipeline.settings import Settings

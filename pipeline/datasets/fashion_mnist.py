@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline.datasets._decoded import Rows, decode_once, records_of
 from pipeline.datasets._layouts import find_layout
 from pipeline.datasets._once import name_for
-from pipeline.downloads import download
 from pipeline.errors import SemblanceError, UsageError
-from pipeline.picture_files import existing_folder
+from pipeline.files.downloads import download
+from pipeline.files.picture_files import existing_folder
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 from pipeline.settings import Settings

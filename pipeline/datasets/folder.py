@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import UsageError
-from pipeline.picture_files import READABLE, existing_folder, parent_name, picture_files
+from pipeline.files.picture_files import READABLE, existing_folder, parent_name, picture_files
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.datasets import _imagenet_lists as lists
 from pipeline.datasets._synsets import labels_of
 from pipeline.errors import SemblanceError, UsageError
-from pipeline.picture_files import existing_folder, is_picture_name, picture_files
+from pipeline.files.picture_files import existing_folder, is_picture_name, picture_files
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 

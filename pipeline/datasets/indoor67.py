@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.datasets._lists import check_folders, lines_of
 from pipeline.datasets._published import Published, given
 from pipeline.errors import SemblanceError
-from pipeline.picture_files import parent_name, picture_files
+from pipeline.files.picture_files import parent_name, picture_files
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord
 

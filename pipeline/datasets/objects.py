@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline import annotations as annotation_files
-from pipeline.annotations import Annotations
+from pipeline.annotations import annotations as annotation_files
+from pipeline.annotations.annotations import Annotations
 from pipeline.errors import UsageError
-from pipeline.picture_files import existing_folder
+from pipeline.files.picture_files import existing_folder
+from pipeline.images.regions import around, box_text
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
-from pipeline.regions import around, box_text
 
 CARD = Card(
     summary="objects: a record for each box of an annotation file (COCO, VOC, YOLO, VIA, CSV) or of predictions",

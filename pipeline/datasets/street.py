@@ -20,20 +20,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline import annotation_masks
-from pipeline import annotations as annotation_files
-from pipeline.atomic import disk_error
+from pipeline.annotations import annotations as annotation_files
+from pipeline.annotations import masks
 from pipeline.datasets._in_processes import Result, Task, in_processes
+from pipeline.datasets._render import marcher, street
+from pipeline.datasets._render.patterns import COLOURS, PATTERNS, Print, linear
+from pipeline.datasets._render.pieces import Variation
+from pipeline.datasets._render.products import KINDS, product
+from pipeline.datasets._render.sprites import Sprite, sprite
+from pipeline.datasets._render.street import Stand
+from pipeline.datasets._render.street_ground import GROUNDS, LIGHTS, Street
 from pipeline.errors import UsageError
+from pipeline.files.atomic import disk_error
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
-from pipeline.render import marcher, street
-from pipeline.render.patterns import COLOURS, PATTERNS, Print, linear
-from pipeline.render.pieces import Variation
-from pipeline.render.products import KINDS, product
-from pipeline.render.sprites import Sprite, sprite
-from pipeline.render.street import Stand
-from pipeline.render.street_ground import GROUNDS, LIGHTS, Street
 from pipeline.settings import Settings
 
 CARD = Card(
@@ -230,7 +230,7 @@ def _drawn(mask: np.ndarray) -> dict[str, Any]:
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     left, top = int(columns[0]), int(rows[0])
     sides = {"x": left, "y": top, "width": int(columns[-1]) + 1 - left, "height": int(rows[-1]) + 1 - top}
-    return sides | {"area": int(mask.sum()), "mask": annotation_masks.encode(mask)}
+    return sides | {"area": int(mask.sum()), "mask": masks.encode(mask)}
 
 
 def _read_sprite(file: Path) -> Sprite:

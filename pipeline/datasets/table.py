@@ -8,7 +8,7 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UsageError
-from pipeline.picture_files import existing_folder, is_inside
+from pipeline.files.picture_files import existing_folder, is_inside
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pipeline import plugins
 from pipeline.errors import UsageError
+from pipeline.files.picture_files import existing_folder
 from pipeline.images import decoding
-from pipeline.picture_files import existing_folder
-from pipeline.picture_sizes import upright_size
+from pipeline.images.regions import Box, around, box_text
+from pipeline.images.sizes import upright_size
 from pipeline.plugins import Card, PathText
 from pipeline.records import Dataset, ImageRecord, Progress, silent
-from pipeline.regions import Box, around, box_text
 
 CARD = Card(
     summary="a folder of pictures, each whole and in grid x grid overlapping parts: to find the whole from a cut-out",

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from pipeline.archives import Origin, Source
 from pipeline.datasets._synsets import labels_of
 from pipeline.errors import SemblanceError
-from pipeline.picture_files import picture_files
+from pipeline.files.archives import Origin, Source
+from pipeline.files.picture_files import picture_files
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 

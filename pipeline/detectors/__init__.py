@@ -1,0 +1,1 @@
+"""Plugins that find the objects in a picture."""

@@ -6,7 +6,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import annotation_masks, devices
+from pipeline import devices
+from pipeline.annotations import masks as annotation_masks
 from pipeline.errors import UsageError
 from pipeline.fingerprints import encoder_fingerprint
 from pipeline.networks import detection

@@ -1,0 +1,1 @@
+"""Plugins that turn a picture into an embedding."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from PIL.Image import Image, Resampling
 
-from pipeline.appearance import DIRECTIONS, SIDE
-from pipeline.appearance import colours as _colours
-from pipeline.appearance import edges as _edges
-from pipeline.appearance import lab as _lab
-from pipeline.appearance import membership as _membership
-from pipeline.appearance import unit as _unit
 from pipeline.errors import UsageError
+from pipeline.features.appearance import DIRECTIONS, SIDE
+from pipeline.features.appearance import colours as _colours
+from pipeline.features.appearance import edges as _edges
+from pipeline.features.appearance import lab as _lab
+from pipeline.features.appearance import membership as _membership
+from pipeline.features.appearance import unit as _unit
 from pipeline.fingerprints import encoder_fingerprint
 from pipeline.plugins import Card
 

@@ -1,0 +1,1 @@
+"""How well a gallery answers: figures, gates for releases, the report as one page."""

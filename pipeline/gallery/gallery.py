@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import atomic, judgments, ledgers, parts, thumbnail_files
 from pipeline.errors import GalleryError
+from pipeline.files import atomic
+from pipeline.gallery import judgments, ledgers, parts, thumbnails
 from pipeline.gallery import manifest as manifest_file
 from pipeline.records import GalleryInfo, Rows
 
@@ -192,7 +193,7 @@ class Gallery:
 
     def thumbnail_data(self, picture_id: str) -> bytes:
         """The JPEG; b"" when it is missing, cut by a power cut, or not what was written."""
-        return thumbnail_files.read(self.thumbnail(picture_id))
+        return thumbnails.read(self.thumbnail(picture_id))
 
     @property
     def originals(self) -> Path:

@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline import ledgers, sealed
 from pipeline.errors import GalleryError
+from pipeline.files import checksummed
+from pipeline.gallery import ledgers
 
 FORMAT = 2
 
@@ -24,7 +25,7 @@ def read(file: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         newer = manifest["format"] > FORMAT
-        manifest = manifest if newer else sealed.opened(manifest)
+        manifest = manifest if newer else checksummed.opened(manifest)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GalleryError(
             f"cannot read {file} ({error}); restore it from a backup, or delete the folder {file.parent} and ingest again"
@@ -38,4 +39,4 @@ def read(file: Path) -> dict[str, Any]:
 
 def write(file: Path, manifest: dict[str, Any]) -> None:
     """With the sizes of the gallery's lists, so that one that lost its end is noticed. Needs `Gallery.changing`."""
-    sealed.write(file, manifest | {"sizes": ledgers.sizes(file.parent)})
+    checksummed.write(file, manifest | {"sizes": ledgers.sizes(file.parent)})

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import atomic, sealed
 from pipeline.errors import GalleryError
+from pipeline.files import atomic, checksummed
 from pipeline.gallery.manifest import FORMAT
 
 if TYPE_CHECKING:
@@ -41,4 +41,4 @@ def bring_up(gallery: Gallery) -> None:
             with atomic.replacing(gallery.root / f"{gallery.manifest_file.name}.format{old}") as temporary:
                 shutil.copyfile(gallery.manifest_file, temporary)
             manifest = STEPS[old](gallery.root, manifest) | {"format": old + 1}
-            sealed.write(gallery.manifest_file, manifest)
+            checksummed.write(gallery.manifest_file, manifest)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pipeline import atomic
 from pipeline.errors import GalleryError, UsageError
+from pipeline.files import atomic
 from pipeline.gallery import manifest, migrations
 from pipeline.gallery.gallery import Gallery
 

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import sealed
 from pipeline.errors import UsageError
+from pipeline.files import checksummed
 from pipeline.networks.cropping import Cropping
 from pipeline.networks.frozen import TorchEncoder, seeded
 
@@ -44,7 +44,7 @@ class Model:
 def write(folder: Path, *, options: dict[str, Any], cropping: Cropping, weights: str, **facts: Any) -> None:
     """model.json beside a weight file. options: of the network. facts: whatever a reader may want to know."""
     about = {"format": FORMAT, "architecture": "deep_ranking", "options": options, "preprocessing": asdict(cropping)}
-    sealed.write(folder / "model.json", about | {"weights": weights} | facts)
+    checksummed.write(folder / "model.json", about | {"weights": weights} | facts)
 
 
 def load(folder: Path) -> Model:
@@ -78,7 +78,7 @@ def _about(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         raise UsageError(f"{folder} holds no model.json; give the folder of an exported model or of a run")
     try:
-        about = sealed.opened(json.loads(file.read_text(encoding="utf-8")))
+        about = checksummed.opened(json.loads(file.read_text(encoding="utf-8")))
         known = about["format"], about["architecture"], about["options"], about["preprocessing"], about["weights"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(file, error) from error

@@ -9,8 +9,9 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import downloads, progress
+from pipeline import progress
 from pipeline.errors import SemblanceError, UsageError
+from pipeline.files import downloads
 
 if TYPE_CHECKING:
     import torch

@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline import pca_fit
 from pipeline.errors import UsageError
-from pipeline.evaluation import map_placing
-from pipeline.evaluation.retrieval import nearest
+from pipeline.features import pca as pca_fit
+from pipeline.metrics import map_placing
+from pipeline.metrics.retrieval import nearest
 from pipeline.records import Neighbours
 
 Engine = Literal["auto", "cpu", "gpu"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.evaluation import map_placing
+from pipeline.metrics import map_placing
 from pipeline.plugins import Card
 from pipeline.projections import _start
 from pipeline.records import Neighbours, Progress, silent

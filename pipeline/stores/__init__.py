@@ -1,0 +1,1 @@
+"""Plugins that keep a copy of a gallery that can be searched."""

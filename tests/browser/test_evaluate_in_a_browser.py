@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from pipeline import evaluate, plugins, reencode, reports
+from pipeline import plugins
+from pipeline.evaluation import evaluate
+from pipeline.gallery import reports
 from pipeline.gallery.opening import open_gallery
+from pipeline.ingest import reencode
 from pipeline.settings import Settings
 
 pytest_plugins = ("milvus_server",)

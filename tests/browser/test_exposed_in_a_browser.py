@@ -39,7 +39,7 @@ def broken_home(folder: Path) -> None:
         (home / "runs" / name).mkdir(parents=True)
         (home / "runs" / name / "run.json").write_text(text)
     for number, says in enumerate(
-        [f"error: cannot read {home}/x y/z.jpg", f'File "{ROOT}/pipeline/ingest.py", line 1']
+        [f"error: cannot read {home}/x y/z.jpg", f'File "{ROOT}/pipeline/ingest/ingest.py", line 1']
     ):
         job = home / "jobs" / f"2026010{number}-000000-abcdef"
         job.mkdir(parents=True)
@@ -153,10 +153,10 @@ def test_a_fault_of_ours_is_a_sentence_with_a_number_and_the_log_holds_the_rest(
     browser: Browser, tmp_path: Path
 ) -> None:
     plant = """
-import app.ask
+import app.search.query_state
 def fault():
     raise RuntimeError('the secret is in /srv/secret')
-app.ask.of_address = fault
+app.search.query_state.of_address = fault
 """
     with exposed(tmp_path, plant=plant) as app:
         context = browser.new_context()

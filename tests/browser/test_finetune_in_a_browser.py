@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from test_explore_in_a_browser import circle, ready, selected
 
 from pipeline import ROOT
-from pipeline.tags import tags
+from pipeline.gallery.tags import tags
 
 pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
@@ -75,7 +75,7 @@ def test_tags_from_the_map_teach_the_gallery_and_undo_brings_it_back(
     expect(card.get_by_text("Before and after")).to_be_visible()
     expect(card.get_by_text(re.compile(r"map_at_r [0-9.]+ → [0-9.]+"))).to_be_visible()
 
-    from pipeline import reports
+    from pipeline.gallery import reports
     from pipeline.gallery.gallery import Gallery
 
     gallery = Gallery(home_of_server / "galleries" / "taught")

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipeline import ROOT
-from pipeline import annotations as annotation_files
+from pipeline.annotations import annotations as annotation_files
 from tests.drawn_scenes import detected, scenes
 
 pytest_plugins = ("milvus_server",)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import annotation_masks, plugins
+from pipeline import plugins
+from pipeline.annotations import masks
 from pipeline.errors import UsageError
 from pipeline.records import Detected, Detector, Picture
 
@@ -55,7 +56,7 @@ def test_what_is_found_lies_in_the_whole_picture_the_surest_first(name: str, siz
         assert x + width <= size[0] + 0.01
         assert y + height <= size[1] + 0.01
         if one.mask:
-            annotation_masks.decode(one.mask, width=size[0], height=size[1])  # which refuses another size
+            masks.decode(one.mask, width=size[0], height=size[1])  # which refuses another size
 
 
 def test_the_same_picture_has_the_same_answer(name: str) -> None:

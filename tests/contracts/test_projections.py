@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pipeline import neighbours as neighbouring
 from pipeline import plugins
 from pipeline.errors import UsageError
+from pipeline.gallery import neighbours as neighbouring
 from pipeline.records import Neighbours, Projection
 
 NAMES = plugins.available("projections")

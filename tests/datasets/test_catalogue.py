@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 from pipeline import ROOT, plugins
+from pipeline.datasets._render.patterns import COLOURS, PATTERNS
+from pipeline.datasets._render.products import KINDS
 from pipeline.datasets.catalogue import Catalogue, build, relevance
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.records import ImageRecord
-from pipeline.render.patterns import COLOURS, PATTERNS
-from pipeline.render.products import KINDS
 
 
 def contents(catalogue: Catalogue) -> dict[str, bytes]:

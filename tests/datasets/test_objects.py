@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from tiny_gallery import SPEC, draw, encoder
 
-from pipeline import annotations, plugins
-from pipeline import ingest as ingestion
+from pipeline import plugins
+from pipeline.annotations import annotations
 from pipeline.errors import UsageError
 from pipeline.gallery.opening import create_gallery
+from pipeline.ingest import ingest as ingestion
 from pipeline.settings import Settings
 
 

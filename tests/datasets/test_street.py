@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import annotation_masks, annotations, plugins
+from pipeline import plugins
+from pipeline.annotations import annotations
+from pipeline.annotations import masks as annotation_masks
+from pipeline.datasets._render.patterns import PATTERNS
+from pipeline.datasets._render.products import KINDS
+from pipeline.datasets._render.street_ground import GROUNDS, LIGHTS
 from pipeline.datasets.street import Scenes, build
 from pipeline.errors import UsageError
-from pipeline.render.patterns import PATTERNS
-from pipeline.render.products import KINDS
-from pipeline.render.street_ground import GROUNDS, LIGHTS
 
 
 @pytest.fixture(scope="module")

@@ -262,7 +262,7 @@ def test_a_missing_file_is_answered_with_what_weights_may_be(tmp_path: Path) -> 
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Site, Path]]:
     """torchvision's default weights of SMALL, served from this machine; and where they will be kept."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr("pipeline.downloads.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("pipeline.files.downloads.time.sleep", lambda seconds: None)
     buffer = io.BytesIO()
     torch.save(original(SMALL, seed=9).state_dict(), buffer)
     name = f"small-{hashlib.sha256(buffer.getvalue()).hexdigest()[:8]}.pth"

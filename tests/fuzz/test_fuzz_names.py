@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_gallery import draw, encoder, exact, fill
 
-from app.charts import as_csv
-from app.downloads import cell
-from pipeline import exchange, uploads
+from app.widgets.charts import as_csv
+from app.widgets.downloads import cell
 from pipeline.errors import PictureError, SemblanceError, UsageError
+from pipeline.exchange import exchange
 from pipeline.gallery.opening import open_gallery
-from pipeline.images import opening
-from pipeline.montage import montage
-from pipeline.search import Query, QueryPicture, search
+from pipeline.images import opening, uploads
+from pipeline.search.montage import montage
+from pipeline.search.search import Query, QueryPicture, search
 from pipeline.settings import Settings
 
 HOSTILE = ["..", "/", "\\", "\0", "\n", "\r", "\x1b[31m", "\u202e", "<img src=x onerror=alert(1)>", "&", '"', "'", "`", "$(x)",
@@ -139,7 +139,7 @@ def test_files_of_any_name_are_ingested_found_exported_and_drawn(pictures: list[
 
 
 def _on_disk(path: str) -> str:
-    from pipeline.originals import _on_disk
+    from pipeline.gallery.originals import _on_disk
 
     return _on_disk(path)
 

@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 from tiny_gallery import fill, photos
 
 import streamlit_app
-from app import blobs, index
+from app.server import blobs, store
 from pipeline import ROOT
 from pipeline.settings import Settings
 
@@ -44,7 +44,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             for name in ("secret.jpg", "secret.bin", "secret"):
                 (folder / place / name).write_bytes(SECRET)
         yield folder / "home"
-        index.release()
+        store.release()
 
 
 def asked(raw: str) -> tuple[int, bytes]:

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app import index
-from pipeline import ROOT, ingest, plugins, sync
+from app.server import store as index
+from pipeline import ROOT, plugins
 from pipeline.gallery import opening as galleries
+from pipeline.ingest import ingest, sync
 from pipeline.settings import Settings
 
 MAIN = str(ROOT / "app" / "main.py")

@@ -10,18 +10,20 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import common_terms
-from pipeline import ROOT, clustering, tags, terms
+from app.search import common_terms
+from pipeline import ROOT
+from pipeline.analysis import clustering, terms
+from pipeline.gallery import tags
 from pipeline.gallery.gallery import Gallery
-from tests.test_terms import ids_of, shades
+from tests.analysis.test_terms import ids_of, shades
 from tests.tiny_gallery import fill, photos
 
 PAGE = """
 import json, os
 import streamlit as st
-from app import resources
-from app.ask import Ask, Upload
-from app.common_terms import annotation_line, common_terms
+from app.server import resources
+from app.search.query_state import Ask, Upload
+from app.search.common_terms import annotation_line, common_terms
 from pipeline.records import SearchHit
 st.title("Words")
 gallery = resources.gallery("small")
@@ -89,7 +91,7 @@ def test_a_chip_adds_its_filter_to_the_search_that_is_asked(gallery: Gallery, mo
 
 
 def test_the_address_of_a_chip_is_a_search(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    from app import index
+    from app.server import store
 
     red = ids_of(gallery, "red")
     [first, *_] = links(drawn(monkeypatch, red[:5]))
@@ -97,7 +99,7 @@ def test_the_address_of_a_chip_is_a_search(gallery: Gallery, monkeypatch: pytest
     for name, values in first.items():
         page.query_params[name] = values
     page.run()
-    index.release()
+    store.release()
     assert not page.exception
     assert page.title[0].value == "Search by picture"
     assert page.multiselect[0].value == ["label=red"]

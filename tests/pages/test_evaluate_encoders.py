@@ -9,11 +9,11 @@ import pytest
 from conftest import make_gallery
 from streamlit.testing.v1 import AppTest
 
-from app import evaluate_encoders as section
-from app import jobs
-from app.charts import as_csv
-from pipeline import reports
+from app.evaluate import encoders as section
+from app.server import jobs
+from app.widgets.charts import as_csv
 from pipeline.gallery import opening as galleries
+from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.settings import Settings
 
@@ -21,8 +21,8 @@ from pipeline.settings import Settings
 def page() -> None:
     import streamlit as st
 
-    from app import resources
-    from app.evaluate_encoders import encoders_section
+    from app.evaluate.encoders import encoders_section
+    from app.server import resources
 
     st.title("Evaluate")
     encoders_section(resources.gallery("shades"))

@@ -8,17 +8,19 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import jobs
-from pipeline import embedding_length, parts, reencode, reports
+from app.server import jobs
+from pipeline.comparison import embedding_length
+from pipeline.gallery import parts, reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
+from pipeline.ingest import reencode
 from pipeline.records import Rows
 from pipeline.settings import Settings
 
 PAGE = """
 import streamlit as st
-from app import resources
-from app.evaluate_length import length_section
+from app.server import resources
+from app.evaluate.length import length_section
 st.title("Evaluate")
 length_section(resources.gallery("made"))
 """

@@ -10,11 +10,16 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app import evaluate_charts as charts
-from app import evaluate_quality, evaluate_reports, jobs, strips
-from pipeline import evaluate, filters, plugins, reencode, reports
+from app.evaluate import charts, quality
+from app.evaluate import reports as evaluate_reports
+from app.server import jobs
+from app.widgets import strips
+from pipeline import filters, plugins
+from pipeline.evaluation import evaluate
+from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import open_gallery
+from pipeline.ingest import reencode
 from pipeline.settings import Settings
 
 PAGE = "views/evaluate.py"
@@ -144,7 +149,7 @@ def test_a_table_to_take_away_says_where_a_label_ends() -> None:
     table = pd.DataFrame(
         {"id": ["a"], "hits": [["b", "c"]], "hit_labels": [["light blue", "red"]], "hit_scores": [[0.5, 0.25]]}
     )
-    flat = evaluate_quality._flat(table)
+    flat = quality._flat(table)
     assert json.loads(flat["hit_labels"][0]) == ["light blue", "red"]
     assert json.loads(flat["hit_scores"][0]) == [0.5, 0.25]
 

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import explore_clusters, jobs
-from pipeline import clustering, reports
+from app.explore import clusters as explore_clusters
+from app.server import jobs
+from pipeline.analysis import clustering
+from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
 from pipeline.settings import Settings
@@ -15,8 +17,8 @@ from tests.tiny_gallery import fill, photos
 
 PAGE = """
 import streamlit as st
-from app import resources
-from app.explore_clusters import clusters_section
+from app.server import resources
+from app.explore.clusters import clusters_section
 st.title("Explore")
 clusters_section(resources.gallery("small"))
 """

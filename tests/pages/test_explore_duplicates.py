@@ -7,19 +7,21 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import duplicate_list, index, jobs
-from app.explore_duplicates import members_table
-from pipeline import duplicates, reports
+from app.explore import duplicate_list
+from app.explore.duplicates import members_table
+from app.server import jobs, store
+from pipeline.duplicates import find
+from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
 from pipeline.settings import Settings
-from tests.test_duplicates import save, scene
+from tests.duplicates.test_duplicates import save, scene
 from tests.tiny_gallery import fill
 
 PAGE = """
 import streamlit as st
-from app import resources
-from app.explore_duplicates import duplicates_section
+from app.server import resources
+from app.explore.duplicates import duplicates_section
 st.title("Explore")
 duplicates_section(resources.gallery("small"))
 """
@@ -40,13 +42,13 @@ def gallery(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gall
     (root / "again.png").write_bytes((root / "0.png").read_bytes())
     lines.append("again.png,cup,test")
     (root / "table.csv").write_text("\n".join(lines))
-    monkeypatch.setattr(index, "judged", lambda gallery, ids: None)
+    monkeypatch.setattr(store, "judged", lambda gallery, ids: None)
     return fill(f"table:file={root / 'table.csv'}")[0]
 
 
 def found(gallery: Gallery, **changes: Any) -> dict[str, Any]:
-    report = duplicates.find(gallery) | changes
-    reports.write(gallery, duplicates.KIND, report)
+    report = find.find(gallery) | changes
+    reports.write(gallery, find.KIND, report)
     return report
 
 
@@ -125,9 +127,9 @@ def test_not_duplicates_is_remembered_until_it_is_undone(gallery: Gallery) -> No
     found(gallery)
     page = click(shown(), "Not duplicates")
     assert any(text.value.startswith("**Not duplicates.**") for text in page.markdown)
-    assert len([group for group in duplicates.find(gallery)["groups"] if group["tier"] == "same"]) == 1
+    assert len([group for group in find.find(gallery)["groups"] if group["tier"] == "same"]) == 1
     click(page, "Undo")
-    assert len([group for group in duplicates.find(gallery)["groups"] if group["tier"] == "same"]) == 2
+    assert len([group for group in find.find(gallery)["groups"] if group["tier"] == "same"]) == 2
 
 
 def test_identical_files_are_listed_without_a_button(gallery: Gallery) -> None:
@@ -184,7 +186,7 @@ def test_without_duplicates_it_says_so(gallery: Gallery) -> None:
     "content", ["", '{"kind": "duplicates"}', '{"kind": "duplicates", "groups": [1], "tiers": []}']
 )
 def test_a_damaged_report_is_a_warning_and_finding_again_is_offered(gallery: Gallery, content: str) -> None:
-    name = reports.write(gallery, duplicates.KIND, {})
+    name = reports.write(gallery, find.KIND, {})
     (gallery.root / "reports" / f"{name}.json").write_text(content)
     page = shown()
     assert "damaged" in page.warning[0].value
@@ -192,8 +194,8 @@ def test_a_damaged_report_is_a_warning_and_finding_again_is_offered(gallery: Gal
 
 
 def test_names_of_files_are_text_and_never_markup(gallery: Gallery) -> None:
-    report = duplicates.find(gallery)
+    report = find.find(gallery)
     for group in report["groups"]:
         group["members"][0]["path"] = "<b>x</b>.png"
-    reports.write(gallery, duplicates.KIND, report)
+    reports.write(gallery, find.KIND, report)
     assert "<b>x</b>" not in drawn(shown())

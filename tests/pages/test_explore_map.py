@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import downloads
-from app.map_data import map_data
-from app.point_map import Shape, shape_from, shape_of
-from pipeline import map_files, project, tags
+from app.explore.map_data import map_data
+from app.widgets import downloads
+from app.widgets.point_map import Shape, shape_from, shape_of
+from pipeline.analysis import map_files, projection
 from pipeline.gallery import opening as galleries
+from pipeline.gallery import tags
 from pipeline.gallery.gallery import Gallery
 from pipeline.settings import Settings
 
@@ -27,7 +28,7 @@ def shades() -> Gallery:
 
 @pytest.fixture
 def mapped(filled: AppTest) -> AppTest:
-    project.project(shades(), "pca")
+    projection.project(shades(), "pca")
     return filled
 
 
@@ -59,7 +60,7 @@ def test_a_small_gallery_is_told_what_a_map_needs(filled: AppTest) -> None:
 
 def test_the_map_is_shown_with_how_far_to_trust_it_and_kept_in_the_address(mapped: AppTest) -> None:
     app = opened(mapped)
-    [about] = project.known(shades())
+    [about] = projection.known(shades())
     assert about["caption"] in said(app)
     assert app.query_params["map"] == about["name"]
     assert app.query_params["colour"] == "label"
@@ -118,24 +119,24 @@ def test_a_picture_of_the_address_is_shown_with_its_nearest(mapped: AppTest) -> 
 
 def test_a_map_of_another_encoder_says_so_and_is_still_shown(mapped: AppTest) -> None:
     gallery = shades()
-    [about] = project.known(gallery)
+    [about] = projection.known(gallery)
     table, points = gallery.table(), map_files.points(gallery, about)[list("xy")].to_numpy()
     map_files.write(gallery, about | {"fingerprint": "f" * 64, "encoder": "another"}, table["id"].tolist(), points)
     assert "This map was made with the encoder another" in said(opened(mapped))
 
 
 def test_a_damaged_map_can_be_deleted_on_the_page(mapped: AppTest) -> None:
-    [about] = project.known(shades())
+    [about] = projection.known(shades())
     (shades().root / "projections" / f"{about['name']}.parquet").write_bytes(b"no parquet")
     app = opened(mapped)
     assert app.error
     next(button for button in app.button if button.label == "Delete this map").click().run()
-    assert project.known(shades()) == []
+    assert projection.known(shades()) == []
     assert "No map yet" in said(app)
 
 
 def test_points_are_within_one_and_the_shape_takes_from_all_of_them(mapped: AppTest) -> None:
-    data = map_data(shades(), project.known(shades())[0]["name"])
+    data = map_data(shades(), projection.known(shades())[0]["name"])
     assert np.abs(data.points).max() == pytest.approx(1)
     assert data.table["id"].tolist() == data.map.points["id"].tolist()
     left = Shape(((-2, -2), (0, -2), (0, 2), (-2, 2)))

@@ -7,20 +7,22 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import index, jobs, odd_rows
-from app.explore_oddities import flat
-from pipeline import label_errors, outliers, reports
+from app.explore import oddity_rows
+from app.explore.oddities import flat
+from app.server import jobs, store
+from pipeline.analysis import label_errors, outliers
+from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
 from pipeline.settings import Settings
+from tests.duplicates.test_duplicates import save
 from tests.pages.conftest import COLOURS
-from tests.test_duplicates import save
 from tests.tiny_gallery import fill
 
 PAGE = """
 import streamlit as st
-from app import resources
-from app.explore_oddities import oddities_section
+from app.server import resources
+from app.explore.oddities import oddities_section
 st.title("Explore")
 oddities_section(resources.gallery("small"))
 """
@@ -43,7 +45,7 @@ def shades(root: Path, *, labelled: bool = True) -> str:
 
 @pytest.fixture
 def gallery(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gallery:
-    monkeypatch.setattr(index, "judged", lambda gallery, ids: None)
+    monkeypatch.setattr(store, "judged", lambda gallery, ids: None)
     return fill(shades(tmp_path / "photos"))[0]
 
 
@@ -164,7 +166,7 @@ def test_the_only_picture_of_a_label_is_said(gallery: Gallery) -> None:
 
 
 def test_the_list_has_pages(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(odd_rows, "AT_ONCE", 4)
+    monkeypatch.setattr(oddity_rows, "AT_ONCE", 4)
     found(gallery)
     page = choose(shown(), outliers.KIND)
     assert buttons(page).count("Remove") == 4

@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app.ask import Ask
-from pipeline import feedback, plugins, reports, tags
-from pipeline import ingest as ingestion
+from app.search.query_state import Ask
+from pipeline import plugins
+from pipeline.gallery import feedback, reports, tags
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery, open_gallery
+from pipeline.ingest import ingest as ingestion
 from pipeline.settings import Settings
 from training.finetune import finetune
 
@@ -57,7 +58,7 @@ def test_it_says_what_can_teach_and_starts_the_command(
     assert app.button("finetune-striped").disabled, "one tag is no contrast"
     app.radio(key="teaches-striped").set_value("labels").run()
     asked = []
-    monkeypatch.setattr("app.jobs.start", lambda command, **about: asked.append((command, about["gallery"])))
+    monkeypatch.setattr("app.server.jobs.start", lambda command, **about: asked.append((command, about["gallery"])))
     app.button("finetune-striped").click().run()
     assert asked == [(["training", "finetune", "--gallery", "striped", "--labels-from", "labels"], "striped")]
 

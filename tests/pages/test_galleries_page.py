@@ -5,7 +5,7 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import jobs
+from app.server import jobs
 from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 

@@ -7,19 +7,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import index, jobs
-from pipeline import (
-    annotations,
-    hard_cases_choices,
-    hard_cases_compare,
-    hard_cases_encode,
-    hard_cases_needles,
-    hard_cases_return,
-    hard_cases_shortlist,
-    hard_cases_start,
-    hard_cases_steps,
-)
-from pipeline.hard_cases import Round
+from app.server import jobs, store
+from pipeline.annotations import annotations
+from pipeline.hard_cases import choices, compare, encode, import_back, needles, shortlist, start, steps
+from pipeline.hard_cases.case import Round
 from pipeline.settings import Settings
 from tests.drawn_scenes import detected, scenes
 from tests.tiny_gallery import encoder
@@ -54,7 +45,7 @@ def turn(app: AppTest, tmp_path: Path) -> Round:
     annotations.write(truth, tmp_path / "truth.json")
     annotations.write(detected(truth), tmp_path / "predictions.json")
     annotations.write(detected(truth, fails=False), tmp_path / "retrained.json")
-    return hard_cases_start.start(
+    return start.start(
         "mine",
         Settings(),
         pictures=tmp_path / "scenes",
@@ -67,13 +58,13 @@ def turn(app: AppTest, tmp_path: Path) -> Round:
 
 
 def done(turn: Round, *, until: str) -> None:
-    hard_cases_encode.encode(turn, Settings(), encoder(SPEC), spec=SPEC)
-    hard_cases_needles.find(turn)
+    encode.encode(turn, Settings(), encoder(SPEC), spec=SPEC)
+    needles.find(turn)
     if until in ("shortlist", "compare"):
-        hard_cases_shortlist.make(turn, Settings(), min_score=0.96)
+        shortlist.make(turn, Settings(), min_score=0.96)
     if until == "compare":
-        hard_cases_compare.compare(turn, rounds=100)
-    index.release()
+        compare.compare(turn, rounds=100)
+    store.release()
 
 
 @pytest.fixture
@@ -121,14 +112,14 @@ def test_the_first_step_of_a_new_case_is_to_encode(app: AppTest, turn: Round, st
 
 
 def test_needles_are_found_on_the_page_and_one_can_be_taken_back(app: AppTest, turn: Round) -> None:
-    hard_cases_encode.encode(turn, Settings(), encoder(SPEC), spec=SPEC)
-    index.release()
+    encode.encode(turn, Settings(), encoder(SPEC), spec=SPEC)
+    store.release()
     page = opened(app, step="needles")
     button(page, "Find needles").click().run()
     assert not page.exception
     table = turn.table("needles")
     assert f"**{len(table):,} needles asked with.**" in said(page)
-    hard_cases_choices.say(turn, "drop", [table["needle"].iat[0]])
+    choices.say(turn, "drop", [table["needle"].iat[0]])
     page.run()
     assert f"**{len(table) - 1:,} needles asked with.**" in said(page)
     button(page, "Undo").click().run()
@@ -145,7 +136,7 @@ def test_no_failure_is_told_with_what_there_is(app: AppTest, turn: Round) -> Non
 def test_the_shortlist_stands_under_its_needles_and_onward_leads_to_the_comparison(app: AppTest, turn: Round) -> None:
     done(turn, until="shortlist")
     page = opened(app, step="shortlist")
-    count = hard_cases_choices.shortlisted(turn)["path"].nunique()
+    count = choices.shortlisted(turn)["path"].nunique()
     assert f"**{count:,} pictures on the shortlist.**" in said(page)
     button(page, "Next: Compare").click().run()
     assert not page.exception
@@ -158,21 +149,21 @@ def test_the_comparison_says_its_verdict_and_a_changed_shortlist_is_told(app: Ap
     assert turn.needed("compare")["sentence"] in said(page)
     [table] = [frame.value for frame in page.dataframe]
     assert set(table["label"]) == {"cup", "hat", "shoe"}
-    hard_cases_choices.say(turn, "remove", [hard_cases_choices.shortlisted(turn)["path"].iat[0]])
+    choices.say(turn, "remove", [choices.shortlisted(turn)["path"].iat[0]])
     page.run()
     assert "The shortlist has changed since" in said(page)
 
 
 def test_what_came_back_is_shown_and_the_next_round_begins(app: AppTest, turn: Round, tmp_path: Path) -> None:
     done(turn, until="compare")
-    hard_cases_return.take_back(turn, predictions=tmp_path / "retrained.json")
+    import_back.take_back(turn, predictions=tmp_path / "retrained.json")
     page = opened(app, step="import")
     assert "On the reference mAP goes from" in said(page)
     button(page, "Begin the next round").click().run()
     assert not page.exception
     assert turn.case.numbers == [1, 2]
     assert [one.value for one in page.subheader if one.value == "Rounds"]
-    assert hard_cases_steps.next_step(turn.case.round()) == "encode"
+    assert steps.next_step(turn.case.round()) == "encode"
 
 
 def test_a_damaged_case_is_one_sentence(app: AppTest, turn: Round) -> None:

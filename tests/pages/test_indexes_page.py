@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import index, index_charts, jobs
-from pipeline import reports
-from pipeline.compare_indexes import KIND
+from app.indexes import charts
+from app.server import jobs, store
+from pipeline.comparison.indexes import KIND
 from pipeline.gallery import opening as galleries
+from pipeline.gallery import reports
 from pipeline.settings import Settings
 from tests.tiny_gallery import run
 
@@ -29,7 +30,7 @@ def said(app: AppTest) -> str:
 
 @pytest.fixture
 def compared(filled: AppTest) -> AppTest:
-    index.release()  # so that the child process may have the embedded file; it takes one of its own anyway
+    store.release()  # so that the child process may have the embedded file; it takes one of its own anyway
     done = run(
         "compare-indexes", "shades", "--indexes", "brute_force,lsh,kd_tree,milvus:index=HNSW,milvus:index=FLAT", "-k", "3",
         "--seconds", "0.2", "--progress", "none",
@@ -76,8 +77,8 @@ def test_the_gallery_gets_the_chosen_index_and_goes_back(compared: AppTest) -> N
     next(button for button in app.button if button.label == "Use it").click().run()
     assert not app.exception
     assert gallery.manifest()["index"] == "hnsw:ef=32"
-    index.refresh(gallery).result(30)
-    about = index.store().describe(gallery.collection())
+    store.refresh(gallery).result(30)
+    about = store.store().describe(gallery.collection())
     assert (about["settings"], about["rows"]) == ("hnsw:ef=32", 12)
     app.run()
     assert "**hnsw:ef=32** over 12 rows" in said(app)
@@ -99,9 +100,9 @@ def test_rows_of_one_building_share_a_base_and_each_base_looks_its_own_way() -> 
     def row(spec: str, **options: int) -> dict:
         return {"spec": spec, "options": options, "error": ""}
 
-    made = index_charts.table_of(
+    made = charts.table_of(
         {"rows": [row("faiss_hnsw:m=16,ef=32", ef=32), row("faiss_hnsw:m=16,ef=64", ef=64), row("brute_force")]}
     )
     assert made["base"].tolist() == ["faiss_hnsw:m=16", "faiss_hnsw:m=16", "brute_force"]
-    many = index_charts.table_of({"rows": [row(f"index{i}") for i in range(60)]})
-    assert len(set(index_charts.looks(many).values())) == 60
+    many = charts.table_of({"rows": [row(f"index{i}") for i in range(60)]})
+    assert len(set(charts.looks(many).values())) == 60

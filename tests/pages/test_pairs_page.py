@@ -8,11 +8,12 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app import jobs, pair_curve
-from app.pair_charts import points_table, roc_table, score_table
-from pipeline import identities, one_shot, same_or_different
+from app.pairs import curve as pair_curve
+from app.pairs.charts import points_table, roc_table, score_table
+from app.server import jobs
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import open_gallery
+from pipeline.recognition import enrolment, identities, verification
 from pipeline.settings import Settings
 
 PAGE = "views/pairs.py"
@@ -70,13 +71,13 @@ def test_an_example_pair_is_one_click_and_gives_verdict_charts_and_address(fille
     assert "pair-verdict" in markup(again)
 
 
-@pytest.mark.parametrize("rate", same_or_different.RATES)
+@pytest.mark.parametrize("rate", verification.RATES)
 def test_the_verdict_is_the_decision_of_the_pipeline_at_the_rate_of_the_address(filled: AppTest, rate: float) -> None:
     gallery = shades()
     first, second = ids_of(gallery, "red")[0], ids_of(gallery, "green")[0]
     rows = gallery.rows()
     known = dict(zip(rows.table["id"], rows.embeddings, strict=True))
-    decided = same_or_different.decide(same_or_different.curve(gallery), float(known[first] @ known[second]), rate=rate)
+    decided = verification.decide(verification.curve(gallery), float(known[first] @ known[second]), rate=rate)
     app = opened(filled, gallery="shades", first=first, second=second, rate=f"{rate:g}")
     text = markup(app)
     assert f"score <b>{decided.score:.3f}</b>" in text
@@ -167,7 +168,7 @@ def test_a_new_upload_is_taken_in_by_a_child_process(
     app = settled(app.file_uploader[0].upload("new.png", data, "image/png").run())
     app.text_input[0].set_value("Olive")
     press(app, "Add identity")
-    [kept] = (shades().originals / one_shot.FOLDER).iterdir()
+    [kept] = (shades().originals / enrolment.FOLDER).iterdir()
     assert kept.read_bytes() == data
     assert started == [["pipeline", "identity", "add", "shades", "Olive", "--picture", str(kept)]]
 
@@ -179,7 +180,7 @@ def test_a_large_gallery_is_measured_by_a_child_process(filled: AppTest, monkeyp
     app = press(opened(filled, gallery="shades"), "Measure pairs")
     assert started == [["pipeline", "pairs", "shades", "--by", "label"]]
     assert "No pairs of this gallery are measured yet" in said(app)
-    same_or_different.curve(shades())
+    verification.curve(shades())
     assert "This gallery's pairs" in [one.value for one in opened(filled, gallery="shades").subheader]
     shades().remove(ids_of(shades(), "red")[:1])
     assert "has changed since" in said(opened(filled, gallery="shades"))
@@ -199,7 +200,7 @@ def test_without_labels_two_pictures_still_have_a_score(app: AppTest, tmp_path: 
 
 
 def test_the_tables_behind_the_charts_hold_the_curve(filled: AppTest) -> None:
-    curve = same_or_different.curve(shades())
+    curve = verification.curve(shades())
     same, different = curve.scores()
     table = roc_table(curve)
     for row in table.itertuples():

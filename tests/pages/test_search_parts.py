@@ -15,10 +15,10 @@ from streamlit.testing.v1 import AppTest
 from test_search_page import grid
 from tiny_gallery import draw, fill
 
-from app import routes
-from pipeline import sync
+from app.server import routes
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import open_gallery
+from pipeline.ingest import sync
 from pipeline.settings import Settings
 
 

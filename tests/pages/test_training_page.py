@@ -12,7 +12,10 @@ from PIL import Image
 from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 
-from app import charts, routes, training_charts, training_runs, training_triplets
+from app.server import routes
+from app.training_runs import charts as training_charts
+from app.training_runs import facts, triplets
+from app.widgets import charts
 from pipeline.errors import SemblanceError
 from pipeline.settings import Settings
 from training import runs
@@ -186,9 +189,9 @@ def test_triplets_come_hardest_first_and_twelve_at_a_time(app: AppTest) -> None:
 
 @pytest.mark.parametrize(("d_negative", "right"), [(1.1, True), (1.0, False), (0.9, False)])
 def test_a_triplet_is_right_when_its_negative_is_farther(d_negative: float, right: bool) -> None:
-    strip = training_triplets.Strip(("a", "b", "c"), ("x", "x", "y"), 1.0, d_negative)
+    strip = triplets.Strip(("a", "b", "c"), ("x", "x", "y"), 1.0, d_negative)
     assert strip.right is right
-    assert ("✓ right" in training_triplets.as_html([strip], "one", 0)) is right
+    assert ("✓ right" in triplets.as_html([strip], "one", 0)) is right
 
 
 def test_the_histogram_holds_the_runs_counts(app: AppTest) -> None:
@@ -234,7 +237,7 @@ def test_what_a_run_said_of_itself_is_shown(app: AppTest) -> None:
 def test_a_run_that_fell_silent_is_not_called_running(app: AppTest) -> None:
     run = make_run("killed", status="running")
     for file in run.root.iterdir():
-        os.utime(file, (time.time() - 2 * training_runs.SILENT,) * 2)
+        os.utime(file, (time.time() - 2 * facts.SILENT,) * 2)
     at_training(app)
     assert "--resume killed" in app.warning[0].value
     assert "running" not in app.dataframe[0].value["status"].iloc[0]
@@ -270,7 +273,7 @@ def test_a_damaged_part_is_empty_or_a_sentence(home, file: str, content: str) ->
 
 def read_part(run: Run, file: str) -> object:
     if file == "triplets.json":
-        return training_triplets.strips(run.triplets(), "one")
+        return triplets.strips(run.triplets(), "one")
     return training_charts.distance_table(run.distances(), "one")
 
 

@@ -9,10 +9,10 @@ from test_search_page import grid
 from tiny_clip import tiny_clip
 from tiny_gallery import draw, fill, photos
 
-from app import downloads
-from pipeline import sync
+from app.widgets import downloads
 from pipeline.gallery.opening import open_gallery
-from pipeline.search import Query, QueryPicture, SearchResult, load_encoder, search
+from pipeline.ingest import sync
+from pipeline.search.search import Query, QueryPicture, SearchResult, load_encoder, search
 from pipeline.settings import Settings
 
 

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from pipeline import plugins
-from pipeline.evaluation import ann
-from pipeline.evaluation.retrieval import nearest
 from pipeline.filters import Filter
+from pipeline.metrics import ann
+from pipeline.metrics.retrieval import nearest
 from pipeline.records import Rows, VectorStore
 from pipeline.stores._link import connect
 

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 from tiny_gallery import fill, lite, photos, run
 
-from pipeline import plugins, sync
+from pipeline import plugins
 from pipeline.errors import StoreError
 from pipeline.filters import Filter
+from pipeline.ingest import sync
 from pipeline.records import Rows, VectorStore
 from pipeline.stores import _link, _schema, milvus
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from tiny_gallery import fill, lite, photos
 
-from pipeline import sync
 from pipeline.errors import StoreError
 from pipeline.filters import Filter
+from pipeline.ingest import sync
 from pipeline.stores import _wanted
 
 

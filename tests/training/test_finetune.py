@@ -12,13 +12,16 @@ from tiny_gallery import fill, lite, photos
 from tiny_training import photos as stripes
 from typer.testing import CliRunner
 
-from pipeline import backup, plugins, reencode, reports, sync, tags
+from pipeline import plugins
 from pipeline.errors import UsageError
-from pipeline.evaluation import retrieval
+from pipeline.exchange import backup
+from pipeline.gallery import reports, tags
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import open_gallery
+from pipeline.ingest import reencode, sync
+from pipeline.metrics import retrieval
 from pipeline.networks import head as heads
-from pipeline.search import Query, search
+from pipeline.search.search import Query, search
 from pipeline.settings import Settings
 from training import gallery_labels
 from training.__main__ import app

@@ -19,7 +19,7 @@ from tiny_training import LABELS, Said, figures, new, photos, tiny, trained, var
 
 from pipeline import plugins
 from pipeline.errors import SemblanceError, UsageError
-from pipeline.evaluation import retrieval
+from pipeline.metrics import retrieval
 from pipeline.networks import model_folder
 from training import checkpoints, loop, objectives, prepared, recipes, schedule, start
 from training.checkpoints import collapse_advice

@@ -40,9 +40,10 @@ def finetune(
     """Learn a gallery's own labels, measure that on pictures held out, and switch to it if it is better."""
     import torch
 
-    from pipeline import reports, sync
     from pipeline.errors import StoreLocked
+    from pipeline.gallery import reports
     from pipeline.gallery.opening import open_gallery
+    from pipeline.ingest import sync
     from pipeline.settings import Settings
     from training.finetune import finetune as run
 

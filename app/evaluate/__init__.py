@@ -1,0 +1,1 @@
+"""The Evaluate page: figures, reports, encoders and embedding sizes compared."""

@@ -1,0 +1,202 @@
+"""One evaluation in full: figures, curves, labels, the pictures behind a bad figure, and all of it to take away."""
+
+from __future__ import annotations
+
+import html
+import json
+
+import pandas as pd
+import streamlit as st
+
+from app.evaluate import charts
+from app.evaluate.compare import compare
+from app.evaluate.reports import Evaluation, confusion
+from app.widgets import strips
+from app.widgets.charts import as_csv, chart
+from pipeline.evaluation import report_page
+from pipeline.gallery import reports
+from pipeline.gallery.gallery import Gallery
+
+STRIPS = 6
+
+
+def quality(gallery: Gallery, shown: dict[str, Evaluation]) -> None:
+    """shown: by short name; the first is told in full, the curves are of all."""
+    one = next(iter(shown.values()))
+    how_it_was_asked(gallery, one)
+    st.html(strips.CSS)
+    st.html(figures(one))
+    palette = list(st.get_option("theme.chartCategoricalColors"))
+    colours = dict(zip(shown, palette, strict=False))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        table = charts.curve_table(shown)
+        chart(charts.curve_figure(table, colours), table, "recall-precision", "recall and precision over k")
+    with right:
+        if one.about["scores"]:
+            alt = "scores of pairs by whether their labels agree"
+            chart(charts.score_figure(one), charts.score_table(one), "scores", alt)
+            st.caption(f"Pairs {report_page.pairs_of(one.about)}; the threshold was chosen on these. {_clusters(one)}")
+        else:
+            st.caption("No two of the pictures searched share a label, so there are no pairs to tell apart.")
+    if len(shown) > 1:
+        compare(gallery, shown)
+    labels(gallery, one)
+    extremes(gallery, one)
+    downloads(gallery, one)
+
+
+def how_it_was_asked(gallery: Gallery, one: Evaluation) -> None:
+    about = one.about
+    asked = about["protocol"]
+    told = [
+        f"**{about['n_queries']:,}** pictures {f'of {one.asking} ' if one.asking else ''}{_where(asked['queries'])}"
+    ]
+    told.append(f"asked among **{about['n_gallery']:,}** {_where(asked['against'])}".rstrip())
+    if about["n_skipped"]:
+        told.append(f"{about['n_skipped']:,} had nothing to find")
+    if lacking := report_page.unlabelled(about):
+        told.append(f"{lacking:,} have no label")
+    if asked["grade_by"]:
+        told.append(f"graded by {', '.join(asked['grade_by'])}")
+    st.markdown(" · ".join([*told, f"`{one.encoder}`, {about['dim']} dimensions", one.when]))
+    if about["pictures"] != gallery.count():
+        st.caption(":material/history: The gallery has changed since; measure again for figures of today.")
+
+
+def _clusters(one: Evaluation) -> str:
+    """How well the labels are clusters, in a sentence."""
+    found = one.about["clusters"]
+    if not found:
+        return ""
+    told = ", ".join(f"{name.upper()} {found[name]:.3f}" for name in ("ami", "nmi", "ari"))
+    return f"The labels as clusters: silhouette {found['silhouette']:.3f}; k-means finds them with {told}."
+
+
+def _where(clauses: str) -> str:
+    return f"({clauses})" if clauses else ""
+
+
+def figures(one: Evaluation) -> str:
+    """Headline figures with their 95 % intervals, as markup."""
+    cards = []
+    for metric, figure in one.about["metrics"].items():
+        low, high = figure["low"], figure["high"]
+        meaning = html.escape(report_page.meaning(metric))
+        cards.append(
+            f'<div class="figure"><div class="name">{metric}</div><b>{figure["value"]:.3f}</b> '
+            f"<small>{low:.3f} to {high:.3f}</small>"
+            f'<div class="bar"><i style="width:{100 * figure["value"]:.1f}%"></i>'
+            f'<u style="left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%"></u></div>'
+            f'<span class="meaning">{meaning}</span></div>'
+        )
+    return f'<div class="figures">{"".join(cards)}</div>'
+
+
+@st.fragment
+def labels(gallery: Gallery, one: Evaluation) -> None:
+    """The table of labels beside their confusion; a click on a label shows its worst queries."""
+    st.subheader("Labels", anchor=False)
+    left, right = st.columns([1.15, 1], gap="medium")
+    with left:
+        table = pd.DataFrame(one.about["per_label"]).sort_values(one.main, ignore_index=True)
+        columns = {
+            name: st.column_config.NumberColumn(name, format="%.3f", help=report_page.meaning(name))
+            for name in one.metrics
+        }
+        st.caption(f"Weakest first, by {one.main}. Choose a label to see where it fails.")
+        event = st.dataframe(
+            table,
+            hide_index=True,
+            height=min(38 + 35 * len(table), 520),
+            on_select="rerun",
+            selection_mode="single-row",
+            key=f"labels-{one.name}",
+            column_config={
+                "label": st.column_config.TextColumn("label", pinned=True),
+                "n_queries": st.column_config.NumberColumn("queries", format="localized"),
+                "n_skipped": None,
+                **columns,
+            },
+            column_order=["label", "n_queries", one.main, *(name for name in one.metrics if name != one.main)],
+            alt="figures of each label",
+        )
+    with right:
+        shares, cut = confusion(one.answered)
+        chart(
+            charts.confusion_figure(shares, dark=st.context.theme.type == "dark"),
+            shares.reset_index(),
+            "confusion",
+            "labels of queries against labels of their nearest hit",
+        )
+        if cut:
+            st.caption(f"The {len(shares)} labels that go astray most often; the table has all.")
+    if rows := event["selection"]["rows"]:
+        label = table["label"][rows[0]]
+        own = one.answered[one.answered["label"] == label]
+        st.markdown(f"**{label}: its worst queries, and what was found instead**")
+        _rows(gallery, one, own.head(STRIPS))
+
+
+@st.fragment
+def extremes(gallery: Gallery, one: Evaluation) -> None:
+    st.subheader("Queries", anchor=False)
+    key = f"queries-{one.name}"
+    way = st.segmented_control(
+        "Queries", ["Worst", "Best"], default="Worst", label_visibility="collapsed", key=key, required=True
+    )
+    count = st.session_state.setdefault(f"{key}-count", STRIPS)
+    asked = one.answered
+    rows = asked.head(count) if way == "Worst" else asked.tail(count)[::-1]
+    st.caption(
+        f"By {one.main}. Solid blue ✓ has the query's label, dashed orange ✗ another one. A click searches with a picture."
+    )
+    _rows(gallery, one, rows)
+    if count < len(asked):
+        st.button(
+            "More", icon=":material/expand_more:", key=f"{key}-more",
+            on_click=st.session_state.__setitem__, args=(f"{key}-count", count + STRIPS),
+        )  # fmt: skip
+
+
+def _rows(gallery: Gallery, one: Evaluation, rows: pd.DataFrame) -> None:
+    made = [
+        strips.strip_of(
+            row, f"{one.main} {row[one.main]:.3f} · {row['relevant']:,} right ones in the gallery", asking=one.asking
+        )
+        for row in rows.to_dict("records")
+    ]
+    strips.draw(gallery.name, made)
+
+
+def downloads(gallery: Gallery, one: Evaluation) -> None:
+    st.subheader("Take it away", anchor=False)
+    st.code(one.about["command"], language="bash", wrap_lines=True)
+    files = {
+        "Report of one page": ("html", "text/html", lambda: report_page.page(gallery, one.name, gate={})),
+        "Figures": ("json", "application/json", lambda: json.dumps(one.about, ensure_ascii=False, indent=1)),
+        "Labels": ("labels.csv", "text/csv", lambda: as_csv(pd.DataFrame(one.about["per_label"]))),
+        "Queries": ("queries.csv", "text/csv", lambda: as_csv(_flat(one.table))),
+    }
+    with st.container(horizontal=True):
+        for label, (suffix, mime, made) in files.items():
+            st.download_button(
+                label, data=made, file_name=f"{gallery.name}-{one.name}.{suffix}", mime=mime,
+                icon=":material/download:", on_click="ignore", key=f"take-{suffix}-{one.name}",
+            )  # fmt: skip
+        if st.button(
+            "Delete",
+            icon=":material/delete:",
+            help="Delete this measurement; it can be made again",
+            key=f"delete-{one.name}",
+        ):
+            reports.delete(gallery, one.name)
+            st.rerun()
+
+
+def _flat(table: pd.DataFrame) -> pd.DataFrame:
+    """Lists as JSON, so that a spreadsheet shows them and a program reads them back."""
+    lists = ("hits", "hit_labels", "hit_scores")
+    return table.assign(
+        **{name: table[name].map(lambda one: json.dumps(list(one), ensure_ascii=False)) for name in lists}
+    )

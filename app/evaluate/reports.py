@@ -1,0 +1,108 @@
+"""What the Evaluate page knows of a gallery's evaluations: read once each, as a report never changes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pipeline.evaluation import evaluate
+from pipeline.gallery import reports
+from pipeline.gallery.gallery import Gallery
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """about: the report. Its table is read when it is asked for: a list of evaluations needs none."""
+
+    name: str
+    about: dict[str, Any]
+    gallery: Gallery
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row a query. GalleryError when it is gone or damaged."""
+        return _table(str(self.gallery.root), self.name, self.gallery)
+
+    @property
+    def encoder(self) -> str:
+        """Its spec; of a long path only the end."""
+        return re.sub(r"=[^,=]*/([^,/]+)", r"=…/\1", self.about["encoder"])
+
+    @property
+    def title(self) -> str:
+        """Encoder, who asked whom, when."""
+        asked = self.about["protocol"]
+        who = f"{asked['asking']} " if asked["asking"] else ""
+        who += asked["queries"] or ("all" if not asked["against"] else "the others")
+        return f"{self.encoder} · {who}{' → ' + asked['against'] if asked['against'] else ''} · {self.when}"
+
+    @property
+    def when(self) -> str:
+        return self.about["made"][:16].replace("T", " ")
+
+    @property
+    def asking(self) -> str:
+        return str(self.about["protocol"]["asking"])
+
+    @property
+    def metrics(self) -> list[str]:
+        return list(self.about["metrics"])
+
+    @property
+    def main(self) -> str:
+        """The metric that says which queries are worst."""
+        return "map_at_r" if "map_at_r" in self.metrics else self.metrics[0]
+
+    @property
+    def answered(self) -> pd.DataFrame:
+        """Queries with something to find, worst first; equal ones by id."""
+        return _answered(str(self.gallery.root), self.name, self.main, self)
+
+
+def names(gallery: Gallery) -> list[str]:
+    """Newest first."""
+    return reports.names(gallery, evaluate.KIND)
+
+
+def read(gallery: Gallery, name: str) -> Evaluation:
+    """GalleryError when it is gone or damaged."""
+    return _read(str(gallery.root), name, gallery)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)  # not copied at each look, so nobody may change what it gives
+def _read(root: str, name: str, _gallery: Gallery) -> Evaluation:
+    return Evaluation(name, reports.read(_gallery, name), _gallery)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _table(root: str, name: str, _gallery: Gallery) -> pd.DataFrame:
+    return reports.table(_gallery, name)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _answered(root: str, name: str, main: str, _one: Evaluation) -> pd.DataFrame:
+    table = _one.table
+    return table[table["relevant"] > 0].sort_values([main, "id"], ignore_index=True)
+
+
+def confusion(asked: pd.DataFrame, *, most: int = 30) -> tuple[pd.DataFrame, bool]:
+    """Of `answered`: share of each label's queries by the label of their nearest hit, rows adding up to 1; and whether labels were left out.
+
+    With more than `most` labels, those whose queries go astray most often.
+    """
+    first = asked["hit_labels"].map(lambda labels: labels[0])
+    counts = pd.crosstab(asked["label"], first)
+    labels = sorted({*counts.index, *counts.columns})
+    counts = counts.reindex(index=labels, columns=labels, fill_value=0)
+    cut = len(labels) > most
+    if cut:
+        astray = counts.sum(axis=1) - np.diag(counts)
+        labels = sorted(astray.sort_values(ascending=False, kind="stable").index[:most])
+        counts = counts.loc[labels, labels]
+    totals = asked["label"].value_counts()
+    return counts.div(totals.reindex(labels).fillna(1), axis=0), cut

@@ -1,0 +1,1 @@
+"""The Explore page: map, clusters, duplicates, label errors and outliers."""

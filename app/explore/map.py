@@ -1,0 +1,238 @@
+"""The Explore page's map: which one, coloured by what, and what a visitor picks, circles or isolates on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app.explore import map_query
+from app.explore.map_choices import colouring, columns
+from app.explore.map_data import MapData, map_data
+from app.explore.picture_panel import go_to_search, picture_panel
+from app.explore.selection import selection_panel
+from app.search import query_state
+from app.search.query_panel import PICTURES, take
+from app.widgets import report_section
+from app.widgets.colours import Colouring
+from app.widgets.point_map import Shape, point_map, shape_from, shape_of
+from pipeline.analysis import map_files, projection
+from pipeline.errors import SemblanceError
+from pipeline.gallery.gallery import Gallery
+
+METHODS = {
+    "umap": "UMAP: keeps neighbours together; the usual choice",
+    "tsne": "t-SNE: keeps the closest neighbours best; slower",
+    "pca": "PCA: the two directions of most variance; at once",
+}
+
+
+@st.fragment
+def map_section(gallery: Gallery) -> None:
+    """The address holds map, colour, isolated entries, shape and picture: a link shows the same."""
+    go_to_search()
+    known = projection.known(gallery)
+    if not known:
+        _nothing_yet(gallery)
+        return
+    params = st.query_params
+    names = [about["name"] for about in known]
+    left, middle, right = st.columns([2, 2, 1.6], vertical_alignment="bottom")
+    titles = {about["name"]: _title(about) for about in known}
+    name = left.selectbox(
+        "Map",
+        names,
+        index=names.index(params["map"]) if params.get("map") in names else 0,
+        format_func=lambda name: titles[name],
+        key=f"map-{gallery.name}",
+    )
+    try:
+        data = map_data(gallery, name)
+    except SemblanceError as error:
+        st.error(str(error))
+        _tools(gallery, right, name)
+        return
+    asked = _query(gallery)
+    choices = columns(gallery, data, query=asked is not None)
+    wanted = params.get("colour", "")
+    by = middle.selectbox(
+        "Colour by",
+        list(choices),
+        index=list(choices).index(wanted) if wanted in choices else 0,
+        format_func=lambda key: choices[key],
+        key=f"colour-{gallery.name}-{len(choices)}",
+    )
+    _tools(gallery, right, name)
+    _keep(map=name, colour=by)
+    if data.map.stale:
+        st.info(data.map.stale[0].upper() + data.map.stale[1:])
+    shown = colouring(gallery, data, by, asked)
+    _draw(gallery, data, shown, asked)
+
+
+def _draw(gallery: Gallery, data: MapData, shown: Colouring, asked: Any) -> None:
+    params = st.query_params
+    there = {name for _, name, _ in shown.legend}
+    only = [name for name in params.get_all("only") if name in there]
+    shape = shape_of(params.get("select", ""))
+    picked = params.get("picture", "")
+    key = f"point-map-{gallery.name}-{data.map.name}"
+    left, right = st.columns([2.5, 1], gap="medium")
+    with right:
+        near = picture_panel(gallery, data, picked)
+    with left:
+        point_map(
+            _component_data(gallery, data, shown, only=only, shape=shape, picked=picked, near=near)
+            | {"query": map_query.spot(gallery, data, asked) if asked is not None else None},
+            key=key,
+            on_picked=lambda: _picked(key),
+            on_selected=lambda: _selected(key),
+            on_isolated=lambda: _isolated(key),
+        )
+        st.caption(data.map.about["caption"])
+    selection_panel(gallery, data, shown, only=only, shape=shape)
+
+
+def _component_data(
+    gallery: Gallery,
+    data: MapData,
+    shown: Colouring,
+    *,
+    only: list[str],
+    shape: Shape | None,
+    picked: str,
+    near: list[str],
+) -> dict[str, Any]:
+    total, drawn = len(data.points), len(data.drawn)
+    return {
+        "alt": f"Map of {total:,} pictures, coloured by {shown.title or 'nothing'}",
+        "dimensions": data.points.shape[1],
+        "points": data.address(),
+        "codes": shown.address(data.drawn),
+        "thumbnails": f"/app/static/thumbnails/{gallery.name}/",
+        "palette": list(shown.palette),
+        "legend": [{"code": code, "name": name, "count": f"{count:,}"} for code, name, count in shown.legend],
+        "range": list(shown.scale) if shown.scale else None,
+        "title": shown.title,
+        "only": only,
+        "selection": {"polygon": [list(corner) for corner in shape.polygon], "turn": shape.turn and list(shape.turn)}
+        if shape
+        else None,
+        "picked": picked,
+        "near": near,
+        "note": f"{drawn:,} of {total:,} drawn, each label with its share; selecting takes from all"
+        if drawn < total
+        else "",
+    }
+
+
+def _picked(key: str) -> None:
+    if found := st.session_state[key].get("picked"):
+        st.query_params["picture"] = found["id"]
+
+
+def _selected(key: str) -> None:
+    found = st.session_state[key].get("selected") or {}
+    shape = shape_from(found.get("shape"))
+    _keep(select=shape.text() if shape else "")
+
+
+def _isolated(key: str) -> None:
+    found = st.session_state[key].get("isolated") or {}
+    st.query_params["only"] = [str(name) for name in found.get("only", [])]
+
+
+def _keep(**values: str) -> None:
+    """Into the address, and out of it when empty. What was isolated goes with the colouring that it belongs to."""
+    for name, value in values.items():
+        if name == "colour" and st.query_params.get("colour", value) != value:
+            st.query_params.pop("only", None)
+        if name == "map" and st.query_params.get("map", value) != value:
+            st.query_params.pop("select", None)
+        if value and st.query_params.get(name) != value:
+            st.query_params[name] = value
+        elif not value:
+            st.query_params.pop(name, None)
+
+
+def _query(gallery: Gallery) -> Any:
+    try:
+        return map_query.embedding(gallery)
+    except SemblanceError as error:
+        st.warning(str(error))
+        return None
+
+
+def _title(about: dict[str, Any]) -> str:
+    made = about["made"][:16].replace("T", " ")
+    return f"{about['method'].upper().replace('TSNE', 't-SNE')} {about['dimensions']}-D · {made}"
+
+
+def _tools(gallery: Gallery, place: Any, name: str) -> None:
+    with place.container(horizontal=True, horizontal_alignment="right"):
+        with st.popover("Place a picture", icon=":material/add_location_alt:"):
+            st.markdown("Where would a picture stand? It is the query of the Search page too.")
+            key = f"place{st.session_state.setdefault('turn', 0)}"
+            st.file_uploader(
+                "Drop a picture here",
+                type=PICTURES,
+                accept_multiple_files=True,
+                key=key,
+                max_upload_size=20,
+                label_visibility="collapsed",
+                on_change=_place,
+                args=(gallery.name, key),
+            )
+            for message in st.session_state.pop("refused", []):
+                st.error(message)
+            if query_state.current().gallery == gallery.name and not query_state.current().empty:
+                st.button("Take the query off the map", on_click=lambda: query_state.change(**query_state.NOTHING))
+        with st.popover("Maps", icon=":material/map:"):
+            _make(gallery)
+            if name:
+                st.button(
+                    "Delete this map",
+                    icon=":material/delete:",
+                    on_click=map_files.delete,
+                    args=(gallery, name),
+                    help="The pictures stay; the same settings make the same map again",
+                    key=f"map-delete-{name}",
+                )
+
+
+def _place(gallery: str, key: str) -> None:
+    if query_state.current().gallery != gallery:
+        query_state.change(remember=False, gallery=gallery, ids=(), like=(), unlike=(), where=())
+    take(key)
+
+
+def _nothing_yet(gallery: Gallery) -> None:
+    count = gallery.count()
+    if count < projection.FEWEST:
+        st.info(
+            f"{count} pictures: a map needs {projection.FEWEST}. Add more on the Galleries page; the Search page shows these."
+        )
+        return
+    st.markdown(
+        "**No map yet.** A map puts pictures that are alike beside each other: see the groups of a collection, "
+        "circle some, tag them, take them away, or place a picture of your own among them."
+    )
+    _make(gallery)
+
+
+def _make(gallery: Gallery) -> None:
+    method = st.radio("Method", list(METHODS), format_func=METHODS.get, key=f"map-method-{gallery.name}")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        dimensions = st.segmented_control(
+            "Dimensions",
+            [2, 3],
+            default=2,
+            required=True,
+            format_func=lambda d: f"{d}-D",
+            key=f"map-dims-{gallery.name}",
+        )
+        seed = st.number_input("Seed", 0, 2**31, 0, key=f"map-seed-{gallery.name}", help="The same seed, the same map")
+    command = ["project", gallery.name, "--method", method, "--dimensions", str(dimensions), "--seed", str(seed)]
+    report_section.find_button(
+        gallery, "Make the map", command, title="Map of", icon=":material/map:", primary=True, running="Making …"
+    )

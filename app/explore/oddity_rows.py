@@ -1,0 +1,111 @@
+"""Rows of odd pictures: the picture, its neighbours, what they say, and what can be done with it and taken back."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.server import resources, store
+from app.widgets import picture_row
+from app.widgets.picture_row import Tile
+from pipeline.analysis import label_errors
+from pipeline.errors import SemblanceError
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.display_names import display_name
+
+AT_ONCE = 10
+
+
+@st.fragment
+def rows_list(gallery: Gallery, kind: str, table: pd.DataFrame) -> None:
+    """kind: label-errors or outliers, whose rows `table` has."""
+    picture_row.styles()
+    if problem := st.session_state.pop("oddities-problem", ""):
+        st.error(problem)
+    pages = -(-len(table) // AT_ONCE)
+    key = f"oddities-page-{gallery.name}-{kind}-{len(table)}"
+    page = min(st.session_state.get(key, 1), pages)
+    there, gone, right = set(resources.paths(gallery)), gallery.removed(), label_errors.judged_right(gallery)
+    for row in table.iloc[(page - 1) * AT_ONCE : page * AT_ONCE].to_dict("records"):
+        with st.container(border=True, gap="small", key=f"odd-{gallery.name}-{kind}-{row['rank']}"):
+            out = row["id"] in gone
+            picture_row.draw(gallery.name, _tiles(row, kind, out, there | gone), said=_said(row, kind))
+            with st.container(horizontal=True, vertical_alignment="center"):
+                _actions(gallery, row, kind, out, there, right)
+    if pages > 1:
+        st.pagination(pages, key=key)
+
+
+def _tiles(row: dict[str, Any], kind: str, out: bool, known: set[str]) -> list[Tile]:
+    """The picture first. Of label errors a neighbour with another label is dashed, one with the same is solid."""
+    name = display_name(row["path"])
+    first = row["label"] or name.rsplit("/", 1)[-1]
+    tiles = [Tile(row["id"], first, f"no. {row['rank']:,}", f"{first}, {name}{', removed' if out else ''}", "query")]
+    if out:
+        tiles[0] = Tile(tiles[0].id, first, "removed", tiles[0].alt, "out")
+    for hit, label, score in zip(row["hits"], row["hit_labels"], row["hit_scores"], strict=True):
+        if hit not in known:
+            continue  # compacted away since
+        if kind == label_errors.KIND:
+            agrees = label == row["label"]
+            said, mark = ("same label", "right") if agrees else ("another label", "wrong")
+            tiles.append(Tile(hit, f"{'✓' if agrees else '✗'} {score:.2f}", label, f"{said}, {label}", mark))
+        else:
+            tiles.append(Tile(hit, f"{score:.2f}", label, f"neighbour {label}, score {score:.2f}"))
+    return tiles
+
+
+def _said(row: dict[str, Any], kind: str) -> str:
+    file = html.escape(display_name(row["path"]))
+    if kind == label_errors.KIND:
+        own, other = html.escape(row["label"]), html.escape(row["proposed"])
+        surely = "likely an error" if row["likely"] else "in doubt"
+        votes = f"votes {100 * row['proposed_score']:.0f} % against {100 * row['score']:.0f} %"
+        return (
+            f"Labelled <strong>{own}</strong>, the neighbours say <strong>{other}</strong> "
+            f"<small>{votes} · {surely} · {file}</small>"
+        )
+    unusual = " · unusual" if row["unusual"] else ""
+    than = "all others" if row["percentile"] == 100 else f"{int(10 * row['percentile']) / 10} % of the others"
+    return f"Farther than <strong>{than}</strong> <small>mean score {row['score']:.3f}{unusual} · {file}</small>"
+
+
+def _actions(
+    gallery: Gallery, row: dict[str, Any], kind: str, out: bool, there: set[str], right: dict[str, str]
+) -> None:
+    picture, key = row["id"], f"{gallery.name}-{kind}-{row['rank']}"
+    if out:
+        st.markdown("**Removed**; the file on disk is left alone.")
+        _button("Undo", "undo", _changed, (gallery, picture, gallery.restore), f"undo-{key}")
+        return
+    if picture not in there:
+        st.markdown("No longer in the gallery; look for oddities again.")
+        return
+    if kind == label_errors.KIND and right.get(picture) == row["label"]:
+        st.markdown("**The label is right.** The next search for oddities leaves it out.")
+        _button("Undo", "undo", _judge, (gallery, picture, False), f"undo-{key}")
+        return
+    if kind == label_errors.KIND:
+        remembered = "Remembered: it is not listed again"
+        _button("Label is right", "check", _judge, (gallery, picture, row["label"]), f"right-{key}", remembered)
+    whole = "From the gallery only, and it can be undone"
+    _button("Remove", "delete", _changed, (gallery, picture, gallery.remove), f"remove-{key}", whole)
+
+
+def _button(label: str, icon: str, act: Any, args: tuple[Any, ...], key: str, meaning: str = "") -> None:
+    st.button(label, icon=f":material/{icon}:", on_click=act, args=args, key=f"odd-{key}", help=meaning or None)
+
+
+def _changed(gallery: Gallery, picture: str, change: Any) -> None:
+    try:
+        change([picture])
+        store.judged(gallery, [picture])
+    except SemblanceError as error:  # a callback has no place to draw; the list says it
+        st.session_state["oddities-problem"] = str(error)
+
+
+def _judge(gallery: Gallery, picture: str, label: str | bool) -> None:
+    gallery.judge(label_errors.RIGHT, [picture], label)

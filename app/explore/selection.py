@@ -1,0 +1,190 @@
+"""What was selected on a map: its pictures and labels, and what can be done with them."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from app.explore.map_data import MapData
+from app.explore.picture_panel import nearest, search_with, tile_of
+from app.search.common_terms import common_terms
+from app.server import store
+from app.widgets import downloads
+from app.widgets.charts import as_csv
+from app.widgets.colours import Colouring
+from app.widgets.point_map import Shape
+from app.widgets.results_grid import results_grid, tile
+from pipeline.errors import SemblanceError
+from pipeline.gallery import tags
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.display_names import display_name
+from pipeline.search.search import Query
+
+PAGE = 48
+MEAN_OF = 256  # pictures: the mean of more says the same
+LIKE_THESE = 24
+LABELS = 10
+
+
+def selection_panel(
+    gallery: Gallery, data: MapData, shown: Colouring, *, only: Sequence[str], shape: Shape | None
+) -> None:
+    """Pictures inside the shape that belong to the isolated entries; nothing without either."""
+    _undo(gallery)
+    if problem := st.session_state.pop("map-problem", ""):
+        st.error(problem)
+    if shape is None and not only:
+        return
+    taken = shown.among(only)
+    if shape is not None:
+        taken = taken & shape.takes(data.points)
+    table = data.table[taken]
+    with st.container(border=True, key="map-selection"):
+        if table.empty:
+            st.markdown("**Nothing selected.** No picture lies inside the shape; Escape on the map takes it away.")
+            return
+        st.markdown(f"**{len(table):,} selected** of {len(data.table):,}")
+        st.text(_counts(table["label"]))
+        common_terms(gallery, table["id"].tolist())
+        _actions(gallery, data, table, taken)
+        _pictures(gallery, table)
+
+
+def _counts(labels: pd.Series) -> str:
+    counts = labels.replace("", "no label").value_counts()
+    said = [f"{name} {count:,}" for name, count in counts.head(LABELS).items()]
+    rest = counts.iloc[LABELS:]
+    return " · ".join(said + ([f"{len(rest):,} other labels {rest.sum():,}"] if len(rest) else []))
+
+
+def _actions(gallery: Gallery, data: MapData, table: pd.DataFrame, taken: pd.Series) -> None:
+    ids = table["id"].tolist()
+    with st.container(horizontal=True):
+        with st.popover("Tag", icon=":material/sell:"):
+            _tagging(gallery, ids)
+        st.button(
+            "More like these",
+            icon=":material/image_search:",
+            help="The nearest pictures to the mean of the selection",
+            on_click=lambda: st.session_state.update({"map-like": ids}),
+        )
+        st.download_button(
+            "CSV",
+            data=lambda: as_csv(_flat(data, table, taken)),
+            file_name=f"{gallery.name}-selection.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Zip",
+            data=lambda: downloads.as_zip(gallery, table),
+            file_name=f"{gallery.name}-selection.zip",
+            mime="application/zip",
+            icon=":material/folder_zip:",
+            on_click="ignore",
+            help="The pictures' files, in folders by label",
+        )
+        with st.popover("Remove", icon=":material/delete:"):
+            st.markdown(f"Take {len(ids):,} out of the gallery? Files on disk are left alone, and it can be undone.")
+            st.button(f"Remove {len(ids):,}", type="primary", on_click=_remove, args=(gallery, ids))
+    if st.session_state.get("map-like") == ids:
+        _like_these(gallery, ids)
+
+
+def _like_these(gallery: Gallery, ids: list[str]) -> None:
+    asked = ids if len(ids) <= MEAN_OF else random.Random(0).sample(ids, MEAN_OF)
+    try:
+        result = nearest(gallery, Query(ids=tuple(asked)), min(LIKE_THESE + len(ids), 1000))
+    except SemblanceError as error:
+        st.error(str(error))
+        return
+    inside = set(ids)
+    hits = [pair for pair in zip(result.hits, result.percentiles, strict=True) if pair[0].id not in inside][:LIKE_THESE]
+    st.markdown("**More like these**" if hits else "**Nothing else is near these.**")
+    st.caption(
+        "Nearest to the mean of the selection and not in it."
+        + (f" {MEAN_OF} of them stand for all." if len(ids) > MEAN_OF else "")
+    )
+    tiles = [tile(gallery.name, hit, percentile=p, weak=hit.score < result.weak_below) for hit, p in hits]
+    if tiles:
+        results_grid(tiles, key="map-like-grid", actions=("open",))
+
+
+def _pictures(gallery: Gallery, table: pd.DataFrame) -> None:
+    pages = -(-len(table) // PAGE)
+    page = st.pagination(pages, key=f"map-page-{pages}") if pages > 1 else 1
+    some = table.iloc[(page - 1) * PAGE : page * PAGE]
+    tiles = [tile_of(gallery, row) for row in some.itertuples()]
+    results_grid(
+        tiles, key="map-selected", actions=("search", "open"), on_action=lambda: search_with(gallery, "map-selected")
+    )
+
+
+def _flat(data: MapData, table: pd.DataFrame, taken: pd.Series) -> pd.DataFrame:
+    points = data.map.points.loc[taken, list(data.map.axes)].reset_index(drop=True)
+    facts = table.drop(columns="metadata").reset_index(drop=True)
+    metadata = pd.DataFrame(table["metadata"].tolist()).reset_index(drop=True)
+    return pd.concat([facts, metadata.drop(columns=metadata.columns.intersection(facts.columns)), points], axis=1)
+
+
+def _tagging(gallery: Gallery, ids: list[str]) -> None:
+    known = tags.tags(gallery)
+    name = st.text_input("Tag for the selection", placeholder="to check", key="map-tag", max_chars=tags.LONGEST)
+    st.button("Save", type="primary", disabled=not name.strip(), on_click=_tag, args=(gallery, ids, name, True))
+    for one, held in known.items():
+        if inside := held.intersection(ids):
+            st.button(
+                f"Take “{_unmarked(one)}” from {len(inside):,}",
+                on_click=_tag,
+                args=(gallery, sorted(inside), one, False),
+                key=f"untag-{one}",
+            )
+    if said := st.session_state.pop("map-tagged", ""):
+        st.success(said)
+
+
+def _tag(gallery: Gallery, ids: list[str], name: str, given: bool) -> None:
+    try:
+        kept = tags.tag(gallery, ids, name, given=given)
+    except SemblanceError as error:
+        st.session_state["map-problem"] = str(error)
+        return
+    st.session_state["map-tagged"] = (
+        f"{len(ids):,} {'have' if given else 'have no longer'} the tag “{_unmarked(kept)}”."
+    )
+
+
+def _remove(gallery: Gallery, ids: list[str]) -> None:
+    try:
+        gallery.remove(ids)
+        store.judged(gallery, ids)
+    except SemblanceError as error:
+        st.session_state["map-problem"] = str(error)
+        return
+    st.session_state["map-removed"] = (gallery.name, ids)
+    st.query_params.pop("select", None)
+
+
+def _undo(gallery: Gallery) -> None:
+    """Until something else is removed."""
+    name, ids = st.session_state.get("map-removed", ("", []))
+    if name == gallery.name and ids:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{len(ids):,} removed** from the gallery.")
+            st.button("Undo", icon=":material/undo:", on_click=_restore, args=(gallery, ids), key="map-undo")
+
+
+def _restore(gallery: Gallery, ids: list[str]) -> None:
+    gallery.restore(ids)
+    store.judged(gallery, ids)
+    del st.session_state["map-removed"]
+
+
+def _unmarked(text: str) -> str:
+    """For a place that reads Markdown: the text as it is."""
+    return re.sub(r"([^\w\s])", r"\\\1", display_name(text))

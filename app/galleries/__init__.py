@@ -1,0 +1,1 @@
+"""The Galleries page: new ones, their care, fine-tuning on their labels."""

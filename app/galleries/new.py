@@ -1,0 +1,155 @@
+"""A new gallery, or more pictures for one: from the demo, a folder, or an upload."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.server import jobs
+from app.server.exposure import check_dataset
+from app.widgets.option_form import encoder_choice
+from pipeline import plugins
+from pipeline.errors import PictureError, SemblanceError, UsageError
+from pipeline.gallery import opening as galleries
+from pipeline.gallery.gallery import Gallery
+from pipeline.images import uploads
+from pipeline.images.display_names import display_name
+from pipeline.settings import Settings
+
+WAYS = {"demo": "The demo", "folder": "A folder on this machine", "upload": "An upload"}
+UPLOAD_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "zip"]
+
+
+def new_gallery(way: str) -> None:
+    with st.container(border=True):
+        left, right = st.columns([5, 1], vertical_alignment="center")
+        chosen = left.segmented_control(
+            "Make a gallery from",
+            list(WAYS),
+            default=way,
+            required=True,
+            format_func=WAYS.__getitem__,
+            key=f"way-{way}",
+        )
+        if right.button("Close", key="close-new", width="stretch"):
+            st.session_state.pop("making", None)
+            st.rerun()
+        {"demo": _demo, "folder": _folder, "upload": _upload}[chosen]()
+
+
+def _demo() -> None:
+    st.markdown("2,000 rendered product pictures with exact graded similarity. Nothing is downloaded.")
+    if st.button("Make the demo gallery", type="primary", icon=":material/play_arrow:"):
+        _started(["pipeline", "demo", "--no-app"], title="Rendered catalogue", gallery="catalogue")
+
+
+def _folder() -> None:
+    with st.form("from-folder", border=False):
+        folder = st.text_input(
+            "Folder", placeholder="/home/me/pictures", help="Pictures stay there; they are not copied"
+        )
+        title = st.text_input("Title", placeholder="My pictures")
+        spec = encoder_choice("folder")
+        if st.form_submit_button("Make gallery", type="primary"):
+            try:
+                check_dataset(f"folder:root={folder.strip()}")
+                dataset = plugins.absolute("datasets", f"folder:root={folder.strip()}")
+                plugins.build("datasets", dataset)
+                if not folder.strip():
+                    raise UsageError("no folder given; write the path of a folder on this machine")
+                _ingest(title or Path(folder).name, dataset, spec)
+            except SemblanceError as error:
+                st.error(str(error))
+
+
+def _upload() -> None:
+    with st.form("from-upload", border=False):
+        files = st.file_uploader(
+            "Pictures, or a zip of them (up to 200 MB)",
+            type=UPLOAD_TYPES,
+            accept_multiple_files=True,
+            max_upload_size=200,
+        )
+        title = st.text_input("Title", placeholder="My pictures")
+        spec = encoder_choice("upload")
+        if st.form_submit_button("Make gallery", type="primary"):
+            try:
+                if not files:
+                    raise UsageError("no file chosen; drop pictures or a zip first")
+                _ingest(title or Path(files[0].name).stem, "", spec, files)
+            except SemblanceError as error:
+                st.error(str(error))
+
+
+def add_pictures(gallery: Gallery) -> None:
+    """More pictures for a gallery that exists."""
+    with st.form(f"add-{gallery.name}", border=False, clear_on_submit=True):
+        files = st.file_uploader(
+            "Pictures, or a zip of them (up to 200 MB)",
+            type=UPLOAD_TYPES,
+            accept_multiple_files=True,
+            max_upload_size=200,
+        )
+        folder = st.text_input("Or a folder on this machine")
+        if st.form_submit_button("Add", type="primary"):
+            try:
+                dataset = f"folder:root={Path(folder.strip()).expanduser()}" if folder.strip() else ""
+                if dataset:
+                    check_dataset(dataset)
+                if not dataset and not files:
+                    raise UsageError("nothing to add; drop pictures or write a folder")
+                _fill(gallery, dataset, gallery.encoder()["spec"], files or [])
+            except SemblanceError as error:
+                st.error(str(error))
+
+
+def _ingest(title: str, dataset: str, spec: str, files: Sequence[Any] = ()) -> None:
+    settings = Settings()
+    name = _free_name(title, settings)
+    plugins.options("encoders", plugins.parse(spec)[0])
+    _fill(galleries.create_gallery(name, settings, title=title), dataset, spec, files)
+
+
+def _fill(gallery: Gallery, dataset: str, spec: str, files: Sequence[Any]) -> None:
+    """Keep the uploads among the gallery's originals, then ingest in a child process."""
+    source = dataset or f"folder:root={_keep(gallery, files)}"
+    command = ["pipeline", "ingest", gallery.name, "--dataset", source, "--encoder", spec]
+    _started(command, title=f"Ingest into {gallery.manifest()['title']}", gallery=gallery.name)
+
+
+def _keep(gallery: Gallery, files: Sequence[Any]) -> Path:
+    """The uploads as one folder. A single zip is the folder itself, so that its own folders are labels and splits."""
+    folder = gallery.originals / time.strftime("%Y%m%d-%H%M%S")
+    zips = [file for file in files if file.name.lower().endswith(".zip")]
+    refused = []
+    for number, file in enumerate(zips, 1):
+        uploads.unpack(file.getvalue(), folder if len(zips) == 1 else folder / f"zip{number}")
+    for file in files:
+        if file not in zips:
+            try:
+                uploads.save_upload(file.name, file.getvalue(), folder)
+            except PictureError as error:
+                refused.append(f"{display_name(file.name)}: {error}")
+    if len(refused) == len(files):
+        raise UsageError("; ".join(refused))
+    st.session_state["refused_uploads"] = refused
+    return folder
+
+
+def _started(command: list[str], *, title: str, gallery: str) -> None:
+    jobs.start(command, title=title, gallery=gallery)
+    st.session_state.pop("making", None)
+    st.rerun()
+
+
+def _free_name(title: str, settings: Settings) -> str:
+    """A gallery name made of the title, with a number when it is taken."""
+    base = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")[:50]
+    base = base if base[:1].isalpha() else f"gallery_{base}".rstrip("_")
+    taken = set(galleries.names(settings))
+    return next(name for name in (base, *(f"{base}_{n}" for n in range(2, 10_000))) if name not in taken)

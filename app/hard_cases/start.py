@@ -1,0 +1,139 @@
+"""A new case: from the demo, from files on this machine, or from an upload."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.server import jobs
+from app.server.exposure import check_dataset
+from pipeline.errors import SemblanceError, UsageError
+from pipeline.hard_cases import case
+from pipeline.images import uploads
+from pipeline.settings import Settings
+
+WAYS = {"demo": "The demo", "files": "Files on this machine", "upload": "An upload"}
+FILES = ["json", "csv"]
+
+
+def new_case(*, first: bool) -> None:
+    """first: there is none yet, so it says what a case is for."""
+    if first:
+        st.markdown(
+            "**Which pictures hurt a detector?** Its failures on a few pictures are the needles; the pictures most like them "
+            "in the haystack are the shortlist, to be annotated again. mAP with and without them says whether they were the "
+            "ones. Nothing is changed in your files."
+        )
+    way = st.segmented_control(
+        "Begin with", list(WAYS), default="demo", required=True, format_func=WAYS.__getitem__, key="hard-way"
+    )
+    {"demo": _demo, "files": _files, "upload": _upload}[way]()
+
+
+def _demo() -> None:
+    with st.container(border=True):
+        st.markdown(
+            "**Street scenes**: 600 rendered pictures with exact boxes, and a simulated detector that is right nearly "
+            "everywhere and mostly wrong, and sure of it, on stripes. Rendering and encoding take some minutes; no download."
+        )
+        if st.button("Make the demo case", type="primary", icon=":material/play_arrow:"):
+            _started(["demo"], name="street", title="Hard cases of the street scenes", gallery="street_objects")
+
+
+def _files() -> None:
+    with st.form("hard-files", border=True):
+        folder = st.text_input("Folder of pictures", placeholder="/home/me/pictures")
+        left, right = st.columns(2)
+        truth = left.text_input(
+            "Ground truth", placeholder="/home/me/annotations.json", help="COCO, VOC, YOLO, VIA or CSV"
+        )
+        found = right.text_input(
+            "Predictions", placeholder="/home/me/predictions.json", help="Of the same pictures, with scores"
+        )
+        title, share, seed = _options()
+        if st.form_submit_button("Begin", type="primary"):
+            try:
+                if not (folder.strip() and truth.strip() and found.strip()):
+                    raise UsageError("the folder, the ground truth and the predictions are all needed")
+                for one in (folder, truth, found):
+                    check_dataset(f"folder:root={one.strip()}")
+                _begin(
+                    title or Path(folder).name,
+                    Path(folder.strip()),
+                    Path(truth.strip()),
+                    Path(found.strip()),
+                    share,
+                    seed,
+                )
+            except SemblanceError as error:
+                st.error(str(error))
+
+
+def _upload() -> None:
+    with st.form("hard-upload", border=True):
+        pictures = st.file_uploader("Pictures as a zip (up to 200 MB)", type=["zip"], max_upload_size=200)
+        left, right = st.columns(2)
+        truth = left.file_uploader("Ground truth, JSON or CSV", type=FILES, max_upload_size=200)
+        found = right.file_uploader("Predictions, JSON or CSV", type=FILES, max_upload_size=200)
+        title, share, seed = _options()
+        if st.form_submit_button("Begin", type="primary"):
+            try:
+                if not (pictures and truth and found):
+                    raise UsageError("the zip, the ground truth and the predictions are all needed")
+                folder = case.case_folder(Settings()) / "_uploads" / time.strftime("%Y%m%d-%H%M%S")
+                uploads.unpack(pictures.getvalue(), folder / "pictures")
+                kept = [_kept(folder, name, file) for name, file in (("truth", truth), ("predictions", found))]
+                _begin(title or Path(pictures.name).stem, folder / "pictures", *kept, share, seed)
+            except SemblanceError as error:
+                st.error(str(error))
+
+
+def _options() -> tuple[str, float, int]:
+    left, middle, right = st.columns([2, 1, 1])
+    title = left.text_input("Title", placeholder="My detector")
+    share = middle.number_input(
+        "Reference, % of pictures", 1, 50, 10, help="To look for failures in; the rest is searched"
+    )
+    return title, share / 100, right.number_input("Seed", 0, 2**31, 0, help="Of the split and of all draws")
+
+
+def _kept(folder: Path, name: str, file: Any) -> Path:
+    """Under a name of ours; only the ending is the visitor's, one of FILES."""
+    path = folder / f"{name}.{'csv' if file.name.lower().endswith('.csv') else 'json'}"
+    path.write_bytes(file.getvalue())
+    return path
+
+
+def _begin(title: str, folder: Path, truth: Path, predictions: Path, share: float, seed: int) -> None:
+    name = _free_name(title)
+    words = [
+        "--pictures",
+        folder,
+        "--truth",
+        truth,
+        "--predictions",
+        predictions,
+        "--reference",
+        f"{share:g}",
+        "--seed",
+        seed,
+    ]
+    _started(["start", name, *map(str, words), "--title", title], name=name, title=f"Begin the case {title}")
+
+
+def _started(words: list[str], *, name: str, title: str, gallery: str = "") -> None:
+    jobs.start(["pipeline", "hard-cases", *words], title=title, gallery=gallery)
+    st.session_state["hard-wanted"] = name
+    st.rerun()
+
+
+def _free_name(title: str) -> str:
+    """A case name made of the title, with a number when it is taken."""
+    base = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")[: case.LONGEST_NAME - 5].strip("_")
+    base = base if base[:1].isalpha() else f"case_{base}".rstrip("_")
+    taken = set(case.names(Settings()))
+    return next(name for name in (base, *(f"{base}_{n}" for n in range(2, 1000))) if name not in taken)

@@ -1,0 +1,1 @@
+"""The Indexes page: index structures compared on one gallery."""

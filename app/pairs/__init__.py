@@ -1,0 +1,1 @@
+"""The page Same or different?: verdicts, thresholds, identities."""

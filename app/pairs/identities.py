@@ -1,0 +1,190 @@
+"""A picture against the gallery's identities, and new identities from a single picture."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from app.pairs import ask
+from app.pairs.verdict import against_threshold, card
+from app.search.query_state import Upload
+from app.server import jobs, resources
+from app.widgets import picture_row
+from app.widgets.picture_row import Tile
+from pipeline.errors import SemblanceError
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.display_names import display_name
+from pipeline.recognition import enrolment, identities, verification
+from pipeline.recognition.identification import IDENTITY, LABEL, Match
+from pipeline.recognition.verification import Curve
+
+RANKED = 12
+
+
+def who_options(gallery: Gallery) -> list[str]:
+    """ "" for all, then identities, then labels where they are few enough to choose from."""
+    known = [f"{IDENTITY}:{name}" for name in identities.identities(gallery)]
+    labels = [f"{LABEL}:{label}" for label in sorted(resources.values(gallery, "label")) if label]
+    return ["", *known, *labels]
+
+
+def who_title(who: str) -> str:
+    kind, _, name = who.partition(":")
+    if not who:
+        return "everybody: identities and labels"
+    return display_name(name) + (" (label)" if kind == LABEL else "")
+
+
+def title_of(match: Match) -> str:
+    return who_title(f"{match.kind}:{match.name}")
+
+
+def ranking(gallery: Gallery, curve: Curve | None, found: list[Match], *, rate: float) -> None:
+    """The best of each name, the highest score first, and whether any reaches the threshold."""
+    decided = [verification.decide(curve, match.score, rate=rate) if curve else None for match in found[:RANKED]]
+    if not found:
+        st.html(card("Nobody known", "this gallery has no identity and no label yet; name this picture below", "open"))
+    elif (best := decided[0]) is None:
+        st.html(card("No verdict", "nothing says which score is enough here; the order is what counts", "open"))
+    else:
+        who = html.escape(title_of(found[0])) if best.same else "Nobody known"
+        others = sum(one is not None and one.same for one in decided) - 1
+        more = f"; {others} more reach it" if others > 0 else ""
+        st.html(card(who, against_threshold(best) + more, "yes" if best.same else "no"))
+    tiles = []
+    for match, one in zip(found, decided, strict=False):
+        verdict = "" if one is None else " same" if one.same else " different"
+        kind = "right" if one and one.same else ""
+        tiles.append(Tile(match.id, title_of(match), f"{match.score:.3f}{verdict}", kind=kind))
+    picture_row.draw(gallery.name, tiles)
+    st.caption(
+        "Each name with its nearest picture, whose score counts. The rate is of one pair: the more pictures and names there are, the "
+        "likelier one is taken for the same by mistake."
+    )
+
+
+def naming(gallery: Gallery, picture: str | Upload) -> None:
+    """A name for the picture makes an identity of it; below, those there are. picture: "" = none is chosen yet."""
+    _said(gallery)
+    known = identities.identities(gallery)
+    mine = picture if isinstance(picture, str) else picture.id
+    owner = next((name for name, ids in known.items() if mine in ids), "")
+    if owner:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.text(f"This picture belongs to {display_name(owner)!r}.")
+            st.button("Take it out", icon=":material/undo:", on_click=_take_out, args=(gallery, owner, mine))
+    elif picture:
+        _name_form(gallery, picture)
+        offered = st.session_state.get("pair-offer", "")
+        if offered in known:
+            st.button(
+                f"Add the picture to {display_name(offered)!r}", icon=":material/add:",
+                on_click=_extend, args=(gallery, offered, picture),
+            )  # fmt: skip
+    if known:
+        with st.expander(f"Identities ({len(known):,})", icon=":material/groups:"):
+            for name, ids in known.items():
+                _one(gallery, name, ids, "" if owner else picture)
+
+
+def _name_form(gallery: Gallery, picture: str | Upload) -> None:
+    with st.form("pair-name", border=False, clear_on_submit=True):
+        left, right = st.columns([3, 1], vertical_alignment="bottom")
+        name = left.text_input("Name this picture", placeholder="A new identity, from this one picture")
+        if right.form_submit_button("Add identity", icon=":material/person_add:", width="stretch"):
+            _add(gallery, name, picture)
+
+
+def _one(gallery: Gallery, name: str, ids: list[str], picture: str | Upload) -> None:
+    with st.container(border=True):
+        st.text(f"{display_name(name)}: {identities.many(len(ids))}")
+        tiles = [Tile(one, "", alt=f"{name}, picture {number}") for number, one in enumerate(ids[:RANKED], 1)]
+        picture_row.draw(gallery.name, tiles)
+        with st.container(horizontal=True):
+            if picture:
+                st.button(
+                    "Add this picture", icon=":material/add:", key=f"pair-extend-{name}",
+                    on_click=_extend, args=(gallery, name, picture),
+                )  # fmt: skip
+            st.button(
+                "Forget", icon=":material/delete:", key=f"pair-forget-{name}", on_click=_take_out, args=(gallery, name),
+                help="The pictures stay in the gallery",
+            )  # fmt: skip
+
+
+def _add(gallery: Gallery, name: str, picture: str | Upload) -> None:
+    st.session_state.pop("pair-offer", None)
+    try:
+        name = identities.check_new(gallery, name)
+        if known := _known(gallery, picture):
+            identities.add(gallery, name, [known])
+            _note(gallery, f"{name!r} is known now", name, [known], undo="remove")
+        else:
+            _take_in("add", gallery, name, picture)
+        st.rerun()
+    except SemblanceError as error:
+        st.session_state["pair-offer"] = " ".join(name.split())  # drawn where it is the name of one that exists
+        st.error(str(error))
+
+
+def _extend(gallery: Gallery, name: str, picture: str | Upload) -> None:
+    st.session_state.pop("pair-offer", None)
+    try:
+        if known := _known(gallery, picture):
+            identities.extend(gallery, name, [known])
+            _note(gallery, f"The picture is one of {name!r} now", name, [known], undo="remove")
+        else:
+            _take_in("extend", gallery, name, picture)
+    except SemblanceError as error:
+        st.session_state["pair-problem"] = str(error)
+
+
+def _take_out(gallery: Gallery, name: str, picture: str = "") -> None:
+    """Forget the identity, or take one picture from it."""
+    try:
+        taken = identities.remove(gallery, name, [picture] if picture else [])
+        left = identities.identities(gallery).get(name)
+        said = f"The picture is none of {name!r} any more" if left else f"{name!r} is forgotten"
+        _note(gallery, said, name, taken, undo="extend" if left else "add")
+        if not left and ask.current().who == f"{IDENTITY}:{name}":
+            ask.change(who="")
+    except SemblanceError as error:
+        st.session_state["pair-problem"] = str(error)
+
+
+def _known(gallery: Gallery, picture: str | Upload) -> str:
+    """The picture's id when the gallery has it; "" for an upload that it lacks."""
+    known = picture if isinstance(picture, str) else picture.id
+    return known if isinstance(picture, str) or known in gallery.ids() else ""
+
+
+def _take_in(verb: str, gallery: Gallery, name: str, picture: str | Upload) -> None:
+    """A child process encodes the upload and keeps it in the gallery, then names it."""
+    assert isinstance(picture, Upload)
+    file = enrolment.keep(gallery, picture.name, picture.data)
+    command = ["pipeline", "identity", verb, gallery.name, name, "--picture", str(file)]
+    jobs.start(command, title=f"Take in {display_name(name)}", gallery=gallery.name)
+    st.session_state["pair-job"] = True  # the list of jobs lies outside the fragment
+
+
+def _note(gallery: Gallery, said: str, name: str, ids: list[str], *, undo: str) -> None:
+    st.session_state["pair-done"] = (gallery.name, said, name, ids, undo)
+
+
+def _said(gallery: Gallery) -> None:
+    if problem := st.session_state.pop("pair-problem", ""):
+        st.error(problem)
+    where, said, name, ids, undo = st.session_state.get("pair-done", ("", "", "", [], ""))
+    if where == gallery.name:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.text(f"{said}.")
+            st.button("Undo", icon=":material/undo:", on_click=_undo, args=(gallery, name, ids, undo), key="pair-undo")
+
+
+def _undo(gallery: Gallery, name: str, ids: list[str], undo: str) -> None:
+    try:
+        {"add": identities.add, "extend": identities.extend, "remove": identities.remove}[undo](gallery, name, ids)
+    except SemblanceError as error:
+        st.session_state["pair-problem"] = str(error)
+    st.session_state.pop("pair-done", None)

@@ -1,0 +1,116 @@
+"""Where one of the pictures comes from: dropped here, or picked from the gallery; then it is shown in the same place."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import random
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from app import COMPONENTS
+from app.pairs import ask
+from app.search.query_state import Upload
+from app.server import resources
+from app.server.routes import thumbnail_url
+from app.widgets.results_grid import results_grid, tile
+from pipeline.errors import PictureError
+from pipeline.fingerprints import file_id
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.display_names import display_name
+from pipeline.records import SearchHit
+
+CSS = COMPONENTS / "pairs.css"
+PICTURES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
+SHOWN = 480  # px, the longer side of an upload here
+PICKS = 6
+EXAMPLES = 12
+
+
+def slot(gallery: Gallery, which: str, title: str) -> None:
+    """Changes the ask in a callback, before the page is drawn."""
+    picture = getattr(ask.current(), which)
+    if picture:
+        st.html(figure(*shown(gallery, picture), title))
+        st.button(
+            "Another picture", icon=":material/swap_horiz:", key=f"pair-drop-{which}", width="stretch",
+            on_click=lambda: ask.change(**{which: ""}),
+        )  # fmt: skip
+        return
+    # a new key empties the widget; the other's stays, so that what is dropped there meanwhile is not lost
+    key = f"pair-{which}-{st.session_state.setdefault(f'pair-turn-{which}', 0)}"
+    st.file_uploader(title, type=PICTURES, key=key, max_upload_size=20, on_change=take, args=(key, which))
+    for message in st.session_state.pop(f"pair-refused-{which}", []):
+        st.error(message)
+    with st.popover("From the gallery", icon=":material/photo_library:", width="stretch"):
+        _pick(gallery, which)
+
+
+def take(key: str, which: str) -> None:
+    """The upload takes its place; what cannot be opened is said and changes nothing."""
+    file = st.session_state[key]
+    if not isinstance(file, UploadedFile):  # taken away, or a second run asks for what the first let go
+        return
+    name, data = display_name(file.name), file.getvalue()
+    try:
+        resources.picture(file_id(data), data)
+        ask.change(**{which: Upload(name, data)})
+    except PictureError as error:
+        st.session_state[f"pair-refused-{which}"] = [f"{name}: {error}"]
+    if context := get_script_run_ctx():  # Streamlit would hold it until the session ends
+        context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
+    st.session_state[f"pair-turn-{which}"] += 1
+
+
+def examples(gallery: Gallery, which: str) -> None:
+    """Pictures of the gallery to begin with."""
+    known = list(resources.paths(gallery))
+    chosen = random.Random(0).sample(known, min(EXAMPLES, len(known)))
+    _grid(gallery, f"pair-examples-{which}", chosen, which)
+
+
+def figure(source: str, name: str, title: str) -> str:
+    """One picture with its name, as markup; texts are escaped."""
+    said = html.escape(f"{title}: {name}" if title else name)
+    image = f'<img src="{source}" alt="{said}">' if source else f'<div class="gone">{said} is not in this gallery</div>'
+    return f'<figure class="pair-picture">{image}<figcaption title="{said}">{said}</figcaption></figure>'
+
+
+def shown(gallery: Gallery, picture: str | Upload) -> tuple[str, str]:
+    """An address of the picture, "" when the gallery lacks it, and its name."""
+    if isinstance(picture, str):
+        path = resources.paths(gallery).get(picture, "")
+        return thumbnail_url(gallery.name, picture) if path else "", display_name(path or picture)
+    small = resources.picture(picture.id, picture.data).image.copy()
+    small.thumbnail((SHOWN, SHOWN))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=88)  # made from pixels, so nothing of EXIF travels
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode(), picture.name
+
+
+def _pick(gallery: Gallery, which: str) -> None:
+    said = "Id, or part of a file name"
+    wanted = (
+        st.text_input(said, placeholder=said, label_visibility="collapsed", key=f"pair-pick-{which}").strip().lower()
+    )
+    known = resources.paths(gallery)
+    found = [i for i, path in known.items() if wanted in path.lower() or i.startswith(wanted)]
+    if wanted:
+        st.caption(f"{len(found):,} found" + (f", the first {PICKS} are shown" if len(found) > PICKS else ""))
+        found = found[:PICKS]
+    else:
+        found = random.Random(which).sample(found, min(PICKS, len(found)))
+    _grid(gallery, f"pair-picks-{which}", found, which)
+
+
+def _grid(gallery: Gallery, key: str, ids: list[str], which: str) -> None:
+    def chosen() -> None:
+        if action := st.session_state[key].get("action"):
+            ask.change(**{which: action["id"]})
+
+    known = resources.paths(gallery)
+    tiles = [tile(gallery.name, SearchHit(id=i, score=0, path=known[i])) | {"label": ""} for i in ids]
+    results_grid(tiles, key=key, actions=("search",), small=True, on_action=chosen)

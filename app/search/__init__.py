@@ -1,0 +1,1 @@
+"""The Search page: the query, its panel, and what explains the hits."""

@@ -1,0 +1,173 @@
+"""What a visitor asks: query, options and their address. Kept in the session, so leaving the page loses nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import streamlit as st
+
+from app.widgets.region import Share
+from pipeline import filters
+from pipeline.errors import UsageError
+from pipeline.filters import Clause, Filter
+from pipeline.fingerprints import file_id
+
+MAX_UPLOADS = 8
+HISTORY_BYTES = 100_000_000  # of uploads that can be gone back to, a session; the current ones come on top
+KS = (12, 24, 48, 96, 192)
+FLAGS = ("by_label", "by_picture", "keep_query")
+LISTS = ("texts", "not_texts", "ids", "like", "unlike", "where")
+NOTHING: dict[str, tuple[str, ...]] = dict.fromkeys(("uploads", "ids", "like", "unlike", "texts", "not_texts"), ())
+"""What `change` takes to begin a query anew; filters and options stay."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A query picture that came from the visitor; it stays in the session and is never put in an address."""
+
+    name: str
+    data: bytes
+    box: Share | None = None
+
+    @property
+    def id(self) -> str:
+        return file_id(self.data)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One state of the search page. Immutable: each change makes a new one and the old one goes on the history."""
+
+    gallery: str = ""
+    uploads: tuple[Upload, ...] = ()
+    ids: tuple[str, ...] = ()
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    not_texts: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()  # one clause with one value each: label=cup, split!=test
+    k: int = 24
+    collapse: float = 0.0  # 0: off
+    by_label: bool = False
+    by_picture: bool = False
+    keep_query: bool = False
+    lost_upload: bool = field(default=False, compare=False)  # the address was made for an upload
+
+    @property
+    def empty(self) -> bool:
+        return not (self.uploads or self.ids or self.like or self.texts)
+
+    def filter(self) -> Filter:
+        """Clauses of one field and sign are joined: label=cup with label=bowl means any of them."""
+        joined: dict[tuple[str, bool], list[str]] = {}
+        for clause in filters.parse(self.where).clauses:
+            joined.setdefault((clause.field, clause.negate), []).extend(clause.values)
+        return Filter(tuple(Clause(name, tuple(values), negate) for (name, negate), values in joined.items()))
+
+    def address(self) -> dict[str, str | list[str]]:
+        """Query parameters that repeat this ask; uploads are named by content only."""
+        made: dict[str, str | list[str]] = {"gallery": self.gallery} if self.gallery else {}
+        for name in LISTS:
+            if values := getattr(self, name):
+                made[name] = list(values)
+        made |= {name: str(value) for name in ("k", "collapse") if (value := getattr(self, name)) != _DEFAULT[name]}
+        made |= {name: "1" for name in FLAGS if getattr(self, name)}
+        if self.uploads:
+            made["upload"] = self.uploads[0].id[:8]
+        return made
+
+
+_DEFAULT = {"k": Ask.k, "collapse": Ask.collapse}
+
+
+def of_address() -> Ask:
+    """The ask that the page's address describes; parts that cannot be read are passed over."""
+    params = st.query_params
+    many = {name: tuple(filter(str.strip, params.get_all(name))) for name in LISTS}
+    try:
+        filters.parse(many["where"])
+    except UsageError:
+        many["where"] = ()
+    flags = {name: params.get(name) == "1" for name in FLAGS}
+    return Ask(
+        gallery=params.get("gallery", ""),
+        k=_number(params.get("k", ""), Ask.k, 1, 1000),
+        collapse=_fraction(params.get("collapse", "")),
+        lost_upload="upload" in params,
+        **many,
+        **flags,
+    )
+
+
+def follow_address() -> None:
+    """Take the ask from an address that somebody typed, followed or went back to.
+
+    For full runs of the page only: a click inside it may still carry the address from before the last answer.
+    """
+    given = _given()
+    if given and given != st.session_state.get("written"):
+        history = st.session_state.get("history", [])
+        visited = next((old for old in reversed(history) if _as_lists(old) == given), None)
+        st.session_state["ask"] = visited or of_address()
+
+
+def current() -> Ask:
+    return st.session_state.setdefault("ask", Ask())
+
+
+def change(*, remember: bool = True, **changes: object) -> Ask:
+    """Make a new ask of the current one. remember: `back` returns to the old one."""
+    old = current()
+    new = replace(old, lost_upload=False, **changes)  # type: ignore[arg-type]
+    if new != old:
+        if remember:
+            _keep(st.session_state.setdefault("history", []), old)
+        st.session_state["ask"] = new
+    return new
+
+
+def _keep(history: list[Ask], old: Ask) -> None:
+    """The way back is bounded in steps and in bytes; an upload that several asks share counts once."""
+    history.append(old)
+    del history[:-20]
+    while len(history) > 1 and _bytes(history) > HISTORY_BYTES:
+        del history[0]
+
+
+def _bytes(history: list[Ask]) -> int:
+    return sum({id(upload.data): len(upload.data) for ask in history for upload in ask.uploads}.values())
+
+
+def back() -> None:
+    if history := st.session_state.get("history"):
+        st.session_state["ask"] = history.pop()
+
+
+def can_go_back() -> bool:
+    return bool(st.session_state.get("history"))
+
+
+def write_address(ask: Ask) -> None:
+    """Put the ask into the page's address, so that a link repeats it."""
+    if _as_lists(ask) != _given() and not ask.lost_upload:
+        st.query_params.from_dict(ask.address())
+    st.session_state["written"] = _given()
+
+
+def _given() -> dict[str, list[str]]:
+    return {name: st.query_params.get_all(name) for name in st.query_params}
+
+
+def _as_lists(ask: Ask) -> dict[str, list[str]]:
+    return {name: value if isinstance(value, list) else [value] for name, value in ask.address().items()}
+
+
+def _number(text: str, otherwise: int, low: int, high: int) -> int:
+    return min(max(int(text), low), high) if text.isdecimal() else otherwise
+
+
+def _fraction(text: str) -> float:
+    try:
+        return min(max(float(text), 0.0), 1.0)
+    except ValueError:
+        return 0.0

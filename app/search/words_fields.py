@@ -1,0 +1,60 @@
+"""The words of the query: two fields where the gallery's encoder takes words, and a quiet line where it takes none."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.search import query_state
+from app.server import resources
+from pipeline.gallery.gallery import Gallery
+from pipeline.search import text as words
+
+_FIELDS = {"texts": "words", "not_texts": "not-words"}  # what of the ask, and the key of its field
+_SEVERAL = "Several are divided by ; and each counts as much as a picture does."
+
+
+def words_fields(gallery: Gallery) -> None:
+    """Fields that are set from the ask and change it in a callback, as its options do."""
+    spec = gallery.encoder()["spec"]
+    if not words.taken_by(spec):
+        st.caption(
+            "This encoder takes no words.",
+            help=f"{', '.join(words.takers())} takes words too: re-encode the gallery with it on the Galleries page.",
+        )
+        return
+    asked = query_state.current()
+    for name, key in _FIELDS.items():
+        said = "; ".join(getattr(asked, name))
+        if st.session_state.get(key) != said:
+            st.session_state[key] = said
+    with st.container(horizontal=True, key="words-row"):
+        st.text_input(
+            "Words",
+            key=_FIELDS["texts"],
+            placeholder="red shoes",
+            help=f"What hits should show, alone or beside pictures. {_SEVERAL}",
+            on_change=_say,
+            width=165,
+        )
+        st.text_input(
+            "Not",
+            key=_FIELDS["not_texts"],
+            placeholder="laces",
+            help=f"What hits should not show; it moves the query away a little. {_SEVERAL}",
+            on_change=_say,
+            disabled=asked.empty,
+            width="stretch",
+        )
+
+
+def words_kept(name: str) -> dict[str, tuple[str, ...]]:
+    """What `ask.change` takes when the visitor goes over to the gallery `name`: words stay where they can be asked."""
+    return {} if words.taken_by(resources.gallery(name).encoder()["spec"]) else dict.fromkeys(_FIELDS, ())
+
+
+def _say() -> None:
+    query_state.change(**{name: _parted(st.session_state[key]) for name, key in _FIELDS.items()})
+
+
+def _parted(text: str) -> tuple[str, ...]:
+    return tuple(part for one in text.split(";") if (part := " ".join(one.split())))

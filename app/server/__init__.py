@@ -1,0 +1,1 @@
+"""What the whole process shares: the store, encoders, jobs, routes, sign-in, limits."""

@@ -1,0 +1,156 @@
+"""The one connection to Milvus that all sessions share, kept in step with the galleries on disk.
+
+The embedded Milvus belongs to one process and this process holds it, so what others commit to a gallery (an
+ingest on the command line) is brought into the index here, in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from pipeline import logs
+from pipeline.errors import SemblanceError, StoreError
+from pipeline.gallery import opening as galleries
+from pipeline.gallery.gallery import Gallery
+from pipeline.ingest import sync
+from pipeline.records import VectorStore
+from pipeline.settings import Settings
+
+_lock = threading.Lock()
+_open: dict[str, VectorStore] = {}  # by URI: tests change it
+_syncs = ThreadPoolExecutor(1, thread_name_prefix="sync")
+_state: dict[tuple[str, str], tuple[int, Future[None]]] = {}  # (URI, gallery) to the generation brought in
+_exact: dict[tuple[str, int], VectorStore] = {}
+_failed: dict[str, tuple[float, StoreError]] = {}  # by URI: when it could not be had, and why
+STEP_SECONDS = 2.0
+RETRY_SECONDS = 10.0  # a store that is down is asked again this often, not by every visitor in turn
+
+
+def store() -> VectorStore:
+    """The configured store, opened once. StoreError when it cannot be had."""
+    settings = Settings()
+    with _lock:
+        when, error = _failed.get(settings.uri, (-math.inf, StoreError()))
+        if time.monotonic() - when < RETRY_SECONDS:
+            raise error
+        if settings.uri in _open:
+            return _open[settings.uri]
+        try:
+            _open[settings.uri] = sync.open_store(settings)
+        except StoreError as error:
+            _failed[settings.uri] = (time.monotonic(), error)
+            raise
+        return _open[settings.uri]
+
+
+def searchable(gallery: Gallery) -> tuple[VectorStore, str]:
+    """A store that can answer for this gallery now, and a sentence for the page when it is not Milvus."""
+    try:
+        connection = store()
+        running = refresh(gallery)
+        if running.done() and (error := running.exception()):
+            raise error
+        if connection.exists(gallery.collection()) if running.done() else sync.was_filled(gallery, connection):
+            return connection, ""
+    except StoreError as error:
+        return exactly(gallery, error)
+    return _exact_store(gallery), "The index is being filled; until then every picture is compared exactly."
+
+
+def exactly(gallery: Gallery, error: StoreError) -> tuple[VectorStore, str]:
+    """The gallery's rows in memory, and the sentence that says why; the store is left alone for a while."""
+    logs.trouble("answered without Milvus", gallery=gallery.name, reason=str(error))
+    with _lock:
+        if _failed.get(Settings().uri, (0.0, None))[1] is not error:  # else it is that failure told again
+            _failed[Settings().uri] = (time.monotonic(), error)
+    return _exact_store(gallery), f"Answered exactly from the gallery's files, because Milvus cannot be used: {error}"
+
+
+def refresh(gallery: Gallery, *, again: bool = True) -> Future[None]:
+    """Bring the store up to the gallery's generation, in the background; returns at once.
+
+    again: also when this failed before.
+    """
+    key = (Settings().uri, gallery.name)
+    generation = gallery.generation
+    with _lock:
+        known, running = _state.get(key, (-1, None))
+        failed = again and running is not None and running.done() and running.exception() is not None
+        if running is None or (running.done() and known != generation) or failed:
+            running = _syncs.submit(_sync, gallery)
+            _state[key] = (generation, running)
+        return running
+
+
+def _sync(gallery: Gallery) -> None:
+    if not gallery.current:
+        return
+    begun = time.monotonic()
+    try:
+        difference = sync.sync(gallery, store())
+    except SemblanceError as error:
+        logs.trouble("sync failed", gallery=gallery.name, reason=str(error))
+        raise
+    changed = {"missing": len(difference.missing), "surplus": len(difference.surplus), "stale": len(difference.stale)}
+    logs.event("sync", gallery=gallery.name, **changed, seconds=round(time.monotonic() - begun, 2))
+
+
+def _exact_store(gallery: Gallery) -> VectorStore:
+    key = (str(gallery.root), gallery.generation)
+    if key not in _exact:
+        _exact.clear()  # one gallery's rows in memory are enough
+        _exact[key] = sync.exact_store(gallery)
+    return _exact[key]
+
+
+def judged(gallery: Gallery, ids: Sequence[str]) -> None:
+    """After pictures were removed or restored: the next search sees it, whatever the size of the gallery."""
+    with contextlib.suppress(StoreError):  # the files are the truth; a later refresh brings the rest
+        sync.apply_removals(gallery, store(), ids)
+
+
+def forget(gallery: Gallery) -> None:
+    """After a gallery was dropped: a later one of the same name starts anew."""
+    _state.pop((Settings().uri, gallery.name), None)
+
+
+def warm_up() -> None:
+    """Open the store and bring every gallery in; errors wait for the page that needs it."""
+    settings = Settings()
+    try:
+        store()
+        names = galleries.names(settings)
+    except SemblanceError:
+        return
+    for name in names:
+        with contextlib.suppress(SemblanceError):  # one that cannot be read does not hold up the others
+            refresh(galleries.open_gallery(name, settings), again=False)
+
+
+def keep_in_step(ended: threading.Event) -> None:
+    """Until `ended` is set: what others commit to a gallery comes into the index without a visitor's doing.
+
+    Once for all visitors. A fragment that every open page runs again makes work for each of them, and Streamlit drops
+    the last messages of a run when such a request comes at its end: the page then lacks what was asked for.
+    """
+    while not ended.wait(STEP_SECONDS):
+        warm_up()
+
+
+def release() -> None:
+    """Let running syncs end, then close the store; the next use opens it again."""
+    for _, running in list(_state.values()):
+        with contextlib.suppress(SemblanceError):
+            running.result()
+    with _lock:
+        for connection in _open.values():
+            connection.close()
+        _open.clear()
+        _state.clear()
+        _exact.clear()
+        _failed.clear()

@@ -1,0 +1,1 @@
+"""The Training page: runs, their curves and triplets."""

@@ -1,0 +1,56 @@
+"""One look for the charts of all pages, and the table behind each as a download."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from app.widgets.downloads import cell
+
+HEIGHT = 330
+LINE = 68  # characters of a subtitle that a phone shows
+_UNUSED = ["pan2d", "zoomIn2d", "zoomOut2d", "select2d", "lasso2d", "autoScale2d"]
+_CONFIG: dict[str, Any] = {"displaylogo": False, "modeBarButtonsToRemove": _UNUSED}
+
+
+def chart(figure: go.Figure, table: pd.DataFrame, name: str, alt: str) -> None:
+    """A figure and the data behind it."""
+    with st.container(horizontal_alignment="right", gap="xxsmall"):
+        st.plotly_chart(figure, key=f"chart-{name}", config=_CONFIG, alt=alt)
+        st.download_button(
+            "CSV",
+            data=lambda: as_csv(table),
+            file_name=f"{name}.csv",
+            mime="text/csv",
+            type="tertiary",
+            icon=":material/download:",
+            on_click="ignore",
+            help=f"The data behind this chart: {alt}",
+            key=f"csv-{name}",
+        )
+
+
+def finished(figure: go.Figure, title: str, said: str, *, x: str, y: str) -> go.Figure:
+    """One look for all. Dragging scrolls the page, as on a phone it must; the tool bar zooms."""
+    lines = textwrap.wrap(said, LINE)
+    figure.update_layout(
+        title={"text": title, "subtitle": {"text": "<br>".join(lines), "font": {"size": 12, "weight": 400}}, "x": 0},
+        height=HEIGHT,
+        margin={"l": 8, "r": 8, "t": 48 + 17 * max(1, len(lines)), "b": 0},
+        xaxis={"title": {"text": x, "standoff": 10}, "rangemode": "tozero", "automargin": True},
+        yaxis={"title": y, "automargin": True},
+        legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "bottom", "yref": "container"},
+        showlegend=True,
+        dragmode=False,
+        uirevision=title,
+    )
+    return figure
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    shown = table.rename(columns=lambda name: cell(str(name))).map(lambda x: cell(x) if isinstance(x, str) else x)
+    return shown.to_csv(index=False, lineterminator="\r\n")  # so that a lone \r inside a cell is quoted, as \n is

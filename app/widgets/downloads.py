@@ -1,0 +1,108 @@
+"""Results to take away: CSV that no spreadsheet runs as a formula, and a montage."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pipeline.errors import SemblanceError
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.originals import read_shown, roots
+from pipeline.search.montage import montage
+from pipeline.search.search import Query, SearchResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ZIPPED = 256 << 20  # bytes; more is a job for the folder itself
+
+
+def result_buttons(gallery: Gallery, query: Query, result: SearchResult) -> None:
+    """Made when they are clicked, not on every run."""
+    with st.container(horizontal=True, width="content"):
+        st.download_button(
+            "CSV",
+            data=lambda: as_csv(result),
+            file_name=f"{gallery.name}-hits.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Montage",
+            data=lambda: as_png(gallery, query, result),
+            file_name=f"{gallery.name}-hits.png",
+            mime="image/png",
+            icon=":material/grid_view:",
+            on_click="ignore",
+        )
+
+
+def as_csv(result: SearchResult) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    keys = sorted({key for hit in result.hits for key in hit.metadata})
+    writer.writerow(["rank", "id", "path", "label", "split", "box", "score", "percentile", *map(cell, keys)])
+    for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1):
+        share = f"{percentile:.1f}" if percentile == percentile else ""
+        texts = [cell(text) for text in (hit.id, hit.path, hit.label, hit.split, hit.box)]
+        writer.writerow([rank, *texts, f"{hit.score:.6f}", share, *(cell(hit.metadata.get(key, "")) for key in keys)])
+    return out.getvalue()
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def cell(text: str) -> str:
+    """Text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    return "'" + text if text.startswith(_FORMULA) else text
+
+
+def as_png(gallery: Gallery, query: Query, result: SearchResult) -> bytes:
+    out = io.BytesIO()
+    montage(gallery, [picture.data for picture in query.pictures], result).save(out, "PNG")
+    return out.getvalue()
+
+
+def as_zip(gallery: Gallery, table: pd.DataFrame) -> bytes:
+    """LABEL/NAME of each row's file, its thumbnail where the file is gone; up to ZIPPED bytes, what is not in is listed."""
+    out, missing, folders = io.BytesIO(), [], roots(gallery)
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for row, name in zip(table.itertuples(), _zip_names(table), strict=True):
+            try:
+                shown = {"id": row.id, "parent": row.parent, "box": row.box, "path": row.path}
+                data = read_shown(shown, folders, gallery.name)
+                name = _of_part(name, row.box) if row.box else name
+            except SemblanceError:
+                data = gallery.thumbnail_data(row.id)
+                name = name.rpartition(".")[0] + "-thumbnail.jpg"
+            if not data or out.tell() + len(data) > ZIPPED:
+                missing.append(row.path)
+            else:
+                archive.writestr(name, data)
+        if missing:
+            archive.writestr("NOT_IN_THIS_ZIP.txt", "\n".join(missing))
+    return out.getvalue()
+
+
+def _of_part(name: str, box: str) -> str:
+    return f"{name.rpartition('.')[0]}-{box.replace(',', '_')}.png"
+
+
+def _zip_names(table: pd.DataFrame) -> Iterator[str]:
+    """Safe in any file system, and no two alike."""
+    taken: set[str] = set()
+    for row in table.itertuples():
+        safe = [re.sub(r"[^\w.-]+", "_", part).strip("._") for part in (row.label, row.path.rpartition("/")[2])]
+        name = f"{safe[0] or 'no_label'}/{safe[1] or row.id}"
+        if name.lower() in taken:
+            stem, dot, ending = name.rpartition(".")
+            name = f"{stem}-{row.id[:8]}{dot}{ending}"
+        taken.add(name.lower())
+        yield name

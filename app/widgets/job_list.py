@@ -1,0 +1,68 @@
+"""Running and ended jobs as a list that updates itself."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.server import jobs, resources, store
+from app.server.exposure import shown
+from app.server.jobs import Job, State
+from pipeline.errors import SemblanceError
+
+
+def job_list() -> bool:
+    """Running and ended jobs; drawn anew each second while one runs. True while one runs."""
+    running = any(jobs.state(job).running for job in jobs.recent())
+    st.fragment(_jobs, run_every=1.0 if running else None)()
+    return running
+
+
+def _jobs() -> None:
+    """Progress with rate and time left, a stop button, and the last line of what ended."""
+    shown = jobs.recent()
+    states = {job.id: jobs.state(job) for job in shown}
+    running = {job.id for job in shown if states[job.id].running}
+    before = st.session_state.get("running_jobs", running)
+    st.session_state["running_jobs"] = running
+    for job in shown:
+        with st.container(border=True):
+            _running(job, states[job.id]) if states[job.id].running else _ended(job, states[job.id])
+        if job.gallery and states[job.id].running:
+            _bring_in(job.gallery)
+    if before - running:
+        st.rerun(scope="app")  # a gallery has changed: draw the page around this list anew
+
+
+def _running(job: Job, state: State) -> None:
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    done, total = state.progress.get("done", 0), state.progress.get("total", 0)
+    text = f"**{job.title}**: {state.progress.get('stage', 'starting')}"
+    if total:
+        text += f" {done:,} of {total:,}"
+    if rate := state.progress.get("rate"):
+        text += f" · {rate:,.0f}/s"
+    if (seconds := state.progress.get("seconds_left")) is not None and total:
+        text += f" · {seconds:,.0f} s left"
+    left.progress(min(done / total, 1.0) if total else 0.0, text)
+    right.button("Stop", key=f"stop-{job.id}", icon=":material/stop:", on_click=jobs.stop, args=(job,), width="stretch")
+
+
+def _ended(job: Job, state: State) -> None:
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    if state.exit_code == 0:
+        left.markdown(f":material/check_circle: **{job.title}**: done")
+        if state.output and not state.output.startswith("["):  # a table is drawn where it was asked for
+            left.text(shown(state.output.splitlines()[-1]))
+    elif state.exit_code == 130:
+        left.markdown(f":material/stop_circle: **{job.title}**: stopped; what was committed is kept")
+    else:
+        left.markdown(f":material/error: **{job.title}**: did not finish")
+        left.text(state.errors.splitlines()[-1] if state.errors else "the app ended before it; run it again to go on")
+    right.button("Hide", key=f"hide-{job.id}", on_click=jobs.dismiss, args=(job,), width="stretch")
+
+
+def _bring_in(name: str) -> None:
+    try:
+        store.refresh(resources.gallery(name))
+    except SemblanceError:
+        return  # its first part is not there yet

@@ -1,0 +1,84 @@
+"""The map component: points by address, what a visitor picks, circles or isolates by callback; and shapes as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from app import COMPONENTS
+from pipeline.analysis import selection
+
+_SCRIPTS = ("point_map_draw.js", "point_map.js", "point_map_hands.js")
+MOST_CORNERS = 128
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A lasso or box in the units of MapData.points; on a 3-D map as seen after the turn (yaw, pitch)."""
+
+    polygon: tuple[tuple[float, float], ...]
+    turn: tuple[float, float] | None = None
+
+    def takes(self, points: np.ndarray) -> np.ndarray:
+        """(n, 2 or 3) to (n,) bool."""
+        if points.shape[1] == 3:
+            points = selection.looked_at(points, *(self.turn or (0.0, 0.0)))
+        return selection.inside(points, np.array(self.polygon))
+
+    def text(self) -> str:
+        corners = ";".join(f"{x:g},{y:g}" for x, y in self.polygon)
+        return corners + (f"@{self.turn[0]:g},{self.turn[1]:g}" if self.turn else "")
+
+
+def shape_of(text: str) -> Shape | None:
+    """`Shape.text` read back; None for anything else."""
+    corners, _, turn = text.partition("@")
+    try:
+        polygon = tuple(_pair(corner) for corner in corners.split(";"))
+        turned = _pair(turn) if turn else None
+    except ValueError:
+        return None
+    return Shape(polygon, turned) if 3 <= len(polygon) <= MOST_CORNERS else None
+
+
+def shape_from(value: Any) -> Shape | None:
+    """What the component sends."""
+    if not value:
+        return None
+    turn = value.get("turn")
+    return shape_of(";".join(f"{x},{y}" for x, y in value["polygon"]) + (f"@{turn[0]},{turn[1]}" if turn else ""))
+
+
+def _pair(text: str) -> tuple[float, float]:
+    x, y = (float(part) for part in text.split(","))
+    if not (abs(x) <= 1e6 and abs(y) <= 1e6):  # neither infinite nor no number
+        raise ValueError(text)
+    return x, y
+
+
+@st.cache_resource
+def _component() -> Any:
+    return st.components.v2.component(
+        "semblance_point_map",
+        html='<div class="root"></div>',
+        css=(COMPONENTS / "point_map.css").read_text(encoding="utf-8"),
+        js="\n".join((COMPONENTS / script).read_text(encoding="utf-8") for script in _SCRIPTS),
+    )
+
+
+def point_map(
+    data: dict[str, Any],
+    *,
+    key: str,
+    on_picked: Callable[[], None],
+    on_selected: Callable[[], None],
+    on_isolated: Callable[[], None],
+) -> None:
+    """`session_state[key]` holds, in its callback, picked = {id}, selected = {shape} or isolated = {only}."""
+    _component()(
+        data=data, key=key, on_picked_change=on_picked, on_selected_change=on_selected, on_isolated_change=on_isolated
+    )

@@ -1,0 +1,98 @@
+"""The grid of pictures that the pages share: instant marks, keyboard, no picture bytes through the websocket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from app import COMPONENTS
+from app.server.routes import thumbnail_url, whole_url
+from pipeline.images.display_names import display_name
+from pipeline.records import SearchHit
+from pipeline.search.search import SearchResult
+
+
+@st.cache_resource
+def _component() -> Any:
+    return st.components.v2.component(
+        "semblance_results_grid",
+        html='<div class="root"></div>',
+        css=(COMPONENTS / "results_grid.css").read_text(encoding="utf-8"),
+        js=(COMPONENTS / "results_grid.js").read_text(encoding="utf-8"),
+    )
+
+
+def results_grid(
+    tiles: Sequence[dict[str, Any]],
+    *,
+    key: str,
+    actions: Sequence[str] = ("search", "like", "unlike", "open", "remove"),
+    like: Sequence[str] = (),
+    unlike: Sequence[str] = (),
+    small: bool = False,
+    side: int = 0,
+    on_action: Callable[[], None] | None = None,
+    on_feedback: Callable[[], None] | None = None,
+) -> Any:
+    """Draw tiles from `tile`, `heading` and `divider`; `.action` is {kind, id}, `.feedback` is {like, unlike}.
+
+    side: least width of a tile in pixels; 0 = the usual one. small: pictures alone.
+    """
+    ignore: Callable[[], None] = lambda: None  # noqa: E731
+    return _component()(
+        data={
+            "tiles": list(tiles),
+            "actions": list(actions),
+            "like": list(like),
+            "unlike": list(unlike),
+            "small": small,
+            "side": side,
+        },
+        key=key,
+        on_action_change=on_action or ignore,
+        on_feedback_change=on_feedback or ignore,
+    )
+
+
+def tile(gallery: str, hit: SearchHit, *, percentile: float | None = None, weak: bool = False) -> dict[str, Any]:
+    """One picture. With no percentile it is shown without a score; nan: a score of which only the order is known."""
+    name = display_name(hit.path)
+    facts = [("file", name), ("label", hit.label), ("split", hit.split), ("size", f"{hit.width} × {hit.height}")]
+    made: dict[str, Any] = {
+        "id": hit.id,
+        "src": thumbnail_url(gallery, hit.id),
+        "alt": f"{hit.label}, {name}" if hit.label else name,
+        "label": hit.label or name.rsplit("/", 1)[-1],
+    }
+    if percentile is not None:
+        known = percentile == percentile
+        share = f"{percentile:.1f} % of" if percentile < 99.95 else "all measured"
+        meaning = f"closer than {share} random pairs of this gallery" if known else "only the order counts"
+        made |= {"score": f"{hit.score:.3f}", "meaning": meaning, "weak": weak, "folded": len(hit.folded)}
+        made |= {"meter": round(100 * hit.score)} if known else {}
+        facts += [("score", f"{hit.score:.4f}, {meaning}")]
+    if hit.box:
+        made |= {"part": f"a part of {name}: {hit.box}", "whole": whole_url(gallery, hit.id)}
+        facts += [("part", f"{hit.box} (x, y, width, height)")]
+    facts += [*sorted(hit.metadata.items()), ("id", hit.id)]
+    return made | {"details": [(key, value) for key, value in facts if value]}
+
+
+def tiles_of(gallery: str, result: SearchResult, *, by_label: bool = False) -> list[dict[str, Any]]:
+    """A result in order of score with a divider before the weak matches, or grouped by label."""
+    pairs = list(zip(result.hits, result.percentiles, strict=True))
+    drawn = [tile(gallery, hit, percentile=p, weak=hit.score < result.weak_below) for hit, p in pairs]
+    if by_label:
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for (hit, _), made in zip(pairs, drawn, strict=True):
+            groups.setdefault(hit.label or "no label", []).append(made)
+        return [made for name, group in groups.items() for made in [{"heading": name, "note": len(group)}, *group]]
+    first_weak = next((i for i, made in enumerate(drawn) if made["weak"]), None)
+    if first_weak is not None:
+        said = f"weak matches: below {result.weak_below:.3f}, no closer than one random pair in a hundred"
+        if first_weak == 0:
+            said = f"nothing close here, only {said}"
+        drawn.insert(first_weak, {"divider": said})
+    return drawn

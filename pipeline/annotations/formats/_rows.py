@@ -1,0 +1,173 @@
+"""What a format's reader collects, line by line; `finish` checks all boxes at once and says what it mended."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.annotations.annotations import Annotations, of
+from pipeline.annotations.formats._places import Places
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+OUTSIDE = "the path leads outside the pictures' folder; the picture and its boxes are left out"
+REACH = 0.01  # px that a box may leave its picture by without a word: rounding
+
+
+class Rows:
+    def __init__(self, pictures: Path | None) -> None:
+        self.places = Places(pictures)
+        self.faults: list[tuple[str, str]] = []
+        self.number = -1  # of the last box, counted also where one is left out
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self._names: dict[str, str] = {}
+        self._columns: dict[str, list[Any]] = {
+            name: []
+            for name in [
+                "path",
+                "label",
+                "x",
+                "y",
+                "width",
+                "height",
+                "score",
+                "area",
+                "crowd",
+                "mask",
+                "attributes",
+                "number",
+            ]
+        }
+
+    def picture(self, name: str, width: Any = 0, height: Any = 0) -> str:
+        """Add a picture; its path, or '' when it is left out. A size that is no number is unknown."""
+        if name not in self._names:
+            self._names[name] = self.places.find(name)
+            if not self._names[name]:
+                self.faults.append((name or "(no name)", OUTSIDE))
+        path = self._names[name]
+        if path and (path not in self._sizes or self._sizes[path] == (0, 0)):
+            self._sizes[path] = self._size(path, (_whole(width), _whole(height)))
+        return path
+
+    def size(self, path: str) -> tuple[int, int]:
+        return self._sizes[path]
+
+    def skip(self, place: str, fault: str) -> None:
+        """A box that cannot be read."""
+        self.number += 1
+        self.faults.append((place, fault))
+
+    def box(
+        self,
+        path: str,
+        label: str,
+        corner: tuple[float, float],
+        size: tuple[float, float],
+        *,
+        score: float = math.nan,
+        area: float = math.nan,
+        crowd: bool = False,
+        mask: str = "",
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.number += 1
+        more = json.dumps(attributes, ensure_ascii=False) if attributes else ""
+        values = (path, label, *corner, *size, score, area, crowd, mask, more, self.number)
+        for column, value in zip(self._columns.values(), values, strict=True):
+            column.append(value)
+
+    def finish(self) -> Annotations:
+        import pandas as pd
+
+        pictures = [(path, width, height) for path, (width, height) in self._sizes.items()]
+        shown = pd.DataFrame(pictures, columns=["path", "width", "height"])
+        boxes = of(shown, self._columns).boxes
+        self._columns.clear()
+        if len(boxes):
+            boxes = self._mended(boxes)
+        return of(shown, boxes, self.faults)
+
+    def _size(self, path: str, said: tuple[int, int]) -> tuple[int, int]:
+        if self.places.root is None:
+            return said
+        found = self.places.size(path)
+        if found is None:
+            self.faults.append((path, "there is no picture of this path to read; kept, but it cannot be shown"))
+            return said
+        if 0 not in said and said != found:
+            what = "the picture's size is not the one in the file; boxes are taken as they are"
+            if said == found[::-1]:
+                what = "width and height are swapped: was it annotated before it was turned upright? boxes as they are"
+            self.faults.append((path, what))
+        return found
+
+    def _mended(self, boxes: pd.DataFrame) -> pd.DataFrame:
+        import numpy as np
+
+        sides = ["x", "y", "width", "height"]
+        boxes = self._without(boxes, ~np.isfinite(boxes[sides]).all(axis=1), "a number is missing or not finite")
+        self._say(boxes[(boxes[["width", "height"]] < 0).any(axis=1)], "the corners are swapped; swapped back")
+        for start, side in (("x", "width"), ("y", "height")):
+            swapped = boxes[side] < 0
+            boxes.loc[swapped, start] += boxes.loc[swapped, side]
+            boxes[side] = boxes[side].abs()
+        boxes = self._clipped(boxes)
+        boxes = self._without(boxes, (boxes["width"] <= 0) | (boxes["height"] <= 0), "the box has no area")
+        nameless = boxes["label"] == ""
+        self._say(boxes[nameless], "the box has no label; called unlabelled")
+        boxes.loc[nameless, "label"] = "unlabelled"
+        if boxes["score"].notna().any():
+            boxes = self._without(boxes, ~np.isfinite(boxes["score"]), "the prediction has no score")
+            odd = (boxes["score"] < 0) | (boxes["score"] > 1)
+            self._say(boxes[odd], "the score is not between 0 and 1; kept, higher still counts as surer")
+        same = boxes.duplicated(["path", "label", *sides, "score"])
+        if boxes["score"].notna().any():
+            self._say(boxes[same], "the same prediction comes twice; kept, the second counts as a false positive")
+        else:
+            boxes = self._without(boxes, same, "the same box comes twice")
+        small = ~np.isfinite(boxes["area"]) | (boxes["area"] <= 0)
+        boxes.loc[small, "area"] = boxes.loc[small, "width"] * boxes.loc[small, "height"]
+        return boxes.reset_index(drop=True)
+
+    def _clipped(self, boxes: pd.DataFrame) -> pd.DataFrame:
+        import numpy as np
+
+        sizes = np.array([self._sizes[path] for path in boxes["path"]], float).reshape(-1, 2)
+        sizes[sizes == 0] = np.inf
+        before = boxes[["x", "y", "width", "height"]].to_numpy()
+        low, high = before[:, :2], before[:, :2] + before[:, 2:]
+        left, right = np.clip(low, 0, sizes), np.clip(high, 0, sizes)
+        beyond = (np.abs(left - low) > REACH).any(axis=1) | (np.abs(right - high) > REACH).any(axis=1)
+        changed = (left != low).any(axis=1) | (right != high).any(axis=1)
+        gone = beyond & (right <= left).any(axis=1)
+        self._say(boxes[beyond & ~gone], "the box reaches outside its picture; clipped")
+        inner = np.where(changed[:, None], np.hstack([left, right - left]), before)
+        boxes[["x", "y", "width", "height"]] = inner
+        return self._without(boxes, gone, "the box lies outside its picture")
+
+    def _without(self, boxes: pd.DataFrame, rows: np.ndarray | pd.Series, fault: str) -> pd.DataFrame:
+        self._say(boxes[rows], f"{fault}; left out")
+        return boxes[~rows].copy()
+
+    def _say(self, boxes: pd.DataFrame, fault: str) -> None:
+        places = zip(boxes["path"], boxes["number"], strict=True)
+        self.faults += [(f"{path}, box {number}", fault) for path, number in places]
+
+
+def number(value: Any) -> float:
+    """A number from a file, nan for what is none."""
+    try:
+        return math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _whole(value: Any) -> int:
+    size = number(value)
+    return int(size) if math.isfinite(size) and 0 < size < 2**31 else 0

@@ -1,0 +1,134 @@
+"""VGG Image Annotator's JSON: a project or its exported annotations, version 1 or 2; regions of any closed shape."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from pipeline.annotations.annotations import Annotations
+from pipeline.annotations.formats._json_items import items
+from pipeline.annotations.formats._losses import losses
+from pipeline.annotations.formats._rows import Rows, number
+from pipeline.errors import UsageError
+from pipeline.files.atomic import replacing
+
+_LABELS = ("label", "class", "name", "type", "category", "object")
+_OURS = ("score", "crowd")
+
+
+def matches(source: Path) -> bool:
+    if source.suffix.lower() != ".json" or not source.is_file():
+        return False
+    with source.open(encoding="utf-8-sig", errors="replace") as file:
+        head = file.read(65_536)
+    return head.lstrip().startswith("{") and ('"_via_' in head or ('"regions"' in head and '"filename"' in head))
+
+
+def read(source: Path, *, pictures: Path | None = None, truth: Path | None = None) -> Annotations:
+    rows = Rows(pictures)
+    for key, one in items(source):
+        if key == "project" and isinstance(one, dict) and "pid" in one:
+            raise UsageError(f"{source.name} is a project of VIA 3; export its annotations as COCO and read that")
+        entries = one.values() if key == "_via_img_metadata" and isinstance(one, dict) else [one]
+        for entry in entries if not key.startswith("_via_") or key == "_via_img_metadata" else ():
+            if isinstance(entry, dict) and "filename" in entry:
+                _picture(rows, entry)
+            elif entry is not None:
+                rows.faults.append((key, "it is no picture with regions; left out"))
+    return rows.finish()
+
+
+def write(annotations: Annotations, target: Path) -> list[str]:
+    """What VIA 2 imports. A score, a group and attributes become attributes of the region, the size those of the file."""
+    drawn = dict(list(annotations.boxes.groupby("path", sort=False)))
+    told, flattened = {}, 0
+    for row in annotations.pictures.itertuples():
+        regions = []
+        for box in drawn[row.path].itertuples() if row.path in drawn else ():
+            ring = _one_ring(box.mask)
+            flattened += bool(box.mask) and ring is None
+            attributes = {"label": box.label, **(json.loads(box.attributes) if box.attributes else {})}
+            if not math.isnan(box.score):
+                attributes["score"] = str(box.score)
+            if box.crowd:
+                attributes["crowd"] = "1"
+            shape: dict[str, Any] = {"name": "rect", "x": box.x, "y": box.y, "width": box.width, "height": box.height}
+            if ring is not None:
+                shape = {"name": "polygon", "all_points_x": ring[::2], "all_points_y": ring[1::2]}
+            regions.append({"shape_attributes": shape, "region_attributes": attributes})
+        size = {"width": str(row.width), "height": str(row.height)}
+        told[row.path] = {"filename": row.path, "size": -1, "regions": regions, "file_attributes": size}
+    with replacing(target) as temporary:
+        temporary.write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
+    if not flattened:
+        return []
+    return losses(
+        "VIA", Annotations(annotations.pictures, annotations.boxes[annotations.boxes["mask"].map(_is_flat)]), "mask"
+    )
+
+
+def _picture(rows: Rows, entry: dict[str, Any]) -> None:
+    size = entry.get("file_attributes")
+    size = size if isinstance(size, dict) else {}
+    path = rows.picture(str(entry["filename"]), size.get("width"), size.get("height"))
+    regions = entry.get("regions") or []
+    for region in regions.values() if isinstance(regions, dict) else regions:
+        place = f"{path or entry['filename']}, region {rows.number + 1}"
+        shape = region.get("shape_attributes") if isinstance(region, dict) else None
+        around = _around(shape) if isinstance(shape, dict) else None
+        if not path or around is None:
+            rows.skip(
+                place,
+                "it is no rectangle, polygon, circle or ellipse; left out" if path else "left out with its picture",
+            )
+            continue
+        attributes = region.get("region_attributes")
+        label, rest = _label(attributes if isinstance(attributes, dict) else {})
+        score, crowd = number(rest.pop("score", math.nan)), rest.pop("crowd", "") == "1"
+        corner, sides, mask = around
+        rows.box(path, label, corner, sides, score=score, crowd=crowd, mask=mask, attributes=rest)
+
+
+def _around(shape: dict[str, Any]) -> tuple[tuple[float, float], tuple[float, float], str] | None:
+    """Corner, sides and mask of a region; None for a point or a line."""
+    if shape.get("name") == "rect":
+        x, y, width, height = (number(shape.get(key)) for key in ("x", "y", "width", "height"))
+        return (x, y), (width, height), ""
+    if shape.get("name") in ("circle", "ellipse"):
+        x, y = number(shape.get("cx")), number(shape.get("cy"))
+        across, down = number(shape.get("rx", shape.get("r"))), number(shape.get("ry", shape.get("r")))
+        return (x - across, y - down), (2 * across, 2 * down), ""
+    points = shape.get("all_points_x"), shape.get("all_points_y")
+    if shape.get("name") not in ("polygon", "polyline") or not all(isinstance(one, list) for one in points):
+        return None
+    across_all, down_all = ([number(value) for value in one] for one in points if one is not None)
+    if len(across_all) != len(down_all) or len(across_all) < 3:
+        return None
+    ring = [value for point in zip(across_all, down_all, strict=True) for value in point]
+    left, top = min(across_all), min(down_all)
+    mask = json.dumps([ring]) if all(map(math.isfinite, ring)) else ""
+    return (left, top), (max(across_all) - left, max(down_all) - top), mask
+
+
+def _label(attributes: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The label, and the attributes that are left: by its usual names, else the first that is not ours."""
+    plain = {str(key): value for key, value in attributes.items()}
+    names = [key for usual in _LABELS for key in plain if key.lower() == usual] or [k for k in plain if k not in _OURS]
+    if not names:
+        return "", plain
+    value = plain.pop(names[0])
+    if isinstance(value, dict):  # check boxes: {"dog": true}
+        value = "+".join(sorted(str(key) for key, ticked in value.items() if ticked))
+    return str(value).strip(), plain
+
+
+def _one_ring(mask: str) -> list[float] | None:
+    """The only polygon of a mask, as x, y, x, y, …; None for several or for an RLE."""
+    rings = json.loads(mask) if mask else None
+    return rings[0] if isinstance(rings, list) and len(rings) == 1 else None
+
+
+def _is_flat(mask: str) -> bool:
+    return bool(mask) and _one_ring(mask) is None

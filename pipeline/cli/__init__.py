@@ -1,0 +1,1 @@
+"""The command line: `python -m pipeline VERB`, and what `training` shares of it."""

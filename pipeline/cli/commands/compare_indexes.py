@@ -1,0 +1,125 @@
+"""Verbs on indexes: indexes, compare-indexes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.cli.commands.ingest import Name, ProgressKind
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(indexes)
+    app.command()(compare_indexes)
+
+
+def indexes(as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout")] = False) -> None:
+    """The indexes that can be compared, their options, and what those that cannot be used need."""
+    from pipeline import plugins
+
+    found: list[dict[str, Any]] = [
+        {
+            "index": name,
+            "summary": plugins.card("indexes", name).summary,
+            "licence": plugins.card("indexes", name).licence,
+            "source": plugins.card("indexes", name).source,
+            "missing": plugins.missing("indexes", name),
+            "options": {option.name: option.default for option in plugins.options("indexes", name)},
+            "usual": list(plugins.usual("indexes", name)),
+        }
+        for name in plugins.available("indexes")
+    ]
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+        return
+    for one in found:
+        print(f"{one['index']}: {one['summary']}" + (f"  [not there: {one['missing']}]" if one["missing"] else ""))
+        print("    " + (", ".join(f"{key}={value!r}" for key, value in one["options"].items()) or "no options"))
+
+
+def compare_indexes(
+    name: Name,
+    indexes: Annotated[
+        list[str] | None,
+        typer.Option(help="a,b:key=value,c or repeated, such as milvus:index=HNSW; default is every one"),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", "--k", min=1, help="How many nearest are asked for")] = 10,
+    queries: Annotated[int, typer.Option(min=1, help="Pictures of the gallery that ask, drawn by the seed")] = 1000,
+    threads: Annotated[int, typer.Option(min=1, help="Of every index alike; a Milvus server has its own")] = 1,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="For measuring one setting; slow ones get fewer queries")
+    ] = 20,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which an index is stopped")] = 900,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    progress: ProgressKind = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on stdout")] = False,
+) -> None:
+    """How exact, quick, large and slow to build each index is on this gallery's embeddings; kept in its reports."""
+    from pipeline.comparison import indexes as comparing
+    from pipeline.errors import UsageError
+    from pipeline.gallery import reports
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.progress import shown
+    from pipeline.settings import Settings
+
+    gallery = open_gallery(name, Settings())
+    entry = gallery.encoder()
+    rows = gallery.rows(entry["fingerprint"][:8])
+    if len(rows) < 2:
+        raise UsageError(f"gallery {name} has {len(rows)} pictures, and a comparison needs 2; ingest more")
+    with shown(progress) as show:
+        made = comparing.compare(
+            rows.embeddings,
+            specs=comparing.split_specs(indexes or []),
+            k=k,
+            queries=queries,
+            threads=threads,
+            seconds=seconds,
+            timeout=timeout,
+            seed=seed,
+            progress=show,
+        )
+    kept = reports.write(
+        gallery, comparing.KIND, made | {"encoder": entry["spec"], "fingerprint": entry["fingerprint"]}
+    )
+    report = reports.read(gallery, kept)
+    if as_json:
+        print(json.dumps({"report": kept} | report, ensure_ascii=False))
+    else:
+        told(report)
+        print(f"kept as {kept}")
+    if not any(row["ann_recall"] is not None for row in report["rows"]):
+        print("error: no index gave figures, each row says why", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def told(report: dict[str, Any]) -> None:
+    """A table a person reads, rows that are worth having marked with *; `--json` has every digit."""
+    wide = max(len(row["spec"]) for row in report["rows"])
+    print(
+        f"  {'index':{wide}s}  ann_recall   batch/s  single/s    p50 ms    p99 ms   build s   disk MB  memory MB  queries"
+    )
+    for row in report["rows"]:
+        if row["error"]:
+            print(f"  {row['spec']:{wide}s}  {row['error']}" + (f": {row['install']}" if row["install"] else ""))
+            continue
+        disk = f"{row['bytes_on_disk'] / 1e6:10.1f}" if row["bytes_on_disk"] is not None else f"{'-':>10s}"
+        memory = f"{row['megabytes']:11.1f}" if row["megabytes"] is not None else f"{'-':>11s}"
+        print(
+            f"{'*' if row['pareto'] else ' '} {row['spec']:{wide}s}  {row['ann_recall']:10.4f}{row['queries_per_second']:10,.0f}"
+            f"{row['single_per_second']:10,.0f}{row['p50_ms']:10.3f}{row['p99_ms']:10.3f}{row['build_seconds']:10.2f}"
+            f"{disk}{memory}{row['queries']:9,d}"
+        )
+    for note in report["notes"]:
+        print(note, file=sys.stderr)
+    cost = report["harness"]
+    print(
+        f"{report['n']:,} x {report['dim']}, k {report['k']}, {report['queries']:,} queries, {report['threads']} thread"
+        f"{'s' * (report['threads'] != 1)}, seed {report['seed']}. * no other is both more exact and quicker. The measuring itself "
+        f"costs {1000 * cost['p50_ms']:.1f} µs a single query and {1000 * cost['batch_ms']:.2f} µs in a batch."
+    )
+    for sentence in report["advice"]:
+        print(sentence)

@@ -1,0 +1,89 @@
+"""The verb that finds duplicates and, asked twice, removes all but the best copies: duplicates."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.cli.commands.ingest import Name, ProgressKind
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(duplicates)
+
+
+def duplicates(
+    name: Name,
+    tier: Annotated[
+        str, typer.Option(help="identical (bytes), same (picture), lookalike; separated by commas")
+    ] = "identical,same,lookalike",
+    threshold: Annotated[
+        float | None, typer.Option(help="Lowest score of lookalikes; default: what 1 random pair in 10,000 reaches")
+    ] = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Say what goes when only the best copy of each picture stays")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --remove: remove it; `restore` undoes that")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random pairs that the threshold comes from")] = 0,
+    progress: ProgressKind = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on stdout")] = False,
+) -> None:
+    """Pictures that the gallery holds more than once, in groups with the best copy; kept in its reports."""
+    from pipeline.cli.commands import gallery as keep
+    from pipeline.duplicates import find as finding
+    from pipeline.errors import UsageError
+    from pipeline.gallery import reports
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.progress import shown
+    from pipeline.settings import Settings
+
+    if yes and not remove:
+        raise UsageError("--yes confirms --remove; write both, or neither to only look")
+    gallery = open_gallery(name, Settings())
+    tiers = [part.strip() for part in tier.split(",") if part.strip()]
+    with shown(progress) as show:
+        found = finding.find(gallery, tiers=tiers, threshold=threshold, seed=seed, progress=show)
+    kept = reports.write(gallery, finding.KIND, found)
+    going = finding.removable(gallery, found["groups"]) if remove else []
+    if as_json:
+        print(json.dumps(reports.read(gallery, kept) | {"report": kept, "to_remove": going}, ensure_ascii=False))
+    else:
+        _told(name, found, kept)
+    if remove:
+        with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+            _dry_run(found["groups"], going)
+            if going and yes:
+                keep.remove(name, going)
+            elif going:
+                print("dry run, nothing was removed; to remove them add --yes (`restore` undoes it)")
+
+
+def _told(name: str, found: dict[str, Any], kept: str) -> None:
+    for group in found["groups"]:
+        print(f"{group['tier']}, keep {group['keep']}: {group['reason']}")
+        for member in group["members"]:
+            print(f"  {member['score']:.4f}  {member['id']}  {member['path']}")
+    counts = {tier: sum(group["tier"] == tier for group in found["groups"]) for tier in found["tiers"]}
+    print(f"{name}: {', '.join(f'{count:,} {tier}' for tier, count in counts.items())}; kept as {kept}")
+    for key, said in (("leakage", "in different splits"), ("label_conflicts", "with different labels")):
+        if crossing := found[key]:
+            print(f"{len(crossing):,} groups have members {said}, such as {', '.join(crossing[0]['paths'].values())}")
+    if found.get("threshold") is not None:
+        print(f"lookalikes score {found['threshold']:.4f} and more ({found['threshold_from']})", file=sys.stderr)
+    if missing := found.get("files_missing"):
+        print(f"{missing:,} files are gone or changed: judged by their thumbnails, bytes unknown", file=sys.stderr)
+    if unseen := found.get("not_seen"):
+        print(f"{unseen:,} pictures have neither thumbnail nor file and were not compared", file=sys.stderr)
+
+
+def _dry_run(groups: list[dict[str, Any]], going: list[str]) -> None:
+    paths = {member["id"]: member["path"] for group in groups for member in group["members"]}
+    print(f"{len(going):,} pictures to remove, the best copy of each stays; files on disk are left alone")
+    for picture in going:
+        print(f"  {picture}  {paths[picture]}")
+    if any(group["tier"] == "identical" for group in groups):
+        print("identical files are one record of the gallery already, so nothing is removed for them")

@@ -1,0 +1,218 @@
+"""Verbs that tell whether pictures show the same: pairs, same, identify."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.commands.ingest import Name, ProgressKind
+
+if TYPE_CHECKING:
+    from pipeline.gallery.gallery import Gallery
+    from pipeline.recognition.verification import Curve
+    from pipeline.records import Encoder
+
+By = Annotated[str, typer.Option(help="label, or a metadata field such as item: what makes two pictures the same")]
+Rate = Annotated[float, typer.Option(help="Share of different pairs that may be taken as the same: 0.001, 0.01, 0.05")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, …")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout")]
+Picture = Annotated[str, typer.Argument(help="A picture file, or the id of a picture of the gallery")]
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def register(app: typer.Typer) -> None:
+    for verb in (pairs, same, identify):
+        app.command()(verb)
+
+
+def pairs(
+    name: Name,
+    by: By = "label",
+    n: Annotated[int, typer.Option("-n", "--n", min=1, help="Pairs of each kind in each half, at most")] = 20_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the halves and of the draws")] = 0,
+    progress: ProgressKind = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """How well scores tell same pairs from different ones, and the threshold of each false accept rate; kept."""
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.progress import shown
+    from pipeline.recognition import verification
+    from pipeline.settings import Settings
+
+    with shown(progress) as show:
+        about = verification.curve(open_gallery(name, Settings()), by=by, n=n, seed=seed, progress=show).about
+    if as_json:
+        print(json.dumps(about, ensure_ascii=False))
+        return
+    for one in about["points"]:
+        few = "" if one["enough"] else f"  too few different pairs: this rate needs {1 / one['rate']:,.0f}"
+        print(
+            f"false accepts {one['rate']:6.1%}  threshold {one['threshold']:.4f}  of same pairs accepted {_share(one['true_accept'])}, "
+            f"of different ones {_share(one['false_accept'])}{few}"
+        )
+    counts = about["pairs"]["measure"]
+    print(
+        f"{name}: auc {about['auc']:.4f}, equal error rate {about['eer']:.4f} at score {about['eer_threshold']:.4f}; "
+        f"{counts['same']:,} same and {counts['different']:,} different pairs by {by}, seed {seed}"
+    )
+
+
+def same(
+    name: Name,
+    first: Picture,
+    second: Picture,
+    false_accept: Rate = 0.01,
+    by: By = "label",
+    device: Device = "",
+    as_json: AsJson = False,
+) -> None:
+    """Do two pictures show the same? Their score, the gallery's threshold at a false accept rate, and what it is worth."""
+    from pipeline.gallery import calibration
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.ingest import sync
+    from pipeline.recognition import identification as identifying
+    from pipeline.settings import Settings
+
+    gallery = open_gallery(name, Settings())
+    asked = [_picture(one) for one in (first, second)]
+    curve = _curve(gallery, by)
+    encoder, store = _encoder(gallery, asked, device), sync.exact_store(gallery)
+    left, right = (identifying.embedding(gallery, store, encoder, one)[0] for one in asked)
+    score = float(left @ right)
+    percentile = calibration.percentile(score, gallery.encoder()["calibration"])
+    decided = _decided(curve, score, false_accept)
+    if as_json:
+        known = percentile if percentile == percentile else None
+        told = {"gallery": name, "pictures": [first, second], "score": round(score, 6), "percentile": known}
+        print(json.dumps(told | {"by": by} | decided, ensure_ascii=False))
+        return
+    verdict = "no decision" if decided["same"] is None else "same" if decided["same"] else "different"
+    print(f"{verdict}: score {score:.4f}, higher than {percentile:.1f} % of random pairs of {name}")
+    if curve:
+        print(_worth(curve, decided))
+
+
+def identify(
+    name: Name,
+    picture: Picture,
+    who: Annotated[str, typer.Option(help="Only this identity or label")] = "",
+    labels: Annotated[bool, typer.Option(help="Whether a label counts as an identity, with all its pictures")] = True,
+    k: Annotated[int, typer.Option("-k", "--k", min=1, help="How many names")] = 10,
+    false_accept: Rate = 0.01,
+    by: By = "label",
+    device: Device = "",
+    as_json: AsJson = False,
+) -> None:
+    """Which identity a picture shows: the highest score over each one's pictures, ranked and decided."""
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.images.display_names import display_name
+    from pipeline.ingest import sync
+    from pipeline.recognition import identification as identifying
+    from pipeline.recognition.identities import identities
+    from pipeline.settings import Settings
+
+    gallery = open_gallery(name, Settings())
+    asked = _picture(picture)
+    curve = _curve(gallery, by)
+    store = sync.exact_store(gallery)
+    vector, own = identifying.embedding(gallery, store, _encoder(gallery, [asked], device), asked)
+    if who:
+        kind = identifying.IDENTITY if who in identities(gallery) else identifying.LABEL
+        found = [identifying.against(gallery, store, vector, who, kind=kind, own=own)]
+    else:
+        found = identifying.identify(gallery, store, vector, own=own, labels=labels)[:k]
+    decided = [_decided(curve, match.score, false_accept) for match in found]
+    known = any(one["same"] for one in decided)
+    if as_json:
+        matches = [
+            {"name": match.name, "kind": match.kind, "id": match.id, "score": round(match.score, 6)} | one
+            for match, one in zip(found, decided, strict=True)
+        ]
+        print(json.dumps({"gallery": name, "picture": picture, "known": known, "matches": matches}, ensure_ascii=False))
+        return
+    for match, one in zip(found, decided, strict=True):
+        verdict = "-" if one["same"] is None else "same" if one["same"] else "different"
+        print(f"{verdict:9s}  {match.score:.4f}  {match.kind:8s}  {match.id}  {display_name(match.name)}")
+    if not known and curve:
+        print("nobody known: " + ("no score reaches the threshold" if found else f"{name} has no identity yet"))
+    print(
+        "the rate is of one pair; more pictures or names to compare with are more chances to be wrong", file=sys.stderr
+    )
+
+
+def _picture(text: str) -> bytes | str:
+    """A file's bytes, or the id."""
+    from pipeline.errors import PictureError
+    from pipeline.images import display_names, opening
+
+    if _ID.fullmatch(text) and not Path(text).exists():
+        return text
+    try:
+        data = opening.read_file(Path(text))
+        opening.open_image(data)
+    except PictureError as error:
+        raise PictureError(f"{display_names.display_name(text)}: {error}") from None
+    return data
+
+
+def _curve(gallery: Gallery, by: str) -> Curve | None:
+    """None, and a line that says why, where labels, which nobody asked for, make no pairs."""
+    from pipeline.errors import UsageError
+    from pipeline.recognition import verification
+
+    try:
+        return verification.curve(gallery, by=by)
+    except UsageError as error:
+        if by != "label":
+            raise
+        print(f"no decision: {error}", file=sys.stderr)
+        return None
+
+
+def _encoder(gallery: Gallery, asked: list[bytes | str], device: str) -> Encoder | None:
+    """None where every picture is one of the gallery, whose embeddings are there."""
+    from pipeline.search.search import load_encoder
+    from pipeline.settings import Settings
+
+    if all(isinstance(one, str) for one in asked):
+        return None
+    return load_encoder(gallery, device=device or Settings().device)
+
+
+def _decided(curve: Curve | None, score: float, rate: float) -> dict[str, Any]:
+    from pipeline.recognition import verification
+
+    if curve is None:
+        return {"same": None}
+    one = verification.decide(curve, score, rate=rate)
+    return {
+        "same": one.same,
+        "threshold": one.threshold,
+        "false_accept": rate,
+        "different_pairs_at_least_as_high": one.higher,
+        "different_pairs": one.n_different,
+        "same_pairs_lower": one.lower,
+        "same_pairs": one.n_same,
+    }
+
+
+def _worth(curve: Curve, one: dict[str, Any]) -> str:
+    from pipeline.recognition import verification
+
+    point = verification.point_of(curve, one["false_accept"])
+    few = "" if point["enough"] else f"; too few different pairs: this rate needs {1 / one['false_accept']:,.0f}"
+    return (
+        f"threshold {one['threshold']:.4f}, which accepts {_share(point['true_accept'])} of same pairs and {_share(point['false_accept'])} of different "
+        f"ones, measured on pictures that did not choose it{few}\n"
+        f"{one['different_pairs_at_least_as_high']:,} of {one['different_pairs']:,} different pairs score as high, "
+        f"{one['same_pairs_lower']:,} of {one['same_pairs']:,} same pairs score lower"
+    )
+
+
+def _share(one: dict[str, float]) -> str:
+    return f"{one['value']:.2%} (95 % {one['low']:.2%} to {one['high']:.2%})"

@@ -1,0 +1,167 @@
+"""Verbs that ask: search, try-encoders."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.commands.ingest import Name, ProgressKind
+
+if TYPE_CHECKING:
+    from pipeline.gallery.gallery import Gallery
+    from pipeline.records import VectorStore
+    from pipeline.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(search)
+    app.command()(try_encoders)
+
+
+def search(
+    name: Name,
+    pictures: Annotated[list[Path] | None, typer.Argument(help="Picture files; several are combined")] = None,
+    id: Annotated[list[str] | None, typer.Option(help="Ask with a picture of the gallery")] = None,
+    region: Annotated[str, typer.Option(help="Only this part of the one picture: x,y,w,h in pixels")] = "",
+    like: Annotated[list[str] | None, typer.Option(help="More like this id")] = None,
+    unlike: Annotated[list[str] | None, typer.Option(help="Less like this id")] = None,
+    text: Annotated[list[str] | None, typer.Option(help="Words, where the gallery's encoder takes them")] = None,
+    not_text: Annotated[list[str] | None, typer.Option(help="Words that hits should not show")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="label=shoes, split!=test, kind=cup,bowl; repeated = AND")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", "--k", help="How many hits, 1 to 1,000")] = 10,
+    collapse: Annotated[float | None, typer.Option(help="Hide near-duplicates from this score up, e.g. 0.97")] = None,
+    by_picture: Annotated[bool, typer.Option(help="Of parts of one picture, only the nearest")] = False,
+    keep_query: Annotated[bool, typer.Option(help="The query's own file may be a hit")] = False,
+    encoder: Annotated[str, typer.Option(help="Must be the gallery's; refused otherwise")] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, …")] = "",
+    montage: Annotated[Path | None, typer.Option(help="Write query and hits as one PNG")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout")] = False,
+) -> None:
+    """The nearest pictures of a gallery."""
+    from pipeline import filters
+    from pipeline.errors import PictureError, UsageError
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.images import display_names, opening
+    from pipeline.records import place
+    from pipeline.search import search as searching
+    from pipeline.search import text as words
+    from pipeline.settings import Settings
+
+    settings = Settings()
+    gallery = open_gallery(name, settings)
+    box = searching.parse_box(region) if region else None
+    if box and len(pictures or []) != 1:
+        raise UsageError("--region takes a part of exactly one picture; give one file")
+    if montage and not montage.parent.is_dir():
+        raise UsageError(f"no folder {montage.parent}; make it first")
+    asked = []
+    for path in pictures or []:
+        try:
+            data = opening.read_file(path)
+            opening.open_image(data)
+        except PictureError as error:
+            raise PictureError(f"{display_names.display_name(path)}: {error}") from None
+        asked.append(searching.QueryPicture(data, box))
+    query = searching.Query(
+        *(tuple(asked), tuple(id or []), tuple(like or []), tuple(unlike or [])),
+        texts=tuple(text or []),
+        not_texts=tuple(not_text or []),
+    )
+    searching.check(query, k, collapse)
+    if query.has_words:
+        words.require(gallery)
+    chosen = filters.parse(where or [])
+    filters.check(chosen, gallery.manifest()["metadata_keys"])
+    encoding = None
+    if query.needs_encoder or encoder:
+        encoding = searching.load_encoder(gallery, device=device or settings.device, spec=encoder)
+    with _store(gallery, settings) as store:
+        result = searching.search(
+            gallery,
+            store,
+            encoding,
+            query,
+            k=k,
+            where=chosen,
+            collapse=collapse,
+            by_picture=by_picture,
+            exclude_query=not keep_query,
+        )
+    if montage:
+        from pipeline.files import atomic
+        from pipeline.search.montage import montage as draw
+
+        with atomic.replacing(montage) as temporary:
+            draw(gallery, [picture.data for picture in asked], result).save(temporary, "PNG")
+    if as_json:
+        said = [str(path) for path in pictures or []] + [f"id:{i}" for i in id or []]
+        said += [f"text:{one}" for one in query.texts] + [f"not:{one}" for one in query.not_texts]
+        print(json.dumps(searching.as_json(gallery, said, result), ensure_ascii=False))
+        return
+    for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1):
+        weak = "  weak match" if hit.score < result.weak_below else ""
+        share = f"{percentile:5.1f} %  " if percentile == percentile else ""  # nan: nothing is known of words
+        print(
+            f"{rank:4d}  {hit.score:.4f}  {share}{hit.id}  {display_names.display_name(f'{hit.label:16s}  {place(hit.path, hit.box)}')}{weak}"
+        )
+    if not result.hits:
+        print("no other picture of this gallery passes the filter", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _store(gallery: Gallery, settings: Settings) -> Iterator[VectorStore]:
+    """Milvus, or the exact answer from the gallery's parts when it cannot be had, and a line that says so."""
+    from pipeline.errors import StoreError
+    from pipeline.ingest import sync
+
+    with contextlib.ExitStack() as stack:
+        try:
+            store = stack.enter_context(contextlib.closing(sync.open_store(settings)))
+            behind = "" if sync.is_filled(gallery, store) else f"it is behind; python -m pipeline sync {gallery.name}"
+        except StoreError as error:
+            behind = str(error)
+        if behind:
+            print(f"answered exactly from the gallery's files, not by Milvus: {behind}", file=sys.stderr)
+            store = sync.exact_store(gallery)
+        yield store
+
+
+def try_encoders(
+    name: Name,
+    encoder: Annotated[list[str], typer.Option(help="An encoder to try; repeated")],
+    sample: Annotated[int, typer.Option(min=2, help="How many of the gallery's pictures")] = 300,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, …")] = "",
+    progress: ProgressKind = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout")] = False,
+) -> None:
+    """Speed, size and map_at_r of several encoders on some of this gallery's pictures; nothing is changed."""
+    import dataclasses
+
+    from pipeline.comparison import try_encoders as compare
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.progress import shown
+    from pipeline.search import text as words
+    from pipeline.settings import Settings
+
+    settings = Settings()
+    with shown(progress) as show:
+        trials = compare.try_encoders(
+            open_gallery(name, settings), encoder, sample=sample, device=device or settings.device, progress=show
+        )
+    takers = [trial.encoder for trial in trials if not trial.error and words.taken_by(trial.encoder)]
+    if as_json:
+        told = [dataclasses.asdict(trial) | {"words": trial.encoder in takers} for trial in trials]
+        print(json.dumps([{key: value if value == value else None for key, value in row.items()} for row in told]))
+        return
+    for trial in trials:
+        figures = f"map_at_r {trial.map_at_r:.3f}  {trial.pictures_per_second:8,.0f}/s  {trial.dim:5d} dimensions"
+        figures += "  takes words" if trial.encoder in takers else ""
+        print(f"{trial.encoder:50s} {trial.error or figures}")

@@ -1,0 +1,125 @@
+"""The verb that says pictures in words: terms."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.commands.ingest import Name, ProgressKind
+
+if TYPE_CHECKING:
+    from pipeline.gallery.gallery import Gallery
+
+TOLD = 20  # rows on a terminal
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(terms)
+
+
+def terms(
+    name: Name,
+    id: Annotated[str, typer.Option(help="The terms that its neighbours give this picture")] = "",
+    picture: Annotated[Path | None, typer.Option(help="What this picture file looks like")] = None,
+    common: Annotated[list[str] | None, typer.Option(help="What these ids have in common; repeated")] = None,
+    term: Annotated[str, typer.Option(help="The pictures that have this term")] = "",
+    words: Annotated[int, typer.Option(min=0, help="Visual words to make; 0 = by the gallery's size")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the visual words")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, …; for --picture")] = "",
+    progress: ProgressKind = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout")] = False,
+) -> None:
+    """Describe every picture by its neighbours' labels and metadata; with an option, ask what was found."""
+    from pipeline.errors import UsageError
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.settings import Settings
+
+    gallery = open_gallery(name, Settings())
+    if sum(map(bool, (id, picture, common, term))) > 1:
+        raise UsageError("--id, --picture, --common and --term are four questions; ask one at a time")
+    if id:
+        told = _of_picture(gallery, id)
+    elif picture:
+        told = _of_file(gallery, picture, device)
+    elif common:
+        told = _in_common(gallery, common)
+    elif term:
+        told = _with_term(gallery, term)
+    else:
+        told = _build(gallery, words, seed, progress)
+    print(json.dumps(told[0], ensure_ascii=False) if as_json else "\n".join(told[1]))
+
+
+def _build(gallery: Gallery, words: int, seed: int, progress: str) -> tuple[dict[str, Any], list[str]]:
+    from pipeline.analysis import terms as telling
+    from pipeline.gallery import reports
+    from pipeline.progress import shown
+
+    with shown(progress) as show:
+        name = telling.build(gallery, words=words, seed=seed, progress=show)
+    report = reports.read(gallery, name) | {"report": name}
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in report["kinds"].items() if count)
+    lines = [f"{one['size']:6,}  {one['medoid']}  {one['name']}" for one in report["words"][:TOLD]]
+    lines.append(
+        f"{gallery.name}: {report['rows']:,} pictures by their {report['k']} nearest, {report['terms']:,} terms ({kinds}), "
+        f"seed {seed}, {report['seconds']:.1f} s; kept as {name}"
+    )
+    return report, lines
+
+
+def _of_picture(gallery: Gallery, picture: str) -> tuple[dict[str, Any], list[str]]:
+    from pipeline.analysis import terms as telling
+
+    found = telling.of_pictures(gallery, [picture])[picture]
+    lines = [f"{weight:7.3f}  {text}" for text, weight in found]
+    said = {"id": picture, "terms": [{"term": text, "weight": weight} for text, weight in found]}
+    return said, lines or ["no terms: its neighbours say nothing, or it came after the terms were made"]
+
+
+def _of_file(gallery: Gallery, picture: Path, device: str) -> tuple[dict[str, Any], list[str]]:
+    import numpy as np
+
+    from pipeline.analysis import terms as telling
+    from pipeline.errors import PictureError
+    from pipeline.images import display_names, opening
+    from pipeline.search.search import load_encoder
+    from pipeline.settings import Settings
+
+    try:
+        image = opening.open_image(opening.read_file(picture)).image
+    except PictureError as error:
+        raise PictureError(f"{display_names.display_name(picture)}: {error}") from None
+    encoder = load_encoder(gallery, device=device or Settings().device)
+    embedding = encoder.encode(np.stack([encoder.preprocess(image)]))[0]
+    found = telling.annotate(gallery, embedding)
+    said = [{"term": one.term.text, "kind": one.term.kind, "confidence": one.confidence} for one in found]
+    lines = [f"{one.confidence:.2f}  {one.term.text}" for one in found[:TOLD]]
+    return {"picture": str(picture), "terms": said}, lines or ["its neighbours have no label, metadata or tag to go by"]
+
+
+def _in_common(gallery: Gallery, ids: list[str]) -> tuple[dict[str, Any], list[str]]:
+    from pipeline.analysis import terms as telling
+
+    found = telling.in_common(gallery, ids)
+    said = [
+        {"term": one.term.text, "kind": one.term.kind, "count": one.count, "share": one.share, "lift": one.lift}
+        for one in found
+    ]
+    lines = [
+        f"{one.term.text} ({one.count} of {one.of}, {one.lift:.1f} × as often as in the gallery)"
+        for one in found[:TOLD]
+    ]
+    return {"ids": ids, "common": said}, lines or ["nothing tells these pictures from the gallery's others"]
+
+
+def _with_term(gallery: Gallery, term: str) -> tuple[dict[str, Any], list[str]]:
+    from pipeline.analysis import terms as telling
+    from pipeline.images import display_names
+
+    found = telling.pictures_with(gallery, term)
+    paths = dict(zip(*(gallery.table()[column] for column in ("id", "path")), strict=True))
+    lines = [f"{picture}  {display_names.display_name(paths[picture])}" for picture in found]
+    return {"term": term, "ids": found}, lines

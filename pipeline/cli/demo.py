@@ -1,0 +1,82 @@
+"""The demonstration: a gallery of rendered pictures, and the app on a free port."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+from pipeline import ROOT, plugins
+from pipeline.analysis import projection
+from pipeline.errors import SemblanceError, StoreLocked
+from pipeline.gallery import opening as galleries
+from pipeline.gallery.gallery import Gallery
+from pipeline.ingest import ingest, sync
+from pipeline.progress import shown
+from pipeline.records import Dataset
+from pipeline.settings import Settings
+
+NAME, TITLE, DATASET, MAP = "catalogue", "Rendered catalogue", "catalogue", "umap"
+
+
+def fill(encoder_spec: str, progress: str) -> None:
+    """Render, ingest and map the catalogue unless that is done; a killed run is gone on with."""
+    gallery = galleries.create_gallery(NAME, Settings(), title=TITLE)
+    dataset = plugins.build("datasets", DATASET)
+    if not gallery.current or gallery.info().rows < sum(1 for _ in dataset.records()):
+        _ingest(gallery, dataset, encoder_spec, progress)
+    if not projection.known(gallery):
+        with shown(progress) as show, contextlib.suppress(SemblanceError):  # the Explore page says what is missing
+            projection.project(gallery, MAP, progress=show)
+
+
+def _ingest(gallery: Gallery, dataset: Dataset, encoder_spec: str, progress: str) -> None:
+    settings = Settings()
+    spec = gallery.encoder()["spec"] if gallery.current else encoder_spec
+    encoder = plugins.build("encoders", spec, device=settings.device)
+    with contextlib.ExitStack() as stack:
+        try:
+            store = stack.enter_context(contextlib.closing(sync.open_store(settings)))
+        except StoreLocked:
+            store = None  # a running app syncs by itself
+        show = stack.enter_context(shown(progress))
+        report = ingest.ingest(gallery, dataset, encoder, spec=spec, store=store, dataset_spec=DATASET, progress=show)
+    if report.index:
+        raise SemblanceError(report.index)
+
+
+def serve(port: int) -> int:
+    """Run the app in the foreground until it ends, Ctrl-C or SIGTERM, which it is given too; returns its exit code."""
+    chosen = free_port(port)
+    if chosen != port:
+        print(f"port {port} is taken, using {chosen}", file=sys.stderr)
+    print(f"Semblance: http://127.0.0.1:{chosen}  (Ctrl-C ends it)", flush=True)
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "streamlit_app.py"), "--server.port", str(chosen)]
+    environment = os.environ | {"SEMBLANCE_HOME": str(Settings().home.absolute())}
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
+        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # the app would go on, held by nobody
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # Ctrl-C reached the app as well
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            return 0
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+def free_port(first: int) -> int:
+    """The first port from `first` on that nobody listens on, on loopback."""
+    for port in range(first, min(first + 100, 65_536)):
+        with socket.socket() as probe:
+            if sys.platform != "win32":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
+    raise SemblanceError(f"no free port from {first} to {first + 99}; choose another with --port")

@@ -1,0 +1,1 @@
+"""Encoders, indexes and embedding sizes measured against each other on one gallery."""

@@ -1,0 +1,1 @@
+"""Objects found in pictures by a detector, real or simulated, written as predictions."""

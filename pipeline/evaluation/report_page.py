@@ -1,0 +1,135 @@
+"""An evaluation as one HTML page to print or send: no script, no other file, every text escaped."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from pipeline.evaluation import gates
+from pipeline.files import atomic
+from pipeline.gallery import reports
+from pipeline.gallery.gallery import Gallery
+from pipeline.images import display_names
+
+TEMPLATE = Path(__file__).with_name("report_page.html")
+WORST, HITS, LABELS = 3, 9, 6
+COLUMNS = 6  # figures of a label
+MEANING = {
+    "recall_at_K": "share of queries with at least one picture of their label among the first K",
+    "precision_at_K": "share of the first K that have the query's label",
+    "ap_at_K": "mean precision at each right hit among the first K, over the smaller of K and R",
+    "ndcg_at_K": "how near the order of the first K comes to the best one, by grades",
+    "knn_K": "share of queries whose label wins a vote of the K nearest",
+    "r_precision": "share of the first R that are right; R is how many right ones there are",
+    "map_at_r": "mean precision at each right hit among the first R, over R",
+    "mrr": "mean of 1 / rank of the first right hit, 0 when none of the first 1,000 is right",
+}
+
+
+def write(gallery: Gallery, name: str, file: Path, *, gate: dict[str, float] | None = None) -> None:
+    """Write the report `name` of this gallery as a page."""
+    with atomic.replacing(file) as temporary:
+        temporary.write_text(page(gallery, name, gate=gate or {}), encoding="utf-8")
+
+
+def page(gallery: Gallery, name: str, *, gate: dict[str, float]) -> str:
+    from jinja2 import Environment
+
+    report, table = reports.read(gallery, name), reports.table(gallery, name)
+    asked = table[table["relevant"] > 0]
+    main = next(metric for metric in ("map_at_r", *report["metrics"]) if metric in report["metrics"])
+    worst = asked.sort_values([main, "id"]).head(WORST)
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        TEMPLATE.read_text(encoding="utf-8")
+    )
+    asking = Gallery(gallery.root.with_name(report["protocol"]["asking"] or gallery.name))
+    labels = sorted((one for one in report["per_label"] if one[main] is not None), key=lambda one: one[main])
+    return template.render(
+        title=gallery.manifest()["title"],
+        name=name,
+        report=report,
+        main=main,
+        gates=gates.judge(gate, report),
+        pairs_of=pairs_of(report),
+        unlabelled=unlabelled(report),
+        meaning={metric: meaning(metric) for metric in report["metrics"]},
+        recall=_line(report["curves"]["recall"]),
+        precision=_line(report["curves"]["precision"]),
+        ks=len(report["curves"]["recall"]),
+        **_histogram(report["scores"]),
+        columns=[main, *(metric for metric in report["metrics"] if metric != main)][:COLUMNS],
+        labels=labels[:LABELS],
+        more=max(0, len(labels) - LABELS),
+        worst=[_strip(gallery, asking, row) for row in worst.to_dict("records")],
+    )
+
+
+def pairs_of(report: dict[str, Any]) -> str:
+    """Which pictures the pairs of scores are of."""
+    if (report["scores"] or {}).get("between") == "queries and gallery":
+        return "of a picture that asks and one that is searched"
+    return "of the pictures searched"
+
+
+def unlabelled(report: dict[str, Any]) -> int:
+    """Pictures of either side that took no part."""
+    return int(report["n_unlabelled"] + report.get("n_unlabelled_searched", 0))
+
+
+def meaning(metric: str) -> str:
+    """A metric's definition in a line, by its name."""
+    if metric == "recall_at_1":
+        return "share of queries whose first hit has their label"
+    head, _, k = metric.rpartition("_")
+    return MEANING[f"{head}_K"].replace("K", k) if k.isdigit() else MEANING[metric]
+
+
+def _strip(gallery: Gallery, asking: Gallery, row: dict[str, Any]) -> dict[str, Any]:
+    hits = list(zip(row["hits"], row["hit_labels"], row["hit_scores"], strict=True))[:HITS]
+    return {
+        "src": _picture(asking, row["id"]),
+        "label": row["label"],
+        "path": display_names.display_name(row["path"]),
+        "hits": [
+            {"src": _picture(gallery, picture), "label": label, "score": score, "right": label == row["label"]}
+            for picture, label, score in hits
+        ],
+    }
+
+
+def _picture(gallery: Gallery, picture_id: str) -> str:
+    """The thumbnail as an address that needs no other file; '' when it is not there."""
+    data = gallery.thumbnail_data(picture_id)
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode() if data else ""
+
+
+# charts of 100 × 100 units, y downward, stretched by the template
+
+
+def _line(values: list[float]) -> str:
+    """Points of a curve over k, evenly spaced."""
+    last = max(1, len(values) - 1)
+    return " ".join(f"{100 * i / last:.2f},{100 * (1 - value):.2f}" for i, value in enumerate(values))
+
+
+def _histogram(scores: dict[str, Any] | None) -> dict[str, Any]:
+    if not scores:
+        return {}
+    outlines = {name: _steps(scores[name], scores) for name in ("same", "different")}
+    return outlines | {"threshold": _across(scores["eer_threshold"], scores)}
+
+
+def _steps(counts: list[int], scores: dict[str, Any]) -> str:
+    """An outline of histogram bars, as a share of the highest of both histograms."""
+    most, edges = max(*scores["same"], *scores["different"], 1), scores["edges"]
+    points = [f"{_across(edges[0], scores):.2f},100"]
+    for i, count in enumerate(counts):
+        height = 100 * (1 - count / most)
+        points += [f"{_across(edges[i], scores):.2f},{height:.2f}", f"{_across(edges[i + 1], scores):.2f},{height:.2f}"]
+    return " ".join([*points, f"{_across(edges[-1], scores):.2f},100"])
+
+
+def _across(score: float, scores: dict[str, Any]) -> float:
+    low, high = scores["edges"][0], scores["edges"][-1]
+    return 100 * (score - low) / (high - low)

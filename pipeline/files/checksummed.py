@@ -1,0 +1,34 @@
+"""JSON files that tell when they were changed: `checksum` is 16 hex digits of the SHA-256 over all their other keys."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline.files import atomic
+
+_CHANGED = 'its checksum does not fit; if it was changed by hand, delete "checksum" in it'
+
+
+def write(path: Path, value: dict[str, Any]) -> None:
+    value = json.loads(json.dumps(value))  # as it will be read
+    atomic.write_json(path, value | {"checksum": checksum(value)})
+
+
+def opened(value: dict[str, Any]) -> dict[str, Any]:
+    """Without its checksum; a file that never had one is taken as it is. ValueError when it does not fit."""
+    found = value.pop("checksum", None)
+    if found is not None and found != checksum(value):
+        raise ValueError(_CHANGED)
+    return value
+
+
+def checksum(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def sealed_line(value: dict[str, Any]) -> str:
+    """One line of a file to which lines are added, its checksum included."""
+    return json.dumps(value | {"checksum": checksum(value)}, ensure_ascii=False) + "\n"

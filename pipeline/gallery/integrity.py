@@ -1,0 +1,58 @@
+"""Whether a gallery's own files are whole and consistent."""
+
+from __future__ import annotations
+
+from pipeline.errors import GalleryError
+from pipeline.gallery import judgments, ledgers
+from pipeline.gallery.gallery import Gallery
+
+_AGAIN = "ingest the pictures' folders again: it writes the list anew"
+_BACKUP = "bring the file back from a backup"
+
+
+def check_files(gallery: Gallery) -> list[str]:
+    """One sentence for each thing wrong; empty when nothing is."""
+    import numpy as np
+
+    problems = []
+    lost: set[str] = set()
+    for fingerprint8, entry in gallery.manifest()["encoders"].items():
+        try:
+            rows = gallery.rows(fingerprint8, with_removed=True)
+        except GalleryError as error:
+            problems.append(str(error))
+            continue
+        repeated = int(rows.table["id"].duplicated().sum())
+        if repeated:
+            problems.append(f"{repeated:,} ids stand twice in the parts of {entry['spec']}")
+        if len(rows):
+            norms = np.linalg.norm(rows.embeddings, axis=1)
+            if bad := int((~np.isfinite(norms) | (abs(norms - 1) > 1e-3)).sum()):
+                problems.append(f"{bad:,} embeddings of {entry['spec']} are not of unit length")
+        lost.update(picture for picture in rows.table["id"] if not gallery.has_thumbnail(picture))
+    if lost:
+        problems.append(
+            f"{len(lost):,} thumbnails are missing or damaged; ingest the pictures' folder again: it makes them anew"
+        )
+    return problems + _lists(gallery)
+
+
+def _lists(gallery: Gallery) -> list[str]:
+    """Of the files that lines are added to: lines that were changed, and an end that is lost."""
+    problems = []
+    sizes = gallery.manifest().get("sizes", {})
+    remedies = {ledgers.MERGED: _AGAIN, ledgers.REJECTED: _AGAIN, gallery.judgments_file.name: _BACKUP}
+    for name, remedy in remedies.items():
+        file = gallery.root / name
+        size = file.stat().st_size if file.exists() else 0
+        if size < (had := sizes.get(name, 0)):
+            problems.append(f"{name} has {size:,} bytes and had {had:,}: its end is lost; {remedy}")
+        elif name in ledgers.NAMES and ledgers.damaged(file):
+            problems.append(f"{name} holds rows that are damaged, and passed over; {remedy}")
+    if lines := judgments.damaged(gallery.judgments_file):
+        shown = ", ".join(map(str, lines[:10]))
+        problems.append(
+            f"{gallery.judgments_file.name} is damaged in line {shown}, which is passed over; {_BACKUP}, or judge again "
+            "and delete the line"
+        )
+    return problems

@@ -1,0 +1,57 @@
+"""What people said about a gallery's pictures: an append-only file, one JSON object a line."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.files import atomic, checksummed
+
+KINDS = ("removed", "tag", "same", "not_same", "like", "unlike", "identity", "label_right")
+_KEYS = {"when", "kind", "ids", "value"}
+
+
+def add(file: Path, kind: str, ids: Sequence[str], value: Any = True) -> None:
+    """Append one judgment; it is on the disk when this returns."""
+    assert kind in KINDS, kind
+    when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    atomic.append(file, checksummed.sealed_line({"when": when, "kind": kind, "ids": list(ids), "value": value}))
+
+
+def read(file: Path) -> Iterator[dict[str, Any]]:
+    """Judgments in the order they were made. A line torn by a crash is passed over: it was never acknowledged."""
+    for line in _lines(file):
+        if judgment := _judgment(line):
+            yield judgment
+
+
+def damaged(file: Path) -> list[int]:
+    """Numbers of the lines that are not what was written, or are torn."""
+    return [number for number, line in enumerate(_lines(file), 1) if not _judgment(line)]
+
+
+def _lines(file: Path) -> Iterator[str]:
+    if file.exists():
+        with file.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+            yield from lines
+
+
+def _judgment(line: str) -> dict[str, Any]:
+    """{} when it is torn or its checksum does not fit; a line of an older Semblance has none."""
+    try:
+        judgment = checksummed.opened(json.loads(line))
+    except (ValueError, AttributeError):  # no JSON, another checksum; no object
+        return {}
+    return judgment if judgment.keys() == _KEYS else {}
+
+
+def removed(file: Path) -> set[str]:
+    """Ids that are removed now: a later `restore` (value false) takes the removal back."""
+    gone: set[str] = set()
+    for judgment in read(file):
+        if judgment["kind"] == "removed":
+            (gone.update if judgment["value"] else gone.difference_update)(judgment["ids"])
+    return gone

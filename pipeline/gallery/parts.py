@@ -1,0 +1,179 @@
+"""The Parquet parts of a gallery: `part-NNNNNN.parquet`, each there whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import GalleryError
+from pipeline.files import atomic
+from pipeline.records import Rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+COLUMNS = ("id", "parent", "box", "path", "label", "split", "width", "height", "metadata")
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("part-[0-9]*.parquet"))
+
+
+def _schema(dim: int) -> pa.Schema:
+    """The columns of DESIGN section 4: metadata as JSON text, embedding as a fixed-size list of float32."""
+    import pyarrow as pa
+
+    types = dict.fromkeys(COLUMNS, pa.string()) | {"width": pa.int32(), "height": pa.int32()}
+    return pa.schema(types | {"embedding": pa.list_(pa.float32(), dim)})
+
+
+def to_arrow(rows: Rows) -> pa.Table:
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {name: rows.table[name].tolist() for name in COLUMNS}
+    columns["metadata"] = [json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows.table["metadata"]]
+    flat = pa.array(rows.embeddings.astype("float32").ravel())
+    columns["embedding"] = pa.FixedSizeListArray.from_arrays(flat, rows.embeddings.shape[1])
+    return pa.table(columns, schema=_schema(rows.embeddings.shape[1]))
+
+
+def from_arrow(table: pa.Table, dim: int) -> Rows:
+    embeddings = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return Rows(_frame(table), embeddings.reshape(-1, dim).astype("float32", copy=False))
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = table.select(list(COLUMNS)).to_pandas()
+    frame["metadata"] = pd.Series([json.loads(text) for text in frame["metadata"]], dtype=object)
+    return frame
+
+
+def write(folder: Path, rows: Rows) -> Path:
+    """Write the rows as the next part."""
+    folder.mkdir(parents=True, exist_ok=True)
+    existing = files(folder)
+    number = int(existing[-1].stem.removeprefix("part-")) + 1 if existing else 0
+    return _write(folder / f"part-{number:06d}.parquet", to_arrow(rows))
+
+
+def read(folder: Path, dim: int) -> Rows:
+    """All parts of a folder in order; GalleryError names a part that is damaged."""
+    import pyarrow as pa
+
+    tables = [_read(path, dim=dim) for path in files(folder)]
+    return from_arrow(pa.concat_tables(tables), dim) if tables else empty(dim)
+
+
+def each(folder: Path, dim: int) -> Iterator[Rows]:
+    """Part by part, for a gallery larger than the memory."""
+    for path in files(folder):
+        yield from_arrow(_read(path, dim=dim), dim)
+
+
+def read_table(folder: Path) -> pd.DataFrame:
+    """All parts without their embeddings."""
+    import pyarrow as pa
+
+    tables = [_read(path, list(COLUMNS)) for path in files(folder)]
+    return _frame(pa.concat_tables(tables)) if tables else empty(1).table
+
+
+def ids(folder: Path) -> set[str]:
+    return {text for path in files(folder) for text in _read(path, ["id"])["id"].to_pylist()}
+
+
+def paths(folder: Path) -> dict[str, str]:
+    """id to path; neither embeddings nor metadata are read."""
+    found: dict[str, str] = {}
+    for path in files(folder):
+        table = _read(path, ["id", "path"])
+        found.update(zip(table["id"].to_pylist(), table["path"].to_pylist(), strict=True))
+    return found
+
+
+def find(folder: Path, picture_id: str) -> dict[str, Any] | None:
+    """The row of one id, without metadata and embedding; None when there is none."""
+    import pyarrow.compute as pc
+
+    for path in files(folder):
+        table = _read(path, ["id", "parent", "box", "path", "width", "height"])
+        if found := table.filter(pc.equal(table["id"], picture_id)).to_pylist():
+            return dict(found[0])
+    return None
+
+
+def count(folder: Path) -> int:
+    """Rows of all parts, from the files' ends only."""
+    import pyarrow.parquet as pq
+
+    return sum(_explained(path, lambda path: pq.read_metadata(path).num_rows) for path in files(folder))
+
+
+def drop(folder: Path, gone: Collection[str]) -> int:
+    """Rewrite the parts that hold ids of `gone` without them; returns how many rows went."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    count = 0
+    for path in files(folder):
+        table = _read(path)
+        hit = pc.is_in(table["id"], value_set=pa.array(sorted(gone), pa.string()))
+        if lost := pc.sum(hit).as_py() or 0:
+            count += lost
+            kept = table.filter(pc.invert(hit))
+            _write(path, kept)  # also when it is empty: part numbers never go back, and no reader misses a file
+    return count
+
+
+def empty(dim: int) -> Rows:
+    import numpy as np
+    import pandas as pd
+
+    frame = pd.DataFrame({name: pd.Series(dtype="int32" if name in ("width", "height") else "str") for name in COLUMNS})
+    return Rows(frame, np.zeros((0, dim), np.float32))
+
+
+def _write(path: Path, table: pa.Table) -> Path:
+    import pyarrow.parquet as pq
+
+    with atomic.replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+    return path
+
+
+def _read(path: Path, columns: list[str] | None = None, *, dim: int = 0) -> pa.Table:
+    """dim: of the embeddings, 0 where the caller does not know it."""
+    import pyarrow.parquet as pq
+
+    wanted = columns or [*COLUMNS, "embedding"]
+
+    def read(path: Path) -> pa.Table:
+        table = pq.read_table(path, columns=wanted, partitioning=None, page_checksum_verification=True)
+        table = table.select(wanted)  # KeyError for a column that is not there: read_table passes over it
+        held = table.schema
+        length = dim or getattr(held.field("embedding").type if "embedding" in wanted else None, "list_size", 0)
+        written = _schema(length)
+        for field in held:  # hit where the file says what its columns are
+            if field != written.field(field.name):
+                raise ValueError(f"column {field.name} reads as {field.type}")
+        return table
+
+    return _explained(path, read)
+
+
+def _explained(path: Path, read: Callable[[Path], Any]) -> Any:
+    import pyarrow as pa
+
+    try:
+        return read(path)
+    # a damaged file ends in almost any of these: KeyError for a column's name that was hit
+    except (pa.ArrowException, OSError, KeyError, ValueError, OverflowError, MemoryError) as error:
+        raise GalleryError(
+            f"{path.name} in {path.parent} is damaged ({' '.join(str(error).split())[:200]}); move it away and ingest again: "
+            "only its pictures are encoded anew"
+        ) from error

@@ -1,0 +1,109 @@
+"""A chunk of pictures the whole way: read, hash, open, thumbnail, encode. Any thread or process can do it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipeline.errors import PictureError, UsageError
+from pipeline.images import decoding, opening
+from pipeline.images.regions import OpenedFile, box_text, parse_box
+from pipeline.ingest import storable
+from pipeline.records import Encoder, ImageRecord, place
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass
+class Chunk:
+    """What a task brings back, in the order of its records."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    embeddings: np.ndarray | None = None  # (len(rows), dim)
+    repeated: list[tuple[str, ImageRecord]] = field(default_factory=list)  # (id, record) whose id was there before
+    rejected: list[tuple[str, str]] = field(default_factory=list)  # (place, reason)
+    size: int = 0  # records it was made of
+
+
+class Held(Protocol):
+    """What the gallery holds already, as far as a task must know it, and where its thumbnails go."""
+
+    def knows(self, picture_id: str) -> bool:
+        """Whether the picture has a row, or was removed."""
+
+    def is_whole(self, picture_id: str) -> bool:
+        """Of a known picture: whether its thumbnail is there too, or not wanted any more."""
+
+    def keep(self, picture_id: str, thumbnail: bytes) -> None:
+        """Take a JPEG. Its row is returned later, so a committed row never lacks one."""
+
+
+def encode_chunk(root: Path, records: Iterable[ImageRecord], encoder: Encoder, held: Held) -> Chunk:
+    import numpy as np
+
+    chunk = Chunk()
+    inputs = []
+    opened: tuple[str, OpenedFile] | None = None  # parts of one picture follow each other
+    for named in records:
+        chunk.size += 1
+        record = readable(named)
+        try:
+            if opened is None or opened[0] != named.path:
+                opened = None  # before the next: one decoded picture at a time
+                opened = named.path, OpenedFile(opening.read_file(opening.inside(root, named.path)))
+            file = opened[1]
+            picture_id = file.id(record.box)
+            repeated = held.knows(picture_id)
+            if repeated:
+                chunk.repeated.append((picture_id, record))
+                if held.is_whole(picture_id):
+                    continue
+            image = file.view(record.box)
+        except (PictureError, UsageError) as error:  # UsageError: of a box
+            chunk.rejected.append((record.place, str(error)))
+            continue
+        held.keep(picture_id, decoding.thumbnail(image))
+        if repeated:
+            continue
+        inputs.append(encoder.preprocess(image))
+        chunk.rows.append(_row(picture_id, record, file))
+    if inputs:
+        chunk.embeddings = encoder.encode(np.stack(inputs))
+        _reject_unstorable(chunk)
+    return chunk
+
+
+def _row(picture_id: str, record: ImageRecord, file: OpenedFile) -> dict[str, Any]:
+    whole = file.picture()
+    parent, box, width, height = "", "", whole.width, whole.height
+    if record.box:
+        sides = parse_box(record.box)
+        parent, box, (width, height) = file.id(""), box_text(sides), sides[2:]
+    row = {"id": picture_id, "parent": parent, "box": box, "path": record.path, "label": record.label}
+    return row | {"split": record.split, "width": width, "height": height, "metadata": record.metadata}
+
+
+def _reject_unstorable(chunk: Chunk) -> None:
+    """Move rows that no store takes to `rejected`."""
+    assert chunk.embeddings is not None
+    faults = storable.faults(chunk.rows, chunk.embeddings)
+    chunk.rejected += [
+        (place(row["path"], row["box"]), said) for row, said in zip(chunk.rows, faults, strict=True) if said
+    ]
+    good = [i for i, said in enumerate(faults) if not said]
+    chunk.rows, chunk.embeddings = [chunk.rows[i] for i in good], chunk.embeddings[good]
+
+
+def readable(record: ImageRecord) -> ImageRecord:
+    """The record with all its text as UTF-8: bytes of a file name that are no UTF-8 become `\\udcXX`."""
+    metadata = {_text(key): _text(value) for key, value in record.metadata.items()}
+    return replace(
+        record, path=_text(record.path), label=_text(record.label), split=_text(record.split), metadata=metadata
+    )
+
+
+def _text(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

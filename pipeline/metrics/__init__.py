@@ -1,0 +1,1 @@
+"""What is measured: retrieval, ranking, pairs, triplets, clusters, maps, detection, and intervals around each figure."""

@@ -1,0 +1,256 @@
+"""Same or different? A threshold of a gallery's own scores at a chosen false accept rate, and what it is worth.
+
+The pictures are cut in two halves. The threshold is found on pairs of the one and its rates are measured on pairs of the
+other, so they are not those of the pairs that it was fitted to. A report keeps both, one a gallery and field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import GalleryError, UsageError
+from pipeline.gallery import reports
+from pipeline.gallery.gallery import Gallery
+from pipeline.metrics import verification
+from pipeline.records import Progress, Rows, silent
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+KIND = "same-or-different"
+RATES = (0.001, 0.01, 0.05)
+PAIRS = 20_000  # of each kind and half, at most
+ROUNDS = 500
+SLACK = 1e-6  # two ways to the same score, by a store and by the files, differ by rounding
+CHOOSE, MEASURE = "choose", "measure"  # the halves
+
+
+@dataclass(frozen=True)
+class Curve:
+    """about: the report. pairs: a row a pair with first, second (ids), half, same and score."""
+
+    about: dict[str, Any]
+    pairs: pd.DataFrame
+
+    def scores(self, half: str = MEASURE) -> tuple[np.ndarray, np.ndarray]:
+        """Of the half's same pairs and of its different ones."""
+        held = self.pairs[self.pairs["half"] == half]
+        same = held["same"].to_numpy(bool)
+        scores = held["score"].to_numpy("float32")
+        return scores[same], scores[~same]
+
+    def roc(self) -> verification.Roc:
+        return verification.roc(*self.scores())
+
+
+@dataclass(frozen=True)
+class Decision:
+    """higher: how many different pairs of the measured half score at least this; lower: how many same ones score less."""
+
+    same: bool
+    score: float
+    threshold: float
+    rate: float
+    higher: int
+    n_different: int
+    lower: int
+    n_same: int
+
+
+def decide(curve: Curve, score: float, *, rate: float = 0.01) -> Decision:
+    """Same where the score reaches the threshold of this false accept rate."""
+    threshold = float(point_of(curve, rate)["threshold"])
+    same, different = curve.scores()
+    least = score - SLACK
+    higher, lower = int((different >= least).sum()), int((same < least).sum())
+    return Decision(score + SLACK >= threshold, score, threshold, rate, higher, len(different), lower, len(same))
+
+
+def curve(gallery: Gallery, *, by: str = "label", n: int = PAIRS, seed: int = 0, progress: Progress = silent) -> Curve:
+    """The kept curve of the gallery as it is now, else a new one, which is kept in its place.
+
+    by: `label`, or a metadata field: two pictures are the same where it agrees; pictures without it take no part. n: pairs
+    of each kind in each half, at most. Raises UsageError where a half has no pairs of one kind.
+    """
+    found = kept(gallery, by=by, n=n, seed=seed)
+    if found and found.about["generation"] == gallery.generation:
+        return found
+    generation, rows = gallery.generation, gallery.rows()
+    progress("pairs", 0, 0)
+    pairs, counts = _pairs(gallery, rows, by, n, seed)
+    measured = Curve({}, pairs).roc()
+    rate, threshold = verification.eer(measured)
+    entry = gallery.encoder()
+    about = counts | {
+        "by": by,
+        "n": n,
+        "seed": seed,
+        "generation": generation,
+        "encoder": entry["spec"],
+        "fingerprint": entry["fingerprint"],
+        "auc": round(verification.auc(measured), 6),
+        "eer": round(rate, 6),
+        "eer_threshold": round(threshold, 6),
+        "points": points(pairs, RATES, seed=seed),
+    }
+    older = [name for name in reports.names(gallery, KIND) if _about(gallery, name).get("by", by) == by]
+    name = reports.write(gallery, KIND, about, pairs)
+    for one in older:
+        reports.delete(gallery, one)
+    return Curve(reports.read(gallery, name), pairs)
+
+
+def kept(gallery: Gallery, *, by: str = "label", n: int = PAIRS, seed: int = 0) -> Curve | None:
+    """The newest one of the gallery's encoder; its `generation` says whether the gallery has changed since."""
+    wanted = {"by": by, "n": n, "seed": seed, "fingerprint": gallery.encoder()["fingerprint"]}
+    for name in reports.names(gallery, KIND):
+        about = _about(gallery, name)
+        if wanted.items() <= about.items():
+            try:
+                return Curve(about, reports.table(gallery, name))
+            except GalleryError:
+                continue
+    return None
+
+
+def point_of(curve: Curve, rate: float) -> dict[str, Any]:
+    """The report's point of this rate; one of another rate is measured now."""
+    known = {one["rate"]: one for one in curve.about["points"]}
+    return known.get(rate) or points(curve.pairs, (rate,), seed=curve.about["seed"])[0]
+
+
+def points(pairs: pd.DataFrame, rates: Sequence[float], *, seed: int = 0) -> list[dict[str, Any]]:
+    """For each rate the threshold that accepts at most this share of one half's different pairs, measured on the other.
+
+    Intervals of 95 %: bootstrap over pictures, never narrower than Wilson's for as many independent pairs. threshold: just
+    above the highest different pair where even that one would be too many. enough: there were different pairs to find this
+    rate on, 1 / rate at least.
+    """
+    import numpy as np
+
+    choosing = Curve({}, pairs).scores(CHOOSE)
+    chosen = verification.roc(*choosing)
+    thresholds = np.array([verification.at_false_accept(chosen, rate=rate)[0] for rate in rates])
+    thresholds[np.isinf(thresholds)] = choosing[1].max() + 2 * SLACK
+    held = pairs[pairs["half"] == MEASURE]
+    pictures = np.unique(held[["first", "second"]].to_numpy(str), return_inverse=True)[1].reshape(-1, 2)
+    accepted = held["score"].to_numpy()[:, None] >= thresholds  # (pairs, rates)
+    same = held["same"].to_numpy(bool)
+    true = _intervals(accepted[same], pictures[same], seed)
+    false = _intervals(accepted[~same], pictures[~same], seed)
+    return [
+        {
+            "rate": rate,
+            "threshold": float(threshold),
+            "enough": len(choosing[1]) * rate >= 1,
+            "true_accept": true_accept,
+            "false_accept": false_accept,
+        }
+        for rate, threshold, true_accept, false_accept in zip(rates, thresholds, true, false, strict=True)
+    ]
+
+
+def groupings(gallery: Gallery) -> list[str]:
+    """`label` and the metadata fields by which some pictures are the same and others are not."""
+    table = gallery.table()
+    found = []
+    for name in ("label", *gallery.manifest()["metadata_keys"]):
+        counts = _values(table, name).value_counts().drop("", errors="ignore")
+        if len(counts) > 1 and counts.max() > 1:
+            found.append(name)
+    return found
+
+
+def _about(gallery: Gallery, name: str) -> dict[str, Any]:
+    """{} when it is damaged, or was deleted by another process meanwhile."""
+    try:
+        return reports.read(gallery, name)
+    except GalleryError:
+        return {}
+
+
+def _values(table: pd.DataFrame, by: str) -> pd.Series:
+    return table["label"] if by == "label" else table["metadata"].map(lambda row: row.get(by, ""))
+
+
+def _pairs(gallery: Gallery, rows: Rows, by: str, n: int, seed: int) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Pairs of both halves, and how many pictures and pairs there are."""
+    import numpy as np
+    import pandas as pd
+
+    known = ["label", *gallery.manifest()["metadata_keys"]]
+    if by not in known:
+        raise UsageError(
+            f"gallery {gallery.name} has no field {by!r} to pair pictures by; choose from {', '.join(known)}"
+        )
+    values = _values(rows.table, by).to_numpy(str)
+    keep = values != ""
+    table, embeddings, values = rows.table[keep], rows.embeddings[keep], values[keep]
+    ids = table["id"].to_numpy(str)
+    # A picture and its parts are in one half: pixels that chose the threshold do not measure it.
+    wholes, whole_of = np.unique(np.where(table["parent"] == "", ids, table["parent"]), return_inverse=True)
+    chosen = np.random.default_rng(seed).permutation(len(wholes)) < len(wholes) / 2
+    counts: dict[str, Any] = {"pictures": len(ids), "values": len(set(values)), "pairs": {}}
+    parts = []
+    for half, mine in ((CHOOSE, chosen[whole_of]), (MEASURE, ~chosen[whole_of])):
+        rows_of_half = np.flatnonzero(mine)
+        try:
+            same = verification.draw_pairs(values[rows_of_half], n, seed=seed)[0]
+        except UsageError:
+            raise UsageError(_no_pairs(gallery, by, values)) from None
+        for pairs, alike in ((same, True), (_different(values[rows_of_half], n, seed=seed), False)):
+            scores = verification.pair_scores(embeddings[rows_of_half], pairs)
+            first, second = ids[rows_of_half[pairs]].T
+            parts.append(pd.DataFrame({"first": first, "second": second, "half": half, "same": alike, "score": scores}))
+        counts["pairs"][half] = {"pictures": len(rows_of_half), "same": len(parts[-2]), "different": len(parts[-1])}
+    return pd.concat(parts, ignore_index=True), counts
+
+
+def _different(values: np.ndarray, n: int, *, seed: int) -> np.ndarray:
+    """(m, 2) rows whose values differ, each pair drawn evenly from all there are, none twice.
+
+    draw_pairs gives no more different pairs than there are same ones, too few for a low rate where same ones are rare.
+    """
+    import numpy as np
+
+    codes = np.unique(values, return_inverse=True)[1]
+    order, sizes = np.argsort(codes, kind="stable"), np.bincount(codes)
+    before = (np.cumsum(sizes) - sizes)[codes[order]]  # (rows,) by value: how many rows have an earlier one
+    ends = np.cumsum(before)
+    drawn = np.random.default_rng(seed).choice(int(ends[-1]), min(n, int(ends[-1])), replace=False)
+    later = np.searchsorted(ends, drawn, side="right")
+    return np.stack([order[drawn - (ends - before)[later]], order[later]], axis=1)
+
+
+def _no_pairs(gallery: Gallery, by: str, values: np.ndarray) -> str:
+    others = ", ".join(name for name in groupings(gallery) if name != by)
+    return (
+        f"{len(values):,} pictures of {gallery.name} have a {by}, {len(set(values)):,} different ones, and half of them make no "
+        "same and different pairs; two values are needed, with some pictures each: ingest a folder with a subfolder for each "
+        f"label, or a table with a label column{f', or pair by {others}' if others else ''}"
+    )
+
+
+def _intervals(accepted: np.ndarray, pictures: np.ndarray, seed: int) -> list[dict[str, float]]:
+    """value, low and high of the share of pairs in each column of accepted (m, n); pictures (m, 2): whom a pair is of."""
+    import numpy as np
+
+    m, most = len(accepted), int(pictures.max()) + 1
+    # Pairs that share a picture are no independent draws, pictures are; one drawn twice makes its pairs count twice.
+    random = np.random.default_rng(seed)
+    counted = np.column_stack([accepted, np.ones(m, bool)]).astype(np.float32)  # last: every pair
+    sums = []
+    for _ in range(ROUNDS):
+        drawn = np.bincount(random.integers(most, size=most), minlength=most).astype(np.float32)
+        sums.append((drawn[pictures[:, 0]] * drawn[pictures[:, 1]]) @ counted)
+    totals = np.array([one for one in sums if one[-1]] or [counted.sum(0)])
+    lows, highs = np.quantile(totals[:, :-1] / totals[:, -1:], [0.025, 0.975], axis=0)
+    share = accepted.mean(0)
+    z = 1.959964
+    centre = (share + z**2 / (2 * m)) / (1 + z**2 / m)
+    width = z * np.sqrt(share * (1 - share) / m + z**2 / (4 * m**2)) / (1 + z**2 / m)
+    found = np.stack([share, np.minimum(lows, centre - width), np.maximum(highs, centre + width)], axis=1).clip(0, 1)
+    return [{"value": value, "low": low, "high": high} for value, low, high in found.round(6).tolist()]

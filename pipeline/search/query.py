@@ -1,0 +1,120 @@
+"""What is asked (pictures, ids, words, liked and disliked hits) as one direction among a gallery's embeddings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from pipeline.errors import GalleryError, UsageError
+from pipeline.fingerprints import file_id
+from pipeline.gallery.gallery import Gallery
+from pipeline.images import decoding, opening
+from pipeline.images.regions import Box
+from pipeline.parallel import leave_cores_free
+from pipeline.records import Encoder, TextEncoder, VectorStore
+from pipeline.search import text as words
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+LIKE_WEIGHT, UNLIKE_WEIGHT = 0.75, 0.25  # Rocchio's usual weights for relevance feedback (Manning et al., IR, 9.1.1)
+
+
+@dataclass(frozen=True)
+class QueryPicture:
+    """A picture asked with: its file's bytes and, to search for a part of it, x, y, w, h in its pixels."""
+
+    data: bytes
+    box: Box | None = None
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is asked: the mean of all pictures, ids and texts, moved toward `like`, away from `unlike` and `not_texts`.
+
+    Each is a unit vector and counts once, so a text that is given twice counts twice. Scores of a text vary less from
+    picture to picture than those of a picture do, so beside a picture a text decides among what is alike to it.
+    """
+
+    pictures: tuple[QueryPicture, ...] = ()
+    ids: tuple[str, ...] = ()
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    not_texts: tuple[str, ...] = ()
+
+    @property
+    def has_words(self) -> bool:
+        return bool(self.texts or self.not_texts)
+
+    @property
+    def needs_encoder(self) -> bool:
+        return bool(self.pictures) or self.has_words
+
+
+def check(query: Query) -> None:
+    """UsageError for a query that cannot be answered; costs nothing, so ask it first."""
+    for text in (*query.texts, *query.not_texts):
+        words.plain(text)
+    if not (query.pictures or query.ids or query.like or query.texts):
+        raise UsageError("nothing to search with; give a picture, an --id, a --like or a --text")
+
+
+def vector(
+    gallery: Gallery, store: VectorStore, collection: str, dim: int, encoder: Encoder | None, query: Query
+) -> tuple[np.ndarray, set[str], dict[str, float]]:
+    """Unit vector, ids of the query itself, milliseconds of `open` and `encode`. Raises as `search` does."""
+    import numpy as np
+
+    own = {file_id(picture.data) for picture in query.pictures if picture.box is None} | set(query.ids)
+    begun = time.perf_counter()
+    opened = [_open(picture) for picture in query.pictures]
+    milliseconds = {"open": since(begun)}
+    begun = time.perf_counter()
+    none = np.zeros((0, dim), np.float32)
+    asked, away = [none], none
+    if query.needs_encoder:
+        assert encoder is not None
+        leave_cores_free()
+        if opened:
+            asked = [encoder.encode(np.stack([encoder.preprocess(image) for image in opened]))]
+        if query.has_words:
+            reader = cast(TextEncoder, encoder)
+            asked = [*asked, reader.encode_text([words.plain(text) for text in query.texts])]
+            away = reader.encode_text([words.plain(text) for text in query.not_texts])
+    milliseconds["encode"] = since(begun)
+    known = store.embeddings(collection, [*query.ids, *query.like, *query.unlike])
+    for picture_id in (*query.ids, *query.like, *query.unlike):
+        if picture_id not in known:
+            raise GalleryError(f"gallery {gallery.name} has no picture {picture_id}")
+
+    def stack(ids: Sequence[str]) -> np.ndarray:
+        return np.array([known[i] for i in ids], np.float32).reshape(-1, dim)
+
+    made = _mean(np.concatenate([*asked, stack(query.ids)]))
+    made += LIKE_WEIGHT * _mean(stack(query.like))
+    made -= UNLIKE_WEIGHT * _mean(stack(query.unlike))
+    made -= UNLIKE_WEIGHT * _mean(away)  # apart from pictures, whose larger scores would drown it
+    return made / max(float(np.linalg.norm(made)), 1e-12), own, milliseconds
+
+
+def _open(picture: QueryPicture) -> Image:
+    if picture.box is None:
+        return opening.open_image(picture.data).image
+    return decoding.crop(opening.open_image(picture.data, full=True), picture.box)
+
+
+def _mean(vectors: np.ndarray) -> np.ndarray:
+    """(n, dim) to the unit vector of their mean; zeros for none."""
+    import numpy as np
+
+    mean = vectors.sum(0)
+    return mean / max(float(np.linalg.norm(mean)), 1e-12)
+
+
+def since(begun: float) -> float:
+    """Milliseconds since a moment of time.perf_counter."""
+    return (time.perf_counter() - begun) * 1000

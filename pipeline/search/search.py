@@ -1,0 +1,204 @@
+"""A query (pictures, ids, words, liked and disliked hits) to the nearest pictures of a gallery."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from pipeline import filters, logs, plugins
+from pipeline.errors import GalleryError, UsageError
+from pipeline.filters import Filter
+from pipeline.gallery import calibration
+from pipeline.gallery.gallery import Gallery
+from pipeline.images.regions import parse_box as parse_box
+from pipeline.records import Encoder, SearchHit, VectorStore
+from pipeline.search import query as queries
+from pipeline.search import text
+from pipeline.search.query import Query as Query
+from pipeline.search.query import QueryPicture as QueryPicture
+from pipeline.search.query import since
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MAX_K = 1000
+MOST = 16_384  # hits that a Milvus server gives at once
+
+
+@dataclass
+class SearchResult:
+    """Hits, closest first, with what their scores mean here and where the time went.
+
+    Nothing is known of the scores of words: the random pairs that a score is held against are pairs of pictures, which
+    score far higher than a text and a picture do. Then percentiles are nan, no hit is weak, and the order is the answer.
+    """
+
+    hits: list[SearchHit]
+    percentiles: list[float]  # per hit: share of random pairs of this gallery that score lower, in percent
+    weak_below: float  # hits under this score are weak matches; -1 when nothing is known
+    milliseconds: dict[str, float] = field(default_factory=dict)  # open, encode, search, total
+
+
+def load_encoder(gallery: Gallery, *, device: str = "auto", spec: str = "") -> Encoder:
+    """The gallery's encoder. GalleryError when `spec`, or the weights on this machine, give other embeddings."""
+    entry = gallery.encoder()
+    encoder: Encoder = plugins.build("encoders", spec or entry["spec"], device=device)
+    if encoder.fingerprint != entry["fingerprint"]:
+        asked = spec or f"{entry['spec']} as it is on this machine"
+        raise GalleryError(
+            f"gallery {gallery.name} was made with {entry['spec']} (fingerprint {entry['fingerprint'][:8]}); {asked} "
+            f"gives other embeddings ({encoder.fingerprint[:8]}). Search without --encoder, or change the gallery: "
+            f"python -m pipeline reencode {gallery.name} --encoder {spec or entry['spec']}"
+        )
+    return encoder
+
+
+def search(
+    gallery: Gallery,
+    store: VectorStore,
+    encoder: Encoder | None,
+    query: Query,
+    *,
+    k: int = 10,
+    where: Filter = Filter(),
+    collapse: float | None = None,
+    by_picture: bool = False,
+    exclude_query: bool = True,
+) -> SearchResult:
+    """The k nearest pictures and parts of pictures.
+
+    k: 1 to 1,000. collapse: hide hits whose score to a better hit is at least this (0 to 1); the better hit's
+    `folded` names them. by_picture: one hit a picture, the picture itself or its nearest part, whose `folded` names the
+    others. exclude_query: the query's own files, their parts, and ids are no hits. encoder may be None unless
+    `query.needs_encoder`. Raises UsageError for k, filter, an empty query, or words that the encoder does not take,
+    PictureError for a bad picture, GalleryError for an unknown id, StoreError when the store fails.
+    """
+    started = time.perf_counter()
+    manifest = gallery.manifest()
+    check(query, k, collapse)
+    if query.has_words:
+        text.require(gallery)
+    filters.check(where, manifest["metadata_keys"])
+    entry = gallery.encoder(manifest["current"])
+    if encoder is not None and encoder.fingerprint != entry["fingerprint"]:
+        raise GalleryError(f"gallery {gallery.name} was made with {entry['spec']}, a different encoder; search again")
+    collection = gallery.collection(manifest["current"])  # once: another process may change it meanwhile
+    asked, own, milliseconds = queries.vector(gallery, store, collection, entry["dim"], encoder, query)
+    begun = time.perf_counter()
+    gone = gallery.removed() | (own if exclude_query else set())
+    hits = _nearest(
+        *(store, collection, asked),
+        k=k,
+        where=where,
+        without=gone,
+        whole=own if exclude_query else set(),
+        collapse=collapse,
+        by_picture=by_picture,
+    )
+    milliseconds["search"] = since(begun)
+    milliseconds["total"] = since(started)
+    quantiles = [] if query.has_words else entry["calibration"]
+    stages = {f"{stage}_ms": round(spent, 1) for stage, spent in milliseconds.items()}
+    texts = len(query.texts) + len(query.not_texts)
+    logs.event("search", gallery=gallery.name, k=k, hits=len(hits), pictures=len(query.pictures), texts=texts, **stages)
+    return SearchResult(
+        hits,
+        [calibration.percentile(hit.score, quantiles) for hit in hits],
+        calibration.weak_below(quantiles) if plugins.card_of("encoders", entry["spec"]).weak else -1.0,
+        milliseconds,
+    )
+
+
+def check(query: Query, k: int, collapse: float | None) -> None:
+    """UsageError for a k, a collapse or a query that cannot be answered; costs nothing, so ask it first."""
+    if not 1 <= k <= MAX_K:
+        raise UsageError(f"k is {k}; choose 1 to {MAX_K:,}")
+    if collapse is not None and not 0 < collapse <= 1:
+        raise UsageError(f"collapse is {collapse}; choose a score above 0 and up to 1, e.g. 0.97")
+    queries.check(query)
+
+
+def _nearest(
+    store: VectorStore,
+    collection: str,
+    vector: np.ndarray,
+    *,
+    k: int,
+    where: Filter,
+    without: set[str],
+    whole: set[str],
+    collapse: float | None,
+    by_picture: bool,
+) -> list[SearchHit]:
+    """Ask for more than k until k are left after leaving out and folding, or the gallery has no more.
+
+    whole: pictures whose parts are left out too.
+    """
+    enough = k + 1 if collapse else k  # one more, so that everything folded before it has been seen
+    wanted = k + min(len(without), 50) + (k if collapse else 0) + (3 * k if by_picture else 0)
+    while True:
+        wanted = min(wanted, MOST)
+        [found] = store.search(collection, vector[None], k=wanted, where=where)
+        hits = [hit for hit in found if hit.id not in without and hit.parent not in whole]
+        if by_picture:
+            hits = _one_a_picture(hits)
+        if collapse and hits:
+            hits = _fold(hits, store.embeddings(collection, [hit.id for hit in hits]), collapse, enough)
+        if len(hits) >= enough or len(found) < wanted or wanted == MOST:
+            return hits[:k]
+        wanted *= 4
+
+
+def _one_a_picture(hits: list[SearchHit]) -> list[SearchHit]:
+    """The best hit of each picture, the others behind it; best first, as `hits` are."""
+    groups: dict[str, list[SearchHit]] = {}
+    for hit in hits:
+        groups.setdefault(hit.parent or hit.id, []).append(hit)
+    return [replace(best, folded=tuple(hit.id for hit in others)) for best, *others in groups.values()]
+
+
+def _fold(hits: list[SearchHit], embeddings: dict[str, np.ndarray], collapse: float, enough: int) -> list[SearchHit]:
+    """Hide each hit behind the kept hit that it nearly repeats most; stops when `enough` are kept."""
+    import numpy as np
+
+    kept: list[SearchHit] = []
+    folded: list[list[str]] = []
+    vectors = np.empty((min(enough, len(hits)), len(next(iter(embeddings.values()), ()))), np.float32)
+    for hit in hits:
+        if len(kept) == enough:
+            break
+        if hit.id not in embeddings:  # taken out between the two questions
+            continue
+        scores = vectors[: len(kept)] @ embeddings[hit.id]  # (kept,), cosine
+        if len(kept) and scores.max() >= collapse:
+            folded[int(scores.argmax())] += [hit.id, *hit.folded]
+            continue
+        vectors[len(kept)] = embeddings[hit.id]
+        kept.append(hit)
+        folded.append([])
+    return [replace(hit, folded=(*hit.folded, *ids)) for hit, ids in zip(kept, folded, strict=True)]
+
+
+def as_json(gallery: Gallery, query_text: Sequence[str], result: SearchResult) -> dict[str, object]:
+    """The `search --json` object of the command line."""
+    return {
+        "query": list(query_text),
+        "gallery": gallery.name,
+        "encoder": gallery.encoder()["spec"],
+        "weak_below": result.weak_below,
+        "hits": [
+            {"rank": rank, "id": hit.id, "path": hit.path, "label": hit.label, "score": round(hit.score, 6)}
+            | {
+                "percentile": percentile if percentile == percentile else None,
+                "split": hit.split,
+                "metadata": hit.metadata,
+                "folded": list(hit.folded),
+                "parent": hit.parent,
+                "box": hit.box,
+            }
+            for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1)
+        ],
+        "milliseconds": {key: round(value, 2) for key, value in result.milliseconds.items()},
+    }
