@@ -26,9 +26,12 @@ from benchmarks.figures import COLUMNS, cell
 from pipeline.networks import deep_ranking, model_folder
 from pipeline.networks.deep_ranking import DeepRanking
 from pipeline.networks.frozen import seeded
-from training import evaluate, prepared, recipes, schedule, start
-from training.loop import Loop
-from training.pixels import Pixels
+from training import recipes
+from training.data import prepared
+from training.data.pixels import Pixels
+from training.loop import schedule, start
+from training.loop.loop import Loop
+from training.results import evaluate
 
 THIRD = 1 / 3
 ROWS: dict[str, list[tuple[str, dict[str, Any]]]] = {

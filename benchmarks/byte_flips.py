@@ -152,7 +152,7 @@ def embeddings(home: Path) -> Any:
     from pipeline.networks import model_folder
     from pipeline.search import search
     from pipeline.settings import Settings
-    from training.export import drawings
+    from training.results.export import drawings
 
     gallery = open_gallery("model", Settings(home=home))
     spec = f"deep_ranking:weights={home / 'model'}"

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from benchmarks import measuring
 from pipeline import progress
-from training import evaluate, prepared
+from training.data import prepared
+from training.results import evaluate
 
 COLUMNS = {
     "knn_20": "kNN-20",

@@ -42,7 +42,7 @@ def _measured(asked: argparse.Namespace) -> int:
     from pipeline.gallery.opening import create_gallery
     from pipeline.ingest import ingest
     from pipeline.settings import Settings
-    from training.finetune import finetune
+    from training.finetune.finetune import finetune
 
     gallery = create_gallery("clothing", Settings())
     spec = f"clothing:root={asked.data}"

@@ -23,8 +23,9 @@ from rooms import mermaid
 from pipeline import ROOT, plugins
 from pipeline.__main__ import app
 from pipeline.errors import UsageError
-from training import losses, miners, recipes
+from training import losses, recipes
 from training.__main__ import app as training_app
+from training.losses import _miners as miners
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [path.relative_to(ROOT).as_posix() for path in DOCUMENTS]

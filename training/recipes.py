@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.errors import UsageError
 
 CLASSIFICATION, DEEP_RANKING = "classification", "deep_ranking"
-SIAMESE = ("cat", "siam", "siam_cat", "siam_cat_cos")  # training/siamese.py has their losses
+SIAMESE = ("cat", "siam", "siam_cat", "siam_cat_cos")  # training/objectives/_siamese.py has their losses
 HEAD_STEPS, HEAD_BATCH = 1_000, 3_072  # 1,024 triplets a step, of pictures that are ready but for the last layer
 HEAD_LABELLED = 512  # pictures a step of a loss that mines its own triplets, of which there are millions
 

@@ -16,7 +16,7 @@ from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.tags import tags
 
-KIND = "finetune"  # training/finetune.py writes it
+KIND = "finetune"  # training/finetune/finetune.py writes it
 SOURCES = {"labels": "The dataset's labels", "tags": "Tags", "both": "Tags, and labels where there is none"}
 METRICS = ("map_at_r", "recall_at_1")
 

@@ -55,7 +55,7 @@ def test_its_card_tells_where_it_comes_from() -> None:
 
 
 def test_it_beats_an_untrained_network_on_photos_it_never_saw(clothing: Path) -> None:
-    from training import evaluate
+    from training.results import evaluate
 
     dataset = plugins.build("datasets", f"clothing:root={clothing}")
     trained, untrained = (

@@ -16,7 +16,7 @@ from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery, open_gallery
 from pipeline.ingest import ingest as ingestion
 from pipeline.settings import Settings
-from training.finetune import finetune
+from training.finetune.finetune import finetune
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 from tiny_training import Said, photos
 
 from pipeline import plugins
-from training import prepared
-from training.prepare import prepare
-from training.prepared import Prepared
+from training.data import prepared
+from training.data.prepare import prepare
+from training.data.prepared import Prepared
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,10 @@ import numpy as np
 from PIL import Image
 
 from pipeline import ROOT
-from training import prepared, recipes, start
-from training.prepared import Prepared
+from training import recipes
+from training.data import prepared
+from training.data.prepared import Prepared
+from training.loop import start
 from training.recipes import Phase, Recipe
 from training.runs import Run
 
@@ -88,7 +90,8 @@ def figures(run: Run) -> list[dict]:
 PREAMBLE = (
     "import dataclasses, sys, torch\n"
     "torch.set_num_threads(1)\n"
-    "from training import loop, recipes\n"
+    "from training import recipes\n"
+    "from training.loop import loop\n"
     "loop.RECORD = 10\n"
     "small = {'batch_size': 24, 'test_side': 16, 'dim': 16, 'labels_per_batch': 6}\n"
     "recipes.BASES['cpu'] = recipes.Base(0.1, ((1.0, 16),), 5e-4, 0.8, small)\n"

@@ -29,9 +29,9 @@ def embed(
 ) -> None:
     """Write train_embedding.txt and test_embedding.txt: id, label and values, tabs between, one row a picture."""
     from pipeline.networks import model_folder
-    from training import prepared
-    from training.embed import embed as write
-    from training.embed import model_of
+    from training.data import prepared
+    from training.results.embed import embed as write
+    from training.results.embed import model_of
 
     weights, own = model_of(run, Settings())
     pictures = Path(data) if data else own

@@ -45,7 +45,7 @@ def finetune(
     from pipeline.gallery.opening import open_gallery
     from pipeline.ingest import sync
     from pipeline.settings import Settings
-    from training.finetune import finetune as run
+    from training.finetune.finetune import finetune as run
 
     if threads:
         torch.set_num_threads(threads)

@@ -39,7 +39,7 @@ def prepare(
     shown: Shown = "auto",
 ) -> None:
     """Decode a labelled dataset once, cut its splits, list its duplicates."""
-    from training.prepare import prepare as run
+    from training.data.prepare import prepare as run
 
     if not 0 < dev_share < 0.5:
         raise UsageError(f"dev share {dev_share} is not between 0 and 0.5")
@@ -104,7 +104,9 @@ def train(
     import torch
 
     from pipeline import devices
-    from training import prepared, recipes, runs, start
+    from training import recipes, runs
+    from training.data import prepared
+    from training.loop import start
 
     devices.choose(device)  # before a folder is made for nothing
     if threads:

@@ -41,8 +41,8 @@ def compare_losses(
     import torch
 
     from pipeline.errors import UsageError
-    from training import prepared
-    from training.compare_losses import compare, table
+    from training.data import prepared
+    from training.results.compare_losses import compare, table
 
     if threads:
         torch.set_num_threads(threads)

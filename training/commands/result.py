@@ -44,8 +44,9 @@ def evaluate(
     shown: Shown = "auto",
 ) -> None:
     """Measure an encoder; a run keeps what was found, and `export` puts it into the card."""
-    from training import evaluate as measuring
-    from training import prepared, runs
+    from training import runs
+    from training.data import prepared
+    from training.results import evaluate as measuring
 
     encoder = measuring.encoder_of(target, device=device)
     run = runs.open_run(target, Settings()) if target in runs.names(Settings()) else None
@@ -85,7 +86,7 @@ def export(
 ) -> None:
     """Write weights in half precision, model.json, the card and a check."""
     from training import runs
-    from training.export import export as write
+    from training.results.export import export as write
 
     made = write(runs.open_run(run, Settings()), folder, phase=phase)
     print(

@@ -28,7 +28,7 @@ def sample_triplets(
     shown: Shown = "auto",
 ) -> None:
     """Write training_triplet_sample.csv or val_triplet_sample.csv: query, positive, negative."""
-    from training.sample_triplets import sample_triplets as write
+    from training.sampling.sample_triplets import sample_triplets as write
 
     if not dataset and not Path(USUAL).is_dir():
         raise UsageError(

@@ -1,0 +1,1 @@
+"""A run on its way: checked and begun, stepped, measured on dev, kept in checkpoints."""

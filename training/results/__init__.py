@@ -1,0 +1,1 @@
+"""What came of a run: measured, compared, embedded, exported with its card."""

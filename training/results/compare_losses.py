@@ -1,0 +1,141 @@
+"""Losses side by side: one network, one budget, one sampler a family, several seeds; what each is worth on test.
+
+Each training is a run of its own, named PREFIX-LOSS-SEED. One that is there is gone on with or measured, not made again.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.errors import UsageError
+from pipeline.metrics import retrieval, verification
+from pipeline.networks import model_folder
+from pipeline.records import Progress, silent
+from pipeline.settings import Settings
+from training import recipes, runs
+from training.data.prepared import Prepared
+from training.loop import start
+from training.results import evaluate
+from training.runs import Run
+
+PAIRS = 20_000  # of each kind, for the curve
+METRICS = (
+    "recall_at_1", "precision_at_30", "precision_at_50", "map_at_r", "similarity_precision",
+    "similarity_precision_in_class", "item_recall_at_1", "pair_auc", "pair_eer",
+)  # fmt: skip
+
+
+def compare(
+    data: Prepared,
+    losses: Sequence[str],
+    *,
+    prefix: str,
+    seeds: Sequence[int] = (0, 1, 2),
+    epochs: float,
+    base: str = "cpu",
+    command: list[str],
+    device: str = "auto",
+    progress: Progress = silent,
+    **facts: Any,
+) -> list[dict[str, Any]]:
+    """Rows {"loss", "metrics": {name: {"mean", "std", "values"}}, "seeds", "minutes"} in the order of `losses`.
+
+    facts: fields of the recipe that all share. std: of the sample, 0 for one seed. Raises UsageError, also for a run of
+    that name with another recipe, and SemblanceError when a training fails; what was trained stays.
+    """
+    made = {
+        (loss, seed): recipes.recipe(base, loss=loss, head_only=False, seed=seed, **facts)
+        for loss in losses
+        for seed in seeds
+    }
+    held = {name: runs.open_run(name, Settings()) for name in runs.names(Settings())}
+    for (loss, seed), recipe in made.items():
+        run = held.get(_name(prefix, loss, seed))
+        if run is not None and not _is(run, recipe, epochs, data):
+            raise UsageError(f"run {run.name} was made another way; take another --prefix, or delete {run.root}")
+    figures: dict[str, list[dict[str, float]]] = {loss: [] for loss in losses}
+    minutes: dict[str, list[float]] = {loss: [] for loss in losses}
+    for number, ((loss, seed), recipe) in enumerate(made.items()):
+        name = _name(prefix, loss, seed)
+        run = held.get(name) or start.new_run(name, data, recipe, minutes=0, epochs=epochs, init="", command=command)
+        where = f"{loss}, seed {seed} ({number + 1} of {len(made)})"
+
+        def told(stage: str, done: int, total: int, where: str = where) -> None:
+            progress(f"{where}: {stage}", done, total)
+
+        if start.go_on(run, device=device, progress=told) == "stopped":
+            raise KeyboardInterrupt
+        if "comparison" not in run.about():
+            run.update(comparison=measure(run, data, device=device, progress=told))
+        figures[loss].append(run.about()["comparison"])
+        minutes[loss].append(max(line["seconds"] for line in run.metrics()) / 60)
+    return [
+        {
+            "loss": loss,
+            "metrics": {name: _spread([one[name] for one in found]) for name in METRICS if name in found[0]},
+            "seeds": list(seeds),
+            "minutes": round(statistics.mean(minutes[loss]), 2),
+        }
+        for loss, found in figures.items()
+    ]
+
+
+def measure(run: Run, data: Prepared, *, device: str = "auto", progress: Progress = silent) -> dict[str, float]:
+    """The weights that did best on dev, on test against train with dev.
+
+    map_at_r is among the queries. item_recall_at_1, where items are named: whether the nearest other query shows the
+    same item. pair_auc and pair_eer: of pairs of queries by label, `evaluation.verification`.
+    """
+    encoder = model_folder.load(run.root).encoder(device)
+    asked, held = evaluate.rows_of(data, "test", "all", 0, seed=0)
+    queries, gallery = (
+        evaluate.encode(encoder, len(rows), evaluate.of_rows(data, rows), progress=progress) for rows in (asked, held)
+    )
+    golden = evaluate.golden_triplets(data, asked, teacher=None, seed=0)
+    labels = data.labels[asked]
+    found = evaluate.figures(queries, gallery, labels, data.labels[held], golden=golden, seed=0)
+    values = {name: found[name]["value"] for name in METRICS if name in found}
+    if len(held) >= 50:
+        hits = retrieval.nearest(queries, gallery, k=50)[1]
+        values["precision_at_50"] = float(retrieval.precision_at_k(data.labels[held][hits], labels, 50).mean())
+    if (data.items != data.labels).any():
+        values["item_recall_at_1"] = retrieval.recall_at_1(queries, data.items[asked])
+    same, different = verification.draw_pairs(labels, PAIRS, seed=0)
+    curve = verification.roc(*(verification.pair_scores(queries, pairs) for pairs in (same, different)))
+    return values | {"pair_auc": verification.auc(curve), "pair_eer": verification.eer(curve)[0]}
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Markdown: mean ± standard deviation over the seeds."""
+    shown = [name for name in METRICS if any(name in row["metrics"] for row in rows)]
+    lines = [f"| loss | {' | '.join(shown)} | minutes |", "|---" * (len(shown) + 2) + "|"]
+    for row in rows:
+        cells = [_cell(row["metrics"].get(name)) for name in shown]
+        lines.append(f"| {row['loss']} | {' | '.join(cells)} | {row['minutes']:.1f} |")
+    return "\n".join(lines)
+
+
+def _cell(found: dict[str, Any] | None) -> str:
+    return f"{found['mean']:.3f} ± {found['std']:.3f}" if found else ""
+
+
+def _spread(values: list[float]) -> dict[str, Any]:
+    std = statistics.stdev(values) if len(values) > 1 else 0.0
+    return {"mean": statistics.mean(values), "std": std, "values": [round(value, 4) for value in values]}
+
+
+def _name(prefix: str, loss: str, seed: int) -> str:
+    return f"{prefix}-{loss}-{seed}".replace("_", "-")
+
+
+def _is(run: Run, recipe: recipes.Recipe, epochs: float, data: Prepared) -> bool:
+    """Whether the run is of this recipe; one label count, as `new_run` lowers it to the data's, is not compared."""
+    about = run.about()
+    kept = about["recipe"] | {"labels_per_batch": recipe.labels_per_batch}
+    return (
+        recipes.from_json(kept) == recipe
+        and about["epochs"] == epochs
+        and about["data"]["folder"] == str(data.folder.absolute())
+    )

@@ -1,0 +1,250 @@
+"""What an encoder is worth on prepared pictures it was not trained on: one protocol for models, runs and baselines.
+
+Queries are the test split, the gallery is train with dev (research protocol); for choices, dev against train.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from pipeline import plugins
+from pipeline.datasets.catalogue import relevance as grade
+from pipeline.errors import UsageError
+from pipeline.features import relevance
+from pipeline.images import opening
+from pipeline.metrics import retrieval, triplets
+from pipeline.networks import model_folder
+from pipeline.parallel import in_order
+from pipeline.records import Dataset, Encoder, Progress, silent
+from pipeline.settings import Settings
+from training.data.prepared import Prepared
+from training.sampling import human_triplets
+
+Labels = Literal["all", "open", "closed"]
+TRIPLETS = 20_000
+
+
+def encoder_of(target: str, *, device: str = "auto") -> Encoder:
+    """target: a run's name, a folder with model.json, or an encoder spec such as color_histogram. Raises UsageError."""
+    for folder in (Settings().runs / target, Path(target).expanduser()):
+        if (folder / "model.json").is_file():
+            return model_folder.load(folder).encoder(device)
+    built: Encoder = plugins.build("encoders", target, device=device)
+    return built
+
+
+def encode(
+    encoder: Encoder,
+    n: int,
+    picture: Callable[[int], Image.Image],
+    *,
+    workers: int = 0,
+    progress: Progress = silent,
+) -> np.ndarray:
+    """(n, dim) of picture(0) to picture(n - 1), opened in the threads that encode, so that few are in memory at once."""
+
+    def work(some: Sequence[int]) -> np.ndarray:
+        return encoder.encode(np.stack([encoder.preprocess(picture(i)) for i in some]))
+
+    found: list[np.ndarray] = []
+    for part in in_order(range(n), work, chunk=64, workers=workers):
+        found.append(part)
+        progress("encode", min(64 * len(found), n), n)
+    return np.concatenate(found)
+
+
+def of_rows(data: Prepared, rows: np.ndarray) -> Callable[[int], Image.Image]:
+    return lambda i: Image.fromarray(data.pixels[rows[i]])
+
+
+def of_files(root: Path, paths: Sequence[str]) -> Callable[[int], Image.Image]:
+    """Raises PictureError for a file that is no picture, or not below `root`."""
+    return lambda i: opening.open_image(opening.read_file(opening.inside(root, paths[i]))).image
+
+
+def evaluate(
+    encoder: Encoder,
+    data: Prepared,
+    *,
+    split: Literal["test", "dev"] = "test",
+    labels: Labels = "all",
+    teacher: Encoder | None = None,
+    limit: int = 0,
+    seed: int = 0,
+    workers: int = 0,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """{"metrics": {name: {"value", "low", "high"}}, …}; intervals are 95 % over queries or triplets.
+
+    labels: open restricts queries to the open set's, closed to the others; the gallery keeps all. teacher: whose
+    embeddings are the semantic part of the golden feature; without one it is colour and texture. limit: queries a
+    label; 0 = all. `map_at_r` is within the queries, leave-one-out; all else is queries against the gallery.
+    """
+    asked, held = rows_of(data, split, labels, limit, seed)
+    begun = time.perf_counter()
+    gallery = encode(encoder, len(held), of_rows(data, held), workers=workers, progress=progress)
+    rate = len(held) / (time.perf_counter() - begun)
+    queries = encode(encoder, len(asked), of_rows(data, asked), workers=workers)
+    golden = golden_triplets(data, asked, teacher=teacher, seed=seed, workers=workers)
+    progress("search", 0, 0)
+    return {
+        "metrics": figures(queries, gallery, data.labels[asked], data.labels[held], golden=golden, seed=seed),
+        "dim": encoder.dim,
+        "fingerprint": encoder.fingerprint,
+        "split": split,
+        "labels": labels,
+        "queries": len(asked),
+        "gallery": len(held),
+        "golden_triplets": len(golden),
+        "effective_rank": round(triplets.effective_rank(queries), 1),
+        "pictures_per_second": round(rate, 1),
+        "seed": seed,
+    }
+
+
+def figures(
+    queries: np.ndarray,
+    gallery: np.ndarray,
+    query_labels: np.ndarray,
+    labels: np.ndarray,
+    *,
+    golden: np.ndarray,
+    seed: int,
+) -> dict[str, dict[str, float]]:
+    """Each metric of queries (q, dim) against a gallery (n, dim) with its interval. golden: (t, 3) rows of the queries."""
+    scores, hits = retrieval.nearest(queries, gallery, k=min(30, len(gallery)))
+    hit_labels, own = labels[hits], np.arange(len(queries))
+    counts = retrieval.relevant_counts(query_labels, query_labels, exclude=own)
+    within = retrieval.nearest(queries, queries, k=max(1, int(counts.max())), exclude=own)[1]
+    category = triplets.category_triplets(query_labels, TRIPLETS, seed=seed)
+    values = {
+        "knn_20": retrieval.knn_accuracy(scores, hit_labels, query_labels, k=20),
+        "recall_at_1": retrieval.recall_at_k(hit_labels, query_labels, 1),
+        "recall_at_30": retrieval.recall_at_k(hit_labels, query_labels, 30),
+        "precision_at_30": retrieval.precision_at_k(hit_labels, query_labels, 30),
+        "map_at_r": retrieval.average_precision_at_r(query_labels[within], query_labels, counts),
+        "similarity_precision": triplets.similarity_precision(queries, category),
+    }
+    if len(golden):
+        values["similarity_precision_in_class"] = triplets.similarity_precision(queries, golden)
+    return {name: _interval(value, seed) for name, value in values.items()}
+
+
+def golden_triplets(
+    data: Prepared, rows: np.ndarray, *, teacher: Encoder | None, seed: int, workers: int = 0
+) -> np.ndarray:
+    """(n, 3) places in `rows`, up to 100 a label: in-class triplets that the golden feature orders by T_r or more."""
+    features = relevance.features(data.pixels[rows])
+    if teacher is not None:
+        features["semantic"] = encode(teacher, len(rows), of_rows(data, rows), workers=workers)
+    members, matrices = relevance.relevances(features, data.labels[rows])
+    _, gap = relevance.thresholds(matrices)
+    if gap <= 0:  # two pictures a label: all pairs are equally relevant
+        return np.empty((0, 3), np.int64)
+    return relevance.golden_triplets(members, matrices, gap=gap, each=100, seed=seed)
+
+
+def graded(encoder: Encoder, dataset: Dataset, *, seed: int = 0, progress: Progress = silent) -> dict[str, Any]:
+    """similarity_precision on the catalogue's exact grades: of two pictures, the one with the higher grade is nearer.
+
+    Within a kind as in the paper, so that telling kinds apart gains nothing.
+    """
+    dataset.prepare(progress)
+    records = list(dataset.records())
+    embeddings = _encoded(encoder, dataset.root, [record.path for record in records], progress)
+    random = np.random.default_rng(seed)
+    kinds: dict[str, list[int]] = {}
+    for i, record in enumerate(records):
+        kinds.setdefault(record.label, []).append(i)
+    found = []
+    while len(found) < TRIPLETS // 4:
+        anchor = int(random.integers(len(records)))
+        a, b = random.choice(kinds[records[anchor].label], 2, replace=False).tolist()
+        first, second = (grade(records[anchor], records[other]) for other in (a, b))
+        if anchor not in (a, b) and first != second:
+            found.append((anchor, a, b) if first > second else (anchor, b, a))
+    values = triplets.similarity_precision(embeddings, np.array(found))
+    return {
+        "metrics": {"similarity_precision_graded": _interval(values, seed)},
+        "pictures": len(records),
+        "triplets": len(found),
+        "seed": seed,
+    }
+
+
+def transferred(
+    encoder: Encoder, dataset: Dataset, *, split: str = "test", seed: int = 0, progress: Progress = silent
+) -> dict[str, Any]:
+    """recall_at_1 and map_at_r on a dataset's own pictures: `split` asks, train is searched. Raises UsageError."""
+    dataset.prepare(progress)
+    records = [record for record in dataset.records() if record.label and record.split in (split, "train")]
+    asked = np.array([record.split == split for record in records])
+    if not asked.any() or asked.all():
+        raise UsageError(f"the dataset needs labelled pictures in the splits {split} and train; name another --split")
+    embeddings = _encoded(encoder, dataset.root, [record.path for record in records], progress)
+    labels = np.array([record.label for record in records])
+    counts = retrieval.relevant_counts(labels[asked], labels[~asked])
+    hits = retrieval.nearest(embeddings[asked], embeddings[~asked], k=max(1, int(counts.max())))[1]
+    hit_labels = labels[~asked][hits]
+    values = {
+        "recall_at_1": retrieval.recall_at_k(hit_labels, labels[asked], 1),
+        "map_at_r": retrieval.average_precision_at_r(hit_labels, labels[asked], counts),
+    }
+    return {
+        "metrics": {name: _interval(value, seed) for name, value in values.items()},
+        "queries": int(asked.sum()),
+        "gallery": int((~asked).sum()),
+        "seed": seed,
+    }
+
+
+def human(encoder: Encoder, file: Path, root: Path, *, seed: int = 0, progress: Progress = silent) -> dict[str, Any]:
+    """similarity_precision on what people said (human_triplets); pictures that are not there are counted.
+
+    Raises UsageError for a malformed file, or when no triplet has all three pictures.
+    """
+    found = human_triplets.resolve(human_triplets.load(file), root)
+    if not found.triplets:
+        raise UsageError(f"{file}: {found.report()}; give the folder that holds the pictures with --pictures")
+    paths = sorted({path for three in found.triplets for path in three})
+    place = {path: i for i, path in enumerate(paths)}
+    embeddings = _encoded(encoder, root, paths, progress)
+    values = triplets.similarity_precision(embeddings, np.array([[place[path] for path in t] for t in found.triplets]))
+    return {
+        "metrics": {"similarity_precision": _interval(values, seed)},
+        "pictures": len(paths),
+        "triplets": len(values),
+        "unreachable": len(found.unreachable),
+        "seed": seed,
+    }
+
+
+def _encoded(encoder: Encoder, root: Path, paths: Sequence[str], progress: Progress) -> np.ndarray:
+    return encode(encoder, len(paths), of_files(root, paths), progress=progress)
+
+
+def rows_of(data: Prepared, split: str, labels: Labels, limit: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of queries and of the gallery."""
+    asked = data.split(split, open_set={"all": None, "open": True, "closed": False}[labels])
+    train = data.split("train")
+    held = np.sort(np.concatenate([train, data.split("dev")])) if split == "test" else train
+    if limit:
+        random = np.random.default_rng(seed)
+        mine = [
+            random.permutation(asked[data.labels[asked] == label])[:limit] for label in np.unique(data.labels[asked])
+        ]
+        asked = np.sort(np.concatenate(mine))
+    if not len(asked) or not len(held):
+        raise UsageError(f"{data.folder} has no {labels} {split} pictures to ask with; prepare a larger dataset")
+    return asked, held
+
+
+def _interval(values: np.ndarray, seed: int) -> dict[str, float]:
+    mean, low, high = retrieval.bootstrap(values, seed=seed)
+    return {"value": round(mean, 4), "low": round(low, 4), "high": round(high, 4)}

@@ -1,0 +1,113 @@
+"""A run as a model that anyone can load: half-precision weights, model.json, a card, and a check that travels with it."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import SemblanceError, UsageError
+from pipeline.files import atomic
+from pipeline.networks import model_folder
+from pipeline.networks.frozen import TorchEncoder
+from training.data import prepared
+from training.recipes import CLASSIFICATION
+from training.results import cards
+from training.runs import Run
+
+WEIGHTS, GOLDEN = "model.safetensors", "golden.safetensors"
+CLOSE = 0.999  # cosine between half and full precision, of every picture
+
+
+def export(run: Run, folder: Path, *, phase: str = "") -> dict[str, Any]:
+    """Write the model into `folder`, replacing one that is there, and return its model.json.
+
+    phase: `classification` exports what that phase ended with instead of the best weights.
+    Raises UsageError when the run has none yet, SemblanceError when half precision changes an embedding.
+    """
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    about = run.about()
+    source = run.best if not phase else run.root / f"{phase}.safetensors"
+    if not source.is_file():
+        phases = ", ".join(sorted(file.stem for file in run.root.glob("*.safetensors"))) or "none yet"
+        raise UsageError(f"run {run.name} has no weights {source.name} (there are: {phases}); let it train longer")
+    full = load_file(source)
+    half = {name: t.half().contiguous() if t.is_floating_point() else t.contiguous() for name, t in full.items()}
+    pictures = drawings()
+    wanted, found = (_encoder(run, state) for state in (full, half))
+    inputs = np.stack([found.preprocess(picture) for picture in pictures])
+    embeddings = found.encode(inputs)
+    if (closest := float((embeddings * wanted.encode(inputs)).sum(1).min())) < CLOSE:  # before anything is replaced
+        raise SemblanceError(f"half precision changes an embedding (cosine {closest:.4f}); the model is not to be used")
+
+    folder.mkdir(parents=True, exist_ok=True)
+    golden = {"pictures": torch.from_numpy(np.stack(pictures)), "embeddings": torch.from_numpy(embeddings)}
+    for name, tensors in ((WEIGHTS, half), (GOLDEN, golden)):
+        with atomic.replacing(folder / name) as temporary:
+            save_file(tensors, temporary)
+    facts = _facts(run, about, phase) | {"fingerprint": found.fingerprint, "bytes": (folder / WEIGHTS).stat().st_size}
+    kept = model_folder.load(run.root)
+    model_folder.write(folder, options=kept.network.options, cropping=kept.cropping, weights=WEIGHTS, **facts)
+    made = model_folder.load(folder).about
+    with atomic.replacing(folder / "MODEL_CARD.md") as temporary:
+        temporary.write_text(cards.card(made), encoding="utf-8")
+    return made
+
+
+def _encoder(run: Run, state: dict[str, Any]) -> TorchEncoder:
+    """The run's encoder with these weights, half precision widened again as loading does."""
+    kept = model_folder.load(run.root)
+    kept.network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    return kept.encoder("cpu")
+
+
+def drawings(n: int = 4) -> list[Any]:
+    """The same few coloured pictures of 96 × 80 px everywhere, from integers alone."""
+    from PIL import Image
+
+    y, x = np.mgrid[0:80, 0:96]
+    found = []
+    for i in range(n):
+        planes = [(x * (3 + i) + y * (2 + c) + (x // (4 + i)) * (y // (5 + c)) * (7 * i + 3)) % 256 for c in range(3)]
+        found.append(Image.fromarray(np.stack(planes, axis=2).astype(np.uint8)))
+    return found
+
+
+def _began_with(init: str) -> dict[str, Any]:
+    """Which run's weights a run began with; {} for none, or when that model has been moved since."""
+    try:
+        about = model_folder.load(Path(init).expanduser()).about if init else {}
+    except UsageError:
+        return {}
+    return {key: about[key] for key in ("command", "phase", "steps", "minutes") if key in about}
+
+
+def _facts(run: Run, about: dict[str, Any], phase: str) -> dict[str, Any]:
+    """What model.json tells of the training. No path of the machine, so it may be published."""
+    data = prepared.load(Path(about["data"]["folder"])).about
+    phases = [one["objective"] for one in about["recipe"]["phases"]]
+    steps = max(s["end"] for s in about["schedule"] if phase in ("", phases[s["phase"]]))
+    seconds = max((line["seconds"] for line in run.metrics() if line["step"] <= steps), default=0.0)
+    return {
+        "dim": about["network"]["dim"],
+        "run": run.name,
+        "phase": phase or phases[-1],
+        "command": about["command"],
+        "began_with": _began_with(about["init"]),
+        "recipe": about["recipe"],
+        "relevance": {} if phase == CLASSIFICATION else about.get("relevance", {}),
+        "steps": steps,
+        "minutes": round(seconds / 60, 1),
+        "device": about["device"],
+        "versions": about["versions"],
+        "data": {
+            "dataset": data["dataset"].partition(":")[0], "splits": data["splits"], "labels": len(data["labels"]),
+            "dropped": len(data["dropped"]),
+        },
+        "evaluation": about.get("evaluation", {}),
+        "exported": datetime.date.today().isoformat(),
+    }  # fmt: skip

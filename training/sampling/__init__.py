@@ -1,0 +1,1 @@
+"""Which pictures, pairs and triplets a step sees, and triplets as files."""
