@@ -2,6 +2,8 @@
 
 A plugin file defines `CARD` and `build(*, option=default, ...)`. The options of a spec such as
 `torchvision:arch=resnet50,layer=logits` are `build`'s own keyword parameters, read from its signature.
+
+A kind is a folder of pipeline/, such as encoders, or by its whole name a package beside it, such as training.losses.
 """
 
 from __future__ import annotations
@@ -16,13 +18,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from pipeline import ROOT
 from pipeline.errors import UsageError
 
 DEFAULT_ENCODER = "deep_ranking"
 """Of the demo and of a new gallery: what `ingest` takes when nothing is said, and the app offers first."""
 
 KINDS = ("encoders", "datasets", "stores", "indexes", "projections", "detectors")
-_ONE = {"indexes": "index"}
+_ONE = {"indexes": "index", "losses": "loss"}
 _FOLDERS = {kind: Path(__file__).parent / kind for kind in KINDS}
 
 
@@ -59,7 +62,8 @@ class Option:
 
 def available(kind: str) -> list[str]:
     """Names of the plugins in a folder, sorted; nothing is imported."""
-    return sorted(path.stem for path in _FOLDERS[kind].glob("*.py") if not path.stem.startswith("_"))
+    folder = _FOLDERS.get(kind) or ROOT / _package(kind).replace(".", "/")
+    return sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
 
 
 def parse(spec: str) -> tuple[str, dict[str, str]]:
@@ -127,15 +131,17 @@ def absolute(kind: str, spec: str) -> str:
 def build(kind: str, spec: str, **given: Any) -> Any:
     """Make the plugin that `spec` names; `given` are further options that already have their type.
 
-    Where both say something the spec wins: it was written for this one plugin, `given` is often a default.
+    Where both say something the spec wins: it was written for this one plugin, `given` is often a default. What has no
+    default and is given is the caller's alone, such as the size of the network that a loss belongs to.
 
     Raises UsageError for an unknown plugin or option, a value of the wrong type, or a missing library.
     """
     name, texts = parse(spec)
     known = {option.name: option for option in options(kind, name)}
-    for key in [*texts, *given]:
-        if key not in known:
-            raise UsageError(f"{name} has no option {key!r}; its options are {', '.join(known) or '(none)'}")
+    free = [key for key, option in known.items() if not (option.required and key in given)]
+    for key in [*texts, *(given.keys() - known.keys())]:
+        if key not in free:
+            raise UsageError(f"{name} has no option {key!r}; its options are {', '.join(free) or '(none)'}")
     values = {key: _value(name, known[key], text) for key, text in texts.items()}
     if lacking := [o.name for o in known.values() if o.required and o.name not in values and o.name not in given]:
         raise UsageError(f"{name} needs {', '.join(lacking)}: write {name}:{lacking[0]}=…")
@@ -152,10 +158,16 @@ def _without_none(hint: Any) -> Any:
 
 def _module(kind: str, name: str) -> ModuleType:
     if name not in available(kind):
+        folder = kind.rpartition(".")[2]
         raise UsageError(
-            f"unknown {_ONE.get(kind, kind[:-1])} {name!r}; choose from {', '.join(available(kind))}, or add pipeline/{kind}/{name}.py"
+            f"unknown {_ONE.get(folder, folder[:-1])} {name!r}; choose from {', '.join(available(kind))}, "
+            f"or add {_package(kind).replace('.', '/')}/{name}.py"
         )
-    return importlib.import_module(f"pipeline.{kind}.{name}")
+    return importlib.import_module(f"{_package(kind)}.{name}")
+
+
+def _package(kind: str) -> str:
+    return kind if "." in kind else f"pipeline.{kind}"
 
 
 def _value(name: str, option: Option, text: str) -> Any:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pipeline import plugins
 from pipeline.errors import UsageError
 
-CLASSIFICATION, DEEP_RANKING = "classification", "deep_ranking"
-SIAMESE = ("cat", "siam", "siam_cat", "siam_cat_cos")  # training/objectives/_siamese.py has their losses
-HEAD_STEPS, HEAD_BATCH = 1_000, 3_072  # 1,024 triplets a step, of pictures that are ready but for the last layer
-HEAD_LABELLED = 512  # pictures a step of a loss that mines its own triplets, of which there are millions
+if TYPE_CHECKING:
+    from torch import nn
+
+    from training.objectives._objective import Objective
+
+OBJECTIVES, LOSSES = "training.objectives", "training.losses"
+CLASSIFICATION = "classification"  # begins most runs, and its classifier is trained in all of them
 
 
 @dataclass(frozen=True)
 class Phase:
     """A stretch of a run with one objective and its own cosine of learning rates.
 
-    objective: classification, deep_ranking (golden triplets), one of SIAMESE (pairs), or a file of training/losses
-    (P × K batches).
+    objective: a file of training/objectives, or of training/losses, with options of its own: NAME:key=value.
     time: share of the run's time. sizes: (until which share of the phase's time, px).
     head_only: the rest of the network stays as it is and sees every picture once, at test size and without
     augmentation, so a step takes milliseconds; then `steps` says how long and `time` is 0.
@@ -34,6 +37,11 @@ class Phase:
     head_only: bool = False
     steps: int = 0
     batch: int = 0  # 0 = the recipe's
+
+    @property
+    def name(self) -> str:
+        """The objective's, without its options."""
+        return plugins.parse(self.objective)[0]
 
 
 @dataclass(frozen=True)
@@ -126,11 +134,11 @@ BASES = {
 def recipe(
     base: str,
     *,
-    loss: str = DEEP_RANKING,
+    loss: str = "deep_ranking",
     lr: float = 0.0,
     classification_share: float | None = None,
     head_only: bool | None = None,
-    head_steps: int = HEAD_STEPS,
+    head_steps: int = 1_000,
     **facts: Any,
 ) -> Recipe:
     """A named recipe for one loss; facts: fields of Recipe that differ from it.
@@ -139,40 +147,61 @@ def recipe(
     head_only, head_steps: of the phase after classification; None = as the recipe has it.
     Raises UsageError for a name, a loss or a value that there is not.
     """
-    from training import losses
-
     if base not in BASES:
         raise UsageError(f"unknown recipe {base!r}; choose from {', '.join(BASES)}")
-    metric = [name for name in losses.available() if name != "cosine_classification"]
-    known_losses = (CLASSIFICATION, DEEP_RANKING, *SIAMESE, *metric)
-    if loss not in known_losses:
-        raise UsageError(f"unknown loss {loss!r}; choose from {', '.join(known_losses)}")
+    own = objective(loss)
     if classification_share is not None and not 0 <= classification_share <= 1:
         raise UsageError(f"classification share {classification_share} is not between 0 and 1")
     chosen = BASES[base]
-    peak = lr or chosen.lr
-    if loss in SIAMESE:  # pairs from the first step on, so that the types differ in nothing but the loss
-        classification_share, head_only = classification_share or 0.0, False
-    alone = chosen.head_only if head_only is None else head_only
-    usual = 1.0 if alone else {CLASSIFICATION: 1.0, DEEP_RANKING: 0.85}.get(loss, 0.7)
+    alone = own.tunes_head and (chosen.head_only if head_only is None else head_only)
+    usual = 1.0 if alone else own.classification_share
     share = usual if classification_share is None else classification_share
-    phases = [Phase(CLASSIFICATION, share, peak, chosen.sizes, chosen.weight_decay, chosen.crop_min)]
-    last = ((1.0, chosen.sizes[-1][1]),)
-    if alone and (loss != CLASSIFICATION or share == 0):
-        batch, rate = (HEAD_BATCH, 1.5) if loss == DEEP_RANKING else (HEAD_LABELLED, 0.5)
-        phases.append(Phase(loss, 0.0, rate * peak, last, 1e-3, 1.0, head_only=True, steps=head_steps, batch=batch))
-    elif loss == DEEP_RANKING:  # the paper moves pictures by pixels only: more would change their colours and layout
-        phases.append(Phase(loss, 1 - share, 0.1 * peak, last, max(chosen.weight_decay, 1e-3), 0.8))
-    elif loss in SIAMESE:
-        phases.append(Phase(loss, 1 - share, peak, chosen.sizes, chosen.weight_decay, chosen.crop_min))
-    elif loss != CLASSIFICATION:
-        phases.append(Phase(loss, 1 - share, 0.3 * peak, last, chosen.weight_decay, chosen.crop_min))
+    first = Phase(CLASSIFICATION, share, lr or chosen.lr, chosen.sizes, chosen.weight_decay, chosen.crop_min)
+    second = dataclasses.replace(first, objective=loss, time=1 - share)
+    phases = [first]
+    if alone and (second.name != CLASSIFICATION or share == 0):
+        second = dataclasses.replace(second, time=0.0, head_only=True, steps=head_steps)
+        second = dataclasses.replace(second, sizes=chosen.sizes[-1:], weight_decay=1e-3, crop_min=1.0)
+        phases.append(own.phase(second))
+    elif second.name != CLASSIFICATION:
+        phases.append(own.phase(second))
     known = {f.name for f in dataclasses.fields(Recipe)}
     assert set(facts) <= known, f"{sorted(set(facts) - known)} are no fields of a recipe"
     facts = chosen.facts | facts
     if not facts.get("grid"):
         facts["kept"] = 0.0
     return Recipe(**facts, phases=tuple(phase for phase in phases if phase.time > 0 or phase.steps))
+
+
+def losses() -> list[str]:
+    """What `--loss` takes: the objectives, then the losses over P × K batches."""
+    plain = [name for name in plugins.available(LOSSES) if name != "cosine_classification"]  # that is CLASSIFICATION
+    return [*plugins.available(OBJECTIVES), *plain]
+
+
+def objective(spec: str) -> Objective:
+    """A new one, of a phase's spec. Raises UsageError for a name that there is not, or an option."""
+    from training.objectives._metric import Metric
+
+    name, _ = plugins.parse(spec)
+    if name in plugins.available(OBJECTIVES):
+        made: Objective = plugins.build(OBJECTIVES, spec)
+        return made
+    if name not in losses():
+        raise UsageError(
+            f"unknown loss {name!r}; choose from {', '.join(losses())}, or add training/objectives/{name}.py"
+        )
+    return Metric(spec)
+
+
+def modules(recipe: Recipe, *, dim: int, n_labels: int) -> nn.ModuleDict:
+    """What the phases' losses need, by name; checkpoints keep it. Raises UsageError for an option that there is not."""
+    from torch import nn
+
+    specs = {CLASSIFICATION: CLASSIFICATION} | {phase.name: phase.objective for phase in recipe.phases}
+    return nn.ModuleDict(
+        {name: objective(spec).module(recipe, dim=dim, n_labels=n_labels) for name, spec in specs.items()}
+    )
 
 
 def to_json(made: Recipe) -> dict[str, Any]:

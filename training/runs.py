@@ -111,6 +111,11 @@ def open_run(name: str, settings: Settings) -> Run:
     raise RunError(f"no run {name!r} (there is: {known}); make one with: python -m training train …")
 
 
+def name_of(*parts: object) -> str:
+    """A name for a run out of words: what a name may not hold, such as a loss's `_:=.,`, is a dash."""
+    return re.sub(r"[_:=.,]", "-", "-".join(map(str, parts)))
+
+
 def create_run(name: str, settings: Settings, **about: Any) -> Run:
     """A new folder with its run.json. UsageError for a bad name or one that is taken."""
     if not _NAME.fullmatch(name):

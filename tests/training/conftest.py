@@ -7,11 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tiny_training import Said, photos
+from tiny_training import Said, photos, prepared_stripes
 
-from pipeline import plugins
-from training.data import prepared
-from training.data.prepare import prepare
 from training.data.prepared import Prepared
 
 
@@ -34,10 +31,7 @@ def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def data(stripes: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """`stripes`, prepared: 168 to train on, 36 dev, 36 test."""
-    folder = tmp_path_factory.mktemp("prepared")
-    spec = f"folder:root={stripes}"
-    prepare(plugins.build("datasets", spec), folder, spec=spec, dev_share=0.15)
-    return prepared.load(folder)
+    return prepared_stripes(stripes, tmp_path_factory.mktemp("prepared"))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import typer
 from pipeline import plugins, progress
 from pipeline.errors import UsageError
 from pipeline.settings import Settings
+from training import recipes, runs
 
 DataFolder = Annotated[Path, typer.Option("--data", help="a folder that `prepare` filled")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps")]
@@ -61,9 +62,7 @@ def train(
     recipe: Annotated[str, typer.Option(help="cpu, gpu or paper")] = "cpu",
     loss: Annotated[
         str,
-        typer.Option(
-            help="deep_ranking, classification, cat, siam, siam_cat, siam_cat_cos, or a file of training/losses"
-        ),
+        typer.Option(help=f"{', '.join(recipes.losses())}; options as NAME:key=value,key=value"),
     ] = "deep_ranking",
     name: Annotated[str, typer.Option(help="of the run; by default recipe and loss")] = "",
     minutes: Annotated[float, typer.Option(help="turned into steps after the first 50 are timed")] = 0,
@@ -104,7 +103,6 @@ def train(
     import torch
 
     from pipeline import devices
-    from training import recipes, runs
     from training.data import prepared
     from training.loop import start
 
@@ -131,7 +129,7 @@ def train(
             head_only={"": None, "head": True, "whole": False}[tune], head_steps=head_steps,
             **asked,
         )  # fmt: skip
-        name = name or f"{recipe}-{loss}".replace("_", "-")
+        name = name or runs.name_of(recipe, loss)
         run = start.shared_run(
             name, prepared.load(data), made, minutes=minutes, epochs=epochs, init=init, command=sys.argv[1:]
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -52,7 +53,7 @@ def compare_losses(
         raise UsageError(f"seeds {seeds!r} are not whole numbers with commas between, such as 0,1,2") from None
     with progress.shown(shown) as show:
         rows = compare(
-            prepared.load(data), [loss.strip() for loss in losses.split(",")],
+            prepared.load(data), [loss.strip() for loss in re.split(r",(?!\s*[\w-]+=)", losses)],
             prefix=prefix, seeds=numbers, epochs=epochs, base=recipe, command=sys.argv[1:], device=device, progress=show,
             dim=dim, grid=0, same_share=same_share, square_margin=square_margin,
         )  # fmt: skip

@@ -106,4 +106,4 @@ def _root(gallery: Gallery, lesson: Lesson) -> Path:
 
 
 def _run_name(gallery: Gallery) -> str:
-    return f"{gallery.name[:50]}-finetuned".replace("_", "-")
+    return runs.name_of(gallery.name[:50], "finetuned")

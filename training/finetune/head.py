@@ -14,9 +14,9 @@ from pipeline.metrics import retrieval
 from pipeline.networks.frozen import seeded
 from pipeline.networks.head import Head
 from pipeline.records import Progress, silent
+from training.losses.contrastive import SQUARE_MARGIN, of_pairs
 from training.losses.cosine_classification import CosineClassification
 from training.losses.triplet_hinge import hinge
-from training.objectives import _siamese as siamese
 
 LOOK, PATIENCE = 50, 6  # steps between looks at dev; looks without a better one until it ends
 BATCH, JUDGED = 256, 128  # labelled pictures and judgments a step
@@ -87,8 +87,7 @@ def learn(
             if len(pairs):
                 drawn = torch.randint(len(pairs), (min(JUDGED, len(pairs)),))
                 first, second = (network(seen[part]) for part in pairs[drawn].T)
-                margin = siamese.SQUARE_MARGIN
-                loss = loss + siamese.contrastive(first, second, same[drawn], square_margin=margin).mean()
+                loss = loss + of_pairs(first, second, same[drawn], square_margin=SQUARE_MARGIN).mean()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -13,7 +13,6 @@ from torch import nn
 
 from pipeline.errors import SemblanceError
 from pipeline.files import atomic
-from training.recipes import DEEP_RANKING
 from training.runs import Run, RunError
 
 if TYPE_CHECKING:
@@ -67,20 +66,16 @@ class Checkpoint:
         """The next phase's best counts anew: its first weights may well be worse by the last phase's measure."""
         self._best = float("-inf")
 
-    def keep_best(self, objective: str, figures: dict[str, float]) -> None:
-        """Write best.safetensors when dev recall_at_1 is the best of the phase so far.
-
-        In deep_ranking always: it trades between labels and within them, no one figure says which of its weights are
-        best, and the last ones are those that its rate has come to rest at.
-        """
+    def keep_best(self, figures: dict[str, float], *, last: bool) -> None:
+        """Write best.safetensors when dev recall_at_1 is the best of the phase so far; last: in any case."""
         figure = figures["recall_at_1"]
-        if objective == DEEP_RANKING or figure >= self._best:
+        if last or figure >= self._best:
             self._best = figure
             write_weights(self._average, self.run.best)
             self.run.update(figures=figures)
 
-    def keep_phase(self, objective: str) -> None:
-        write_weights(self._average, self.run.root / f"{objective}.safetensors")
+    def keep_phase(self, name: str) -> None:
+        write_weights(self._average, self.run.root / f"{name}.safetensors")
 
     def show(self, shown: dict[str, Any], pixels: Pixels) -> None:
         """triplets.json, its pictures, distances.json."""

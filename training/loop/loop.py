@@ -23,18 +23,16 @@ from torch import nn
 from pipeline import ctrl_c
 from pipeline.errors import SemblanceError
 from pipeline.records import Progress, silent
+from training import recipes
 from training.data.pixels import Pixels
 from training.data.prepared import Prepared
 from training.data.views import views
 from training.loop import optimisers, schedule
 from training.loop.checkpoints import Checkpoint, collapse_advice
 from training.loop.dev import Dev
-from training.objectives import _golden as golden
-from training.objectives import objectives
-from training.recipes import CLASSIFICATION, DEEP_RANKING, SIAMESE, Recipe
+from training.objectives._objective import Context, Objective
+from training.recipes import CLASSIFICATION, Recipe
 from training.runs import Run
-from training.sampling import pairs
-from training.sampling.triplets import TripletSampler
 
 RECORD = 50  # steps between lines of metrics.jsonl
 DEV_PARTS = 24  # dev measurements in a run
@@ -67,14 +65,14 @@ class Loop:
         dev_rows = data.split("dev", open_set=False if recipe.open_set else None)
         self.labels = torch.from_numpy(data.labels)
         self.n_labels = len(data.about["labels"])
-        self.losses = objectives.modules(recipe, dim=network.options["dim"], n_labels=self.n_labels).to(device)
+        self.losses = recipes.modules(recipe, dim=network.options["dim"], n_labels=self.n_labels).to(device)
         self.pixels = pixels or Pixels(data, device)
         self.dev = Dev(data, self.pixels, side=recipe.test_side, rows=dev_rows)
         self.optimiser = optimisers.build(recipe, network, self.losses)
         self._ema = EMAHandler(network, momentum=0.5, handle_buffers="copy")  # its momentum comes with the schedule
         self.average: nn.Module = self._ema.ema_model
         self.checkpoint = Checkpoint(run, network, self.average, self.losses, self.optimiser, every=checkpoint_seconds)
-        self.objective: objectives.Objective | None = None
+        self.objective: Objective | None = None
         self.amp = device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
         self._sums: dict[str, list[float]] = {}
         self._stop = False  # several processes agree on it every few steps only
@@ -165,21 +163,14 @@ class Loop:
                 self.average.load_state_dict(self.network.state_dict())
         if fresh and number == 0 and self._imprint:
             self._begin_classifier()
-        sampler: TripletSampler | pairs.PairSampler | None = None
-        if phase.objective == DEEP_RANKING:
-            self.progress("golden feature", 0, 0)
-            sampler = golden.sampler(
-                self.run, self.data, self._embedded, self.recipe, rows=self.train_rows, write=self.rank == 0
-            )
-        elif phase.objective in SIAMESE:
-            items, categories = (codes[self.train_rows] for codes in (self.data.items, self.data.categories))
-            sampler = pairs.PairSampler(items, categories, same=self.recipe.same_share)
-        self.objective = objectives.objective(
-            phase, self.recipe, self.losses,
-            train=self.train_rows, labels=self.data.labels[self.train_rows], sampler=sampler,
-        )  # fmt: skip
+        self.objective = recipes.objective(phase.objective)
+        self.objective.begin(Context(
+            self.run, self.data, self.recipe, self.train_rows, phase.batch or self.recipe.batch_size,
+            module=self.losses[phase.name], classifier=self.losses[CLASSIFICATION], embed=self._embedded,
+            writes=self.rank == 0, progress=self.progress,
+        ))  # fmt: skip
         self.network.train()
-        if phase.objective == DEEP_RANKING:  # statistics of triplet batches are not those of the data
+        if self.objective.keeps_statistics:
             for module in self.network.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
@@ -224,7 +215,7 @@ class Loop:
         left = (now - since) * cost(step, self.schedule.steps) / max(1.0, cost(before, step))
         if self.rank == 0:
             self.run.record(
-                "train", step=step, seconds=round(self._spent + now - self._begun, 1), stage=phase.objective,
+                "train", step=step, seconds=round(self._spent + now - self._begun, 1), stage=phase.name,
                 side=moment.side, lr=round(moment.lr, 6), images_per_second=round(rate, 1), seconds_left=round(left),
                 **figures,
             )  # fmt: skip
@@ -236,8 +227,8 @@ class Loop:
             step = engine.state.iteration
             figures, shown = self.dev.figures(self.average)
             self.run.record("dev", step=step, seconds=round(self._spent + time.monotonic() - self._begun, 1), **figures)
-            phase = self.schedule.at(step - 1).phase
-            self.checkpoint.keep_best(self.recipe.phases[phase].objective, figures)
+            assert self.objective is not None
+            self.checkpoint.keep_best(figures, last=self.objective.last_is_best)
             self.checkpoint.show(shown, self.pixels)
             if advice := collapse_advice(figures, dim=self.network.options["dim"], n_labels=self.n_labels):
                 print(f"warning: {advice}", file=sys.stderr, flush=True)
@@ -256,7 +247,7 @@ class Loop:
         if step % self._measured_every:
             self._measure(engine)
         if self.rank == 0:
-            self.checkpoint.keep_phase(self.recipe.phases[number].objective)
+            self.checkpoint.keep_phase(self.recipe.phases[number].name)
         if step < self.schedule.steps:
             self.network.load_state_dict(self.average.state_dict())
             self.optimiser.state.clear()

@@ -26,10 +26,8 @@ from training import recipes, runs
 from training.data import prepared
 from training.data.prepared import Prepared
 from training.loop import optimisers, schedule
-from training.objectives import _golden as golden
 from training.recipes import Recipe
 from training.runs import Run, RunError
-from training.sampling import pairs, samplers
 
 
 def new_run(
@@ -52,6 +50,7 @@ def new_run(
         raise UsageError("say how long to train: either minutes or epochs, above 0")
     recipe = _fitting(recipe, data)
     network = _network(recipe, init)
+    recipes.modules(recipe, dim=network.options["dim"], n_labels=len(data.about["labels"]))
     run = runs.create_run(
         name,
         Settings(),
@@ -86,14 +85,7 @@ def _fitting(recipe: Recipe, data: Prepared) -> Recipe:
         recipe, labels_per_batch=min(recipe.labels_per_batch, len(np.unique(data.labels[rows])))
     )
     for phase in recipe.phases:
-        if phase.objective == recipes.DEEP_RANKING:
-            golden.check(data)
-        elif phase.objective in recipes.SIAMESE:
-            pairs.PairSampler(data.items[rows], data.categories[rows], same=recipe.same_share)
-        elif phase.objective != recipes.CLASSIFICATION:
-            p = recipe.labels_per_batch
-            each = max(2, (phase.batch or recipe.batch_size) // p)
-            samplers.p_by_k(data.labels[rows], labels_per_batch=p, each=each, seed=0, step=0)
+        recipes.objective(phase.objective).check(data, rows, recipe, batch=phase.batch or recipe.batch_size)
     return recipe
 
 

@@ -6,6 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.plugins import Card
+
+CARD = Card(summary="cross-entropy over the angle between an embedding and one direction a label")
+
 
 class CosineClassification(nn.Module):
     """weight: (n_labels, dim). At the start the loss is ln n_labels + scale² / (2 dim)."""

@@ -6,6 +6,12 @@ from pytorch_metric_learning.losses import MultiSimilarityLoss
 from pytorch_metric_learning.miners import MultiSimilarityMiner
 from torch import Tensor, nn
 
+from pipeline.plugins import Card
+
+CARD = Card(
+    summary="pairs weighted by the other pairs of their anchor, with its own miner", source="Wang et al., CVPR 2019"
+)
+
 
 class MultiSimilarity(nn.Module):
     """Over the pairs that the paper's miner keeps: those within `epsilon` of the anchor's hardest other pair."""

@@ -5,7 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from pipeline.plugins import Card
 from training.losses import _miners as miners
+
+CARD = Card(
+    summary="max(0, margin + D(a, p) − D(a, n)), triplets mined in the batch",
+    source="Wang et al., CVPR 2014, eq. 1 and 3",
+)
 
 
 def distances(anchors: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
@@ -20,7 +26,7 @@ def hinge(anchors: Tensor, positives: Tensor, negatives: Tensor, *, margin: floa
 
 
 class TripletHinge(nn.Module):
-    """Mean hinge over explicit triplets, or over those that a miner finds in a labelled batch.
+    """Mean hinge over the triplets that a miner finds in a labelled batch.
 
     Pinned at exactly `margin` it means collapse: all embeddings are equal.
     """
@@ -30,29 +36,15 @@ class TripletHinge(nn.Module):
         self.margin = margin
         self.miner = miner
 
-    def forward(
-        self,
-        embeddings: Tensor,
-        second: Tensor,
-        negatives: Tensor | None = None,
-        *,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """(embeddings (n, dim), labels (n,)) or (anchors, positives, negatives), (n, dim) each.
-
-        generator: the miner's chance; torch's own when None. No triplet at all is 0, with zero gradient.
-        """
-        if negatives is None:
-            a, p, n = miners.mine(self.miner, embeddings, second, margin=self.margin, generator=generator)
-            squares = embeddings.square().sum(dim=1)
-            # every distance once: a batch of 512 has millions of triplets, whose embeddings would fill 17 GB
-            d = squares[:, None] + squares - 2 * embeddings @ embeddings.T  # (n, n)
-            found = torch.relu(self.margin + d[a, p] - d[a, n])  # (triplets,)
-        else:
-            found = hinge(embeddings, second, negatives, margin=self.margin)
-        if len(found) == 0:
+    def forward(self, embeddings: Tensor, labels: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """generator: the miner's chance; torch's own when None. No triplet at all is 0, with zero gradient."""
+        a, p, n = miners.mine(self.miner, embeddings, labels, margin=self.margin, generator=generator)
+        if len(a) == 0:
             return embeddings.sum() * 0  # the mean of nothing is nan
-        return found.mean()
+        squares = embeddings.square().sum(dim=1)
+        # every distance once: a batch of 512 has millions of triplets, whose embeddings would fill 17 GB
+        d = squares[:, None] + squares - 2 * embeddings @ embeddings.T  # (n, n)
+        return torch.relu(self.margin + d[a, p] - d[a, n]).mean()
 
 
 def build(*, dim: int, n_labels: int, margin: float = 0.1, miner: miners.Name = "semi_hard") -> nn.Module:

@@ -52,13 +52,13 @@ def compare(
     }
     held = {name: runs.open_run(name, Settings()) for name in runs.names(Settings())}
     for (loss, seed), recipe in made.items():
-        run = held.get(_name(prefix, loss, seed))
+        run = held.get(runs.name_of(prefix, loss, seed))
         if run is not None and not _is(run, recipe, epochs, data):
             raise UsageError(f"run {run.name} was made another way; take another --prefix, or delete {run.root}")
     figures: dict[str, list[dict[str, float]]] = {loss: [] for loss in losses}
     minutes: dict[str, list[float]] = {loss: [] for loss in losses}
     for number, ((loss, seed), recipe) in enumerate(made.items()):
-        name = _name(prefix, loss, seed)
+        name = runs.name_of(prefix, loss, seed)
         run = held.get(name) or start.new_run(name, data, recipe, minutes=0, epochs=epochs, init="", command=command)
         where = f"{loss}, seed {seed} ({number + 1} of {len(made)})"
 
@@ -124,10 +124,6 @@ def _cell(found: dict[str, Any] | None) -> str:
 def _spread(values: list[float]) -> dict[str, Any]:
     std = statistics.stdev(values) if len(values) > 1 else 0.0
     return {"mean": statistics.mean(values), "std": std, "values": [round(value, 4) for value in values]}
-
-
-def _name(prefix: str, loss: str, seed: int) -> str:
-    return f"{prefix}-{loss}-{seed}".replace("_", "-")
 
 
 def _is(run: Run, recipe: recipes.Recipe, epochs: float, data: Prepared) -> bool:

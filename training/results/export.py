@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import plugins
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.files import atomic
 from pipeline.networks import model_folder
 from pipeline.networks.frozen import TorchEncoder
+from training import recipes
 from training.data import prepared
-from training.recipes import CLASSIFICATION
 from training.results import cards
 from training.runs import Run
 
@@ -89,7 +90,7 @@ def _began_with(init: str) -> dict[str, Any]:
 def _facts(run: Run, about: dict[str, Any], phase: str) -> dict[str, Any]:
     """What model.json tells of the training. No path of the machine, so it may be published."""
     data = prepared.load(Path(about["data"]["folder"])).about
-    phases = [one["objective"] for one in about["recipe"]["phases"]]
+    phases = [plugins.parse(phase["objective"])[0] for phase in about["recipe"]["phases"]]
     steps = max(s["end"] for s in about["schedule"] if phase in ("", phases[s["phase"]]))
     seconds = max((line["seconds"] for line in run.metrics() if line["step"] <= steps), default=0.0)
     return {
@@ -99,7 +100,7 @@ def _facts(run: Run, about: dict[str, Any], phase: str) -> dict[str, Any]:
         "command": about["command"],
         "began_with": _began_with(about["init"]),
         "recipe": about["recipe"],
-        "relevance": {} if phase == CLASSIFICATION else about.get("relevance", {}),
+        "relevance": {} if phase == recipes.CLASSIFICATION else about.get("relevance", {}),
         "steps": steps,
         "minutes": round(seconds / 60, 1),
         "device": about["device"],

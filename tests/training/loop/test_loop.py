@@ -29,7 +29,7 @@ from training.data.prepared import Prepared
 from training.loop import checkpoints, loop, schedule, start
 from training.loop.checkpoints import collapse_advice
 from training.loop.dev import Dev
-from training.objectives import objectives
+from training.objectives import classification
 from training.recipes import Phase
 from training.runs import Run
 
@@ -312,7 +312,7 @@ def test_a_label_with_one_picture_stops_no_objective(tmp_path: Path, stripes: Pa
         (("--batch-size", "1"), "a batch of 1 gives no statistics and no triplets; take at least 6"),
         (("--optim", "lion"), "unknown optimiser 'lion'; choose from sgd, adam, rms"),
         (("--recipe", "tpu"), "unknown recipe 'tpu'; choose from cpu, gpu, paper"),
-        (("--loss", "arcface"), "unknown loss 'arcface'; choose from classification, deep_ranking, cat, siam"),
+        (("--loss", "arcface"), "unknown loss 'arcface'; choose from cat, classification, deep_ranking, siam"),
         (("--backbone", "vit"), "unknown backbone 'vit'; choose from dr10, dr18"),
         (("--frozen", "6"), "frozen=6: dr10 has 5 stages, so give 0 to 5"),
         (("--device", "cuda"), "device 'cuda' is not on this machine; choose from auto, cpu"),
@@ -381,14 +381,14 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_what_was_good(
     data: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = new("diverged", data, tiny(), steps=40)
-    real, calls = objectives.Classification.loss, 0
+    real, calls = classification.Classification.loss, 0
 
     def loss(self, *given) -> torch.Tensor:
         nonlocal calls
         calls += 1
         return real(self, *given) * (float("nan") if calls > 25 else 1)
 
-    monkeypatch.setattr(objectives.Classification, "loss", loss)
+    monkeypatch.setattr(classification.Classification, "loss", loss)
     with pytest.raises(SemblanceError, match=r"no finite number any more at step 26: .*lower --lr"):
         start.go_on(run, device="cpu", checkpoint_seconds=0)
     assert run.about()["status"] == "failed"
@@ -396,7 +396,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_what_was_good(
     assert last["step"] == 25
     assert all(torch.isfinite(tensor).all() for tensor in last["network"].values())
     assert all(torch.isfinite(tensor).all() for tensor in load_file(run.best).values())
-    monkeypatch.setattr(objectives.Classification, "loss", real)
+    monkeypatch.setattr(classification.Classification, "loss", real)
     assert start.go_on(run, device="cpu") == "finished"
 
 

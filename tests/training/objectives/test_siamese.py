@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_training import variant
+from tiny_training import begun, tiny, variant
 from torch.nn import functional as F
 from typer.testing import CliRunner
 
@@ -18,9 +18,7 @@ from pipeline.settings import Settings
 from training import recipes, runs
 from training.__main__ import app
 from training.data.prepared import Prepared
-from training.objectives import _siamese as siamese
-from training.objectives import objectives
-from training.recipes import Phase, Recipe
+from training.recipes import Recipe
 from training.results import compare_losses
 from training.sampling.pairs import PairSampler
 
@@ -86,36 +84,44 @@ def test_data_without_one_kind_of_pair_is_refused(items: np.ndarray, words: str)
         PairSampler(items, np.zeros(5, int))
 
 
-@pytest.mark.parametrize("name", siamese.KINDS)
-def test_each_type_is_what_a_loop_over_its_pairs_gives(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "classification", "contrastive", "unit"),
+    [
+        ("cat", True, False, False),
+        ("siam", False, True, False),
+        ("siam_cat", True, True, False),
+        ("siam_cat_cos", True, True, True),
+    ],
+)
+def test_each_type_is_what_a_loop_over_its_pairs_gives(
+    name: str, classification: bool, contrastive: bool, unit: bool
+) -> None:
     torch.manual_seed(0)
-    recipe = Recipe(label_smoothing=0.0, square_margin=0.0 if name == "siam_cat_cos" else 9.0)
-    loss = siamese.build(name, recipe, dim=4, n_labels=3)
+    recipe = Recipe(label_smoothing=0.0, square_margin=0.0 if unit else 9.0)
+    loss = recipes.objective(name).module(recipe, dim=4, n_labels=3)
     outputs, labels = 2 * torch.randn(10, 4), torch.tensor([0, 1, 2, 0, 1, 0, 1, 0, 2, 2])
     same = torch.tensor([True, True, False, False, False])
-    kind, wanted = siamese.KINDS[name], 0.0
-    if kind.contrastive:
-        m2 = 0.2 if kind.unit else 9.0
-        seen = F.normalize(outputs, dim=1) if kind.unit else outputs
+    wanted = 0.0
+    if contrastive:
+        m2 = 0.2 if unit else 9.0
+        seen = F.normalize(outputs, dim=1) if unit else outputs
         for i in range(5):
             d = sum(float(a - b) ** 2 for a, b in zip(seen[i], seen[i + 5], strict=True))
-            wanted += (d if same[i] else max(0.0, m2 - d)) / 5 * (1 if kind.unit else 2 / m2)
-    if loss.classifier is not None:
+            wanted += (d if same[i] else max(0.0, m2 - d)) / 5 * (1 if unit else 2 / m2)
+    assert (loss.classifier is not None) == classification
+    if classification:
         logits = (outputs @ loss.classifier.weight.T + loss.classifier.bias).detach().softmax(1)
         wanted += sum(-float(logits[i, labels[i]].log()) for i in range(10)) / 10
     assert loss(outputs, labels, same).item() == pytest.approx(wanted, rel=1e-5)
 
 
-def test_a_step_shows_firsts_then_seconds_and_every_process_draws_its_own() -> None:
-    phase = Phase("siam", 1.0, 0.1, ((1.0, 16),), 0.0, 1.0)
-    recipe = Recipe(batch_size=16, dim=8, phases=(phase,))
-    kept = objectives.modules(recipe, dim=8, n_labels=7)
-    train = np.arange(100, 125)
-    made = objectives.objective(phase, recipe, kept, train=train, labels=ITEMS, sampler=PairSampler(ITEMS, CATEGORIES))
+def test_a_step_shows_firsts_then_seconds_and_every_process_draws_its_own(data: Prepared, tmp_path: Path) -> None:
+    made = begun(tiny(objective="siam", batch_size=16), data, tmp_path)
     rows = made.rows(4, rank=0, world=1)
     assert rows.shape == (16,)
-    assert ITEMS[rows[0] - 100] == ITEMS[rows[8] - 100]
-    assert all(ITEMS[a - 100] != ITEMS[b - 100] for a, b in zip(rows[1:8], rows[9:], strict=True))
+    assert set(rows) <= set(data.split("train"))
+    assert data.items[rows[0]] == data.items[rows[8]]
+    assert all(data.items[a] != data.items[b] for a, b in zip(rows[1:8], rows[9:], strict=True))
     mine, others = (made.rows(4, rank=rank, world=2) for rank in (0, 1))
     assert len(mine) == len(others) == 8
     assert (mine != others).any()

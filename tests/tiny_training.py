@@ -9,13 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
-from pipeline import ROOT
+from pipeline import ROOT, plugins
+from pipeline.records import silent
 from training import recipes
 from training.data import prepared
+from training.data.prepare import prepare
 from training.data.prepared import Prepared
 from training.loop import start
+from training.objectives._objective import Context, Objective
 from training.recipes import Phase, Recipe
 from training.runs import Run
 
@@ -49,6 +53,13 @@ def photos(
     return folder
 
 
+def prepared_stripes(stripes: Path, folder: Path) -> Prepared:
+    """`photos`, prepared: 168 to train on, 36 dev, 36 test."""
+    spec = f"folder:root={stripes}"
+    prepare(plugins.build("datasets", spec), folder, spec=spec, dev_share=0.15)
+    return prepared.load(folder)
+
+
 def tiny(
     *,
     objective: str = recipes.CLASSIFICATION,
@@ -78,6 +89,24 @@ def trained(name: str, data: Prepared, recipe: Recipe, *, steps: int, init: str 
     run = new(name, data, recipe, steps=steps, init=init)
     assert start.go_on(run, device="cpu") == "finished"
     return run
+
+
+def begun(recipe: Recipe, data: Prepared, folder: Path) -> Objective:
+    """The objective of a recipe's first phase, as a step finds it; the network says what chance says."""
+    phase = recipe.phases[0]
+    torch.manual_seed(0)
+    modules = recipes.modules(recipe, dim=recipe.dim, n_labels=len(data.about["labels"]))
+
+    def embed(rows: np.ndarray) -> np.ndarray:
+        found = np.random.default_rng(0).normal(size=(len(rows), recipe.dim))
+        return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+
+    objective = recipes.objective(phase.objective)
+    objective.begin(Context(
+        Run(folder), data, recipe, data.split("train"), phase.batch or recipe.batch_size, module=modules[phase.name],
+        classifier=modules["classification"], embed=embed, writes=False, progress=silent,
+    ))  # fmt: skip
+    return objective
 
 
 def figures(run: Run) -> list[dict]:

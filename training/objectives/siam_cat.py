@@ -1,0 +1,12 @@
+"""Pairs, classified and compared."""
+
+from __future__ import annotations
+
+from pipeline.plugins import Card
+from training.objectives._siamese import SOURCE, Siamese
+
+CARD = Card(summary="pairs, softmax over both pictures and the contrastive term", source=SOURCE)
+
+
+def build() -> Siamese:
+    return Siamese(classification=True, contrastive=True)
