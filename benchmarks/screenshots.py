@@ -15,7 +15,7 @@ import urllib.request
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from pipeline import ROOT
-from pipeline.cli.demo import NAME, free_port
+from pipeline.cli.commands.demo import NAME, free_port
 from pipeline.evaluation import evaluate
 from pipeline.gallery import reports
 from pipeline.gallery.opening import open_gallery

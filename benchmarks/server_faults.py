@@ -28,7 +28,7 @@ from playwright.sync_api import Page, sync_playwright
 from benchmarks.cut_line import CutLine
 from benchmarks.milvus_process import MilvusProcess
 from pipeline import ROOT
-from pipeline.cli.demo import free_port
+from pipeline.cli.commands.demo import free_port
 
 ENCODER = "color_histogram"
 SAYS = re.compile("Answered exactly from the gallery's files")

@@ -95,7 +95,7 @@ def _layer_fault(module: str, one: Import) -> str:
         return "a plugin imports no other plugin, only files of its folder that begin with _"
     named_by_file = {
         "pipeline.stores._password": {"deploy.first_start"},  # changes it before the app connects
-        "pipeline.stores.milvus": {"pipeline.cli.doctor"},  # asks who holds the file, without opening it
+        "pipeline.stores.milvus": {"pipeline.cli.commands.doctor"},  # asks who holds the file, without opening it
         "pipeline.stores._import_files": {"pipeline.exchange.milvus_bulk"},  # for a server that need not be there
     }
     if other and not folder and module not in named_by_file.get(one.name, set()):
@@ -164,7 +164,7 @@ def test_a_module_imports_only_what_the_table_allows(module: str) -> None:
         ("app.widgets.charts", "from app.search import query_state", "app.search stands above app.widgets"),
         ("app.explore.map", "from app.evaluate import charts", "a page imports no other page"),
         ("app.explore.map", "from app.views import search", "app.views stands above app.explore"),
-        ("pipeline.cli.demo", "from deploy import entry", "deploy stands above cli"),
+        ("pipeline.cli.commands.demo", "from deploy import entry", "deploy stands above cli"),
         ("pipeline.encoders.pca", "from pipeline.encoders import timm", "imports no other plugin"),
         ("pipeline.encoders.pca", "from pipeline.encoders.timm import build", "imports no other plugin"),
         ("pipeline.encoders.pca", "from pipeline.stores import _wire", "imports no other plugin"),

@@ -21,7 +21,7 @@ from tiny_gallery import ROOT, SPEC, draw, exact, fill, lite, photos, run
 from typer.testing import CliRunner
 
 from pipeline.__main__ import app, main
-from pipeline.cli import demo
+from pipeline.cli.commands import demo
 from pipeline.gallery.opening import open_gallery
 from pipeline.ingest import sync
 from pipeline.settings import Settings

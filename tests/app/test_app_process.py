@@ -79,7 +79,7 @@ def test_a_demo_that_is_terminated_takes_the_app_with_it(home: Path, tmp_path: P
     with lite() as store:
         fill(photos(tmp_path / "photos", 5), store)
     port = free_port()
-    code = f"import sys; from pipeline.cli.demo import serve; sys.exit(serve({port}))"
+    code = f"import sys; from pipeline.cli.commands.demo import serve; sys.exit(serve({port}))"
     with process(sys.executable, "-c", code) as child:
         until_ready(f"http://127.0.0.1:{port}", child)
         child.terminate()

@@ -9,9 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.commands.ingest import Name, ProgressKind
-
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout")]
+from pipeline.cli.options import AsJson, Name, ProgressKind
 
 
 def register(app: typer.Typer) -> None:

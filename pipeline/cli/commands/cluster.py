@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.commands.ingest import Name, ProgressKind
+from pipeline.cli.options import AsJson, Name, ProgressKind
 
 if TYPE_CHECKING:
     from pipeline.gallery.gallery import Gallery
@@ -31,7 +31,7 @@ def cluster(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same clusters")] = 0,
     montage: Annotated[Path | None, typer.Option(help="A folder for one picture of each cluster's pictures")] = None,
     progress: ProgressKind = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on stdout")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Groups of pictures that look alike, with names, sizes, purity and silhouette; kept in the gallery's reports."""
     from pipeline.analysis import clustering

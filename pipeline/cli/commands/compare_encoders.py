@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.commands.ingest import ProgressKind
+from pipeline.cli.options import AsJson, Device, ProgressKind
 
 
 def register(app: typer.Typer) -> None:
@@ -26,10 +26,10 @@ def compare_encoders(
     ] = None,
     limit: Annotated[int, typer.Option(min=2, max=20_000, help="How many pictures, drawn label by label")] = 2_000,
     batch_sizes: Annotated[str, typer.Option(help="Pictures at a time, for the speeds")] = "1,8,32",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, …")] = "",
+    device: Device = "",
     seed: int = 0,
     progress: ProgressKind = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Size, speed, recall_at_1, map_at_r and knn_20 of encoders on the same pictures; one that cannot be had says why."""
     from pipeline import filters, plugins

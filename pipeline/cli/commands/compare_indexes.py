@@ -1,4 +1,4 @@
-"""Verbs on indexes: indexes, compare-indexes."""
+"""compare-indexes: which index suits a gallery."""
 
 from __future__ import annotations
 
@@ -8,36 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.commands.ingest import Name, ProgressKind
+from pipeline.cli.options import AsJson, Name, ProgressKind
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(indexes)
     app.command()(compare_indexes)
-
-
-def indexes(as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout")] = False) -> None:
-    """The indexes that can be compared, their options, and what those that cannot be used need."""
-    from pipeline import plugins
-
-    found: list[dict[str, Any]] = [
-        {
-            "index": name,
-            "summary": plugins.card("indexes", name).summary,
-            "licence": plugins.card("indexes", name).licence,
-            "source": plugins.card("indexes", name).source,
-            "missing": plugins.missing("indexes", name),
-            "options": {option.name: option.default for option in plugins.options("indexes", name)},
-            "usual": list(plugins.usual("indexes", name)),
-        }
-        for name in plugins.available("indexes")
-    ]
-    if as_json:
-        print(json.dumps(found, ensure_ascii=False))
-        return
-    for one in found:
-        print(f"{one['index']}: {one['summary']}" + (f"  [not there: {one['missing']}]" if one["missing"] else ""))
-        print("    " + (", ".join(f"{key}={value!r}" for key, value in one["options"].items()) or "no options"))
 
 
 def compare_indexes(
@@ -55,7 +30,7 @@ def compare_indexes(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds after which an index is stopped")] = 900,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     progress: ProgressKind = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on stdout")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """How exact, quick, large and slow to build each index is on this gallery's embeddings; kept in its reports."""
     from pipeline.comparison import indexes as comparing

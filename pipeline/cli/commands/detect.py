@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.commands.ingest import ProgressKind
+from pipeline.cli.options import ProgressKind
 
 
 def register(app: typer.Typer) -> None:
@@ -54,6 +54,6 @@ def detect(
 
 def detectors() -> None:
     """The detectors and their options."""
-    from pipeline.cli.commands import info
+    from pipeline.cli.commands.plugins import list_plugins
 
-    info.list_plugins("detectors")
+    list_plugins("detectors")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.commands.ingest import Name, ProgressKind
+from pipeline.cli.options import Name, ProgressKind
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +33,7 @@ def duplicates(
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on stdout")] = False,
 ) -> None:
     """Pictures that the gallery holds more than once, in groups with the best copy; kept in its reports."""
-    from pipeline.cli.commands import gallery as keep
+    from pipeline.cli.commands.remove import remove as remove_pictures
     from pipeline.duplicates import find as finding
     from pipeline.errors import UsageError
     from pipeline.gallery import reports
@@ -57,7 +57,7 @@ def duplicates(
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
             _dry_run(found["groups"], going)
             if going and yes:
-                keep.remove(name, going)
+                remove_pictures(name, going)
             elif going:
                 print("dry run, nothing was removed; to remove them add --yes (`restore` undoes it)")
 

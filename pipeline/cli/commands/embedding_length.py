@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.commands.ingest import Name, ProgressKind
+from pipeline.cli.options import AsJson, Name, ProgressKind
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +20,7 @@ def embedding_length(
     dims: Annotated[str, typer.Option(help="2,4,8,…; default: powers of two. The full length is always added")] = "",
     seed: Annotated[int, typer.Option(min=0, help="Of the sample, the queries and the random vectors")] = 0,
     progress: ProgressKind = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on stdout")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Quality, search time and bytes of shorter embeddings, and the shortest that is enough; nothing is changed."""
     from pipeline.comparison import embedding_length as measuring

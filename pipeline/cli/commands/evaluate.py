@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.commands.ingest import Name, ProgressKind
+from pipeline.cli.options import AsJson, Device, Name, ProgressKind
 
 
 def register(app: typer.Typer) -> None:
@@ -35,9 +35,9 @@ def evaluate(
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a report of one page to print or send")] = None,
     seed: int = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, …")] = "",
+    device: Device = "",
     progress: ProgressKind = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object an encoder on stdout")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """How well the gallery's encoder finds pictures of the same label; kept in the gallery's reports."""
     from pipeline import filters, plugins

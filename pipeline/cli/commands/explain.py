@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.commands.ingest import Name
+from pipeline.cli.options import AsJson, Device, Name
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,9 +25,9 @@ def explain(
     pictures: Annotated[list[Path] | None, typer.Argument(help="Picture files; they come before the ids")] = None,
     id: Annotated[list[str] | None, typer.Option(help="A picture of the gallery")] = None,
     grid: Annotated[int, typer.Option(help="Places a side, 1 to 16")] = 7,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, …")] = "",
+    device: Device = "",
     out: Annotated[Path | None, typer.Option(help="Write both pictures with their heat maps as one PNG")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Why two pictures score as they do: the places that carry the score, and colour, texture and meaning apart."""
     from pipeline.errors import UsageError

@@ -1,36 +1,19 @@
-"""Verbs that fill galleries: demo, ingest, export, import."""
+"""ingest: bring pictures into a gallery."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Annotated
 
 import typer
 
+from pipeline.cli.options import Name, ProgressKind
 from pipeline.plugins import DEFAULT_ENCODER
-
-Name = Annotated[str, typer.Argument(help="Gallery: a-z, 0-9, _", metavar="NAME")]
-ProgressKind = Annotated[str, typer.Option("--progress", help="auto, json (one object a line) or none")]
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(demo)
     app.command()(ingest)
-    app.command()(export)
-    app.command("import")(import_)
-
-
-def demo(
-    port: Annotated[int, typer.Option(help="The next free port from here on is used")] = 8501,
-    app: Annotated[bool, typer.Option("--app/--no-app", help="Open the app when the gallery is filled")] = True,
-    progress: ProgressKind = "auto",
-) -> None:
-    """Fill a gallery with 2,000 rendered pictures and start the app."""
-    from pipeline.cli import demo as demonstration
-
-    demonstration.fill(DEFAULT_ENCODER, progress)
-    if app:
-        sys.exit(demonstration.serve(port))
 
 
 def ingest(
@@ -46,57 +29,56 @@ def ingest(
     progress: ProgressKind = "auto",
 ) -> None:
     """Bring pictures into a gallery; again is a no-op, after an interruption it goes on."""
-    import contextlib
-
     from pipeline import plugins
     from pipeline.errors import StoreError, StoreLocked
-    from pipeline.gallery import opening as galleries
-    from pipeline.images import display_names
-    from pipeline.ingest import engines, multi_gpu, sync
+    from pipeline.gallery import opening
+    from pipeline.images.display_names import display_name
+    from pipeline.ingest import engines, multi_gpu
     from pipeline.ingest import ingest as ingestion
+    from pipeline.ingest.sync import open_store
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
     settings = Settings()
-    galleries.check_name(name)
+    opening.check_name(name)
     source = plugins.build("datasets", dataset)
-    existing = galleries.open_gallery(name, settings) if name in galleries.names(settings) else None
+    existing = opening.open_gallery(name, settings) if name in opening.names(settings) else None
     spec = plugins.absolute("encoders", encoder) if encoder else ""
     spec = spec or (existing.encoder()["spec"] if existing and existing.current else DEFAULT_ENCODER)
     device = device or settings.device
-    at_work = engines.choose(engine, spec, workers=workers, device=device, ray_address=ray_address)
-    encoding = multi_gpu.build(spec, "cpu" if engine == "ray" else device)  # Ray's processes have their own
+    chosen_engine = engines.choose(engine, spec, workers=workers, device=device, ray_address=ray_address)
+    built = multi_gpu.build(spec, "cpu" if engine == "ray" else device)  # Ray's processes have their own
     with contextlib.ExitStack() as stack:
         store, note, failed = None, "", False
         try:
-            store = stack.enter_context(contextlib.closing(sync.open_store(settings)))
+            store = stack.enter_context(contextlib.closing(open_store(settings)))
         except StoreLocked as error:
             note = f"{error}. The pictures are committed; an open app brings its index up to date by itself"
         except StoreError as error:
             note, failed = str(error), True
-        made = galleries.create_gallery(name, settings, title=title)
+        gallery = opening.create_gallery(name, settings, title=title)
         try:
             report = ingestion.ingest(
-                made,
+                gallery,
                 source,
-                encoding,
+                built,
                 spec=spec,
                 store=store,
                 dataset_spec=plugins.absolute("datasets", dataset),
                 limit=limit,
                 progress=stack.enter_context(shown(progress)),
-                engine=at_work,
+                engine=chosen_engine,
             )
         finally:
             if existing is None:
-                made.discard_if_empty()
+                gallery.discard_if_empty()
     rate = report.added / report.seconds if report.seconds else 0
     print(
         f"{name}: {report.added:,} added, {report.known:,} known, {report.merged:,} merged (same bytes), "
         f"{report.removed:,} removed before, {len(report.rejected):,} rejected in {report.seconds:.1f} s ({rate:,.0f}/s)"
     )
     for path, reason in report.rejected[:10]:
-        print(f"rejected {display_names.display_name(path)}: {reason}", file=sys.stderr)
+        print(f"rejected {display_name(path)}: {reason}", file=sys.stderr)
     if len(report.rejected) > 10:
         print(f"… all {len(report.rejected):,} in rejected.csv of the gallery", file=sys.stderr)
     if note or report.index:
@@ -104,57 +86,3 @@ def ingest(
         if failed or report.index:
             print(f"when Milvus is back: python -m pipeline sync {name}", file=sys.stderr)
             sys.exit(1)
-
-
-def export(
-    name: Name,
-    target: Annotated[str, typer.Argument(help="A .parquet, .npz or .bson file, or mongodb://HOST/DATABASE")],
-    for_milvus: Annotated[
-        bool, typer.Option("--milvus-import", help="TARGET is a new folder, for the files that Milvus imports in bulk")
-    ] = False,
-    progress: ProgressKind = "auto",
-) -> None:
-    """Write a gallery's rows and embeddings to one file, or to a MongoDB collection of the gallery's name."""
-    from pathlib import Path
-
-    from pipeline.exchange import exchange, milvus_bulk
-    from pipeline.exchange.mongodb import without_password
-    from pipeline.gallery.opening import open_gallery
-    from pipeline.progress import shown
-    from pipeline.settings import Settings
-
-    with shown(progress) as show:
-        if for_milvus:
-            gallery = open_gallery(name, Settings())
-            files = milvus_bulk.write(gallery, Path(target), progress=show)
-            print(f"{len(files):,} files in {target} for the collection {gallery.collection()}")
-            return
-        count = exchange.export_gallery(open_gallery(name, Settings()), target, progress=show)
-    print(f"{count:,} rows written to {without_password(target)}")
-
-
-def import_(
-    name: Name,
-    source: Annotated[str, typer.Argument(help="A .parquet, .npz or .bson file that `export` wrote")],
-    progress: ProgressKind = "auto",
-) -> None:
-    """Make a new gallery from an exported file."""
-    import contextlib
-
-    from pipeline.errors import StoreError, StoreLocked
-    from pipeline.exchange import exchange
-    from pipeline.ingest import sync
-    from pipeline.progress import shown
-    from pipeline.settings import Settings
-
-    settings = Settings()
-    gallery = exchange.import_gallery(name, source, settings)
-    print(f"{name}: {gallery.info().rows:,} rows imported; ingest the pictures' folder to see their thumbnails")
-    try:
-        with contextlib.closing(sync.open_store(settings)) as store, shown(progress) as show:
-            sync.sync(gallery, store, progress=show)
-    except StoreLocked as error:
-        print(f"the index was not filled: {error}. An open app does it by itself", file=sys.stderr)
-    except StoreError as error:
-        print(f"the index was not filled: {error}. Then: python -m pipeline sync {name}", file=sys.stderr)
-        sys.exit(1)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.commands.ingest import Name, ProgressKind
+from pipeline.cli.options import AsJson, Name, ProgressKind
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +23,7 @@ def project(
     dimensions: Annotated[int, typer.Option(help="2 or 3")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same map")] = 0,
     progress: ProgressKind = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="What is said about the map, as JSON on stdout")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a map of the gallery, with figures on how far it can be trusted; kept in the gallery."""
     from pipeline.analysis import projection as projecting

@@ -1,4 +1,4 @@
-"""Verbs that ask: search, try-encoders."""
+"""search: the nearest pictures of a gallery."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.commands.ingest import Name, ProgressKind
+from pipeline.cli.options import AsJson, Device, Name
 
 if TYPE_CHECKING:
     from pipeline.gallery.gallery import Gallery
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     app.command()(search)
-    app.command()(try_encoders)
 
 
 def search(
@@ -41,9 +40,9 @@ def search(
     by_picture: Annotated[bool, typer.Option(help="Of parts of one picture, only the nearest")] = False,
     keep_query: Annotated[bool, typer.Option(help="The query's own file may be a hit")] = False,
     encoder: Annotated[str, typer.Option(help="Must be the gallery's; refused otherwise")] = "",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, …")] = "",
+    device: Device = "",
     montage: Annotated[Path | None, typer.Option(help="Write query and hits as one PNG")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """The nearest pictures of a gallery."""
     from pipeline import filters
@@ -132,36 +131,3 @@ def _store(gallery: Gallery, settings: Settings) -> Iterator[VectorStore]:
             print(f"answered exactly from the gallery's files, not by Milvus: {behind}", file=sys.stderr)
             store = sync.exact_store(gallery)
         yield store
-
-
-def try_encoders(
-    name: Name,
-    encoder: Annotated[list[str], typer.Option(help="An encoder to try; repeated")],
-    sample: Annotated[int, typer.Option(min=2, help="How many of the gallery's pictures")] = 300,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, …")] = "",
-    progress: ProgressKind = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout")] = False,
-) -> None:
-    """Speed, size and map_at_r of several encoders on some of this gallery's pictures; nothing is changed."""
-    import dataclasses
-
-    from pipeline.comparison import try_encoders as compare
-    from pipeline.gallery.opening import open_gallery
-    from pipeline.progress import shown
-    from pipeline.search import text as words
-    from pipeline.settings import Settings
-
-    settings = Settings()
-    with shown(progress) as show:
-        trials = compare.try_encoders(
-            open_gallery(name, settings), encoder, sample=sample, device=device or settings.device, progress=show
-        )
-    takers = [trial.encoder for trial in trials if not trial.error and words.taken_by(trial.encoder)]
-    if as_json:
-        told = [dataclasses.asdict(trial) | {"words": trial.encoder in takers} for trial in trials]
-        print(json.dumps([{key: value if value == value else None for key, value in row.items()} for row in told]))
-        return
-    for trial in trials:
-        figures = f"map_at_r {trial.map_at_r:.3f}  {trial.pictures_per_second:8,.0f}/s  {trial.dim:5d} dimensions"
-        figures += "  takes words" if trial.encoder in takers else ""
-        print(f"{trial.encoder:50s} {trial.error or figures}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.commands.ingest import Name, ProgressKind
+from pipeline.cli.options import Name, ProgressKind
 
 
 def register(app: typer.Typer) -> None:

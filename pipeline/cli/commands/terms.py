@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.commands.ingest import Name, ProgressKind
+from pipeline.cli.options import AsJson, Name, ProgressKind
 
 if TYPE_CHECKING:
     from pipeline.gallery.gallery import Gallery
@@ -30,7 +30,7 @@ def terms(
     seed: Annotated[int, typer.Option(min=0, help="Of the visual words")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, …; for --picture")] = "",
     progress: ProgressKind = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Describe every picture by its neighbours' labels and metadata; with an option, ask what was found."""
     from pipeline.errors import UsageError

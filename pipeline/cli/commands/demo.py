@@ -1,4 +1,4 @@
-"""The demonstration: a gallery of rendered pictures, and the app on a free port."""
+"""demo: a gallery of rendered pictures, and the app on a free port."""
 
 from __future__ import annotations
 
@@ -8,23 +8,45 @@ import signal
 import socket
 import subprocess
 import sys
+from typing import TYPE_CHECKING, Annotated
 
-from pipeline import ROOT, plugins
-from pipeline.analysis import projection
-from pipeline.errors import SemblanceError, StoreLocked
-from pipeline.gallery import opening as galleries
-from pipeline.gallery.gallery import Gallery
-from pipeline.ingest import ingest, sync
-from pipeline.progress import shown
-from pipeline.records import Dataset
-from pipeline.settings import Settings
+import typer
+
+from pipeline.cli.options import ProgressKind
+from pipeline.plugins import DEFAULT_ENCODER
+
+if TYPE_CHECKING:
+    from pipeline.gallery.gallery import Gallery
+    from pipeline.records import Dataset
 
 NAME, TITLE, DATASET, MAP = "catalogue", "Rendered catalogue", "catalogue", "umap"
 
 
+def register(app: typer.Typer) -> None:
+    app.command()(demo)
+
+
+def demo(
+    port: Annotated[int, typer.Option(help="The next free port from here on is used")] = 8501,
+    app: Annotated[bool, typer.Option("--app/--no-app", help="Open the app when the gallery is filled")] = True,
+    progress: ProgressKind = "auto",
+) -> None:
+    """Fill a gallery with 2,000 rendered pictures and start the app."""
+    fill(DEFAULT_ENCODER, progress)
+    if app:
+        sys.exit(serve(port))
+
+
 def fill(encoder_spec: str, progress: str) -> None:
     """Render, ingest and map the catalogue unless that is done; a killed run is gone on with."""
-    gallery = galleries.create_gallery(NAME, Settings(), title=TITLE)
+    from pipeline import plugins
+    from pipeline.analysis import projection
+    from pipeline.errors import SemblanceError
+    from pipeline.gallery.opening import create_gallery
+    from pipeline.progress import shown
+    from pipeline.settings import Settings
+
+    gallery = create_gallery(NAME, Settings(), title=TITLE)
     dataset = plugins.build("datasets", DATASET)
     if not gallery.current or gallery.info().rows < sum(1 for _ in dataset.records()):
         _ingest(gallery, dataset, encoder_spec, progress)
@@ -34,22 +56,32 @@ def fill(encoder_spec: str, progress: str) -> None:
 
 
 def _ingest(gallery: Gallery, dataset: Dataset, encoder_spec: str, progress: str) -> None:
+    from pipeline import plugins
+    from pipeline.errors import SemblanceError, StoreLocked
+    from pipeline.ingest.ingest import ingest
+    from pipeline.ingest.sync import open_store
+    from pipeline.progress import shown
+    from pipeline.settings import Settings
+
     settings = Settings()
     spec = gallery.encoder()["spec"] if gallery.current else encoder_spec
     encoder = plugins.build("encoders", spec, device=settings.device)
     with contextlib.ExitStack() as stack:
         try:
-            store = stack.enter_context(contextlib.closing(sync.open_store(settings)))
+            store = stack.enter_context(contextlib.closing(open_store(settings)))
         except StoreLocked:
             store = None  # a running app syncs by itself
         show = stack.enter_context(shown(progress))
-        report = ingest.ingest(gallery, dataset, encoder, spec=spec, store=store, dataset_spec=DATASET, progress=show)
+        report = ingest(gallery, dataset, encoder, spec=spec, store=store, dataset_spec=DATASET, progress=show)
     if report.index:
         raise SemblanceError(report.index)
 
 
 def serve(port: int) -> int:
     """Run the app in the foreground until it ends, Ctrl-C or SIGTERM, which it is given too; returns its exit code."""
+    from pipeline import ROOT
+    from pipeline.settings import Settings
+
     chosen = free_port(port)
     if chosen != port:
         print(f"port {port} is taken, using {chosen}", file=sys.stderr)
@@ -72,6 +104,8 @@ def serve(port: int) -> int:
 
 def free_port(first: int) -> int:
     """The first port from `first` on that nobody listens on, on loopback."""
+    from pipeline.errors import SemblanceError
+
     for port in range(first, min(first + 100, 65_536)):
         with socket.socket() as probe:
             if sys.platform != "win32":

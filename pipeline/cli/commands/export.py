@@ -1,0 +1,67 @@
+"""export and import: a gallery's rows as one file, and a gallery made of one."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import Name, ProgressKind
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(export)
+    app.command("import")(import_)
+
+
+def export(
+    name: Name,
+    target: Annotated[str, typer.Argument(help="A .parquet, .npz or .bson file, or mongodb://HOST/DATABASE")],
+    for_milvus: Annotated[
+        bool, typer.Option("--milvus-import", help="TARGET is a new folder, for the files that Milvus imports in bulk")
+    ] = False,
+    progress: ProgressKind = "auto",
+) -> None:
+    """Write a gallery's rows and embeddings to one file, or to a MongoDB collection of the gallery's name."""
+    from pipeline.exchange import exchange, milvus_bulk
+    from pipeline.exchange.mongodb import without_password
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.progress import shown
+    from pipeline.settings import Settings
+
+    with shown(progress) as show:
+        if for_milvus:
+            gallery = open_gallery(name, Settings())
+            files = milvus_bulk.write(gallery, Path(target), progress=show)
+            print(f"{len(files):,} files in {target} for the collection {gallery.collection()}")
+            return
+        count = exchange.export_gallery(open_gallery(name, Settings()), target, progress=show)
+    print(f"{count:,} rows written to {without_password(target)}")
+
+
+def import_(
+    name: Name,
+    source: Annotated[str, typer.Argument(help="A .parquet, .npz or .bson file that `export` wrote")],
+    progress: ProgressKind = "auto",
+) -> None:
+    """Make a new gallery from an exported file."""
+    from pipeline.errors import StoreError, StoreLocked
+    from pipeline.exchange import exchange
+    from pipeline.ingest.sync import open_store, sync
+    from pipeline.progress import shown
+    from pipeline.settings import Settings
+
+    settings = Settings()
+    gallery = exchange.import_gallery(name, source, settings)
+    print(f"{name}: {gallery.info().rows:,} rows imported; ingest the pictures' folder to see their thumbnails")
+    try:
+        with contextlib.closing(open_store(settings)) as store, shown(progress) as show:
+            sync(gallery, store, progress=show)
+    except StoreLocked as error:
+        print(f"the index was not filled: {error}. An open app does it by itself", file=sys.stderr)
+    except StoreError as error:
+        print(f"the index was not filled: {error}. Then: python -m pipeline sync {name}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,53 @@
+"""reencode: give a gallery another encoder."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import Device, Name, ProgressKind
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(reencode)
+
+
+def reencode(
+    name: Name,
+    encoder: Annotated[str, typer.Option(help="The new encoder")] = "",
+    pca: Annotated[int, typer.Option(min=0, help="Shorten the current embeddings to so many dimensions")] = 0,
+    back: Annotated[bool, typer.Option("--back", help="Return to the encoder before the last change")] = False,
+    device: Device = "",
+    progress: ProgressKind = "auto",
+) -> None:
+    """Change a gallery's encoder: a new collection is filled and verified, then the alias moves."""
+    from pipeline import plugins
+    from pipeline.errors import StoreLocked, UsageError
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.ingest import reencode as reencoding
+    from pipeline.ingest.sync import open_store
+    from pipeline.progress import shown
+    from pipeline.settings import Settings
+
+    settings = Settings()
+    gallery = open_gallery(name, settings)
+    if sum(map(bool, (encoder, pca, back))) != 1:
+        raise UsageError("say one of --encoder SPEC, --pca D or --back")
+    with contextlib.ExitStack() as stack:
+        store, show = None, stack.enter_context(shown(progress))
+        try:
+            store = stack.enter_context(contextlib.closing(open_store(settings)))
+        except StoreLocked as error:
+            print(f"{error}. An open app fills the new collection by itself", file=sys.stderr)
+        if back:
+            spec = reencoding.go_back(gallery, store)
+        elif pca:
+            spec = reencoding.shorten(gallery, pca, store=store, progress=show)
+        else:
+            built = plugins.build("encoders", encoder, device=device or settings.device)
+            full = plugins.absolute("encoders", encoder)
+            spec = reencoding.reencode(gallery, built, spec=full, store=store, progress=show)
+    print(f"{name}: now {spec}; return with: python -m pipeline reencode {name} --back")

@@ -1,0 +1,61 @@
+"""remove, restore and compact: pictures taken out of a gallery, brought back, and dropped for good."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+import typer
+
+from pipeline.cli.options import Ids, Name, Yes
+
+
+def register(app: typer.Typer) -> None:
+    for verb in (remove, restore, compact):
+        app.command()(verb)
+
+
+def remove(name: Name, ids: Ids) -> None:
+    """Take pictures out of every answer; `restore` undoes it."""
+    pictures = _split(ids)
+    _judge(name, pictures, removing=True)
+    print(f"{name}: {len(pictures):,} removed; undo: python -m pipeline restore {name} --ids {','.join(pictures)}")
+
+
+def restore(name: Name, ids: Ids) -> None:
+    """Bring removed pictures back."""
+    pictures = _split(ids)
+    _judge(name, pictures, removing=False)
+    print(f"{name}: {len(pictures):,} restored")
+
+
+def compact(name: Name, yes: Yes = False) -> None:
+    """Drop removed pictures for good."""
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.settings import Settings
+
+    gallery = open_gallery(name, Settings())
+    count = gallery.info().removed
+    if count and not yes:
+        typer.confirm(f"drop {count:,} removed pictures of {name} for good?", abort=True, err=True)
+    print(f"{name}: {gallery.compact():,} rows dropped")
+
+
+def _split(ids: list[str]) -> list[str]:
+    return [part for text in ids for part in text.split(",") if part]
+
+
+def _judge(name: str, ids: list[str], *, removing: bool) -> None:
+    from pipeline.errors import StoreError
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.ingest.sync import apply_removals, open_store
+    from pipeline.settings import Settings
+
+    settings = Settings()
+    gallery = open_gallery(name, settings)
+    (gallery.remove if removing else gallery.restore)(ids)
+    try:
+        with contextlib.closing(open_store(settings)) as store:
+            apply_removals(gallery, store, ids)
+    except StoreError as error:
+        print(f"noted on disk; the index follows at the next sync: {error}", file=sys.stderr)
