@@ -12,10 +12,11 @@ from app.explore.map_data import MapData, map_data
 from app.explore.picture_panel import go_to_search, picture_panel
 from app.explore.selection import selection_panel
 from app.search import query_state
-from app.search.query_panel import PICTURES, take
+from app.search.query_panel import take
 from app.widgets import report_section
 from app.widgets.colours import Colouring
 from app.widgets.point_map import Shape, point_map, shape_from, shape_of
+from app.widgets.upload import picture_field
 from pipeline.analysis import map_files, projection
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
@@ -173,15 +174,13 @@ def _tools(gallery: Gallery, place: Any, name: str) -> None:
         with st.popover("Place a picture", icon=":material/add_location_alt:"):
             st.markdown("Where would a picture stand? It is the query of the Search page too.")
             key = f"place{st.session_state.setdefault('turn', 0)}"
-            st.file_uploader(
+            picture_field(
                 "Drop a picture here",
-                type=PICTURES,
-                accept_multiple_files=True,
                 key=key,
-                max_upload_size=20,
-                label_visibility="collapsed",
                 on_change=_place,
                 args=(gallery.name, key),
+                accept_multiple_files=True,
+                label_visibility="collapsed",
             )
             for message in st.session_state.pop("refused", []):
                 st.error(message)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
-
-import streamlit as st
 
 from app.explore import map_query
 from app.explore.map_data import MapData
+from app.server import resources
 from app.widgets.colours import Colouring, by_value, on_scale, plain
 from pipeline.analysis import clustering
 from pipeline.gallery import tags
@@ -38,25 +38,24 @@ def colouring(gallery: Gallery, data: MapData, by: str, asked: Any) -> Colouring
     if by == "tag":
         return _by_tag(gallery, data)
     if by == "cluster" and (report := clustering.newest(gallery)):
-        return _by_cluster(str(gallery.root), data.map.name, gallery.generation, report, gallery, data)
+        make = functools.partial(_by_cluster, gallery, data, report)
+        return resources.kept(gallery, "colours", data.map.name, "cluster", report, make=make)
     if by == NONE:
         return plain(len(data.points))
-    return _by_column(str(gallery.root), data.map.name, gallery.generation, by, data)
+    return resources.kept(gallery, "colours", data.map.name, by, make=lambda: _by_column(data, by))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _by_column(root: str, name: str, generation: int, by: str, _data: MapData) -> Colouring:
+def _by_column(data: MapData, by: str) -> Colouring:
     if by in ("label", "split"):
-        return by_value(by.capitalize(), _data.table[by], empty=f"no {by}")
+        return by_value(by.capitalize(), data.table[by], empty=f"no {by}")
     key = by.removeprefix("metadata.")
-    return by_value(key, _data.table["metadata"].map(lambda row: row.get(key, "")), empty=f"no {key}")
+    return by_value(key, data.table["metadata"].map(lambda row: row.get(key, "")), empty=f"no {key}")
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _by_cluster(root: str, name: str, generation: int, report: str, _gallery: Gallery, _data: MapData) -> Colouring:
-    found = clustering.assignment(_gallery, report)
+def _by_cluster(gallery: Gallery, data: MapData, report: str) -> Colouring:
+    found = clustering.assignment(gallery, report)
     names = dict(zip(found["id"], found["name"], strict=True))
-    values = _data.table["id"].map(names).fillna(clustering.NO_CLUSTER).replace(clustering.NO_CLUSTER, "")
+    values = data.table["id"].map(names).fillna(clustering.NO_CLUSTER).replace(clustering.NO_CLUSTER, "")
     return by_value("Cluster", values, empty=clustering.NO_CLUSTER)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from app.server import resources
 from app.server.blobs import publish
 from pipeline.analysis import projection, selection
 from pipeline.analysis.projection import Map
@@ -41,13 +42,13 @@ class MapData:
 
 def map_data(gallery: Gallery, name: str) -> MapData:
     """GalleryError when there is no such map, or a damaged one."""
-    return _map_data(str(gallery.root), name, gallery.generation, gallery)
+    return resources.kept(gallery, "map", name, make=lambda: _read(gallery, name))
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the map …")
-def _map_data(root: str, name: str, generation: int, _gallery: Gallery) -> MapData:
-    made = projection.read_map(_gallery, name)
-    table = _gallery.table()
+def _read(gallery: Gallery, name: str) -> MapData:
+    with st.spinner("Reading the map …"):
+        made = projection.read_map(gallery, name)
+        table = gallery.table()
     if table["id"].tolist() != (ids := made.points["id"].tolist()):
         row = dict(zip(table["id"], range(len(table)), strict=True))
         kept = [i for i, one in enumerate(ids) if one in row]  # a picture may go between two readings

@@ -7,20 +7,17 @@ import streamlit as st
 
 from app.explore.map_data import MapData
 from app.search import query_state
-from app.server import encoders, resources
-from app.server import store as index
-from app.widgets.region import to_pixels
+from app.server import encoders, pictures, store
+from app.server.caches import Cache
 from pipeline.analysis import projection
 from pipeline.errors import SemblanceError
 from pipeline.filters import Filter
 from pipeline.gallery.gallery import Gallery
-from pipeline.images.decoding import crop
-from pipeline.images.opening import open_image
 from pipeline.metrics import map_placing
-from pipeline.parallel import leave_cores_free
 from pipeline.records import Rows
 
-MOST_BYTES = 1 << 30  # embeddings kept in memory for scores and places
+MAX_BYTES = 1 << 30  # embeddings kept in memory for scores and places
+_rows: Cache[Rows] = Cache(MAX_BYTES)
 
 
 def embedding(gallery: Gallery) -> np.ndarray | None:
@@ -28,7 +25,8 @@ def embedding(gallery: Gallery) -> np.ndarray | None:
     asked = query_state.current()
     if asked.gallery != gallery.name or not (asked.uploads or asked.ids):
         return None
-    found = [_encoded(gallery, upload) for upload in asked.uploads]
+    encoder = encoders.of_gallery(gallery) if asked.uploads else None
+    found = list(pictures.embeddings(encoder, asked.uploads)[0]) if encoder else []
     if asked.ids and (rows := rows_of(gallery)) is not None:
         found += list(rows.embeddings[rows.table["id"].isin(asked.ids).to_numpy()])
     if not found:
@@ -37,26 +35,16 @@ def embedding(gallery: Gallery) -> np.ndarray | None:
     return (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
 
 
-def _encoded(gallery: Gallery, upload: query_state.Upload) -> np.ndarray:
-    encoder = encoders.of_gallery(gallery)
-    opened = resources.picture(upload.id, upload.data)
-    image = opened.image
-    if upload.box:
-        image = crop(open_image(upload.data, full=True), to_pixels(upload.box, opened))
-    leave_cores_free()
-    return np.asarray(encoder.encode(encoder.preprocess(image)[None])[0])
-
-
 def rows_of(gallery: Gallery) -> Rows | None:
     """The gallery's embeddings; None when they are too many to keep in the app's memory."""
-    if gallery.count() * gallery.encoder()["dim"] * 4 > MOST_BYTES:
+    if gallery.count() * gallery.encoder()["dim"] * 4 > MAX_BYTES:
         return None
-    return _rows(str(gallery.root), gallery.generation, gallery)
+    return _rows.made((str(gallery.root), gallery.generation), lambda: _read(gallery))
 
 
-@st.cache_resource(max_entries=1, show_spinner="Reading the embeddings …")
-def _rows(root: str, generation: int, _gallery: Gallery) -> Rows:
-    return _gallery.rows()
+def _read(gallery: Gallery) -> Rows:
+    with st.spinner("Reading the embeddings …"):
+        return gallery.rows()
 
 
 def scores(gallery: Gallery, data: MapData, asked: np.ndarray) -> np.ndarray:
@@ -75,8 +63,9 @@ def spot(gallery: Gallery, data: MapData, asked: np.ndarray) -> list[float] | No
             return data.scaled(projection.place(gallery, data.map, asked, rows=rows))
         if data.map.about["fingerprint"][:8] != gallery.current:
             return None
-        store, _ = index.searchable(gallery)
-        [hits] = store.search(gallery.collection(), asked[None], k=map_placing.NEAREST, where=Filter())
+        [hits] = store.searchable(gallery)[0].search(
+            gallery.collection(), asked[None], k=map_placing.NEAREST, where=Filter()
+        )
         return data.scaled(projection.place_hits(data.map, hits))
     except SemblanceError:
         return None

@@ -9,9 +9,9 @@ import streamlit as st
 from app import VIEWS
 from app.explore.map_data import MapData
 from app.search import query_state
-from app.server import store as index
+from app.server import store
 from app.widgets.results_grid import results_grid, tile, tiles_of
-from pipeline.errors import SemblanceError, StoreError
+from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 from pipeline.records import SearchHit
 from pipeline.search import search as searching
@@ -59,12 +59,7 @@ def picture_panel(gallery: Gallery, data: MapData, picked: str) -> list[str]:
 
 def nearest(gallery: Gallery, query: Query, k: int) -> SearchResult:
     """By Milvus, or from the files when it fails."""
-    store, _ = index.searchable(gallery)
-    try:
-        return searching.search(gallery, store, None, query, k=k)
-    except StoreError as error:
-        store, _ = index.exactly(gallery, error)
-        return searching.search(gallery, store, None, query, k=k)
+    return store.answered(gallery, lambda index: searching.search(gallery, index, None, query, k=k))[0]
 
 
 def tile_of(gallery: Gallery, row: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app.galleries import finetune_charts as charts
-from app.server import jobs
+from app.server import jobs, resources
 from app.widgets.charts import chart
 from pipeline.errors import SemblanceError
 from pipeline.gallery import reports
@@ -129,14 +129,13 @@ def _row(metric: str, found: dict[str, dict[str, float]]) -> dict[str, str]:
 
 def _counts(gallery: Gallery) -> dict[str, Counter[str]]:
     return {
-        "labels": _label_counts(str(gallery.root), gallery.generation, gallery),
+        "labels": resources.kept(gallery, "label counts", make=lambda: _label_counts(gallery)),
         "tags": Counter({name: len(ids) for name, ids in tags(gallery).items()}),
     }
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
-def _label_counts(root: str, generation: int, _gallery: Gallery) -> Counter[str]:
-    labels = _gallery.table()["label"]
+def _label_counts(gallery: Gallery) -> Counter[str]:
+    labels = gallery.table()["label"]
     return Counter(labels[labels != ""].tolist())
 
 

@@ -12,17 +12,17 @@ import streamlit as st
 
 from app.server import jobs
 from app.server.exposure import check_dataset
+from app.server.pictures import in_turn
 from app.widgets.option_form import encoder_choice
+from app.widgets.upload import files_in_form, take_each
 from pipeline import plugins
-from pipeline.errors import PictureError, SemblanceError, UsageError
+from pipeline.errors import SemblanceError, UsageError
 from pipeline.gallery import opening as galleries
 from pipeline.gallery.gallery import Gallery
 from pipeline.images import uploads
-from pipeline.images.display_names import display_name
 from pipeline.settings import Settings
 
 WAYS = {"demo": "The demo", "folder": "A folder on this machine", "upload": "An upload"}
-UPLOAD_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "zip"]
 
 
 def new_gallery(way: str) -> None:
@@ -69,12 +69,7 @@ def _folder() -> None:
 
 def _upload() -> None:
     with st.form("from-upload", border=False):
-        files = st.file_uploader(
-            "Pictures, or a zip of them (up to 200 MB)",
-            type=UPLOAD_TYPES,
-            accept_multiple_files=True,
-            max_upload_size=200,
-        )
+        files = files_in_form()
         title = st.text_input("Title", placeholder="My pictures")
         spec = encoder_choice("upload")
         if st.form_submit_button("Make gallery", type="primary"):
@@ -89,12 +84,7 @@ def _upload() -> None:
 def add_pictures(gallery: Gallery) -> None:
     """More pictures for a gallery that exists."""
     with st.form(f"add-{gallery.name}", border=False, clear_on_submit=True):
-        files = st.file_uploader(
-            "Pictures, or a zip of them (up to 200 MB)",
-            type=UPLOAD_TYPES,
-            accept_multiple_files=True,
-            max_upload_size=200,
-        )
+        files = files_in_form()
         folder = st.text_input("Or a folder on this machine")
         if st.form_submit_button("Add", type="primary"):
             try:
@@ -126,15 +116,10 @@ def _keep(gallery: Gallery, files: Sequence[Any]) -> Path:
     """The uploads as one folder. A single zip is the folder itself, so that its own folders are labels and splits."""
     folder = gallery.originals / time.strftime("%Y%m%d-%H%M%S")
     zips = [file for file in files if file.name.lower().endswith(".zip")]
-    refused = []
     for number, file in enumerate(zips, 1):
         uploads.unpack(file.getvalue(), folder if len(zips) == 1 else folder / f"zip{number}")
-    for file in files:
-        if file not in zips:
-            try:
-                uploads.save_upload(file.name, file.getvalue(), folder)
-            except PictureError as error:
-                refused.append(f"{display_name(file.name)}: {error}")
+    single = [file for file in files if file not in zips]
+    _, refused = take_each(single, lambda name, data: in_turn(lambda: uploads.save_upload(name, data, folder)))
     if len(refused) == len(files):
         raise UsageError("; ".join(refused))
     st.session_state["refused_uploads"] = refused

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import numpy as np
-import streamlit as st
 
-from app.search.query_state import Upload
-from app.server import encoders
-from app.server import store as index
-from pipeline.errors import StoreError
+from app.server import encoders, pictures, resources, store
+from app.server.pictures import Upload
 from pipeline.gallery.gallery import Gallery
 from pipeline.recognition import identification
 from pipeline.recognition.identification import Match
-from pipeline.records import VectorStore
 
-Answer = TypeVar("Answer")
 Embedded = tuple[np.ndarray, set[str]]
 
 
@@ -29,37 +21,24 @@ def score(gallery: Gallery, first: str | Upload, second: str | Upload) -> float:
 def matches(gallery: Gallery, picture: str | Upload) -> list[Match]:
     """Identities and labels, the highest score first."""
     asked, own = embedding(gallery, picture)
-    return _answered(gallery, lambda store: identification.identify(gallery, store, asked, own=own))
+    return store.answered(gallery, lambda index: identification.identify(gallery, index, asked, own=own))[0]
 
 
 def against(gallery: Gallery, picture: str | Upload, who: str) -> Match:
     """who: `identity:NAME` or `label:NAME`. UsageError when nothing but the picture itself has the name."""
     asked, own = embedding(gallery, picture)
     kind, _, name = who.partition(":")
-    return _answered(gallery, lambda store: identification.against(gallery, store, asked, name, kind=kind, own=own))
+    return store.answered(
+        gallery, lambda index: identification.against(gallery, index, asked, name, kind=kind, own=own)
+    )[0]
 
 
 def embedding(gallery: Gallery, picture: str | Upload) -> Embedded:
     """(dim,) of unit length, and the ids that are this very picture."""
-    name = picture if isinstance(picture, str) else picture.id
-    uploaded = not isinstance(picture, str)
-    return _embedding(str(gallery.root), gallery.generation, gallery.current, name, uploaded, gallery, picture)
+    if isinstance(picture, Upload):
+        return pictures.embeddings(encoders.of_gallery(gallery), [picture])[0][0], {picture.id}
+    return resources.kept(gallery, "embedding", gallery.current, picture, make=lambda: _known(gallery, picture))
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _embedding(
-    root: str, generation: int, fingerprint: str, name: str, uploaded: bool, _gallery: Gallery, _picture: str | Upload
-) -> Embedded:
-    encoder = encoders.of_gallery(_gallery) if uploaded else None
-    asked = _picture if isinstance(_picture, str) else _picture.data
-    return _answered(_gallery, lambda store: identification.embedding(_gallery, store, encoder, asked))
-
-
-def _answered(gallery: Gallery, ask: Callable[[VectorStore], Answer]) -> Answer:
-    """By Milvus; when it fails, exactly. Both give the same scores, so the page says nothing."""
-    store, _ = index.searchable(gallery)
-    try:
-        return ask(store)
-    except StoreError as error:
-        store, _ = index.exactly(gallery, error)
-        return ask(store)
+def _known(gallery: Gallery, picture: str) -> Embedded:
+    return store.answered(gallery, lambda index: identification.embedding(gallery, index, None, picture))[0]

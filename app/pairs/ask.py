@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
-from app.search.query_state import Upload
+from app.server.pictures import Upload
 from pipeline.recognition.verification import RATES
 
 TWO, NAMED = "two", "identity"

@@ -8,8 +8,8 @@ import streamlit as st
 
 from app.pairs import ask
 from app.pairs.verdict import against_threshold, card
-from app.search.query_state import Upload
 from app.server import jobs, resources
+from app.server.pictures import Upload
 from app.widgets import picture_row
 from app.widgets.picture_row import Tile
 from pipeline.errors import SemblanceError

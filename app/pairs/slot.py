@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import random
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import COMPONENTS
 from app.pairs import ask
-from app.search.query_state import Upload
-from app.server import resources
+from app.server import pictures, resources
+from app.server.pictures import Upload
 from app.server.routes import thumbnail_url
+from app.widgets import upload
 from app.widgets.results_grid import results_grid, tile
-from pipeline.errors import PictureError
-from pipeline.fingerprints import file_id
 from pipeline.gallery.gallery import Gallery
 from pipeline.images.display_names import display_name
 from pipeline.records import SearchHit
 
 CSS = COMPONENTS / "pairs.css"
-PICTURES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
-SHOWN = 480  # px, the longer side of an upload here
 PICKS = 6
 EXAMPLES = 12
 
@@ -42,26 +35,18 @@ def slot(gallery: Gallery, which: str, title: str) -> None:
         return
     # a new key empties the widget; the other's stays, so that what is dropped there meanwhile is not lost
     key = f"pair-{which}-{st.session_state.setdefault(f'pair-turn-{which}', 0)}"
-    st.file_uploader(title, type=PICTURES, key=key, max_upload_size=20, on_change=take, args=(key, which))
+    upload.picture_field(title, key=key, on_change=take, args=(gallery, key, which))
     for message in st.session_state.pop(f"pair-refused-{which}", []):
         st.error(message)
     with st.popover("From the gallery", icon=":material/photo_library:", width="stretch"):
         _pick(gallery, which)
 
 
-def take(key: str, which: str) -> None:
+def take(gallery: Gallery, key: str, which: str) -> None:
     """The upload takes its place; what cannot be opened is said and changes nothing."""
-    file = st.session_state[key]
-    if not isinstance(file, UploadedFile):  # taken away, or a second run asks for what the first let go
-        return
-    name, data = display_name(file.name), file.getvalue()
-    try:
-        resources.picture(file_id(data), data)
-        ask.change(**{which: Upload(name, data)})
-    except PictureError as error:
-        st.session_state[f"pair-refused-{which}"] = [f"{name}: {error}"]
-    if context := get_script_run_ctx():  # Streamlit would hold it until the session ends
-        context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
+    came, st.session_state[f"pair-refused-{which}"] = upload.uploads(key, gallery)
+    if came:
+        ask.change(**{which: came[0]})
     st.session_state[f"pair-turn-{which}"] += 1
 
 
@@ -84,11 +69,7 @@ def shown(gallery: Gallery, picture: str | Upload) -> tuple[str, str]:
     if isinstance(picture, str):
         path = resources.paths(gallery).get(picture, "")
         return thumbnail_url(gallery.name, picture) if path else "", display_name(path or picture)
-    small = resources.picture(picture.id, picture.data).image.copy()
-    small.thumbnail((SHOWN, SHOWN))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=88)  # made from pixels, so nothing of EXIF travels
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode(), picture.name
+    return pictures.preview(picture).source, picture.name
 
 
 def _pick(gallery: Gallery, which: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -66,12 +65,8 @@ def _line(said: str, markup: str, *, kind: str = "") -> None:
 
 
 def _known(gallery: Gallery) -> Carried:
-    return _carried(carried_terms.stamp(gallery), gallery)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _carried(stamp: tuple[Any, ...], _gallery: Gallery) -> Carried:
-    return carried_terms.carried(_gallery)
+    stamp = carried_terms.stamp(gallery)
+    return resources.kept(gallery, "terms", stamp, make=lambda: carried_terms.carried(gallery))
 
 
 def _without_repeats(found: Sequence[Shared]) -> list[Shared]:

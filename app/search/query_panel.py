@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app.search import query_state
-from app.search.query_state import Upload
 from app.search.words_fields import words_fields
-from app.server import resources, store
-from app.widgets.region import region, to_share
+from app.server import pictures, resources, store
+from app.server.pictures import Preview, Upload
+from app.widgets import upload
+from app.widgets.region import drawn, region
 from app.widgets.results_grid import results_grid, tile
-from pipeline.errors import PictureError
-from pipeline.fingerprints import file_id
 from pipeline.gallery.gallery import Gallery
 from pipeline.images.display_names import display_name
 from pipeline.images.regions import parse_box
 from pipeline.records import SearchHit
 
-PICTURES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 WAYS = ["Upload", "Paste", "Camera", "Pick"]
 SHOWN = 6
 
@@ -33,21 +29,19 @@ def query_panel(gallery: Gallery) -> None:
     )
     key = f"{way}{st.session_state.setdefault('turn', 0)}"  # a new key empties a widget
     if way == "Upload":
-        st.file_uploader(
+        upload.picture_field(
             "Drop pictures here",
-            type=PICTURES,
-            accept_multiple_files=True,
             key=key,
-            max_upload_size=20,
-            label_visibility="collapsed",
             on_change=take,
             args=(key,),
+            accept_multiple_files=True,
+            label_visibility="collapsed",
         )
     elif way == "Paste":
         st.chat_input(
             "Paste a picture (Ctrl+V), then Enter",
             accept_file="multiple",
-            file_type=PICTURES,
+            file_type=upload.PICTURES,
             key=key,
             on_submit=take,
             args=(key,),
@@ -65,33 +59,14 @@ def query_panel(gallery: Gallery) -> None:
 
 def take(key: str) -> None:
     """Make the pictures that came the query; what cannot be opened is said and leaves the query as it was."""
-    came = st.session_state[key]
-    came = came if isinstance(came, list) else came.files if hasattr(came, "files") else [came] if came else []
-    files = [file for file in came if isinstance(file, UploadedFile)]  # a second run may ask for what the first let go
-    uploads, refused = [], []
-    for file in files[: query_state.MAX_UPLOADS]:
-        name, data = display_name(file.name), file.getvalue()
-        try:
-            resources.picture(file_id(data), data)
-            uploads.append(Upload(name, data))
-        except PictureError as error:
-            refused.append(f"{name}: {error}")
-    _let_go(files)
-    if len(files) > query_state.MAX_UPLOADS:
-        refused.append(f"{len(files)} pictures came; the first {query_state.MAX_UPLOADS} are used")
-    if uploads and _combining():
-        query_state.change(uploads=(*query_state.current().uploads, *uploads)[-query_state.MAX_UPLOADS :])
-    elif uploads:
-        query_state.change(**query_state.NOTHING | {"uploads": tuple(uploads)})
+    gallery = resources.gallery(query_state.current().gallery)
+    came, refused = upload.uploads(key, gallery, most=query_state.MAX_UPLOADS)
+    if came and _combining():
+        query_state.change(uploads=(*query_state.current().uploads, *came)[-query_state.MAX_UPLOADS :])
+    elif came:
+        query_state.change(**query_state.NOTHING | {"uploads": tuple(came)})
     st.session_state["refused"] = refused
     st.session_state["turn"] += 1
-
-
-def _let_go(files: Sequence[UploadedFile]) -> None:
-    """Streamlit would hold every file until its session ends, beside the ask, which has what it needs."""
-    if context := get_script_run_ctx():
-        for file in files:
-            context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 
 
 def act(key: str) -> None:
@@ -130,15 +105,10 @@ def _pick(gallery: Gallery) -> None:
 def _show_query(gallery: Gallery) -> None:
     """The query pictures; on each a box can be drawn, so that only a part is searched."""
     asked = query_state.current()
-    for upload in asked.uploads:
-        _show_upload(upload)
-    if len(asked.ids) == 1 and (data := resources.original(gallery, asked.ids[0])):
-        [picture_id] = asked.ids
-        upload = Upload(display_name(resources.paths(gallery)[picture_id]), data)
-        if box := resources.regions(gallery).get(picture_id, ("", ""))[1]:  # its whole picture is shown, with its box
-            opened = resources.picture(upload.id, data)
-            upload = Upload(upload.name, data, to_share(parse_box(box), opened))
-        _show_upload(upload, asked_by=picture_id)
+    for picture in asked.uploads:
+        _show_upload(picture)
+    if len(asked.ids) == 1 and (preview := resources.preview(gallery, asked.ids[0])):
+        _show_known(gallery, asked.ids[0], preview)
     else:
         _small_grid(gallery, "Query", asked.ids)
     _small_grid(gallery, "More like", asked.like)
@@ -149,22 +119,33 @@ def _show_query(gallery: Gallery) -> None:
             st.button("Clear", icon=":material/close:", on_click=_clear, disabled=asked.empty)
 
 
-def _show_upload(upload: Upload, *, asked_by: str = "") -> None:
-    """asked_by: the id of the gallery's picture that was asked with."""
-    key = f"region-{upload.id}"
-    opened = resources.picture(upload.id, upload.data)
-    region(opened, key=key, alt=upload.name, box=upload.box, on_change=lambda: _choose_part(upload, key, asked_by))
+def _show_upload(picture: Upload) -> None:
+    key, preview = f"region-{picture.id}", pictures.preview(picture)
+
+    def choose_part() -> None:
+        _ask_with(replace(picture, box=drawn(key, preview)))
+
+    region(preview, key=key, alt=picture.name, box=picture.box, on_change=choose_part)
 
 
-def _choose_part(upload: Upload, key: str, asked_by: str) -> None:
-    """A box was drawn, or taken away: the picture with its box takes the place of the picture."""
-    box = st.session_state[key].get("box")
-    chosen = Upload(upload.name, upload.data, tuple(box) if box else None)
-    old = query_state.current()
-    kept = [chosen if known.id == upload.id else known for known in old.uploads]
-    if chosen not in kept:  # it was asked for by id
-        kept.append(chosen)
-    query_state.change(uploads=tuple(kept), ids=tuple(i for i in old.ids if i != asked_by))
+def _show_known(gallery: Gallery, picture_id: str, preview: Preview) -> None:
+    """A picture of the gallery; of a part its whole picture, with its box on it."""
+    parent, box = resources.regions(gallery).get(picture_id, (picture_id, ""))
+    name, key = display_name(resources.paths(gallery)[picture_id]), f"region-{parent}"
+
+    def choose_part() -> None:
+        """The part is no picture of the gallery, so its file is asked with as an upload is."""
+        if data := resources.original(gallery, picture_id):
+            _ask_with(Upload(data, drawn(key, preview), name=name), ids=())
+
+    region(preview, key=key, alt=name, box=parse_box(box) if box else None, on_change=choose_part)
+
+
+def _ask_with(chosen: Upload, **changes: tuple[str, ...]) -> None:
+    """The picture with its box takes the place of the picture."""
+    uploads = query_state.current().uploads
+    replaced = tuple(chosen if one.id == chosen.id else one for one in uploads)
+    query_state.change(uploads=replaced if chosen in replaced else (*uploads, chosen), **changes)
 
 
 def _small_grid(gallery: Gallery, title: str, ids: tuple[str, ...]) -> None:

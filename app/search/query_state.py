@@ -6,11 +6,10 @@ from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
-from app.widgets.region import Share
+from app.server.pictures import Upload
 from pipeline import filters
 from pipeline.errors import UsageError
 from pipeline.filters import Clause, Filter
-from pipeline.fingerprints import file_id
 
 MAX_UPLOADS = 8
 HISTORY_BYTES = 100_000_000  # of uploads that can be gone back to, a session; the current ones come on top
@@ -19,19 +18,6 @@ FLAGS = ("by_label", "by_picture", "keep_query")
 LISTS = ("texts", "not_texts", "ids", "like", "unlike", "where")
 NOTHING: dict[str, tuple[str, ...]] = dict.fromkeys(("uploads", "ids", "like", "unlike", "texts", "not_texts"), ())
 """What `change` takes to begin a query anew; filters and options stay."""
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A query picture that came from the visitor; it stays in the session and is never put in an address."""
-
-    name: str
-    data: bytes
-    box: Share | None = None
-
-    @property
-    def id(self) -> str:
-        return file_id(self.data)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 import json
@@ -11,15 +10,14 @@ import streamlit as st
 from PIL.Image import Image
 
 from app import COMPONENTS
-from app.server import encoders, resources
+from app.server import encoders, pictures, resources
 from pipeline.errors import GalleryError, SemblanceError
 from pipeline.explain import explain as explaining
 from pipeline.explain import heat_maps
 from pipeline.explain.explain import Explanation
-from pipeline.fingerprints import file_id
 from pipeline.gallery.gallery import Gallery
-from pipeline.images import decoding, opening
-from pipeline.search.search import QueryPicture
+from pipeline.images import decoding
+from pipeline.search.query import QueryPicture, open_query
 
 _STYLE = COMPONENTS / "why_similar.css"
 _SHOWN = 480  # px, the longer side of a picture here
@@ -40,47 +38,35 @@ def why_similar(
         st.caption(note)
     place, said = st.empty(), st.empty()
     try:
-        pictures = _opened(gallery, query), _opened(gallery, hit)
-        place.html(_pair(_addresses(*pictures), ("", ""), titles))  # at once; the heat comes over it
+        opened = _opened(gallery, query), _opened(gallery, hit)
+        place.html(_pair(_addresses(*opened), ("", ""), titles))  # at once; the heat comes over it
         with said, st.spinner("Hiding one place after the other …"):
-            found = _explained(
-                str(gallery.root),
-                gallery.generation,
-                gallery.encoder()["fingerprint"],
-                (_name(query), hit),
-                gallery,
-                pictures,
-            )
+            found = _explained(gallery, (_name(query), hit), opened)
     except SemblanceError as error:
         place.empty()
         said.error(str(error))
         return
-    place.html(_pair(_addresses(*pictures), _heat(found, pictures), titles))
+    place.html(_pair(_addresses(*opened), _heat(found, opened), titles))
     said.html(_scale(found) + _bars(found))
-    _downloads(gallery, found, pictures, titles)
+    _downloads(gallery, found, opened, titles)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _explained(
-    root: str,
-    generation: int,
-    fingerprint: str,
-    names: tuple[str, str],
-    _gallery: Gallery,
-    _pictures: tuple[Image, Image],
-) -> Explanation:
-    """Keyed by the pictures' bytes and the encoder, and by what the gallery holds, which its calibration depends on."""
-    calibrations = _calibrations(root, generation, fingerprint, _gallery)
-    return explaining.explain(encoders.of_gallery(_gallery), *_pictures, calibrations=calibrations)
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def _calibrations(root: str, generation: int, fingerprint: str, _gallery: Gallery) -> dict[str, list[float]]:
-    return explaining.calibrations_of(_gallery)
+def _explained(gallery: Gallery, names: tuple[str, str], opened: tuple[Image, Image]) -> Explanation:
+    """Kept by the pictures' bytes and the encoder, and by what the gallery holds, which its calibration depends on."""
+    fingerprint = gallery.encoder()["fingerprint"]
+    calibrations = resources.kept(
+        gallery, "calibrations", fingerprint, make=lambda: explaining.calibrations_of(gallery)
+    )
+    encoder = encoders.of_gallery(gallery)
+    return resources.kept(
+        gallery,
+        *("why", fingerprint, names),
+        make=lambda: explaining.explain(encoder, *opened, calibrations=calibrations),
+    )
 
 
 def _name(query: QueryPicture | str) -> str:
-    return query if isinstance(query, str) else f"{file_id(query.data)}#{query.box or ''}"
+    return query if isinstance(query, str) else f"{query.id}#{query.box or ''}"
 
 
 def _opened(gallery: Gallery, query: QueryPicture | str) -> Image:
@@ -91,10 +77,8 @@ def _opened(gallery: Gallery, query: QueryPicture | str) -> Image:
                 "The file of one of these pictures is gone or was changed, so its places cannot be hidden. "
                 "Put it back where it was, then ask again."
             )
-        return opening.open_image(data).image
-    if query.box is None:
-        return opening.open_image(query.data).image
-    return decoding.crop(opening.open_image(query.data, full=True), query.box)
+        query = QueryPicture(data)
+    return pictures.in_turn(lambda: explaining.working_size(open_query(query)))
 
 
 def _pair(plain: tuple[str, str], heat: tuple[str, str], titles: tuple[str, str]) -> str:
@@ -142,32 +126,27 @@ def _percent(cosine: float) -> str:
     return f"{100 * min(1.0, max(0.0, cosine)):.1f}%"
 
 
-def _heat(found: Explanation, pictures: tuple[Image, Image]) -> tuple[str, str]:
+def _heat(found: Explanation, opened: tuple[Image, Image]) -> tuple[str, str]:
     maps = found.heat_query, found.heat_hit
     drawn = [
         heat_maps.overlay(picture, heat, most=found.most, side=_SHOWN)
-        for picture, heat in zip(pictures, maps, strict=True)
+        for picture, heat in zip(opened, maps, strict=True)
     ]
     return _addresses(*drawn)
 
 
-def _addresses(*pictures: Image) -> tuple[str, str]:
-    """Data addresses of two pictures: small JPEGs made from pixels, so nothing of EXIF travels."""
-    made = []
-    for picture in pictures:
-        small = picture.copy()
-        small.thumbnail((_SHOWN, _SHOWN))
-        buffer = io.BytesIO()
-        small.save(buffer, "JPEG", quality=88)
-        made.append("data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode())
-    first, second = made
-    return first, second
+def _addresses(first: Image, second: Image) -> tuple[str, str]:
+    return _address(first), _address(second)
 
 
-def _downloads(gallery: Gallery, found: Explanation, pictures: tuple[Image, Image], titles: tuple[str, str]) -> None:
+def _address(picture: Image) -> str:
+    return pictures.data_address(decoding.thumbnail(picture, side=_SHOWN))
+
+
+def _downloads(gallery: Gallery, found: Explanation, opened: tuple[Image, Image], titles: tuple[str, str]) -> None:
     def as_png() -> bytes:
         buffer = io.BytesIO()
-        heat_maps.sheet(*pictures, found, titles=titles).save(buffer, "PNG")
+        heat_maps.sheet(*opened, found, titles=titles).save(buffer, "PNG")
         return buffer.getvalue()
 
     with st.container(horizontal=True, horizontal_alignment="right"):

@@ -35,6 +35,12 @@ def of_gallery(made: Gallery) -> Encoder:
         return _load(*key)
 
 
+def ready(made: Gallery) -> Encoder | None:
+    """The gallery's encoder when it is loaded already; else None, at once."""
+    key = str(made.root), made.encoder()["fingerprint"]
+    return _load(*key) if key in _loaded else None
+
+
 def warm_up() -> None:
     """Load the first gallery's encoder, so that the first visitor need not wait; errors wait for the page."""
     try:

@@ -1,23 +1,29 @@
-"""What sessions share: opened uploads and tables of a gallery's rows. Bounded, and keyed by what changes them."""
+"""What sessions share of a gallery: facts about its rows, its files and previews of them, keyed by what changes them."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
-import streamlit as st
-
+from app.server import pictures
+from app.server.caches import Cache
+from app.server.pictures import Preview
 from pipeline import filters
 from pipeline.errors import SemblanceError
 from pipeline.gallery import opening as galleries
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.originals import read_original, roots
 from pipeline.images import regions as parts_of_pictures
-from pipeline.images.opening import open_image
-from pipeline.records import Picture
+from pipeline.search.query import QueryPicture
 from pipeline.settings import Settings
 
+Made = TypeVar("Made")
 MAX_CHOICES = 60  # values of one field offered as filters; a field with more is searched by typing on the command line
+
+
+_kept: Cache[Any] = Cache(512 << 20)
 
 
 def gallery(name: str) -> Gallery:
@@ -35,33 +41,41 @@ def gallery_names() -> list[str]:
     return found
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def picture(file_id: str, _data: bytes) -> Picture:
-    """An upload opened once, keyed by the hash of its bytes (never by its pixels)."""
-    return open_image(_data)
+def kept(gallery: Gallery, *name: Hashable, make: Callable[[], Made]) -> Made:
+    """What `make` gives, made once while the gallery stays as it is, for all sessions: nobody may change it."""
+    return cast(Made, _kept.made((str(gallery.root), gallery.generation, *name), make))
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
-def _facets(
-    root: str, generation: int, _gallery: Gallery
-) -> tuple[dict[str, dict[str, int]], dict[str, str], int, dict[str, tuple[str, str]]]:
-    table = _gallery.table()
+@dataclass(frozen=True)
+class _Facts:
+    values: dict[str, dict[str, int]]  # of the fields with 2 to MAX_CHOICES values: how often each comes
+    paths: dict[str, str]
+    label_count: int
+    regions: dict[str, tuple[str, str]]
+
+
+def _facts(made: Gallery) -> _Facts:
+    return kept(made, "facts", make=lambda: _read_facts(made))
+
+
+def _read_facts(made: Gallery) -> _Facts:
+    table = made.table()
     columns: dict[str, Any] = {"label": table["label"], "split": table["split"]}
-    for key in _gallery.manifest()["metadata_keys"]:
+    for key in made.manifest()["metadata_keys"]:
         columns[key] = table["metadata"].map(lambda row, key=key: row.get(key, ""))
     counts = {name: column.value_counts().to_dict() for name, column in columns.items()}
-    kept = {name: found for name, found in counts.items() if 1 < len(found) <= MAX_CHOICES}
+    few = {name: found for name, found in counts.items() if 1 < len(found) <= MAX_CHOICES}
     parts = table[table["box"] != ""]
-    regions = dict(zip(parts["id"], zip(parts["parent"], parts["box"], strict=True), strict=True))
-    return kept, dict(zip(table["id"], table["path"], strict=True)), len(set(counts["label"]) - {""}), regions
+    whole_and_box = dict(zip(parts["id"], zip(parts["parent"], parts["box"], strict=True), strict=True))
+    paths = dict(zip(table["id"], table["path"], strict=True))
+    return _Facts(few, paths, len(set(counts["label"]) - {""}), whole_and_box)
 
 
 def clauses(made: Gallery) -> list[str]:
     """Filters to choose from, `field=value` and `field!=value`, for fields with 2 to 60 values."""
-    fields = _facets(str(made.root), made.generation, made)[0]
     return [
         f"{name}{sign}{filters.escape(value)}"
-        for name, found in fields.items()
+        for name, found in _facts(made).values.items()
         for sign in ("=", "!=")
         for value in found
     ]
@@ -69,22 +83,22 @@ def clauses(made: Gallery) -> list[str]:
 
 def values(made: Gallery, field: str) -> list[str]:
     """The values of a field that has 2 to 60 of them; else none."""
-    return list(_facets(str(made.root), made.generation, made)[0].get(field, {}))
+    return list(_facts(made).values.get(field, {}))
 
 
 def label_count(made: Gallery) -> int:
     """How many labels its pictures have."""
-    return _facets(str(made.root), made.generation, made)[2]
+    return _facts(made).label_count
 
 
 def paths(made: Gallery) -> dict[str, str]:
     """id to path of the pictures that are not removed, in the order of their ingest."""
-    return _facets(str(made.root), made.generation, made)[1]
+    return _facts(made).paths
 
 
 def regions(made: Gallery) -> dict[str, tuple[str, str]]:
     """id to (id of the whole picture, box) of those rows that are parts of pictures."""
-    return _facets(str(made.root), made.generation, made)[3]
+    return _facts(made).regions
 
 
 def original(made: Gallery, picture_id: str) -> bytes | None:
@@ -98,5 +112,16 @@ def original(made: Gallery, picture_id: str) -> bytes | None:
 
 def shown(made: Gallery, picture_id: str) -> bytes | None:
     """A file that shows just this row: `original`, of a part a PNG of it."""
+    data, box = original(made, picture_id), regions(made).get(picture_id, ("", ""))[1]
+    return pictures.in_turn(lambda: parts_of_pictures.shown(data, box)) if data and box else data
+
+
+def preview(made: Gallery, picture_id: str) -> Preview | None:
+    """Of the picture's file, of a part that of its whole picture; None when it is gone."""
+    if picture_id not in paths(made):
+        return None
+    whole = regions(made).get(picture_id, (picture_id, ""))[0]
+    if found := pictures.known(whole):
+        return found
     data = original(made, picture_id)
-    return data and parts_of_pictures.shown(data, regions(made).get(picture_id, ("", ""))[1])
+    return pictures.preview(QueryPicture(data)) if data else None

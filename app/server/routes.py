@@ -8,6 +8,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from app.server import pictures
 from pipeline.errors import SemblanceError
 from pipeline.gallery import whole_of_part
 from pipeline.gallery.opening import open_gallery
@@ -43,7 +44,8 @@ def whole(request: Request) -> Response:
     try:
         if not _ID.fullmatch(picture_id):
             return Response(status_code=404)
-        data = whole_of_part.draw(open_gallery(request.path_params["gallery"], Settings()), picture_id)
+        gallery = open_gallery(request.path_params["gallery"], Settings())
+        data = pictures.in_turn(lambda: whole_of_part.draw(gallery, picture_id))
     except SemblanceError:
         return Response(status_code=404)
     return Response(data, media_type="image/jpeg", headers=_HEADERS)

@@ -10,8 +10,9 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 from pipeline import logs
 from pipeline.errors import SemblanceError, StoreError
@@ -20,6 +21,8 @@ from pipeline.gallery.gallery import Gallery
 from pipeline.ingest import sync
 from pipeline.records import VectorStore
 from pipeline.settings import Settings
+
+Answer = TypeVar("Answer")
 
 _lock = threading.Lock()
 _open: dict[str, VectorStore] = {}  # by URI: tests change it
@@ -60,6 +63,16 @@ def searchable(gallery: Gallery) -> tuple[VectorStore, str]:
     except StoreError as error:
         return exactly(gallery, error)
     return _exact_store(gallery), "The index is being filled; until then every picture is compared exactly."
+
+
+def answered(gallery: Gallery, ask: Callable[[VectorStore], Answer]) -> tuple[Answer, str]:
+    """By Milvus; when it fails, exactly from the gallery's files. And `searchable`'s sentence for the page."""
+    connection, note = searchable(gallery)
+    try:
+        return ask(connection), note
+    except StoreError as error:
+        connection, note = exactly(gallery, error)
+        return ask(connection), note
 
 
 def exactly(gallery: Gallery, error: StoreError) -> tuple[VectorStore, str]:

@@ -13,14 +13,12 @@ from app.search.query_panel import act, query_panel
 from app.search.query_state import Ask
 from app.search.why_similar import why_similar
 from app.search.words_fields import words_kept
-from app.server import encoders, resources
-from app.server import store as index
+from app.server import encoders, pictures, resources, store
 from app.widgets import downloads
-from app.widgets.region import to_pixels
 from app.widgets.results_grid import results_grid, tile, tiles_of
 from app.widgets.start import first_steps
 from pipeline import logs
-from pipeline.errors import SemblanceError, StoreError
+from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 from pipeline.images.display_names import display_name
 from pipeline.records import SearchHit
@@ -134,7 +132,7 @@ def show_start(gallery: Gallery, asked: Ask) -> None:
 
 
 def show_results(gallery: Gallery, asked: Ask) -> None:
-    query = query_of(asked)
+    query = Query(asked.uploads, asked.ids, asked.like, asked.unlike, asked.texts, asked.not_texts)
     result = answer(gallery, asked, query)
     offer_undo(asked)
     offer_to_keep(gallery, asked)
@@ -178,32 +176,27 @@ def first_picture(query: Query) -> QueryPicture | str | None:
     return next(iter((*query.pictures, *query.ids, *query.like)), None)
 
 
-def query_of(asked: Ask) -> Query:
-    pictures = []
-    for upload in asked.uploads:
-        box = to_pixels(upload.box, resources.picture(upload.id, upload.data)) if upload.box else None
-        pictures.append(QueryPicture(upload.data, box))
-    return Query(tuple(pictures), asked.ids, asked.like, asked.unlike, asked.texts, asked.not_texts)
-
-
 def answer(gallery: Gallery, asked: Ask, query: Query) -> SearchResult:
     """By Milvus; when it fails, exactly from the gallery's files, and the page says so."""
-    with logs.request():
-        return _answer(gallery, asked, query)
-
-
-def _answer(gallery: Gallery, asked: Ask, query: Query) -> SearchResult:
     if query.has_words:
         text.require(gallery)  # before anything is loaded
     encoder = encoders.of_gallery(gallery) if query.needs_encoder else None
-    options = {"k": asked.k, "where": asked.filter(), "collapse": asked.collapse or None}
-    options |= {"by_picture": asked.by_picture}
-    store, note = index.searchable(gallery)
-    try:
-        result = searching.search(gallery, store, encoder, query, exclude_query=not asked.keep_query, **options)
-    except StoreError as error:
-        store, note = index.exactly(gallery, error)
-        result = searching.search(gallery, store, encoder, query, exclude_query=not asked.keep_query, **options)
+    with logs.request():
+        result, note = store.answered(
+            gallery,
+            lambda index: searching.search(
+                gallery,
+                index,
+                encoder,
+                query,
+                k=asked.k,
+                where=asked.filter(),
+                collapse=asked.collapse or None,
+                by_picture=asked.by_picture,
+                exclude_query=not asked.keep_query,
+                encode=pictures.embeddings,
+            ),
+        )
     if note:
         st.warning(note)
     return result
@@ -226,7 +219,7 @@ def offer_undo(asked: Ask) -> None:
 def _undo(name: str, picture_id: str) -> None:
     gallery = resources.gallery(name)
     gallery.restore([picture_id])
-    index.judged(gallery, [picture_id])
+    store.judged(gallery, [picture_id])
     del st.session_state["removed"]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app.server import pictures
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.originals import read_shown, roots
@@ -66,7 +67,7 @@ def cell(text: str) -> str:
 
 def as_png(gallery: Gallery, query: Query, result: SearchResult) -> bytes:
     out = io.BytesIO()
-    montage(gallery, [picture.data for picture in query.pictures], result).save(out, "PNG")
+    montage(gallery, [pictures.preview(picture).jpeg for picture in query.pictures], result).save(out, "PNG")
     return out.getvalue()
 
 
@@ -77,7 +78,7 @@ def as_zip(gallery: Gallery, table: pd.DataFrame) -> bytes:
         for row, name in zip(table.itertuples(), _zip_names(table), strict=True):
             try:
                 shown = {"id": row.id, "parent": row.parent, "box": row.box, "path": row.path}
-                data = read_shown(shown, folders, gallery.name)
+                data = pictures.in_turn(lambda shown=shown: read_shown(shown, folders, gallery.name))
                 name = _of_part(name, row.box) if row.box else name
             except SemblanceError:
                 data = gallery.thumbnail_data(row.id)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
 
 from app import COMPONENTS
+from app.server.pictures import Preview
+from pipeline.images.decoding import MIN_SIDE
 from pipeline.images.regions import Box
-from pipeline.records import Picture
 
 Share = tuple[float, float, float, float]  # x, y, w, h as shares of the picture
 
@@ -26,30 +25,27 @@ def _component() -> Any:
     )
 
 
-def region(picture: Picture, *, key: str, alt: str, box: Share | None, on_change: Callable[[], None]) -> None:
-    """Show the picture with `box` on it; `session_state[key].box` is what the visitor draws, None for the whole."""
-    data = {"src": preview(picture), "alt": alt, "width": picture.width, "height": picture.height, "box": box}
-    _component()(data=data, key=key, default={"box": box}, on_box_change=on_change)
+def region(picture: Preview, *, key: str, alt: str, box: Box | None, on_change: Callable[[], None]) -> None:
+    """Show the picture with `box` on it; in the callback `drawn` gives what the visitor drew."""
+    share = box and _to_share(box, picture)
+    data = {"src": picture.source, "alt": alt, "width": picture.width, "height": picture.height, "box": share}
+    _component()(data=data, key=key, default={"box": share}, on_box_change=on_change)
 
 
-def preview(picture: Picture) -> str:
-    """A small JPEG as data address, made from pixels, so nothing of EXIF travels."""
-    small = picture.image.copy()
-    small.thumbnail((680, 680))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+def drawn(key: str, picture: Preview) -> Box | None:
+    """The box in whole pixels, at least 8 × 8 and inside the picture; None for the whole."""
+    share = st.session_state[key].get("box")
+    return _to_pixels(share, picture) if share else None
 
 
-def to_pixels(share: Share, picture: Picture) -> tuple[int, int, int, int]:
-    """A box as shares to whole pixels of the full-size picture, at least 8 × 8 and inside it."""
+def _to_pixels(share: Share, picture: Preview) -> Box:
     x, y, w, h = share
     left, top = round(x * picture.width), round(y * picture.height)
-    width = min(max(round(w * picture.width), 8), picture.width)
-    height = min(max(round(h * picture.height), 8), picture.height)
+    width = min(max(round(w * picture.width), MIN_SIDE), picture.width)
+    height = min(max(round(h * picture.height), MIN_SIDE), picture.height)
     return min(left, picture.width - width), min(top, picture.height - height), width, height
 
 
-def to_share(box: Box, picture: Picture) -> Share:
+def _to_share(box: Box, picture: Preview) -> Share:
     x, y, w, h = box
     return x / picture.width, y / picture.height, w / picture.width, h / picture.height

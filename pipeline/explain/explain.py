@@ -70,7 +70,7 @@ def explain(
     if not 1 <= grid <= MAX_GRID:
         raise UsageError(f"grid={grid} is not between 1 and {MAX_GRID} cells a side")
     leave_cores_free()
-    query, hit = _working_size(query), _working_size(hit)
+    query, hit = working_size(query), working_size(hit)
     queries, hits = _encoded(encoder, query, grid), _encoded(encoder, hit, grid)  # (1 + grid², dim)
     score = float(queries[0] @ hits[0])
     parts = _golden(query, hit) | {"semantic": score}
@@ -115,8 +115,11 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _working_size(image: Image) -> Image:
-    """As small as open_image gives a JPEG: hiding 49 places in 50 megapixels takes a minute and changes no score."""
+def working_size(image: Image) -> Image:
+    """As small as open_image gives a JPEG: hiding 49 places in 50 megapixels takes a minute and changes no score.
+
+    A picture of that size comes back as it is.
+    """
     rgb = image if image.mode == "RGB" else image.convert("RGB")
     return rgb.reduce(max(1, min(rgb.size) // decoding.WORKING_SIDE))
 

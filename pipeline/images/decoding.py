@@ -67,11 +67,11 @@ def decode(data: bytes, *, full: bool = False) -> Picture:
             raise _damaged(str(error) or type(error).__name__) from error
 
 
-def thumbnail(image: Image.Image) -> bytes:
-    """JPEG of at most 256 px, or the picture's own size when its longest side is at most 320 px; no metadata."""
+def thumbnail(image: Image.Image, *, side: int = 256) -> bytes:
+    """JPEG whose longer side is `side` px, or the picture's own size when that is at most a quarter more; no metadata."""
     small = image if image.mode == "RGB" else image.convert("RGB")
-    if max(image.size) > 320:
-        width, height = (max(1, round(side * 256 / max(image.size))) for side in image.size)
+    if max(image.size) > 1.25 * side:
+        width, height = (max(1, round(length * side / max(image.size))) for length in image.size)
         small = small.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
     small = small.copy()
     small.info = {}  # Pillow would write a comment found here

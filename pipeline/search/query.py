@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -29,6 +30,11 @@ class QueryPicture:
 
     data: bytes
     box: Box | None = None
+
+    @functools.cached_property
+    def id(self) -> str:
+        """Of the whole file."""
+        return file_id(self.data)
 
 
 @dataclass(frozen=True)
@@ -63,29 +69,50 @@ def check(query: Query) -> None:
         raise UsageError("nothing to search with; give a picture, an --id, a --like or a --text")
 
 
+def embeddings(encoder: Encoder, pictures: Sequence[QueryPicture]) -> tuple[np.ndarray, dict[str, float]]:
+    """(n, dim) of one picture or more, and the milliseconds of `open` and `encode`. PictureError, UsageError for a box."""
+    import numpy as np
+
+    begun = time.perf_counter()
+    images = [open_query(picture) for picture in pictures]
+    milliseconds = {"open": since(begun)}
+    begun = time.perf_counter()
+    leave_cores_free()
+    vectors = encoder.encode(np.stack([encoder.preprocess(image) for image in images]))
+    return vectors, milliseconds | {"encode": since(begun)}
+
+
+EncodePictures = Callable[[Encoder, Sequence[QueryPicture]], tuple["np.ndarray", dict[str, float]]]
+"""`embeddings`, or what gives the same and keeps what it gave."""
+
+
 def vector(
-    gallery: Gallery, store: VectorStore, collection: str, dim: int, encoder: Encoder | None, query: Query
+    gallery: Gallery,
+    store: VectorStore,
+    collection: str,
+    dim: int,
+    encoder: Encoder | None,
+    query: Query,
+    encode: EncodePictures = embeddings,
 ) -> tuple[np.ndarray, set[str], dict[str, float]]:
     """Unit vector, ids of the query itself, milliseconds of `open` and `encode`. Raises as `search` does."""
     import numpy as np
 
-    own = {file_id(picture.data) for picture in query.pictures if picture.box is None} | set(query.ids)
-    begun = time.perf_counter()
-    opened = [_open(picture) for picture in query.pictures]
-    milliseconds = {"open": since(begun)}
-    begun = time.perf_counter()
+    own = {picture.id for picture in query.pictures if picture.box is None} | set(query.ids)
+    milliseconds = {"open": 0.0, "encode": 0.0}
     none = np.zeros((0, dim), np.float32)
     asked, away = [none], none
-    if query.needs_encoder:
+    if query.pictures:
         assert encoder is not None
+        vectors, milliseconds = encode(encoder, query.pictures)
+        asked = [vectors]
+    if query.has_words:
+        begun = time.perf_counter()
         leave_cores_free()
-        if opened:
-            asked = [encoder.encode(np.stack([encoder.preprocess(image) for image in opened]))]
-        if query.has_words:
-            reader = cast(TextEncoder, encoder)
-            asked = [*asked, reader.encode_text([words.plain(text) for text in query.texts])]
-            away = reader.encode_text([words.plain(text) for text in query.not_texts])
-    milliseconds["encode"] = since(begun)
+        reader = cast(TextEncoder, encoder)
+        asked = [*asked, reader.encode_text([words.plain(text) for text in query.texts])]
+        away = reader.encode_text([words.plain(text) for text in query.not_texts])
+        milliseconds["encode"] += since(begun)
     known = store.embeddings(collection, [*query.ids, *query.like, *query.unlike])
     for picture_id in (*query.ids, *query.like, *query.unlike):
         if picture_id not in known:
@@ -101,7 +128,8 @@ def vector(
     return made / max(float(np.linalg.norm(made)), 1e-12), own, milliseconds
 
 
-def _open(picture: QueryPicture) -> Image:
+def open_query(picture: QueryPicture) -> Image:
+    """The picture, or the part of it in the box, RGB. PictureError, UsageError for a box that is not inside."""
     if picture.box is None:
         return opening.open_image(picture.data).image
     return decoding.crop(opening.open_image(picture.data, full=True), picture.box)

@@ -66,13 +66,14 @@ def search(
     collapse: float | None = None,
     by_picture: bool = False,
     exclude_query: bool = True,
+    encode: queries.EncodePictures = queries.embeddings,
 ) -> SearchResult:
     """The k nearest pictures and parts of pictures.
 
     k: 1 to 1,000. collapse: hide hits whose score to a better hit is at least this (0 to 1); the better hit's
     `folded` names them. by_picture: one hit a picture, the picture itself or its nearest part, whose `folded` names the
     others. exclude_query: the query's own files, their parts, and ids are no hits. encoder may be None unless
-    `query.needs_encoder`. Raises UsageError for k, filter, an empty query, or words that the encoder does not take,
+    `query.needs_encoder`. encode: by what the query's pictures are encoded. Raises UsageError for k, filter, an empty query, or words that the encoder does not take,
     PictureError for a bad picture, GalleryError for an unknown id, StoreError when the store fails.
     """
     started = time.perf_counter()
@@ -85,7 +86,7 @@ def search(
     if encoder is not None and encoder.fingerprint != entry["fingerprint"]:
         raise GalleryError(f"gallery {gallery.name} was made with {entry['spec']}, a different encoder; search again")
     collection = gallery.collection(manifest["current"])  # once: another process may change it meanwhile
-    asked, own, milliseconds = queries.vector(gallery, store, collection, entry["dim"], encoder, query)
+    asked, own, milliseconds = queries.vector(gallery, store, collection, entry["dim"], encoder, query, encode)
     begun = time.perf_counter()
     gone = gallery.removed() | (own if exclude_query else set())
     hits = _nearest(

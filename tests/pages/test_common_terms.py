@@ -22,13 +22,14 @@ PAGE = """
 import json, os
 import streamlit as st
 from app.server import resources
-from app.search.query_state import Ask, Upload
+from app.search.query_state import Ask
+from app.server.pictures import Upload
 from app.search.common_terms import annotation_line, common_terms
 from pipeline.records import SearchHit
 st.title("Words")
 gallery = resources.gallery("small")
 ids = json.loads(os.environ["TEST_IDS"])
-asked = {"none": None, "upload": Ask(gallery="small", uploads=(Upload("a.png", b"x"),)),
+asked = {"none": None, "upload": Ask(gallery="small", uploads=(Upload(b"x", name="a.png"),)),
          "ids": Ask(gallery="small", ids=("a", "b"), where=("split=train",), k=48),
          "filtered": Ask(gallery="small", ids=("a",), where=("label=red",))}[os.environ.get("TEST_ASKED", "none")]
 if os.environ.get("TEST_LINE") == "annotation":

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from app.server import encoders, resources
 from pipeline.gallery.opening import open_gallery
+from pipeline.images import decoding
 from pipeline.settings import Settings
 
 
 def grid(app: AppTest, key: str) -> dict:
     """What the results grid of this key was given."""
-    import json
-
     [found] = [node for node in app.get("bidi_component") if key in node.proto.id]
     return json.loads(found.proto.json)
 
@@ -120,3 +127,33 @@ def test_one_damaged_gallery_does_not_hide_the_others(filled: AppTest) -> None:
     filled.switch_page("views/galleries.py").run()
     assert not filled.exception
     assert "more" in filled.error[0].value
+
+
+def test_after_an_upload_nothing_is_decoded_or_encoded_again(
+    filled: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work: list[str] = []
+
+    def noted(kind: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **options: (work.append(kind), function(*args, **options))[1]
+
+    encoders.of_gallery(resources.gallery("more"))  # as after the start
+    monkeypatch.setattr(encoders.OneAtATime, "encode", noted("encode", encoders.OneAtATime.encode))
+    monkeypatch.setattr(decoding, "decode", noted("decode", decoding.decode))
+    filled.run()
+    own = io.BytesIO()
+    Image.new("RGB", (64, 48), (41, 60, 199)).save(own, "PNG")
+    filled.file_uploader[0].upload("mine.png", own.getvalue(), "image/png").run()
+    assert sorted(work) == ["decode", "encode"]
+    assert len(scores(filled)) == 12
+    work.clear()
+    filled.multiselect[0].set_value(["label=blue"]).run()
+    assert len(scores(filled)) == 4
+    asked = filled.session_state["ask"]
+    filled.session_state["ask"] = replace(asked, like=(grid(filled, "hits")["tiles"][0]["id"],))
+    filled.run()
+    assert grid(filled, "hits")["like"]
+    filled.switch_page("views/explore.py").run()
+    filled.switch_page("views/search.py").run()
+    assert len(scores(filled)) == 4
+    assert work == [], "a filter, a like, another page and back need nothing of the picture"
