@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 import streamlit as st
 from starlette.routing import Route
 
-from app.server import blobs, exposure, readiness, routes, sign_in, store, warm_up
+from app.server import exposure, readiness, routes, sign_in, store
 from pipeline import ROOT, __version__, logs
 from pipeline.settings import Settings
 
@@ -25,7 +25,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     logs.event("start", version=__version__)
     ended = threading.Event()
     for beside in (
-        threading.Thread(target=warm_up.warm_up),
+        threading.Thread(target=readiness.warm_up),
         threading.Thread(target=store.keep_in_step, args=(ended,)),
     ):
         beside.daemon = True
@@ -45,7 +45,7 @@ app = st.App(
         Route("/app/static/thumbnails/{gallery}/{picture_id}.jpg", sign_in.guarded(routes.thumbnail)),
         Route("/app/static/wholes/{gallery}/{picture_id}.jpg", sign_in.guarded(routes.whole)),
         Route("/app/static/runs/{run}/{picture}.jpg", sign_in.guarded(routes.run_picture)),
-        Route("/app/static/blobs/{name}.bin", sign_in.guarded(blobs.blob)),
+        Route("/app/static/blobs/{name}.bin", sign_in.guarded(routes.blob)),
         Route("/readyz", readiness.ready),
     ],
 )

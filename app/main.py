@@ -6,10 +6,9 @@ import streamlit as st
 
 from app import COMPONENTS, VIEWS
 from app.server import exposure, sign_in
-from app.widgets import theme
 
 st.set_page_config(page_title="Semblance", page_icon=str(COMPONENTS / "icon.png"), layout="wide")
-theme.apply()
+st.html(COMPONENTS / "page.css")  # what .streamlit/config.toml cannot say
 exposure.apply()
 sign_in.required()
 st.navigation(

@@ -78,8 +78,8 @@ def test_what_another_program_commits_comes_into_the_index_without_a_visitor(
 
 
 def test_after_the_start_a_collection_of_garbage_looks_through_no_library(people: list[Own]) -> None:
-    code = "import gc, streamlit\nfrom app.server import store as index; from app.server import warm_up\nwarm_up.warm_up()\n"
-    code += "print(gc.get_freeze_count(), len(gc.get_objects()))\nindex.release()"
+    code = "import gc, streamlit\nfrom app.server import readiness, store\nreadiness.warm_up()\n"
+    code += "print(gc.get_freeze_count(), len(gc.get_objects()))\nstore.release()"
     with process(sys.executable, "-c", code) as child:
         frozen, looked_at = map(int, child.communicate(timeout=120)[0].split())
     assert frozen > 100_000

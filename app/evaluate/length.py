@@ -127,10 +127,7 @@ def _measure(gallery: Gallery, name: str, *, primary: bool) -> None:
 
 
 def _running(gallery: Gallery, verb: str) -> bool:
-    return any(
-        job.gallery == gallery.name and job.command[:2] == ("pipeline", verb) and jobs.state(job).running
-        for job in jobs.recent(20)
-    )
+    return jobs.running("pipeline", verb, gallery=gallery.name)
 
 
 def variance_figure(table: pd.DataFrame, best: int) -> go.Figure:

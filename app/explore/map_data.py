@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app.server import resources
-from app.server.blobs import publish
+from app.server.routes import publish
 from pipeline.analysis import projection, selection
 from pipeline.analysis.projection import Map
 from pipeline.gallery.gallery import Gallery

@@ -52,9 +52,7 @@ def finetune_room(gallery: Gallery) -> None:
 
 def _start_button(gallery: Gallery, source: str, counts: dict[str, Counter[str]]) -> None:
     several = len(counts["labels"] + counts["tags"] if source == "both" else counts[source]) > 1
-    busy = any(
-        job.gallery == gallery.name and "finetune" in job.command and jobs.state(job).running for job in jobs.recent()
-    )
+    busy = jobs.running("training", "finetune", gallery=gallery.name)
     said = None if several else "It takes two labels or tags at least"
     if st.button("Fine-tune", type="primary", disabled=busy or not several, help=said, key=f"finetune-{gallery.name}"):
         command = ["training", "finetune", "--gallery", gallery.name, "--labels-from", source]

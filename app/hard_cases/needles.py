@@ -60,10 +60,7 @@ def needles_step(turn: Round) -> None:
 
 def job_button(turn: Round, name: str, command: list[str], *, title: str, primary: bool, gallery: str = "") -> None:
     """Starts `hard-cases COMMAND`; waits while one of this case runs."""
-    busy = any(
-        job.command[:2] == ("pipeline", "hard-cases") and turn.case.name in job.command and jobs.state(job).running
-        for job in jobs.recent(20)
-    )
+    busy = jobs.running("pipeline", "hard-cases", about=turn.case.name)
     if st.button(
         "Working …" if busy else name,
         type="primary" if primary else "secondary",

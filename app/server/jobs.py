@@ -82,6 +82,17 @@ def recent(limit: int = 5) -> list[Job]:
     return sorted(found, key=lambda job: not state(job).running)[:limit]
 
 
+def running(*words: str, gallery: str = "", about: str = "") -> bool:
+    """Whether a job is at work whose command begins with these words; of this gallery, and with `about` in its command."""
+    return any(
+        job.command[: len(words)] == words
+        and gallery in ("", job.gallery)
+        and (not about or about in job.command)
+        and state(job).running
+        for job in recent(50)
+    )
+
+
 def state(job: Job) -> State:
     folder = _folder() / job.id
     running, code = _alive(job)

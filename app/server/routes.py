@@ -1,7 +1,8 @@
-"""What the app answers outside its pages: thumbnails and a run's pictures by URL."""
+"""What the app answers outside its pages: thumbnails, a run's pictures, and bytes that a page made for its browser."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from urllib.parse import quote
 
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from app.server import pictures
+from app.server.caches import Cache
 from pipeline.errors import SemblanceError
 from pipeline.gallery import whole_of_part
 from pipeline.gallery.opening import open_gallery
@@ -18,6 +20,7 @@ from training.runs import Run
 _ID = re.compile(r"[0-9a-f]{32}")
 _RUN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _PICTURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_blobs: Cache[bytes] = Cache(256 << 20)
 _HEADERS = {"Cache-Control": "private, max-age=86400, immutable", "X-Content-Type-Options": "nosniff"}
 
 
@@ -70,3 +73,18 @@ def run_picture(request: Request) -> Response:
 def run_picture_url(run: str, picture: str, version: int) -> str:
     """The address that `run_picture` answers. version: another one after the run has written its pictures anew."""
     return f"/app/static/runs/{quote(run)}/{quote(picture, safe='')}.jpg?v={version}"
+
+
+def publish(data: bytes) -> str:
+    """The address that `blob` answers with these bytes. It names their content, so nobody can guess it who lacks them."""
+    name = hashlib.sha256(data).hexdigest()[:32]
+    _blobs.put(name, data)
+    return f"/app/static/blobs/{name}.bin"
+
+
+def blob(request: Request) -> Response:
+    """What was published under this name; 404 for anything else, and for what made room for newer bytes."""
+    data = _blobs.get(request.path_params["name"])
+    if data is None:
+        return Response(status_code=404)
+    return Response(data, media_type="application/octet-stream", headers=_HEADERS)

@@ -11,8 +11,7 @@ from app.evaluate.quality import quality
 from app.evaluate.reports import Evaluation
 from app.evaluate.start import start_form
 from app.server import resources
-from app.widgets.gallery_choice import choose as choose_gallery
-from app.widgets.job_list import job_list
+from app.widgets.page import gallery_page, section
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 
@@ -20,23 +19,8 @@ SECTIONS = {"quality": "Quality", "encoders": "Encoders", "length": "Length of t
 MOST = 4  # evaluations side by side
 
 
-def page() -> None:
-    gallery = choose_gallery("Evaluate")
-    if gallery is None:
-        return
-    job_list()
-    keys = list(SECTIONS)
-    given = st.query_params.get("section", "quality")
-    section = st.segmented_control(
-        "Section",
-        keys,
-        default=given if given in keys else "quality",
-        format_func=SECTIONS.get,
-        label_visibility="collapsed",
-        required=True,
-    )
-    st.query_params["section"] = section
-    {"quality": measured, "encoders": encoders_section, "length": length_section}[section](gallery)
+def page(gallery: Gallery) -> None:
+    {"quality": measured, "encoders": encoders_section, "length": length_section}[section(SECTIONS)](gallery)
 
 
 def measured(gallery: Gallery) -> None:
@@ -101,7 +85,4 @@ def _has_table(one: Evaluation) -> bool:
         return False
 
 
-try:
-    page()
-except SemblanceError as error:
-    st.error(str(error))
+gallery_page("Evaluate", page)

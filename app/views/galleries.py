@@ -6,10 +6,10 @@ import streamlit as st
 
 from app.galleries.care import care
 from app.galleries.new import new_gallery
-from app.server import resources
-from app.server import store as index
+from app.server import resources, store
 from app.server.routes import thumbnail_url
 from app.widgets.job_list import job_list
+from app.widgets.page import guarded
 from pipeline.errors import SemblanceError
 from pipeline.gallery import opening as galleries
 from pipeline.gallery.gallery import Gallery
@@ -78,16 +78,15 @@ def health(gallery: Gallery) -> str:
     if not gallery.current:
         return "Nothing ingested yet."
     try:
-        store = index.store()
-        running = index.refresh(gallery)
+        running = store.refresh(gallery)
         if not running.done():
             return "The index is being brought up to date."
         if error := running.exception():
             return f"The index is not in order: {error}"
-        facts = store.describe(gallery.collection())
+        facts = store.store().describe(gallery.collection())
     except SemblanceError as error:
         return f"Milvus cannot be used: {error}"
     return f"Index {facts['index']} on {facts['backend']}: {facts['rows']:,} rows, in step with the files."
 
 
-page()
+guarded(page)

@@ -12,7 +12,7 @@ from app.hard_cases.start import new_case
 from app.hard_cases.stepper import stepper
 from app.server.exposure import shown
 from app.widgets.job_list import job_list
-from pipeline.errors import SemblanceError
+from app.widgets.page import guarded
 from pipeline.hard_cases import case as hard_cases
 from pipeline.hard_cases.case import Case, Round
 from pipeline.settings import Settings
@@ -104,7 +104,4 @@ def facts(turn: Round) -> None:
                 st.text(note)
 
 
-try:
-    page()
-except SemblanceError as error:
-    st.error(str(error))
+guarded(page)

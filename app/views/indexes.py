@@ -10,11 +10,9 @@ from app.indexes import charts
 from app.indexes.choice import index_choice
 from app.widgets import report_section
 from app.widgets.charts import as_csv, chart
-from app.widgets.gallery_choice import choose
-from app.widgets.job_list import job_list
+from app.widgets.page import gallery_page
 from pipeline import plugins
 from pipeline.comparison.indexes import KIND
-from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 
 NEAR = 0.95
@@ -31,11 +29,7 @@ SHOWN = {
 }
 
 
-def page() -> None:
-    gallery = choose("Indexes")
-    if gallery is None:
-        return
-    job_list()
+def page(gallery: Gallery) -> None:
     found = report_section.newest(gallery, KIND)
     if found is None:
         st.markdown(
@@ -174,7 +168,4 @@ def _start(gallery: Gallery, *, primary: bool) -> None:
     )
 
 
-try:
-    page()
-except SemblanceError as error:
-    st.error(str(error))
+gallery_page("Indexes", page)

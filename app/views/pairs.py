@@ -13,8 +13,7 @@ from app.pairs.identities import naming, ranking, who_options, who_title
 from app.pairs.slot import CSS, examples, figure, shown, slot
 from app.pairs.verdict import percent, verdict
 from app.widgets import picture_row
-from app.widgets.gallery_choice import choose as choose_gallery
-from app.widgets.job_list import job_list
+from app.widgets.page import gallery_page
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 from pipeline.recognition.verification import RATES, Curve
@@ -22,15 +21,10 @@ from pipeline.recognition.verification import RATES, Curve
 MODES = {TWO: "Two pictures", NAMED: "Picture against identity"}
 
 
-def page() -> None:
-    ask.follow_address()
-    gallery = choose_gallery("Same or different?")
-    if gallery is None:
-        return
+def page(gallery: Gallery) -> None:
     ask.belongs_to(gallery.name)
     st.html(CSS)
     picture_row.styles()
-    job_list()
     area(gallery)
 
 
@@ -157,7 +151,5 @@ def named(gallery: Gallery, curve: Curve | None) -> float | None:
     return best.score
 
 
-try:
-    page()
-except SemblanceError as error:
-    st.error(str(error))
+ask.follow_address()
+gallery_page("Same or different?", page)

@@ -15,8 +15,8 @@ from app.search.why_similar import why_similar
 from app.search.words_fields import words_kept
 from app.server import encoders, pictures, resources, store
 from app.widgets import downloads
+from app.widgets.page import guarded, titled_choice
 from app.widgets.results_grid import results_grid, tile, tiles_of
-from app.widgets.start import first_steps
 from pipeline import logs
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
@@ -34,21 +34,11 @@ SCORES_OF_WORDS = (
 
 
 def page() -> None:
-    names = resources.gallery_names()
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    left.title("Search by picture")
-    if not names:
-        first_steps()
-        return
     query_state.follow_address()
-    asked = query_state.current()
-    name = right.selectbox(
-        "Gallery",
-        names,
-        index=names.index(asked.gallery) if asked.gallery in names else 0,
-        format_func=lambda name: resources.gallery(name).manifest()["title"],
-    )
-    if name != asked.gallery:
+    wanted = query_state.current().gallery
+    if (name := titled_choice("Search by picture", wanted)) is None:
+        return
+    if name != wanted:
         query_state.change(remember=False, gallery=name, ids=(), like=(), unlike=(), where=(), **words_kept(name))
     search_area(resources.gallery(name))
 
@@ -223,7 +213,4 @@ def _undo(name: str, picture_id: str) -> None:
     del st.session_state["removed"]
 
 
-try:
-    page()
-except SemblanceError as error:
-    st.error(str(error))
+guarded(page)

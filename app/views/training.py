@@ -13,6 +13,7 @@ from app.server.exposure import shown
 from app.training_runs import charts, triplets
 from app.training_runs.facts import BEST, STATUS, Seen, duration, overview, read, state_of_all
 from app.widgets.charts import chart
+from app.widgets.page import guarded
 from pipeline.errors import SemblanceError
 from pipeline.settings import Settings
 from training import runs
@@ -249,4 +250,4 @@ def _listed(part: dict[str, Any]) -> str:
     return "; ".join(filter(None, told)) or "not recorded"
 
 
-page()
+guarded(page)

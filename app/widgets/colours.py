@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.server.blobs import publish
+from app.server.routes import publish
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from pipeline.errors import SemblanceError
 
 def job_list() -> bool:
     """Running and ended jobs; drawn anew each second while one runs. True while one runs."""
-    running = any(jobs.state(job).running for job in jobs.recent())
+    running = jobs.running()
     st.fragment(_jobs, run_every=1.0 if running else None)()
     return running
 

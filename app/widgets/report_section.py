@@ -37,10 +37,7 @@ def find_button(
     gallery: Gallery, name: str, command: Sequence[str], *, title: str, icon: str, primary: bool, running: str
 ) -> None:
     """command: after `pipeline`, its verb first; while one of this verb runs the button says `running` and waits."""
-    busy = any(
-        job.gallery == gallery.name and job.command[:2] == ("pipeline", command[0]) and jobs.state(job).running
-        for job in jobs.recent(20)
-    )
+    busy = jobs.running("pipeline", command[0], gallery=gallery.name)
     if st.button(
         running if busy else name,
         type="primary" if primary else "secondary",

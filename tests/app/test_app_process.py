@@ -19,8 +19,7 @@ import pytest
 from exposed_app import free_port
 from tiny_gallery import fill, lite, photos, process
 
-from app.server import encoders, readiness
-from app.server import store as index
+from app.server import encoders, readiness, store
 from pipeline.stores.milvus import holder
 
 
@@ -120,6 +119,6 @@ def test_a_disk_with_little_left_is_not_ready(home: Path, monkeypatch: pytest.Mo
         monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=readiness.DISK_BYTES - 1))
         answer = readiness.ready(None)  # type: ignore[arg-type]
     finally:
-        index.release()
+        store.release()
     assert answer.status_code == 503
     assert json.loads(bytes(answer.body)) == {"ready": False, "store": True, "encoder": True, "disk": False}

@@ -17,7 +17,7 @@ import pytest
 from tiny_gallery import encoder, exact, fill, lite, photos, process
 from typer.testing import CliRunner
 
-from app.server import store as index
+from app.server import store
 from pipeline import plugins
 from pipeline.__main__ import app
 from pipeline.errors import StoreError
@@ -288,15 +288,15 @@ def test_the_app_answers_exactly_from_the_files_until_a_collection_was_filled_on
 
     monkeypatch.setattr(sync, "_repair", waiting)
     try:
-        running = index.refresh(gallery)
+        running = store.refresh(gallery)
         assert half.wait(60)
-        store, note = index.searchable(gallery)
-        assert (store.count(gallery.collection()), "index is being filled" in note) == (6, True)
+        connection, note = store.searchable(gallery)
+        assert (connection.count(gallery.collection()), "index is being filled" in note) == (6, True)
         whole.set()
         running.result(60)
-        store, note = index.searchable(gallery)
-        assert (store.count(gallery.collection()), note, store is index.store()) == (6, "", True)
+        connection, note = store.searchable(gallery)
+        assert (connection.count(gallery.collection()), note, connection is store.store()) == (6, "", True)
     finally:
         whole.set()
-        index.release()
+        store.release()
         assert os.path.exists(Settings().uri)

@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 from tiny_gallery import fill, photos
 
 import streamlit_app
-from app.server import blobs, store
+from app.server import routes, store
 from pipeline import ROOT
 from pipeline.settings import Settings
 
@@ -97,7 +97,7 @@ def test_the_right_address_is_answered(home: Path) -> None:
     status, body = asked(f"/app/static/thumbnails/small/{file.stem}.jpg")
     assert (status, body[:2]) == (200, b"\xff\xd8")
     assert file.read_bytes().startswith(body)
-    assert asked(blobs.publish(b"bytes")) == (200, b"bytes")
+    assert asked(routes.publish(b"bytes")) == (200, b"bytes")
 
 
 PAGES = ["search", "explore", "evaluate", "indexes", "galleries", "training"]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app.server import store as index
+from app.server import store
 from pipeline import ROOT, plugins
 from pipeline.gallery import opening as galleries
 from pipeline.ingest import ingest, sync
@@ -44,7 +44,7 @@ def make_gallery(name: str, root: Path, *, title: str = "") -> None:
 def app(home: Path) -> Iterator[AppTest]:
     """The app over an empty home; the store it opens is closed afterwards."""
     yield AppTest.from_file(MAIN, default_timeout=30)
-    index.release()
+    store.release()
 
 
 @pytest.fixture

@@ -1,0 +1,91 @@
+"""What every page begins with: its title, the gallery that it is about, the running jobs, and errors as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app.server import resources
+from app.widgets.job_list import job_list
+from pipeline.errors import SemblanceError
+from pipeline.gallery.gallery import Gallery
+
+
+def guarded(draw: Callable[[], None]) -> None:
+    """Draw a page; what a user can cause is a sentence on it."""
+    try:
+        draw()
+    except SemblanceError as error:
+        st.error(str(error))
+
+
+def gallery_page(title: str, draw: Callable[[Gallery], None]) -> None:
+    """A page about the gallery of the address, else the one looked at last; without one, the ways to make the first."""
+
+    def page() -> None:
+        wanted = st.query_params.get("gallery", st.session_state.get("gallery_seen", ""))
+        if (name := titled_choice(title, wanted)) is None:
+            return
+        if name != wanted:
+            st.query_params.clear()
+        st.session_state["gallery_seen"] = st.query_params["gallery"] = name
+        job_list()
+        draw(resources.gallery(name))
+
+    guarded(page)
+
+
+def titled_choice(title: str, wanted: str) -> str | None:
+    """The page's title beside the choice of a gallery; None, and the first steps, when there is none yet."""
+    names = resources.gallery_names()
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    left.title(title)
+    if not names:
+        _first_steps()
+        return None
+    return right.selectbox(
+        "Gallery",
+        names,
+        index=names.index(wanted) if wanted in names else 0,
+        format_func=lambda name: resources.gallery(name).manifest()["title"],
+    )
+
+
+def section(titles: Mapping[str, str]) -> str:
+    """Which of a page's sections is shown: that of the address, else the first."""
+    names = list(titles)
+    wanted = st.query_params.get("section", "")
+    chosen: str = st.segmented_control(
+        "Section",
+        names,
+        default=wanted if wanted in names else names[0],
+        format_func=titles.__getitem__,
+        label_visibility="collapsed",
+        required=True,
+    )
+    st.query_params["section"] = chosen
+    return chosen
+
+
+def _first_steps() -> None:
+    st.markdown("There is no gallery yet. Three ways to make the first one:")
+    demo, folder, upload = st.columns(3)
+    rendered = "2,000 rendered pictures, made on this machine in a minute or two. No download."
+    _way_in(demo, "demo", "The demo", rendered, "Make the demo gallery", "play_arrow", primary=True)
+    stay = "Pictures stay where they are; sub-folders become labels."
+    _way_in(folder, "folder", "Your folder", stay, "Choose a folder", "folder_open")
+    sent = "Several pictures or a zip, straight from this browser."
+    _way_in(upload, "upload", "An upload", sent, "Upload pictures", "upload")
+
+
+def _way_in(
+    place: DeltaGenerator, way: str, title: str, said: str, button: str, icon: str, *, primary: bool = False
+) -> None:
+    with place, st.container(border=True):
+        st.subheader(title)
+        st.markdown(said)
+        if st.button(button, type="primary" if primary else "secondary", icon=f":material/{icon}:"):
+            st.session_state["wanted"] = way
+            st.switch_page("views/galleries.py")
