@@ -11,6 +11,7 @@ from app.evaluate.reports import Evaluation
 from app.widgets import strips
 from pipeline.evaluation.disagreement import differences, most_apart
 from pipeline.gallery.gallery import Gallery
+from pipeline.metrics import registry
 
 SHOWN = 4
 
@@ -46,8 +47,11 @@ def _asked(one: Evaluation) -> tuple[Any, ...]:
 
 def _readable(table: pd.DataFrame, first: str, other: str) -> pd.DataFrame:
     """Values of both, the difference with its interval, and a word for what it says."""
-    said = {1: "better", 0: "no difference to be seen", -1: "worse"}
-    sure = [said[int(low > 0) - int(high < 0)] for low, high in zip(table["low"], table["high"], strict=True)]
+    words = {1: "better", 0: "no difference to be seen", -1: "worse"}
+    verdicts = [
+        words[registry.sign(metric) * (int(low > 0) - int(high < 0))]
+        for metric, low, high in zip(table["metric"], table["low"], table["high"], strict=True)
+    ]
     return pd.DataFrame(
         {
             "metric": table["metric"],
@@ -57,7 +61,7 @@ def _readable(table: pd.DataFrame, first: str, other: str) -> pd.DataFrame:
             "95 % interval": [
                 f"{low:+.3f} to {high:+.3f}" for low, high in zip(table["low"], table["high"], strict=True)
             ],
-            f"{other} is": sure,
+            f"{other} is": verdicts,
         }
     )
 

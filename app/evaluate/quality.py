@@ -16,6 +16,7 @@ from app.widgets.charts import as_csv, chart
 from pipeline.evaluation import report_page
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
+from pipeline.metrics import registry
 
 STRIPS = 6
 
@@ -82,7 +83,7 @@ def figures(one: Evaluation) -> str:
     cards = []
     for metric, figure in one.about["metrics"].items():
         low, high = figure["low"], figure["high"]
-        meaning = html.escape(report_page.meaning(metric))
+        meaning = html.escape(registry.meaning(metric))
         cards.append(
             f'<div class="figure"><div class="name">{metric}</div><b>{figure["value"]:.3f}</b> '
             f"<small>{low:.3f} to {high:.3f}</small>"
@@ -99,9 +100,11 @@ def labels(gallery: Gallery, one: Evaluation) -> None:
     st.subheader("Labels", anchor=False)
     left, right = st.columns([1.15, 1], gap="medium")
     with left:
-        table = pd.DataFrame(one.about["per_label"]).sort_values(one.main, ignore_index=True)
+        table = pd.DataFrame(one.about["per_label"]).sort_values(
+            one.main, ascending=registry.sign(one.main) > 0, ignore_index=True
+        )
         columns = {
-            name: st.column_config.NumberColumn(name, format="%.3f", help=report_page.meaning(name))
+            name: st.column_config.NumberColumn(name, format="%.3f", help=registry.meaning(name))
             for name in one.metrics
         }
         st.caption(f"Weakest first, by {one.main}. Choose a label to see where it fails.")

@@ -13,6 +13,7 @@ import streamlit as st
 from pipeline.evaluation import evaluate
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
+from pipeline.metrics import registry
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Evaluation:
     @property
     def main(self) -> str:
         """The metric that says which queries are worst."""
-        return "map_at_r" if "map_at_r" in self.metrics else self.metrics[0]
+        return registry.main(self.metrics)
 
     @property
     def answered(self) -> pd.DataFrame:
@@ -86,8 +87,7 @@ def _table(root: str, name: str, _gallery: Gallery) -> pd.DataFrame:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _answered(root: str, name: str, main: str, _one: Evaluation) -> pd.DataFrame:
-    table = _one.table
-    return table[table["relevant"] > 0].sort_values([main, "id"], ignore_index=True)
+    return evaluate.answered(_one.table, main)
 
 
 def confusion(asked: pd.DataFrame, *, most: int = 30) -> tuple[pd.DataFrame, bool]:

@@ -19,6 +19,7 @@ from pipeline.comparison.labelled_pictures import Pictures, Source, open_all, sa
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.filters import Filter
 from pipeline.metrics import protocol, retrieval
+from pipeline.metrics.intervals import interval
 from pipeline.parallel import in_order
 from pipeline.records import Encoder, Progress, silent
 
@@ -198,13 +199,8 @@ class _Asking:
     def metrics(self, embeddings: np.ndarray, *, seed: int) -> dict[str, dict[str, float]]:
         queries, gallery = self.sides(embeddings)
         labels, held = self.sides(self.labels.astype(str))
-        values = protocol.ask(queries, labels, gallery, held, exclude=self.own, metrics=METRICS).values
-        return {name: _interval(values[name], seed) for name in METRICS}
-
-
-def _interval(values: np.ndarray, seed: int) -> dict[str, float]:
-    found = zip(("value", "low", "high"), retrieval.bootstrap(values, seed=seed), strict=True)
-    return {name: round(value, 6) for name, value in found}
+        measured = protocol.measure(queries, labels, gallery, held, exclude=self.own, metrics=METRICS)
+        return {name: interval(values, seed=seed).rounded() for name, values in measured.values.items()}
 
 
 def _encoded(encoder: Encoder, pictures: Pictures, progress: Progress) -> np.ndarray:

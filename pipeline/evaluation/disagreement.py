@@ -12,19 +12,20 @@ if TYPE_CHECKING:
 def differences(one: pd.DataFrame, other: pd.DataFrame, metrics: Sequence[str], *, seed: int) -> pd.DataFrame:
     """metric, one, other, difference (other - one), low, high: over queries that both could answer.
 
-    The interval is 95 %, paired: a bootstrap over the queries' own differences (evaluation.retrieval.bootstrap).
+    The interval is 95 %, paired: a bootstrap over the queries' own differences (metrics.intervals).
     """
     import pandas as pd
 
-    from pipeline.metrics.retrieval import bootstrap
+    from pipeline.metrics.intervals import interval
 
     both = _joined(one, other)
     rows = []
     for metric in metrics:
         values = both[f"{metric}_other"] - both[f"{metric}_one"]
-        difference, low, high = bootstrap(values.to_numpy(float), seed=seed)
+        rise = interval(values.to_numpy(float), seed=seed)
         kept = both[values.notna()]
-        rows.append((metric, kept[f"{metric}_one"].mean(), kept[f"{metric}_other"].mean(), difference, low, high))
+        means = kept[f"{metric}_one"].mean(), kept[f"{metric}_other"].mean()
+        rows.append((metric, *means, rise.value, rise.low, rise.high))
     return pd.DataFrame(rows, columns=["metric", "one", "other", "difference", "low", "high"])
 
 
@@ -33,11 +34,13 @@ def most_apart(one: pd.DataFrame, other: pd.DataFrame, metric: str) -> pd.DataFr
 
     Columns: id, path, label, and all others twice, as NAME_one and NAME_other.
     """
+    from pipeline.metrics import registry
+
     both = _joined(one, other)
-    both = both.assign(apart=both[f"{metric}_other"] - both[f"{metric}_one"])
+    both = both.assign(apart=registry.sign(metric) * (both[f"{metric}_other"] - both[f"{metric}_one"]))
     return both[both["apart"] > 0].sort_values(["apart", "id"], ascending=[False, True], ignore_index=True)
 
 
 def _joined(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    asked = one[one["relevant"] > 0]
-    return asked.merge(other.drop(columns=["path", "label"]), on="id", suffixes=("_one", "_other"), validate="1:1")
+    queries = one[one["relevant"] > 0]
+    return queries.merge(other.drop(columns=["path", "label"]), on="id", suffixes=("_one", "_other"), validate="1:1")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from pipeline.metrics.protocol import Measurement
+
 KIND = "evaluation"
 BINS = 80  # of the score histograms
 PAIRS = 50_000  # of each kind
@@ -28,12 +30,12 @@ FALSE_ACCEPTS = (0.1, 0.01, 0.001)
 
 def parse_queries(texts: Sequence[str]) -> tuple[Filter, str]:
     """`split=test` and `gallery=OTHER` as typed: which pictures ask, and the gallery they are in, '' for this one."""
-    parsed = filters.parse(texts).clauses
-    named = [clause for clause in parsed if clause.field == "gallery"]
-    if len(named) > 1 or any(clause.negate or len(clause.values) != 1 for clause in named):
+    clauses = filters.parse(texts).clauses
+    galleries = [clause for clause in clauses if clause.field == "gallery"]
+    if len(galleries) > 1 or any(clause.negate or len(clause.values) != 1 for clause in galleries):
         raise UsageError("queries come from one gallery; write gallery=NAME once")
-    rest = tuple(clause for clause in parsed if clause.field != "gallery")
-    return Filter(rest), named[0].values[0] if named else ""
+    rest = tuple(clause for clause in clauses if clause.field != "gallery")
+    return Filter(rest), galleries[0].values[0] if galleries else ""
 
 
 def evaluate(
@@ -58,28 +60,32 @@ def evaluate(
     """
     import numpy as np
 
-    from pipeline.metrics import protocol
+    from pipeline.metrics import protocol, registry
+    from pipeline.metrics.intervals import interval
 
-    metrics = list(metrics) or list(protocol.USUAL)
-    protocol.check(metrics)
+    metrics = list(metrics) or registry.usual()
+    for name in metrics:
+        registry.find(name)
     entry = gallery.encoder(fingerprint8)
     asking = None if asking is None or asking.name == gallery.name else asking
-    asks, searched = _sides(gallery, asking, queries, against, entry)
-    asked, held = _labelled(asks), _labelled(searched)
-    _check_labels(asked, held, gallery)
+    every_query, every_row = _sides(gallery, asking, queries, against, entry)
+    query_rows, gallery_rows = _labelled(every_query), _labelled(every_row)
+    _check_labels(query_rows, gallery_rows, gallery)
     if unknown := [name for name in grade_by if name not in gallery.manifest()["metadata_keys"]]:
         raise UsageError(f"no metadata field {unknown[0]!r} to grade by; this gallery has {_listed(gallery)}")
-    place = {picture: row for row, picture in enumerate(held.table["id"])}
-    own = np.array([place.get(picture, -1) for picture in asked.table["id"]])
-    found = protocol.ask(
-        asked.embeddings, asked.table["label"].to_numpy(str), held.embeddings, held.table["label"].to_numpy(str),
-        exclude=own, metrics=metrics, fields=[(_field(asked, name).to_numpy(str), _field(held, name).to_numpy(str)) for name in grade_by],
-        progress=progress,
+    place = {picture: row for row, picture in enumerate(gallery_rows.table["id"])}
+    own = np.array([place.get(picture, -1) for picture in query_rows.table["id"]])
+    sides = (query_rows, gallery_rows)
+    labels, other_labels = (_field(rows, "label").to_numpy(str) for rows in sides)
+    fields = [(_field(query_rows, name).to_numpy(str), _field(gallery_rows, name).to_numpy(str)) for name in grade_by]
+    measured = protocol.measure(
+        query_rows.embeddings, labels, gallery_rows.embeddings, other_labels,
+        exclude=own, metrics=metrics, fields=fields, progress=progress,
     )  # fmt: skip
-    if not (found.counts > 0).any():
+    if not (measured.counts > 0).any():
         raise UsageError("no picture that asks has another of its label to find; choose sides that share labels")
-    table = _table(asked, held, found)
-    apart = asks is not searched
+    table = _table(query_rows, gallery_rows, measured)
+    apart = every_query is not every_row
     progress("intervals", 0, 0)
     report: dict[str, Any] = {
         "encoder": entry["spec"],
@@ -88,23 +94,23 @@ def evaluate(
         "protocol": {"queries": str(queries), "against": str(against), "asking": asking.name if asking else ""}
         | {"grade_by": list(grade_by)},
         "seed": seed,
-        "n_queries": int((found.counts > 0).sum()),
-        "n_skipped": int((found.counts == 0).sum()),
-        "n_unlabelled": len(asks) - len(asked),
-        "n_unlabelled_searched": len(searched) - len(held) if apart else 0,
-        "n_gallery": len(held),
-        "searched": hashlib.sha256("".join(sorted(held.table["id"])).encode()).hexdigest()[:16],
+        "n_queries": int((measured.counts > 0).sum()),
+        "n_skipped": int((measured.counts == 0).sum()),
+        "n_unlabelled": len(every_query) - len(query_rows),
+        "n_unlabelled_searched": len(every_row) - len(gallery_rows) if apart else 0,
+        "n_gallery": len(gallery_rows),
+        "searched": hashlib.sha256("".join(sorted(gallery_rows.table["id"])).encode()).hexdigest()[:16],
         "pictures": len(gallery.ids(entry["fingerprint"][:8]) - gallery.removed()),
-        "metrics": {name: _interval(values, seed) for name, values in found.values.items()},
+        "metrics": {name: interval(values, seed=seed).rounded() for name, values in measured.values.items()},
         "per_label": _per_label(table, metrics),
-        "curves": {"recall": _rounded(found.recall), "precision": _rounded(found.precision)},
+        "curves": {"recall": _rounded(measured.recall), "precision": _rounded(measured.precision)},
     }
     progress("pairs", 0, 0)
     report["scores"] = _where_possible(
-        lambda: _pairs(asked, held, own, seed) if apart else _pairs(held, None, own, seed)
+        lambda: _pairs(query_rows, gallery_rows, own, seed) if apart else _pairs(gallery_rows, None, own, seed)
     )
     progress("clusters", 0, 0)
-    report["clusters"] = _where_possible(lambda: _clusters(asked, seed))
+    report["clusters"] = _where_possible(lambda: _clusters(query_rows, seed))
     return reports.write(gallery, KIND, report, table)
 
 
@@ -118,14 +124,14 @@ def _sides(
             f"gallery {asking.name} was made with {asking.encoder()['spec']} and {gallery.name} with {entry['spec']}, whose "
             f"embeddings do not compare; run: python -m pipeline reencode {asking.name} --encoder {entry['spec']}"
         )
-    held = _finite(gallery, short)
+    rows = _finite(gallery, short)
     if asking is not None:
-        return _kept(_finite(asking, short), queries, asking), _kept(held, against, gallery)
+        return _kept(_finite(asking, short), queries, asking), _kept(rows, against, gallery)
     if not queries and not against:
-        return held, held
+        return rows, rows
     if not queries:
-        return _rest(held, against, gallery), _kept(held, against, gallery)
-    return _kept(held, queries, gallery), _kept(held, against, gallery) if against else _rest(held, queries, gallery)
+        return _rest(rows, against, gallery), _kept(rows, against, gallery)
+    return _kept(rows, queries, gallery), _kept(rows, against, gallery) if against else _rest(rows, queries, gallery)
 
 
 def _finite(gallery: Gallery, fingerprint8: str) -> Rows:
@@ -154,13 +160,13 @@ def _rest(rows: Rows, where: Filter, gallery: Gallery) -> Rows:
     return _part(rows, ~filters.mask(where, rows.table).to_numpy(), f"is left beside {where}", where, gallery)
 
 
-def _part(rows: Rows, keep: np.ndarray, said: str, where: Filter, gallery: Gallery) -> Rows:
+def _part(rows: Rows, keep: np.ndarray, what: str, where: Filter, gallery: Gallery) -> Rows:
     if keep.any():
         return Rows(rows.table[keep].reset_index(drop=True), rows.embeddings[keep])
     name = where.clauses[0].field
     counts = _field(rows, name).value_counts() if name not in ("path", "id") else {}
     there = ", ".join(f"{value or '(empty)'} ({n:,})" for value, n in list(counts.items())[:12])
-    raise UsageError(f"no picture of {gallery.name} {said}" + (f"; {name} is one of: {there}" if there else ""))
+    raise UsageError(f"no picture of {gallery.name} {what}" + (f"; {name} is one of: {there}" if there else ""))
 
 
 def _labelled(rows: Rows) -> Rows:
@@ -168,13 +174,13 @@ def _labelled(rows: Rows) -> Rows:
     return Rows(rows.table[keep].reset_index(drop=True), rows.embeddings[keep])
 
 
-def _check_labels(asked: Rows, held: Rows, gallery: Gallery) -> None:
-    if not len(asked) or not len(held):
+def _check_labels(query_rows: Rows, gallery_rows: Rows, gallery: Gallery) -> None:
+    if not len(query_rows) or not len(gallery_rows):
         raise UsageError(
-            f"{'no picture that asks' if not len(asked) else 'no picture searched'} in {gallery.name} has a label, so nothing says "
+            f"{'no picture that asks' if not len(query_rows) else 'no picture searched'} in {gallery.name} has a label, so nothing says "
             "which hits are right; ingest a folder with a subfolder a label, or a table with a label column"
         )
-    labels = set(held.table["label"])
+    labels = set(gallery_rows.table["label"])
     if len(labels) == 1:
         raise UsageError(
             f"every picture searched has the label {labels.pop()!r}, so every hit would be right; two labels are needed"
@@ -191,28 +197,27 @@ def _listed(gallery: Gallery) -> str:
     return ", ".join(gallery.manifest()["metadata_keys"]) or "none"
 
 
-def _interval(values: np.ndarray, seed: int) -> dict[str, float]:
-    from pipeline.metrics.retrieval import bootstrap
-
-    return {
-        name: round(value, 6)
-        for name, value in zip(("value", "low", "high"), bootstrap(values, seed=seed), strict=True)
-    }
-
-
-def _table(asked: Rows, held: Rows, found: Any) -> pd.DataFrame:
+def _table(query_rows: Rows, gallery_rows: Rows, measured: Measurement) -> pd.DataFrame:
     """A row a query: id, path, label, relevant (R), each metric, and its first hits."""
     import pandas as pd
 
-    table = asked.table[["id", "path", "label"]].copy()
-    table["relevant"] = found.counts
-    for name, values in found.values.items():
+    table = query_rows.table[["id", "path", "label"]].copy()
+    table["relevant"] = measured.counts
+    for name, values in measured.values.items():
         table[name] = values
-    ids, labels = held.table["id"].to_numpy(), held.table["label"].to_numpy()
-    table["hits"] = pd.Series(ids[found.hits].tolist(), dtype=object)
-    table["hit_labels"] = pd.Series(labels[found.hits].tolist(), dtype=object)
-    table["hit_scores"] = pd.Series(found.scores.tolist(), dtype=object)
+    ids, labels = gallery_rows.table["id"].to_numpy(), gallery_rows.table["label"].to_numpy()
+    table["hits"] = pd.Series(ids[measured.hits].tolist(), dtype=object)
+    table["hit_labels"] = pd.Series(labels[measured.hits].tolist(), dtype=object)
+    table["hit_scores"] = pd.Series(measured.scores.tolist(), dtype=object)
     return table
+
+
+def answered(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Of a report's table: queries with something to find, the worst by this metric first; equal ones by id."""
+    from pipeline.metrics import registry
+
+    rows = table[table["relevant"] > 0]
+    return rows.sort_values([metric, "id"], ascending=[registry.sign(metric) > 0, True], ignore_index=True)
 
 
 def _per_label(table: pd.DataFrame, metrics: Sequence[str]) -> list[dict[str, Any]]:
@@ -239,34 +244,33 @@ def _where_possible(measure: Callable[[], dict[str, Any]]) -> dict[str, Any] | N
         return None
 
 
-def _pairs(asked: Rows, held: Rows | None, own: np.ndarray, seed: int) -> dict[str, Any]:
+def _pairs(query_rows: Rows, gallery_rows: Rows | None, own: np.ndarray, seed: int) -> dict[str, Any]:
     """Scores of random same-label and different-label pairs, and what tells them apart.
 
-    A pair is a picture that asks and one that is searched, or two that ask where all ask all others (no `held`).
+    A pair is a query and a gallery row, or two queries where all ask all others (no `gallery_rows`).
     """
     import numpy as np
 
     from pipeline.metrics import verification
 
-    labels = asked.table["label"].to_numpy(str)
-    if held is None:
-        pairs = verification.draw_pairs(labels, PAIRS, seed=seed)
+    labels = query_rows.table["label"].to_numpy(str)
+    if gallery_rows is None:
+        pairs, others = verification.draw_pairs(labels, PAIRS, seed=seed), None
     else:
-        theirs = held.table["label"].to_numpy(str)
-        pairs = verification.draw_pairs_between(labels, theirs, PAIRS, seed=seed, exclude=own)
-    others = None if held is None else held.embeddings
-    same, different = (verification.pair_scores(asked.embeddings, some, others) for some in pairs)
+        other_labels, others = gallery_rows.table["label"].to_numpy(str), gallery_rows.embeddings
+        pairs = verification.draw_pairs_between(labels, other_labels, PAIRS, seed=seed, exclude=own)
+    same, different = (verification.pair_scores(query_rows.embeddings, some, others) for some in pairs)
     curve = verification.roc(same, different)
     rate, threshold = verification.eer(curve)
     edges = np.linspace(min(same.min(), different.min()), max(same.max(), different.max(), same.min() + 1e-6), BINS + 1)
     return {
         "pairs": len(same),
-        "between": "queries" if held is None else "queries and gallery",
+        "between": "queries" if gallery_rows is None else "queries and gallery",
         "edges": _rounded(edges),
         "same": np.histogram(same, edges)[0].tolist(),
         "different": np.histogram(different, edges)[0].tolist(),
-        "auc": round(verification.auc(curve), 6),
-        "average_precision": round(verification.average_precision(curve), 6),
+        "auc": round(curve.auc, 6),
+        "average_precision": round(curve.average_precision, 6),
         "eer": round(rate, 6),
         "eer_threshold": round(threshold, 6),
         "true_accept_at": [
@@ -281,15 +285,15 @@ def _pairs(asked: Rows, held: Rows | None, own: np.ndarray, seed: int) -> dict[s
     }
 
 
-def _clusters(asked: Rows, seed: int) -> dict[str, float]:
+def _clusters(query_rows: Rows, seed: int) -> dict[str, float]:
     """Of the pictures that ask: silhouette of the labels, and how well k-means finds them: ami, nmi, ari."""
     from pipeline.metrics import clusters
 
-    labels = asked.table["label"].to_numpy(str)
-    found = clusters.kmeans_agreement(asked.embeddings, labels, seed=seed)
-    values = {"silhouette": clusters.silhouette(asked.embeddings, labels, seed=seed)}
-    values |= {"ami": found.ami, "nmi": found.nmi, "ari": found.ari}
-    return {name: round(value, 6) for name, value in values.items()} | {"pictures": found.n}
+    labels = query_rows.table["label"].to_numpy(str)
+    agreement = clusters.kmeans_agreement(query_rows.embeddings, labels, seed=seed)
+    values = {"silhouette": clusters.silhouette(query_rows.embeddings, labels, seed=seed)}
+    values |= {"ami": agreement.ami, "nmi": agreement.nmi, "ari": agreement.ari}
+    return {name: round(value, 6) for name, value in values.items()} | {"pictures": agreement.n}
 
 
 def _rounded(values: np.ndarray) -> list[float]:

@@ -1,4 +1,4 @@
-"""Gates: figures below which a result is not good enough, such as recall_at_1=0.6."""
+"""Gates: figures that a result must reach to be good enough, such as recall_at_1=0.6."""
 
 from __future__ import annotations
 
@@ -9,34 +9,36 @@ from pipeline.errors import UsageError
 
 
 def parse(texts: Sequence[str]) -> dict[str, float]:
-    """metric to the least value. UsageError for what is no METRIC=NUMBER between 0 and 1."""
-    from pipeline.metrics import protocol
+    """metric to the value that it must reach. UsageError for what is no METRIC=NUMBER between 0 and 1."""
+    from pipeline.metrics import registry
 
-    found = {}
+    gates = {}
     for text in texts:
         metric, _, number = text.partition("=")
         try:
-            found[metric.strip()] = float(number)
+            gates[metric.strip()] = float(number)
         except ValueError:
             raise UsageError(f"cannot read the gate {text!r}; write METRIC=NUMBER, such as recall_at_1=0.6") from None
-        if not 0 <= found[metric.strip()] <= 1:
+        if not 0 <= gates[metric.strip()] <= 1:
             raise UsageError(f"the gate {text!r} asks for a figure that is not between 0 and 1")
-    protocol.check(list(found))
-    return found
+        registry.find(metric.strip())
+    return gates
 
 
 def with_metrics(gates: dict[str, float], metrics: Sequence[str]) -> list[str]:
     """The metrics that must be measured: those named, or the usual ones, and those of the gates."""
-    from pipeline.metrics import protocol
+    from pipeline.metrics import registry
 
-    named = list(metrics) or list(protocol.USUAL)
-    return named + [metric for metric in gates if metric not in named]
+    return list(dict.fromkeys([*(metrics or registry.usual()), *gates]))
 
 
 def judge(gates: dict[str, float], report: dict[str, Any]) -> list[dict[str, Any]]:
     """{metric, required, value, passed} of each gate; a figure counts as it is, not its interval."""
-    values = {metric: report["metrics"][metric]["value"] for metric in gates}
-    return [
-        {"metric": metric, "required": least, "value": values[metric], "passed": values[metric] >= least}
-        for metric, least in gates.items()
-    ]
+    from pipeline.metrics import registry
+
+    verdicts = []
+    for metric, required in gates.items():
+        value, sign = report["metrics"][metric]["value"], registry.sign(metric)
+        passed = sign * value >= sign * required
+        verdicts.append({"metric": metric, "required": required, "value": value, "passed": passed})
+    return verdicts

@@ -7,24 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.evaluation import gates
+from pipeline.evaluation.evaluate import answered
 from pipeline.files import atomic
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.images import display_names
+from pipeline.metrics import registry
 
 TEMPLATE = Path(__file__).with_name("report_page.html")
-WORST, HITS, LABELS = 3, 9, 6
-COLUMNS = 6  # figures of a label
-MEANING = {
-    "recall_at_K": "share of queries with at least one picture of their label among the first K",
-    "precision_at_K": "share of the first K that have the query's label",
-    "ap_at_K": "mean precision at each right hit among the first K, over the smaller of K and R",
-    "ndcg_at_K": "how near the order of the first K comes to the best one, by grades",
-    "knn_K": "share of queries whose label wins a vote of the K nearest",
-    "r_precision": "share of the first R that are right; R is how many right ones there are",
-    "map_at_r": "mean precision at each right hit among the first R, over R",
-    "mrr": "mean of 1 / rank of the first right hit, 0 when none of the first 1,000 is right",
-}
+MAX_QUERIES, MAX_HITS, MAX_LABELS = 3, 9, 6
+MAX_COLUMNS = 6  # figures of a label
 
 
 def write(gallery: Gallery, name: str, file: Path, *, gate: dict[str, float] | None = None) -> None:
@@ -37,14 +29,14 @@ def page(gallery: Gallery, name: str, *, gate: dict[str, float]) -> str:
     from jinja2 import Environment
 
     report, table = reports.read(gallery, name), reports.table(gallery, name)
-    asked = table[table["relevant"] > 0]
-    main = next(metric for metric in ("map_at_r", *report["metrics"]) if metric in report["metrics"])
-    worst = asked.sort_values([main, "id"]).head(WORST)
+    main = registry.main(list(report["metrics"]))
+    worst = answered(table, main).head(MAX_QUERIES)
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         TEMPLATE.read_text(encoding="utf-8")
     )
     asking = Gallery(gallery.root.with_name(report["protocol"]["asking"] or gallery.name))
-    labels = sorted((one for one in report["per_label"] if one[main] is not None), key=lambda one: one[main])
+    labels = [row for row in report["per_label"] if row[main] is not None]
+    labels.sort(key=lambda row: registry.sign(main) * row[main])
     return template.render(
         title=gallery.manifest()["title"],
         name=name,
@@ -53,14 +45,14 @@ def page(gallery: Gallery, name: str, *, gate: dict[str, float]) -> str:
         gates=gates.judge(gate, report),
         pairs_of=pairs_of(report),
         unlabelled=unlabelled(report),
-        meaning={metric: meaning(metric) for metric in report["metrics"]},
+        meaning={metric: registry.meaning(metric) for metric in report["metrics"]},
         recall=_line(report["curves"]["recall"]),
         precision=_line(report["curves"]["precision"]),
         ks=len(report["curves"]["recall"]),
         **_histogram(report["scores"]),
-        columns=[main, *(metric for metric in report["metrics"] if metric != main)][:COLUMNS],
-        labels=labels[:LABELS],
-        more=max(0, len(labels) - LABELS),
+        columns=[main, *(metric for metric in report["metrics"] if metric != main)][:MAX_COLUMNS],
+        labels=labels[:MAX_LABELS],
+        more=max(0, len(labels) - MAX_LABELS),
         worst=[_strip(gallery, asking, row) for row in worst.to_dict("records")],
     )
 
@@ -77,16 +69,8 @@ def unlabelled(report: dict[str, Any]) -> int:
     return int(report["n_unlabelled"] + report.get("n_unlabelled_searched", 0))
 
 
-def meaning(metric: str) -> str:
-    """A metric's definition in a line, by its name."""
-    if metric == "recall_at_1":
-        return "share of queries whose first hit has their label"
-    head, _, k = metric.rpartition("_")
-    return MEANING[f"{head}_K"].replace("K", k) if k.isdigit() else MEANING[metric]
-
-
 def _strip(gallery: Gallery, asking: Gallery, row: dict[str, Any]) -> dict[str, Any]:
-    hits = list(zip(row["hits"], row["hit_labels"], row["hit_scores"], strict=True))[:HITS]
+    hits = list(zip(row["hits"], row["hit_labels"], row["hit_scores"], strict=True))[:MAX_HITS]
     return {
         "src": _picture(asking, row["id"]),
         "label": row["label"],

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.metrics.detection_bootstrap import Interval as Interval
 from pipeline.metrics.detection_bootstrap import bootstrap as bootstrap
 from pipeline.metrics.detection_coco import AREAS, evaluated
 from pipeline.metrics.detection_matches import Matches as Matches
 from pipeline.metrics.detection_matches import match as match
+from pipeline.metrics.intervals import Interval as Interval
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,22 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.metrics.detection_coco import evaluated
+from pipeline.metrics.intervals import Interval, of_draws
 
 if TYPE_CHECKING:
     from pipeline.annotations.annotations import Annotations
 
 AT_ONCE = 64  # rounds: their arrays stay in the processor's cache
 _STEPS = np.linspace(0, 1, 101)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """value: mAP of the pictures as they are; low, high: 95 % of `draws`, (rounds,), the mAP of each drawn set."""
-
-    value: float
-    low: float
-    high: float
-    draws: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -48,7 +39,7 @@ def bootstrap(
     rounds: int = 1000,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """mAP (.50 to .95) of each subset of the truth's pictures with its 95 % interval.
+    """mAP (.50 to .95) of each subset of the truth's pictures as it is, and of each drawn set.
 
     A round draws as many pictures as there are in all subsets together, with replacement; a picture drawn twice counts
     twice in every subset it is in. So the draws of two subsets belong together, round by round, and can be compared.
@@ -66,13 +57,11 @@ def bootstrap(
             for _ in range(rounds if paths else 0)
         ]
     )  # (1 + rounds, pictures): how often each counts; the first is the set as it is
-    told = {}
+    intervals = {}
     for name, chosen in inside.items():
         values = mean_average_precision(labels, drawn * np.array([path in chosen for path in paths], np.int32))
-        held = values[1:][~np.isnan(values[1:])]
-        low, high = np.quantile(held, [0.025, 0.975]) if len(held) else (float("nan"), float("nan"))
-        told[name] = Interval(float(values[0]), float(low), float(high), values[1:])
-    return told
+        intervals[name] = of_draws(float(values[0]), values[1:])
+    return intervals
 
 
 def mean_average_precision(labels: list[_Label], counts: np.ndarray) -> np.ndarray:

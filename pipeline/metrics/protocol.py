@@ -1,40 +1,31 @@
 """Many queries against a gallery in one pass of bounded memory: each query's metrics, first hits and curves.
 
-A metric is named as it is written: recall_at_1, precision_at_10, knn_20, r_precision, map_at_r, …
+A metric is named as it is written: recall_at_1, precision_at_10, knn_20, r_precision, map_at_r, … (see registry.py)
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.errors import UsageError
-from pipeline.metrics import ranking, retrieval
+from pipeline.metrics import ranking, registry, retrieval
 from pipeline.metrics.retrieval import Labels
 from pipeline.records import Progress, silent
 
-USUAL = (
-    *("recall_at_1", "recall_at_10", "precision_at_10", "r_precision", "map_at_r", "ap_at_10", "mrr", "ndcg_at_10"),
-    "knn_20",
-)
-KINDS = "recall_at_K, precision_at_K, ap_at_K, ndcg_at_K, knn_K, r_precision, map_at_r, mrr"
-DEEPEST = 1_000  # of K, and of the hits in which mrr looks for the first relevant one
-CURVE = 100
-KEPT = 10
-AT_ONCE = 512  # queries, or fewer: no more than
+CURVE_K = 100
+KEPT_HITS = 10
+QUERIES_AT_ONCE = 512  # or fewer: no more than
 HITS_AT_ONCE = 1 << 21  # hits are held at a time, some 100 MB with what is made of them
-_NAME = re.compile(r"(recall_at|precision_at|ap_at|ndcg_at|knn)_([1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
-class Found:
+class Measurement:
     """values: metric to (q,), nan where a query has no relevant item. counts: (q,) R of each query.
 
-    hits, scores: (q, ≤ KEPT) gallery rows and cosines, closest first. recall, precision: (≤ CURVE,) means at k = 1, 2, …
-    over queries with a relevant item.
+    hits, scores: (q, ≤ KEPT_HITS) gallery rows and cosines, closest first. recall, precision: (≤ CURVE_K,) means at
+    k = 1, 2, … over queries with a relevant item.
     """
 
     values: dict[str, np.ndarray]
@@ -45,83 +36,49 @@ class Found:
     precision: np.ndarray
 
 
-def check(metrics: Sequence[str]) -> None:
-    """UsageError names the metric that there is not."""
-    for name in metrics:
-        match = _NAME.fullmatch(name)
-        if name not in ("r_precision", "map_at_r", "mrr") and not (match and int(match[2]) <= DEEPEST):
-            raise UsageError(f"no metric {name!r}; choose from {KINDS}, with K from 1 to {DEEPEST:,}")
-
-
-def ask(
+def measure(
     queries: np.ndarray,
     query_labels: Labels,
     gallery: np.ndarray,
     gallery_labels: Labels,
     *,
     exclude: np.ndarray | None = None,
-    metrics: Sequence[str] = USUAL,
+    metrics: Sequence[str] = (),
     fields: ranking.Fields = (),
     progress: Progress = silent,
-) -> Found:
-    """queries (q, dim) and gallery (n, dim), of unit length. exclude: as in retrieval.nearest.
+) -> Measurement:
+    """queries (q, dim) and gallery (n, dim), of unit length. exclude: as in retrieval.nearest. metrics: none = the usual.
 
     Where the gallery is smaller than a metric's K, all of it counts as retrieved. fields: for the grades of ndcg, what
     else may agree (see ranking.hit_grades). Raises UsageError.
     """
-    check(metrics)
-    asked, held = retrieval.label_codes(query_labels, gallery_labels)
-    fields = [retrieval.label_codes(*field) for field in fields]  # texts would be sorted again for every few queries
-    counts = retrieval.relevant_counts(asked, held, exclude=exclude)
+    rows = {name: registry.find(name) for name in metrics or registry.usual()}
+    own_labels, other_labels = retrieval.label_codes(query_labels, gallery_labels)
+    # texts would be sorted again for every few queries
+    coded = [retrieval.label_codes(*field) for field in fields]
+    counts = retrieval.relevant_counts(own_labels, other_labels, exclude=exclude)
     others = len(gallery) - int(exclude is not None and bool((exclude >= 0).any()))
-    depth = min(others, max(CURVE, KEPT, *(int(match[2]) for name in metrics if (match := _NAME.fullmatch(name)))))
-    values = {name: np.full(len(queries), np.nan) for name in metrics}
-    hits, scores = (
-        np.empty((len(queries), min(KEPT, others)), np.int64),
-        np.empty((len(queries), min(KEPT, others)), np.float32),
-    )
-    hit_at, relevant_at = np.zeros(min(CURVE, others)), np.zeros(min(CURVE, others))
-    deepest = max(depth, int(counts.max(initial=0)), DEEPEST if "mrr" in metrics else 0)
-    step = min(AT_ONCE, max(1, HITS_AT_ONCE // min(others, deepest)))
+    fixed = [k or metric.depth for metric, k in rows.values()]
+    depth = max(CURVE_K, KEPT_HITS, *(depth for depth in fixed if isinstance(depth, int)))
+    step = min(QUERIES_AT_ONCE, max(1, HITS_AT_ONCE // min(others, max(depth, int(counts.max(initial=0))))))
+    kept, curve = min(KEPT_HITS, others), min(CURVE_K, others)
+    values = {name: np.full(len(queries), np.nan) for name in rows}
+    hits, scores = np.empty((len(queries), kept), np.int64), np.empty((len(queries), kept), np.float32)
+    hit_at, relevant_at = np.zeros(curve), np.zeros(curve)
     for start in range(0, len(queries), step):
         here = slice(start, start + step)
-        wanted = int(counts[here].max(initial=0))
-        if "mrr" in metrics:
-            wanted = max(wanted, DEEPEST)
-        left = None if exclude is None else exclude[here]
-        found, rows = retrieval.nearest(queries[here], gallery, k=min(others, max(depth, wanted)), exclude=left)
-        hits[here], scores[here] = rows[:, :KEPT], found[:, :KEPT]
-        seen = counts[here] > 0
-        labels = held[rows]
-        relevant = (labels == asked[here, None])[seen][:, :CURVE]
+        k = min(others, max(depth, int(counts[here].max(initial=0))))
+        own = None if exclude is None else exclude[here]
+        found = retrieval.nearest(queries[here], gallery, k=k, exclude=own)
+        parts = [(some[here], other) for some, other in coded]
+        answers = registry.Answers(found[1], found[0], own_labels[here], other_labels, counts[here], parts, own)
+        hits[here], scores[here] = answers.hits[:, :kept], answers.scores[:, :kept]
+        seen = answers.counts > 0
+        relevant = answers.first(curve).relevant[seen]
         hit_at += np.maximum.accumulate(relevant, axis=1).sum(axis=0)
         relevant_at += np.cumsum(relevant, axis=1).sum(axis=0)
-        for name in metrics:
-            if name.startswith("ndcg"):
-                k = min(int(name.rpartition("_")[2]), labels.shape[1])
-                part = [(one[here], other) for one, other in fields]
-                grades = ranking.hit_grades(rows[:, :k], asked[here], held, fields=part)
-                ideal = ranking.ideal_grades(asked[here], held, k, fields=part, exclude=left)
-                values[name][here] = ranking.ndcg(grades, ideal, k)
-            else:
-                values[name][here] = np.where(seen, _values(name, found, labels, asked[here], counts[here]), np.nan)
+        for name, (metric, at) in rows.items():
+            values[name][here] = np.where(seen, metric.values(answers, at), np.nan)
         progress("evaluate", min(start + step, len(queries)), len(queries))
     n = max(1, int((counts > 0).sum()))
-    return Found(values, counts, hits, scores, hit_at / n, relevant_at / n / np.arange(1, len(hit_at) + 1))
-
-
-def _values(name: str, scores: np.ndarray, labels: np.ndarray, asked: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(q,) of one metric."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        if name == "mrr":
-            return ranking.reciprocal_rank(labels[:, :DEEPEST], asked)
-        return {"r_precision": retrieval.r_precision, "map_at_r": retrieval.average_precision_at_r}[name](
-            labels, asked, counts
-        )
-    k = min(int(match[2]), labels.shape[1])
-    if match[1] == "knn":
-        return retrieval.knn_accuracy(scores, labels, asked, k=k)
-    if match[1] == "ap_at":
-        return ranking.average_precision_at_k(labels, asked, counts, k)
-    return {"recall_at": retrieval.recall_at_k, "precision_at": retrieval.precision_at_k}[match[1]](labels, asked, k)
+    return Measurement(values, counts, hits, scores, hit_at / n, relevant_at / n / np.arange(1, curve + 1))

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from pipeline.errors import UsageError
+from pipeline.metrics.registry import Answers, Metric
 from pipeline.metrics.retrieval import Labels, _enough, _or_nan, _relevant, label_codes, relevant_counts
 
 Fields = Sequence[tuple[Labels, Labels]]  # of each field, what queries and what gallery items have
@@ -95,3 +96,28 @@ def _together(fields: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, 
         width = 1 + max(int(numbers.max(initial=0)) for numbers in field)
         asked, held = label_codes(asked * width + field[0], held * width + field[1])  # numbered anew: never too large
     return asked, held
+
+
+def _graded(answers: Answers) -> np.ndarray:
+    """(q,) ndcg of the answers, graded by their labels and fields."""
+    own, others = answers.query_labels, answers.gallery_labels
+    grades = hit_grades(answers.hits, own, others, fields=answers.fields)
+    return ndcg(grades, ideal_grades(own, others, answers.k, fields=answers.fields, exclude=answers.exclude), answers.k)
+
+
+METRICS = (
+    Metric(
+        "ap_at_K",
+        lambda answers: average_precision_at_k(answers.hit_labels, answers.query_labels, answers.counts, answers.k),
+        "mean precision at each right hit among the first K, over the smaller of K and R",
+        usual=(10,),
+    ),
+    Metric(
+        "mrr",
+        lambda answers: reciprocal_rank(answers.hit_labels, answers.query_labels),
+        "mean of 1 / rank of the first right hit, 0 when none of the first 1,000 is right",
+        depth=1_000,
+        usual=(0,),
+    ),
+    Metric("ndcg_at_K", _graded, "how near the order of the first K comes to the best one, by grades", usual=(10,)),
+)

@@ -1,6 +1,6 @@
 """Retrieval metrics on arrays: ranks by score, ties by lower index, queries without relevant items left out.
 
-What takes hit_labels gives one value per query: their mean is the metric, bootstrap its interval. The map_at_r pair
+What takes hit_labels gives one value per query: their mean is the metric, intervals.interval says how sure it is. The map_at_r pair
 and recall_at_1 take embeddings and give the metric itself. Labels are strings or numbers; embeddings have unit length.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.errors import UsageError
+from pipeline.metrics.registry import Metric
 
 SCORES_AT_ONCE = 1 << 23  # 32 MB, and hardly more in temporaries; of fewer queries at a time the product is slower
 GALLERY_STEP = 1024  # rows that are float64 at a time
@@ -166,18 +167,6 @@ def recall_at_1(embeddings: np.ndarray, labels: Labels) -> float:
     return float(recall_at_k(marks[hits], marks[rows], 1).mean())
 
 
-def bootstrap(values: np.ndarray, *, seed: int, rounds: int = 1000) -> tuple[float, float, float]:
-    """Mean, and the 95 % interval of it over `rounds` samples of the queries. A nan is no query; no queries: nan."""
-    held = np.asarray(values, np.float64)
-    held = held[~np.isnan(held)]
-    if not len(held):
-        return float("nan"), float("nan"), float("nan")
-    random = np.random.default_rng(seed)
-    means = [held[random.integers(len(held), size=len(held))].mean() for _ in range(rounds)]
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(held.mean()), float(low), float(high)
-
-
 def _scores(queries: np.ndarray, gallery: np.ndarray, exclude: np.ndarray | None) -> np.ndarray:
     """(q, n) float32; a float32 product's last bits depend on where a row stands, which would order equal rows."""
     scores = np.empty((len(queries), len(gallery)), np.float32)
@@ -222,3 +211,40 @@ def _first_r(hit_labels: np.ndarray, query_labels: Labels, counts: np.ndarray) -
 
 def _or_nan(counts: np.ndarray) -> np.ndarray:
     return np.where(counts > 0, counts, np.nan)
+
+
+METRICS = (
+    Metric(
+        "recall_at_K",
+        lambda answers: recall_at_k(answers.hit_labels, answers.query_labels, answers.k),
+        "share of queries with at least one picture of their label among the first K",
+        usual=(1, 10),
+        meaning_at_1="share of queries whose first hit has their label",
+    ),
+    Metric(
+        "precision_at_K",
+        lambda answers: precision_at_k(answers.hit_labels, answers.query_labels, answers.k),
+        "share of the first K that have the query's label",
+        usual=(10,),
+    ),
+    Metric(
+        "r_precision",
+        lambda answers: r_precision(answers.hit_labels, answers.query_labels, answers.counts),
+        "share of the first R that are right; R is how many right ones there are",
+        depth="R",
+        usual=(0,),
+    ),
+    Metric(
+        "map_at_r",
+        lambda answers: average_precision_at_r(answers.hit_labels, answers.query_labels, answers.counts),
+        "mean precision at each right hit among the first R, over R",
+        depth="R",
+        usual=(0,),
+    ),
+    Metric(
+        "knn_K",
+        lambda answers: knn_accuracy(answers.scores, answers.hit_labels, answers.query_labels, k=answers.k),
+        "share of queries whose label wins a vote of the K nearest",
+        usual=(20,),
+    ),
+)

@@ -1,6 +1,6 @@
 """Same or different? Pairs of pictures, accepted as the same where their score reaches a threshold.
 
-The curve is exact: one point per different score, and equal scores are accepted together. Choose a threshold on dev
+The curve is scikit-learn's, one point per different score, and equal scores are accepted together. Choose a threshold on dev
 data, report its rates on others. With equal numbers of both kinds, as draw_pairs gives, average_precision of a chance
 order is 0.5.
 """
@@ -21,7 +21,10 @@ AT_ONCE = 8192  # pairs whose embeddings are float64 at a time
 class Roc:
     """(m,) arrays, thresholds descending from inf, which accepts nothing; accepted: score >= threshold.
 
-    false_accept_rate: share of different pairs accepted. true_accept_rate: share of same pairs accepted.
+    false_accept_rate: share of different pairs accepted. true_accept_rate: share of same pairs accepted. auc: share of
+    (same, different) couples of pairs in which the same one scores higher, a tie a half. average_precision: sum over
+    thresholds of (rise of the true accept rate) x (share of same pairs among those accepted); it depends on how many of
+    each kind there are: say so beside it.
     """
 
     thresholds: np.ndarray
@@ -29,6 +32,8 @@ class Roc:
     true_accept_rate: np.ndarray
     n_same: int
     n_different: int
+    auc: float
+    average_precision: float
 
 
 def draw_pairs(labels: Labels, n: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -93,22 +98,18 @@ def pair_scores(embeddings: np.ndarray, pairs: np.ndarray, others: np.ndarray | 
 
 def roc(same: np.ndarray, different: np.ndarray) -> Roc:
     """From the scores of same and of different pairs. UsageError where one is empty or a score is not finite."""
+    from sklearn import metrics
+
     if not (len(same) and len(different)):
         raise UsageError("verification needs scores of same pairs and of different pairs; one of the two is empty")
     scores = np.concatenate([same, different])
     if not np.isfinite(scores).all():
         raise UsageError("a pair's score is not finite; encode again")
-    thresholds = np.unique(scores)[::-1]
-    false_accepts, true_accepts = (
-        np.concatenate([[0], len(part) - np.searchsorted(np.sort(part), thresholds)]) / len(part)
-        for part in (different, same)
-    )
-    return Roc(np.concatenate([[np.inf], thresholds]), false_accepts, true_accepts, len(same), len(different))
-
-
-def auc(curve: Roc) -> float:
-    """Share of (same, different) couples of pairs in which the same one scores higher; a tie counts a half."""
-    return float(np.trapezoid(curve.true_accept_rate, curve.false_accept_rate))
+    truth = np.repeat([True, False], [len(same), len(different)])
+    # without drop_intermediate=False thresholds are left out between which the curve is straight
+    false_accepts, true_accepts, thresholds = metrics.roc_curve(truth, scores, drop_intermediate=False)
+    area, precision = metrics.auc(false_accepts, true_accepts), metrics.average_precision_score(truth, scores)
+    return Roc(thresholds, false_accepts, true_accepts, len(same), len(different), float(area), float(precision))
 
 
 def eer(curve: Roc) -> tuple[float, float]:
@@ -137,16 +138,6 @@ def at_false_accept(curve: Roc, *, rate: float = 1e-3) -> tuple[float, float]:
         raise UsageError(f"a false accept rate of {rate} is not between 0 and 1")
     last = int(np.searchsorted(curve.false_accept_rate, rate, side="right")) - 1
     return float(curve.thresholds[last]), float(curve.true_accept_rate[last])
-
-
-def average_precision(curve: Roc) -> float:
-    """Sum over thresholds of (rise of the true accept rate) x (share of same pairs among those accepted).
-
-    It depends on how many of each kind there are: say so beside it.
-    """
-    same = curve.true_accept_rate[1:] * curve.n_same
-    accepted = same + curve.false_accept_rate[1:] * curve.n_different
-    return float((np.diff(curve.true_accept_rate) * same / accepted).sum())
 
 
 def _draw(partners: np.ndarray, m: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

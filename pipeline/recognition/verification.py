@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import GalleryError, UsageError
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
-from pipeline.metrics import verification
+from pipeline.metrics import intervals, verification
 from pipeline.records import Progress, Rows, silent
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def curve(gallery: Gallery, *, by: str = "label", n: int = PAIRS, seed: int = 0,
         "generation": generation,
         "encoder": entry["spec"],
         "fingerprint": entry["fingerprint"],
-        "auc": round(verification.auc(measured), 6),
+        "auc": round(measured.auc, 6),
         "eer": round(rate, 6),
         "eer_threshold": round(threshold, 6),
         "points": points(pairs, RATES, seed=seed),
@@ -247,10 +247,8 @@ def _intervals(accepted: np.ndarray, pictures: np.ndarray, seed: int) -> list[di
         drawn = np.bincount(random.integers(most, size=most), minlength=most).astype(np.float32)
         sums.append((drawn[pictures[:, 0]] * drawn[pictures[:, 1]]) @ counted)
     totals = np.array([one for one in sums if one[-1]] or [counted.sum(0)])
-    lows, highs = np.quantile(totals[:, :-1] / totals[:, -1:], [0.025, 0.975], axis=0)
+    lows, highs = np.quantile(totals[:, :-1] / totals[:, -1:], intervals.TAILS, axis=0)
     share = accepted.mean(0)
-    z = 1.959964
-    centre = (share + z**2 / (2 * m)) / (1 + z**2 / m)
-    width = z * np.sqrt(share * (1 - share) / m + z**2 / (4 * m**2)) / (1 + z**2 / m)
-    found = np.stack([share, np.minimum(lows, centre - width), np.maximum(highs, centre + width)], axis=1).clip(0, 1)
-    return [{"value": value, "low": low, "high": high} for value, low, high in found.round(6).tolist()]
+    low, high = intervals.wilson(share, m)
+    bounds = np.stack([share, np.minimum(lows, low), np.maximum(highs, high)], axis=1).clip(0, 1)
+    return [{"value": value, "low": low, "high": high} for value, low, high in bounds.round(6).tolist()]

@@ -18,7 +18,7 @@ from pipeline.comparison import labelled_pictures
 from pipeline.errors import UsageError
 from pipeline.gallery import reports
 from pipeline.images.opening import open_image
-from pipeline.metrics import retrieval
+from pipeline.metrics import intervals, retrieval
 
 SMALL = "torchvision:arch=mobilenet_v3_small"
 QUICK = {"batch_sizes": (1,), "device": "cpu"}
@@ -118,8 +118,8 @@ def test_intervals_are_those_of_the_bootstrap_and_the_seed_repeats_them(tmp_path
     embeddings = encoder().encode(np.stack([encoder().preprocess(pictures[i]) for i in range(24)]))
     labels = data.table["label"].to_numpy(str)
     hits = retrieval.nearest(embeddings, embeddings, k=1, exclude=np.arange(24))[1]
-    expected = retrieval.bootstrap(retrieval.recall_at_k(labels[hits], labels, 1), seed=3)
-    assert tuple(first["recall_at_1"].values()) == pytest.approx(expected, abs=1e-6)
+    expected = intervals.interval(retrieval.recall_at_k(labels[hits], labels, 1), seed=3)
+    assert first["recall_at_1"] == expected.rounded()
 
 
 def test_pictures_that_do_not_fit_in_memory_are_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,7 +106,7 @@ def test_the_page_shows_the_pictures_of_the_gallery_that_asks(gallery: Gallery, 
     other, _ = fill(photos(tmp_path / "more", 6, first=200), name="more")
     name = evaluate.evaluate(gallery, asking=other)
     text = report_page.page(gallery, name, gate={})
-    assert len(re.findall(r'<div class="query"><img src="data:image/jpeg', text)) == report_page.WORST
+    assert len(re.findall(r'<div class="query"><img src="data:image/jpeg', text)) == report_page.MAX_QUERIES
 
 
 def test_another_gallery_asks_and_a_picture_that_both_have_does_not_find_itself(
@@ -274,7 +274,7 @@ def test_the_page_needs_no_other_file_and_shows_labels_as_text(home: Path, tmp_p
     assert "&lt;script&gt;alert(1)&lt;&amp;" in text
     assert not re.findall(r'(?:src|href)="(?!data:image/jpeg;base64,)', text)
     assert "http" not in re.sub(r"data:image/jpeg;base64,[^\"]*", "", text)
-    assert text.count("<img") == 3 * (1 + report_page.HITS)
+    assert text.count("<img") == 3 * (1 + report_page.MAX_HITS)
     value = reports.read(gallery, name)["metrics"]["map_at_r"]["value"]
     assert f"<b>{value:.3f}</b>" in text
     assert "✗ a gate failed" in text

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.metrics import clusters, ranking, retrieval, triplets, verification
+from pipeline.metrics import clusters, intervals, ranking, retrieval, triplets, verification
 
 NAN = math.nan
 
@@ -53,10 +53,10 @@ def same(found: dict[str, list[float]], expected: dict[str, list[float]]) -> Non
 def verify(same_scores: list[float], different_scores: list[float]) -> dict[str, float]:
     curve = verification.roc(np.array(same_scores), np.array(different_scores))
     return {
-        "auc": verification.auc(curve),
+        "auc": curve.auc,
         "eer": verification.eer(curve)[0],
         "true_accepts": verification.at_false_accept(curve)[1],
-        "average_precision": verification.average_precision(curve),
+        "average_precision": curve.average_precision,
     }
 
 
@@ -164,7 +164,7 @@ def test_a_query_without_relevant_items_is_nan_and_left_out() -> None:
     left_out = {"r_precision", "average_precision_at_r", "average_precision_at_k", "ndcg", "ndcg_exponential"}
     for name, values in found.items():
         assert values[2] == pytest.approx(NAN if name in left_out else 0, nan_ok=True), name
-        assert retrieval.bootstrap(np.array(values[:2]), seed=0)[0] == (0.5 if name == "precision_at_k" else 1), name
+        assert intervals.interval(np.array(values[:2]), seed=0).value == (0.5 if name == "precision_at_k" else 1), name
     assert retrieval.relevant_counts(marks, marks, exclude=np.arange(3)).tolist() == [1, 1, 0]
     assert retrieval.map_at_r(rows, marks) == retrieval.recall_at_1(rows, marks) == 1
     assert all(2 not in pair for pair in verification.draw_pairs(marks, 5, seed=0)[0].tolist())

@@ -12,7 +12,6 @@ from pipeline.errors import UsageError
 from pipeline.metrics import retrieval
 from pipeline.metrics.retrieval import (
     average_precision_at_r,
-    bootstrap,
     knn_accuracy,
     map_at_r,
     map_at_r_between,
@@ -146,8 +145,6 @@ def test_a_query_without_relevant_items_is_left_out() -> None:
         values = metric(hits, ["a", "b"], counts)
         assert math.isnan(values[0])
         assert values[1] == 1
-    assert bootstrap(np.array([np.nan, 1, 1]), seed=0) == (1, 1, 1)
-    assert all(math.isnan(value) for value in bootstrap(np.array([np.nan]), seed=0))
     assert math.isnan(map_at_r(np.empty((0, 4), np.float32), []))
     assert math.isnan(map_at_r_between(embeddings(3), ["x", "y", "z"], embeddings(4), ["a", "a", "b", "b"]))
 
@@ -200,15 +197,6 @@ def test_equal_votes_elect_the_smallest_label() -> None:
     scores, hits = np.ones((3, 2), np.float32), np.array([["b", "a"]] * 3)
     assert knn_accuracy(scores, hits, ["a", "b", "c"], k=2).tolist() == [1, 0, 0]
     assert knn_accuracy(scores, hits, ["a", "b", "c"], k=1).tolist() == [0, 1, 0]
-
-
-def test_the_interval_is_as_wide_as_theory_says_and_the_same_for_a_seed() -> None:
-    values = (np.random.default_rng(0).random(2000) < 0.3).astype(float)
-    mean, low, high = bootstrap(values, seed=1)
-    half = 1.96 * math.sqrt(mean * (1 - mean) / 2000)
-    assert mean == values.mean()
-    assert (mean - low, high - mean) == (pytest.approx(half, rel=0.15), pytest.approx(half, rel=0.15))
-    assert bootstrap(values, seed=1) == (mean, low, high) != bootstrap(values, seed=2)
 
 
 def test_thousands_of_rows_never_need_the_whole_table_of_scores() -> None:

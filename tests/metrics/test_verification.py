@@ -13,8 +13,6 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from pipeline.errors import UsageError
 from pipeline.metrics.verification import (
     at_false_accept,
-    auc,
-    average_precision,
     draw_pairs,
     draw_pairs_between,
     eer,
@@ -117,8 +115,8 @@ def test_curve_and_areas_are_those_of_loops(seed: int, steps: int) -> None:
             precision += (right / 40 - before) * right / (right + wrong)
         before = right / 40
     couples = [1.0 if a > b else 0.5 if a == b else 0.0 for a in same.tolist() for b in different.tolist()]
-    assert auc(curve) == pytest.approx(sum(couples) / len(couples))
-    assert average_precision(curve) == pytest.approx(precision)
+    assert curve.auc == pytest.approx(sum(couples) / len(couples))
+    assert curve.average_precision == pytest.approx(precision)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -130,8 +128,8 @@ def test_scikit_learn_says_the_same_with_ties_too(seed: int, steps: int) -> None
     np.testing.assert_allclose(curve.thresholds, thresholds)
     np.testing.assert_allclose(curve.false_accept_rate, false_accepts)
     np.testing.assert_allclose(curve.true_accept_rate, true_accepts)
-    assert auc(curve) == pytest.approx(roc_auc_score(truth, every), abs=1e-12)
-    assert average_precision(curve) == pytest.approx(average_precision_score(truth, every), abs=1e-12)
+    assert curve.auc == pytest.approx(roc_auc_score(truth, every), abs=1e-12)
+    assert curve.average_precision == pytest.approx(average_precision_score(truth, every), abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -19,7 +19,7 @@ from pipeline.errors import UsageError
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.ingest import reencode
-from pipeline.metrics import retrieval
+from pipeline.metrics import intervals, retrieval
 from pipeline.networks import head as heads
 from pipeline.records import Progress, VectorStore, silent
 from pipeline.settings import Settings
@@ -178,9 +178,7 @@ def _measured(embeddings: np.ndarray, lesson: Lesson) -> dict[str, np.ndarray]:
 
 
 def _interval(values: np.ndarray, seed: int) -> dict[str, float]:
-    return dict(
-        zip(("value", "low", "high"), (round(x, 4) for x in retrieval.bootstrap(values, seed=seed)), strict=True)
-    )
+    return intervals.interval(values, seed=seed).rounded(4)
 
 
 def _by_label(measured: dict[str, dict[str, np.ndarray]], labels: np.ndarray) -> list[dict[str, Any]]:

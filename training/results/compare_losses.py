@@ -104,7 +104,7 @@ def measure(run: Run, data: Prepared, *, device: str = "auto", progress: Progres
         values["item_recall_at_1"] = retrieval.recall_at_1(queries, data.items[asked])
     same, different = verification.draw_pairs(labels, PAIRS, seed=0)
     curve = verification.roc(*(verification.pair_scores(queries, pairs) for pairs in (same, different)))
-    return values | {"pair_auc": verification.auc(curve), "pair_eer": verification.eer(curve)[0]}
+    return values | {"pair_auc": curve.auc, "pair_eer": verification.eer(curve)[0]}
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

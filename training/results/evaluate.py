@@ -18,7 +18,7 @@ from pipeline.datasets.catalogue import relevance as grade
 from pipeline.errors import UsageError
 from pipeline.features import relevance
 from pipeline.images import opening
-from pipeline.metrics import retrieval, triplets
+from pipeline.metrics import intervals, retrieval, triplets
 from pipeline.networks import model_folder
 from pipeline.parallel import in_order
 from pipeline.records import Dataset, Encoder, Progress, silent
@@ -246,5 +246,4 @@ def rows_of(data: Prepared, split: str, labels: Labels, limit: int, seed: int) -
 
 
 def _interval(values: np.ndarray, seed: int) -> dict[str, float]:
-    mean, low, high = retrieval.bootstrap(values, seed=seed)
-    return {"value": round(mean, 4), "low": round(low, 4), "high": round(high, 4)}
+    return intervals.interval(values, seed=seed).rounded(4)

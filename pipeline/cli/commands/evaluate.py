@@ -31,7 +31,7 @@ def evaluate(
     metrics: Annotated[str, typer.Option(help="recall_at_1,precision_at_30,knn_20,…; default is the usual ones")] = "",
     grade_by: Annotated[str, typer.Option(help="Metadata fields that grade the hits of a label, for ndcg_at_K")] = "",
     require: Annotated[
-        list[str] | None, typer.Option(help="A gate, such as recall_at_1=0.6: exit 1 when the figure is lower")
+        list[str] | None, typer.Option(help="A gate, such as recall_at_1=0.6: exit 1 when the figure is worse")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a report of one page to print or send")] = None,
     seed: int = 0,
@@ -93,7 +93,8 @@ def evaluate(
             _told(found)
             print(f"kept as {report}" + (f" and {html}" if html else ""))
     for verdict in failed:
-        print(f"{verdict['metric']} is {verdict['value']:.4f}, below {verdict['required']:g}", file=sys.stderr)
+        side = "below" if verdict["value"] < verdict["required"] else "above"
+        print(f"{verdict['metric']} is {verdict['value']:.4f}, {side} {verdict['required']:g}", file=sys.stderr)
     if failed:
         raise typer.Exit(1)
 
