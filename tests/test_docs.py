@@ -8,6 +8,7 @@ import math
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +16,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import tiny_gallery
 import torch
 import typer
 from PIL import Image
 from rooms import mermaid
+from streamlit.testing.v1 import AppTest
 from tiny_training import begun, photos, prepared_stripes, tiny
 
 from pipeline import ROOT, plugins
@@ -260,6 +263,8 @@ def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts the examples of docs/extending.md into folders beside the real ones."""
     for block in blocks(text_of("docs/extending.md"), "python"):
         root, kind, name = re.match(r"# (\w+)/(\w+)/(\w+)\.py\n", block).groups()  # type: ignore[union-attr]
+        if root == "app":
+            continue
         named = kind if root == "pipeline" else f"{root}.{kind}"
         real = plugins.available(named)
         assert name not in real, f"{name} is a real plugin now; choose another example"
@@ -361,3 +366,21 @@ def test_the_objective_of_extending_md_draws_pairs_and_has_each_first_find_its_s
         terms.append(math.log(sum(math.exp(4 * cosine) for cosine in cosines)) - 4 * cosines[i])
     loss = objective.loss(embeddings, torch.tensor(labels), torch.empty(0))
     assert loss.item() == pytest.approx(sum(terms) / 6, rel=1e-5)
+
+
+def test_the_page_of_extending_md_is_that_file_and_a_line_in_main(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extending = text_of("docs/extending.md")
+    [page] = [block for block in blocks(extending, "python") if block.startswith("# app/views/")]
+    [line] = re.findall(r"`(st\.Page\(.*?\),)`", extending)
+    views = shutil.copytree(ROOT / "app" / "views", tmp_path / "views")
+    (views / "labels.py").write_text(page, encoding="utf-8")
+    (tmp_path / "main.py").write_text(text_of("app/main.py").replace("    [\n", f"    [\n{line}\n"), encoding="utf-8")
+    monkeypatch.setattr("app.VIEWS", views)
+    tiny_gallery.fill(tiny_gallery.photos(tmp_path / "photos", 5))
+    shown = AppTest.from_file(str(tmp_path / "main.py"), default_timeout=30).switch_page("views/labels.py").run()
+    assert not shown.exception
+    assert [title.value for title in shown.title] == ["Labels"]
+    [table] = shown.dataframe
+    assert dict(table.value.values) == {"cup": 2, "bowl": 2, "shoe": 1}
