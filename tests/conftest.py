@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SEMBLANCE_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("SEMBLANCE_MILVUS_URI", raising=False)
     return tmp_path / "home"
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small networks on small batches: several threads would wait for each other more than they work."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 
 import numpy as np
@@ -12,7 +11,6 @@ from PIL import Image
 
 from pipeline import plugins
 from pipeline.annotations import masks
-from pipeline.errors import UsageError
 from pipeline.records import Detected, Detector, Picture
 
 NAMES = plugins.available("detectors")
@@ -67,17 +65,3 @@ def test_the_fingerprint_is_the_same_for_the_same_spec(name: str) -> None:
     again = plugins.build("detectors", TINY[name](), device="cpu")
     assert len(again.fingerprint) == 64
     assert again.fingerprint == detector_of(name).fingerprint
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_card_and_options_that_text_can_be_read_as(name: str) -> None:
-    card = plugins.card("detectors", name)
-    assert card.summary
-    assert card.licence
-    build = plugins._module("detectors", name).build
-    kinds = {parameter.kind for parameter in inspect.signature(build).parameters.values()}
-    assert kinds == {inspect.Parameter.KEYWORD_ONLY}
-    device = next(option for option in plugins.options("detectors", name) if option.name == "device")
-    assert (device.type, device.default) == (str, "auto")
-    with pytest.raises(UsageError, match="has no option 'colour'"):
-        plugins.build("detectors", f"{name}:colour=red")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,8 +18,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from pipeline import ROOT, plugins
-from pipeline.errors import UsageError
 from pipeline.records import Encoder
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 NAMES = plugins.available("encoders")
 
@@ -106,16 +107,6 @@ def name(request: pytest.FixtureRequest) -> str:
     if install := plugins.missing("encoders", request.param):
         pytest.skip(install)
     return request.param
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small networks on small batches: several threads would wait for each other more than they work."""
-    torch = pytest.importorskip("torch")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -282,38 +273,3 @@ def test_writing_the_defaults_out_changes_nothing(name: str) -> None:
     defaults = {o.name: str(o.default) for o in plugins.options("encoders", name) if o.default not in (None, "")}
     written = ",".join(f"{key}={value}" for key, value in (defaults | texts | {"device": "cpu"}).items())
     assert plugins.build("encoders", f"{name}:{written}").fingerprint == encoder_of(name).fingerprint
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_an_option_that_does_not_exist_is_refused_with_those_that_do(name: str) -> None:
-    with pytest.raises(UsageError, match=r"has no option 'colour'; its options are .*device"):
-        plugins.build("encoders", f"{name}:colour=red")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_device_can_be_chosen_and_is_chosen_by_itself_otherwise(name: str) -> None:
-    device = next(option for option in plugins.options("encoders", name) if option.name == "device")
-    assert (device.type, device.default) == (str, "auto")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_card_says_what_it_is_and_under_what_terms(name: str) -> None:
-    card = plugins.card("encoders", name)
-    assert card.summary
-    assert "\n" not in card.summary
-    assert card.licence
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_options_are_named_and_of_a_type_that_text_can_be_read_as(name: str) -> None:
-    build = plugins._module("encoders", name).build
-    for parameter in inspect.signature(build).parameters.values():
-        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    assert {option.type for option in plugins.options("encoders", name)} <= {
-        str,
-        int,
-        float,
-        bool,
-        Path,
-        plugins.PathText,
-    }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +12,6 @@ import numpy as np
 import pytest
 
 from pipeline import plugins
-from pipeline.errors import UsageError
 from pipeline.records import AnnIndex
 
 pytest_plugins = ("milvus_server",)
@@ -151,32 +149,6 @@ def test_a_saved_index_has_a_size(spec: str) -> None:
         assert size > 500
         index.search(clustered()[:1], k=1)
         index.close()
-
-
-@pytest.mark.parametrize(
-    ("spec", "message"),
-    [
-        ("lsh:tables=0", "tables from 1"),
-        ("simhash:bits=0", "bits=0 is below 1"),
-        ("lsh:bits=40", "bits to 32"),
-        ("milvus:index=CAGRA", "is not one of FLAT, HNSW"),
-        ("annoi", "choose from annoy, ball_tree"),
-    ],
-)
-def test_an_option_that_cannot_be_is_refused_in_a_sentence(spec: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        plugins.build("indexes", spec)
-
-
-@pytest.mark.parametrize("name", plugins.available("indexes"))
-def test_a_card_says_what_it_is_and_options_are_keywords(name: str) -> None:
-    card = plugins.card("indexes", name)
-    assert card.summary
-    assert card.licence
-    build = plugins._module("indexes", name).build
-    assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in inspect.signature(build).parameters.values())
-    assert {o.type for o in plugins.options("indexes", name)} <= {str, int, float, bool}
-    assert all(plugins.parse(spec)[0] == name for spec in plugins.usual("indexes", name))
 
 
 @pytest.mark.server

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,8 @@ from training.data.prepared import Prepared
 from training.loop import loop, start
 from training.recipes import Phase, Recipe
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NAMES = recipes.losses()
 
 
@@ -32,14 +33,6 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepared_stripes(photos(tmp_path_factory.mktemp("stripes")), tmp_path_factory.mktemp("prepared"))
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def of(name: str) -> Recipe:

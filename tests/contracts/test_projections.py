@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import sys
 from types import SimpleNamespace
 
@@ -126,24 +125,6 @@ def test_principal_axes_can_come_first(name: str) -> None:
     assert (marks[distances.argmin(axis=1)] == marks).mean() > 0.95
 
 
-@pytest.mark.parametrize(
-    ("spec", "message"),
-    [
-        ("umap:n_neighbors=1", "n_neighbors=1 is below 2"),
-        ("umap:min_dist=2", "min_dist=2 is above 1"),
-        ("umap:min_dist=nan", "min_dist=nan is below 0"),
-        ("umap:init=chance", "init='chance' is not one of pca, spectral"),
-        ("umap:perplexity=3", "umap has no option 'perplexity'; its options are n_neighbors"),
-        ("tsne:perplexity=0", "perplexity=0 is below 1"),
-        ("tsne:iterations=many", "iterations is int"),
-        ("ump", "unknown projection 'ump'; choose from pca, tsne, umap"),
-    ],
-)
-def test_an_option_that_cannot_be_is_refused_in_a_sentence(spec: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        plugins.build("projections", spec)
-
-
 @pytest.mark.parametrize("name", ["umap", "tsne"])
 def test_a_gpu_that_is_asked_for_and_not_there_is_an_error(name: str) -> None:
     if "cuml" in sys.modules:
@@ -165,13 +146,3 @@ def test_cuml_is_taken_by_itself_and_said(name: str, monkeypatch: pytest.MonkeyP
     map_ = plugins.build("projections", name).fit(groups()[0], neighbours=known(), seed=5)
     assert map_.made_by == "cuML 26.10 on the GPU"
     assert given["random_state"] == 5
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_card_says_what_it_is_and_options_are_keywords(name: str) -> None:
-    card = plugins.card("projections", name)
-    assert card.summary
-    assert card.licence
-    build = plugins._module("projections", name).build
-    assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in inspect.signature(build).parameters.values())
-    assert {o.type for o in plugins.options("projections", name)} <= {str, int, float, bool}

@@ -24,16 +24,10 @@ from pipeline.images import opening
 from pipeline.networks import detection
 from pipeline.records import Detected
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TINY = "torchvision:arch=fasterrcnn_mobilenet_v3_large_320_fpn,weights=none,score=0,side=64"
 MASKS = "torchvision:weights=none,score=0,side=48"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -20,15 +20,9 @@ from pipeline.networks import deep_ranking, model_folder
 from pipeline.networks.cropping import Cropping
 from pipeline.networks.frozen import _folded, seeded
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 GOLDEN = Path(__file__).parent / "golden_deep_ranking.json"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def network(backbone: str = "dr10", *, seed: int = 0, **options) -> deep_ranking.DeepRanking:

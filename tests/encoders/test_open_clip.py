@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,8 @@ from torch.nn.functional import normalize
 from pipeline import plugins
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.networks.two_towers import TwoTowerEncoder
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 TEXTS = ["a red shoe", "Blue jeans, with holes!", "ein gestreiftes Kleid 👗"]
 TOWERS: dict[str, dict[str, Any]] = {
@@ -46,14 +47,6 @@ SQUASHED = {"resize_mode": "squash", "interpolation": "bilinear", "mean": [0.5, 
 
 def build(spec: str) -> TwoTowerEncoder:
     return plugins.build("encoders", f"open_clip:{spec}", device="cpu")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -24,19 +24,13 @@ from pipeline import plugins
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.networks.frozen import TorchEncoder, seeded
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PAGE = "timm/test_vit.r160_in1k"
 
 
 def build(spec: str) -> TorchEncoder:
     return plugins.build("encoders", f"timm:{spec}", device="cpu")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

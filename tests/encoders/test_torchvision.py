@@ -24,20 +24,14 @@ from pipeline.encoders import torchvision as plugin
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.networks.frozen import TorchEncoder, seeded
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = "mobilenet_v3_small"
 FEW = ("resnet18", "mobilenet_v2", "squeezenet1_1", "densenet121", "googlenet", "shufflenet_v2_x0_5")
 
 
 def build(spec: str) -> TorchEncoder:
     return plugins.build("encoders", f"torchvision:{spec}", device="cpu")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
