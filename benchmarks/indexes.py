@@ -29,7 +29,7 @@ import numpy as np
 
 from benchmarks import measuring, milvus_process
 from pipeline import plugins
-from pipeline.cli.commands.compare_indexes import told
+from pipeline.cli.commands.compare_indexes import print_table
 from pipeline.comparison import indexes
 from pipeline.filters import Filter
 from pipeline.metrics import ann
@@ -77,7 +77,7 @@ def compared(embeddings: np.ndarray, asked: argparse.Namespace, *specs: str) -> 
         timeout=asked.timeout,
         progress=lambda stage, done, total: measuring.say(f"{time.strftime('%H:%M:%S')} {stage} {done} of {total}"),
     )
-    told(report)
+    print_table(report)
     return report
 
 

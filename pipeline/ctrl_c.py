@@ -23,15 +23,15 @@ def noted() -> Iterator[Callable[[], bool]]:
         yield lambda: False
         return
     before = signal.getsignal(signal.SIGINT)
-    asked: list[float] = []
+    interrupts: list[float] = []
 
     def note(number: int, frame: Any) -> None:
-        if asked and time.monotonic() - asked[0] > ECHO:
+        if interrupts and time.monotonic() - interrupts[0] > ECHO:
             raise KeyboardInterrupt
-        asked.append(time.monotonic())
+        interrupts.append(time.monotonic())
 
     signal.signal(signal.SIGINT, note)
     try:
-        yield lambda: bool(asked)
+        yield lambda: bool(interrupts)
     finally:
         signal.signal(signal.SIGINT, before)

@@ -109,13 +109,13 @@ def options(kind: str, name: str) -> list[Option]:
     """The options of a plugin in the order of its signature."""
     build_function = _module(kind, name).build
     hints = typing.get_type_hints(build_function)
-    found = []
+    listed = []
     for parameter in inspect.signature(build_function).parameters.values():
         hint = _without_none(hints.get(parameter.name, str))
         values = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
         kind_of_value = type(values[0]) if values else hint
-        found.append(Option(parameter.name, kind_of_value, parameter.default, tuple(map(str, values))))
-    return found
+        listed.append(Option(parameter.name, kind_of_value, parameter.default, tuple(map(str, values))))
+    return listed
 
 
 def absolute(kind: str, spec: str) -> str:

@@ -27,14 +27,14 @@ def shown(kind: str) -> Iterator[Progress]:
 
 def _lines(*, as_json: bool, every: float) -> Progress:
     begun: dict[str, float] = {}
-    said: dict[str, float] = {}
+    shown_at: dict[str, float] = {}
 
     def progress(stage: str, done: int, total: int) -> None:
         now = time.monotonic()
         start = begun.setdefault(stage, now)
-        if now - said.get(stage, 0) < every and done != total:
+        if now - shown_at.get(stage, 0) < every and done != total:
             return
-        said[stage] = now
+        shown_at[stage] = now
         rate = done / (now - start) if now > start else 0.0
         left = (total - done) / rate if rate and total else None
         if as_json:

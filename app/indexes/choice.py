@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.server import store
-from pipeline.comparison import index_setting
+from pipeline.comparison import index_advice
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 from pipeline.ingest import sync
@@ -22,7 +22,7 @@ def index_choice(gallery: Gallery, table: pd.DataFrame) -> None:
         st.markdown(has)
     found = {AUTO: "As Milvus sees fit: every row compared in the embedded one, HNSW on a server"}
     for row in table[table["error"] == ""].itertuples():
-        if setting := index_setting.of_spec(row.spec):
+        if setting := index_advice.setting_of(row.spec):
             found.setdefault(
                 setting,
                 f"{setting}: ann_recall {row.ann_recall:.4f}, {row.p50_ms:.2f} ms a query, built in {row.build_seconds:.1f} s",

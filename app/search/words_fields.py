@@ -16,7 +16,7 @@ _SEVERAL = "Several are divided by ; and each counts as much as a picture does."
 def words_fields(gallery: Gallery) -> None:
     """Fields that are set from the ask and change it in a callback, as its options do."""
     spec = gallery.encoder()["spec"]
-    if not words.taken_by(spec):
+    if not words.takes_words(spec):
         st.caption(
             "This encoder takes no words.",
             help=f"{', '.join(words.takers())} takes words too: re-encode the gallery with it on the Galleries page.",
@@ -49,7 +49,7 @@ def words_fields(gallery: Gallery) -> None:
 
 def words_kept(name: str) -> dict[str, tuple[str, ...]]:
     """What `ask.change` takes when the visitor goes over to the gallery `name`: words stay where they can be asked."""
-    return {} if words.taken_by(resources.gallery(name).encoder()["spec"]) else dict.fromkeys(_FIELDS, ())
+    return {} if words.takes_words(resources.gallery(name).encoder()["spec"]) else dict.fromkeys(_FIELDS, ())
 
 
 def _say() -> None:

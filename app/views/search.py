@@ -112,7 +112,7 @@ def show_start(gallery: Gallery, asked: Ask) -> None:
     seed = st.session_state.setdefault("examples", 0)
     known = list(resources.paths(gallery))
     with st.container(horizontal=True, vertical_alignment="center"):
-        ways = "Drop a picture, or type words" if text.taken_by(gallery.encoder()["spec"]) else "Drop a picture"
+        ways = "Drop a picture, or type words" if text.takes_words(gallery.encoder()["spec"]) else "Drop a picture"
         st.markdown(f"**{ways}**, or begin with one of the {len(known):,} in this gallery:")
         st.button("Others", icon=":material/shuffle:", on_click=lambda: st.session_state.update(examples=seed + 1))
     chosen = random.Random(seed).sample(known, min(EXAMPLES, len(known)))

@@ -1,4 +1,4 @@
-"""What the command lines share: one look, and errors that a user can cause as one sentence with an exit code."""
+"""What the command lines share: one look, options said once, and a user's errors as one sentence with an exit code."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ import pkgutil
 import signal
 import sys
 from types import ModuleType
+from typing import Annotated
 
 import typer
 
 from pipeline.errors import SemblanceError
+
+Name = Annotated[str, typer.Argument(help="Gallery: a-z, 0-9, _", metavar="NAME")]
+ProgressKind = Annotated[str, typer.Option("--progress", help="auto, json (one object a line) or none")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, …")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout")]
+To = Annotated[
+    str, typer.Option(help="Another Milvus: http://…, or a path ending in .db; default is the configured one")
+]
+Ids = Annotated[list[str], typer.Option("--ids", help="Ids of pictures, repeated or separated by commas")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask")]
 
 
 def application(summary: str, rooms: ModuleType) -> typer.Typer:

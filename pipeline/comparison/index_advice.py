@@ -1,4 +1,5 @@
-"""What a comparison of indexes says to somebody who has to choose: the rows worth having, and one sentence a size."""
+"""What a comparison of indexes says to somebody who has to choose: the rows worth having, one sentence a size, and the
+setting of a gallery that a measured index stands for: `milvus:index=HNSW,ef=64` is `hnsw:ef=64`."""
 
 from __future__ import annotations
 
@@ -6,8 +7,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline import plugins
+from pipeline.errors import UsageError
+
 ENOUGH = 0.99  # ann_recall
 AT_ONCE_MS = 10.0  # an exact answer within this is not worth an index: encoding the query takes longer
+KINDS = ("flat", "hnsw", "hnsw_sq", "ivf_flat", "ivf_sq8")  # that Lite and servers of today have
+_SETTINGS = ("ef", "m", "ef_construction", "nprobe", "cells")
 
 
 def pareto(rows: Sequence[dict[str, Any]]) -> list[bool]:
@@ -84,3 +90,23 @@ def _seconds(value: float) -> str:
 
 def _size(value: float) -> str:
     return f"{value / 1e6:,.0f} MB" if value < 1e10 else f"{value / 1e9:,.0f} GB"
+
+
+def setting_of(spec: str) -> str:
+    """What `sync.choose_index` takes; '' for an index that a gallery cannot have."""
+    name, options = plugins.parse(spec)
+    kind = options.get("index", "HNSW").lower()
+    if name != "milvus" or kind not in KINDS:
+        return ""
+    settings = ",".join(f"{key}={options[key]}" for key in _SETTINGS if options.get(key, "0") != "0")
+    return kind + (f":{settings}" if settings else "")
+
+
+def checked_setting(text: str) -> str:
+    """The setting itself, lower case; UsageError for a kind that a gallery cannot have. '' and auto: the store decides."""
+    text = text.strip().lower()
+    if text in ("", "auto"):
+        return ""
+    if text.partition(":")[0] not in KINDS:
+        raise UsageError(f"unknown index {text!r}; choose from auto, {', '.join(KINDS)}, such as hnsw:ef=128")
+    return text

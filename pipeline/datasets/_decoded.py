@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.datasets._once import make_once
-from pipeline.files.atomic import disk_error
+from pipeline.files import atomic
 from pipeline.files.picture_files import parent_name, picture_files
 from pipeline.records import ImageRecord, Progress
 
@@ -33,18 +31,22 @@ def decode_once(root: Path, read: Callable[[], list[Rows]], progress: Progress) 
 
     Killed, it goes on with the pictures that are missing. `read` is called only when there is something to do.
     """
+    from PIL import Image
 
     def fill(staging: Path) -> Path:
         done, parts = 0, read()
         total = sum(len(part.folders) for part in parts)
         for part in parts:
             for number, (folder, pixels) in enumerate(zip(part.folders, part.pixels, strict=True)):
-                _write(staging / part.split / folder / f"{number:05d}.png", pixels)
+                file = staging / part.split / folder / f"{number:05d}.png"
+                if not file.exists():
+                    with atomic.replacing(file, durable=False) as temporary:
+                        Image.fromarray(pixels).save(temporary, "PNG")
                 done += 1
                 progress("decode", done, total)
         return staging
 
-    make_once(root, fill)
+    atomic.make_once(root, fill)
 
 
 def records_of(root: Path, labels: Mapping[str, str] | None = None) -> Iterator[ImageRecord]:
@@ -53,17 +55,3 @@ def records_of(root: Path, labels: Mapping[str, str] | None = None) -> Iterator[
         for path in picture_files(root / split):
             folder = parent_name(path)
             yield ImageRecord(f"{split}/{path}", label=(labels or {}).get(folder, folder), split=split)
-
-
-def _write(file: Path, pixels: np.ndarray) -> None:
-    from PIL import Image
-
-    if file.exists():
-        return
-    temporary = file.with_suffix(".part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(temporary, "PNG")
-        os.replace(temporary, file)
-    except OSError as error:
-        raise disk_error(error, file) from error

@@ -1,9 +1,10 @@
-"""ImageNet's lists: what a wnid means, and which one each validation picture has."""
+"""ImageNet's lists: what a wnid means, a label that people read for each, and which one each validation picture has."""
 
 from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,16 @@ def words(places: Sequence[Path]) -> dict[str, str]:
         return {match["wnid"]: match["words"] for line in lines_of(file) if (match := LINE.fullmatch(line))}
     file = _find(places, META)
     return dict(_synsets(file).values()) if file else {}
+
+
+def labels_of(wnids: list[str], words: dict[str, list[str]]) -> dict[str, str]:
+    """wnid to a label of its own: the first word, with the second where that is shared, else with the wnid."""
+    labels = {wnid: words.get(wnid, [wnid])[0] for wnid in wnids}
+    for longer in (lambda wnid: words.get(wnid, [wnid])[1:2], lambda wnid: [wnid]):
+        uses = Counter(labels.values())
+        shared = [wnid for wnid in wnids if uses[labels[wnid]] > 1]
+        labels |= {wnid: f"{labels[wnid]} ({longer(wnid)[0]})" for wnid in shared if longer(wnid)}
+    return labels
 
 
 def validation(places: Sequence[Path]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pipeline.datasets._published import Published, given
+from pipeline.datasets._folders import Published, given_origin
 from pipeline.files.picture_files import picture_files
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord
@@ -21,7 +21,9 @@ NAMED = re.compile(r"\d{3}\.(?P<label>[^/]+)/[^/]+")  # what lies deeper, in 056
 
 def build(*, root: PathText) -> Caltech256:
     """root: 256_ObjectCategories, a folder above it, or the archive 256_ObjectCategories.tar."""
-    return Caltech256(given("caltech256", root, ("001.ak47", "002.american-flag", "256.toad"), source=CARD.source))
+    return Caltech256(
+        given_origin("caltech256", root, ("001.ak47", "002.american-flag", "256.toad"), source=CARD.source)
+    )
 
 
 class Caltech256(Published):
@@ -30,6 +32,6 @@ class Caltech256(Published):
     def records(self) -> Iterator[ImageRecord]:
         self._origin.check_prepared()
         for path in picture_files(self.root):
-            found = NAMED.fullmatch(path)
-            if found and not path.startswith(CLUTTER):
-                yield ImageRecord(path, label=found["label"])
+            match = NAMED.fullmatch(path)
+            if match and not path.startswith(CLUTTER):
+                yield ImageRecord(path, label=match["label"])

@@ -7,8 +7,6 @@ differ in pose, light, background, size and place. Rendered once into the cache;
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,22 +14,19 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.datasets._in_processes import in_processes
 from pipeline.datasets._render.marcher import VERSION, render
-from pipeline.datasets._render.patterns import COLOURS, PATTERNS, Print, linear
-from pipeline.datasets._render.pieces import Variation
-from pipeline.datasets._render.products import KINDS, product
+from pipeline.datasets._render.patterns import COLOURS, PATTERNS, linear
+from pipeline.datasets._render.products import KINDS, drawn_product
 from pipeline.datasets._render.scene import Camera, Placed, Scene, Studio
-from pipeline.errors import UsageError
-from pipeline.files.atomic import disk_error
+from pipeline.datasets._rendering import check_ranges, folder_of, in_processes, is_there, worthwhile
+from pipeline.files import atomic
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
-from pipeline.settings import Settings
 
 CARD = Card(
     summary=f"rendered products: {len(KINDS)} kinds, {len(PATTERNS)} patterns, {len(COLOURS)} colours, several views "
     "of each item, similarity graded exactly",
-    source="rendered by pipeline/datasets/_render.py, no download",
+    source="rendered by pipeline/datasets/_render/, no download",
 )
 
 _ROLLS = [  # floor and wall of the studio
@@ -76,7 +71,7 @@ class Catalogue:
         missing = {}
         for number in range(self.items):
             item = self.item(number)
-            if views := [view for view in range(self.views) if not _is_there(self.root / _path(item, view))]:
+            if views := [view for view in range(self.views) if not is_there(self.root / _path(item, view))]:
                 missing[number] = views
         if not missing:
             return
@@ -90,25 +85,21 @@ class Catalogue:
 
     def item(self, number: int) -> Item:
         """Kinds take turns; within a kind, patterns and colours repeat together only after all were seen."""
-        kind_number, turn = number % len(KINDS), number // len(KINDS)
+        kind_number, round_number = number % len(KINDS), number // len(KINDS)
         kind = list(KINDS)[kind_number]
         pairs = np.random.default_rng([self.seed, 1, kind_number]).permutation(len(PATTERNS) * len(COLOURS))
-        pattern, colour = divmod(int(pairs[turn % len(pairs)]), len(COLOURS))
-        split = "test" if (turn + kind_number) % 5 == 4 else "train"
-        return Item(number, f"{kind}-{turn:03d}", kind, PATTERNS[pattern], list(COLOURS)[colour], split)
+        pattern, colour = divmod(int(pairs[round_number % len(pairs)]), len(COLOURS))
+        split = "test" if (round_number + kind_number) % 5 == 4 else "train"
+        return Item(number, f"{kind}-{round_number:03d}", kind, PATTERNS[pattern], list(COLOURS)[colour], split)
 
     def render_item(self, number: int, views: Sequence[int]) -> int:
         """Write these views of an item and return its number. Each file is there whole or not at all."""
         item = self.item(number)
-        rng = np.random.default_rng([self.seed, 2, number])
-        shape = Variation(*rng.uniform(-1, 1, 4).tolist())
-        print_ = Print(item.pattern, int(rng.integers(9, 15)), int(rng.integers(3)), float(rng.uniform()))
-        main = linear(COLOURS[item.colour]) * rng.uniform(0.92, 1.06, 3).astype(np.float32)
-        second = linear("243352" if item.colour in ("white", "yellow") else "f6f0e2")
-        solid = product(item.kind, shape, print_, np.minimum(main, 1), second)
+        random = np.random.default_rng([self.seed, 2, number])
+        solid = drawn_product(item.kind, item.pattern, item.colour, random)
         for view in views:
             rng = np.random.default_rng([self.seed, 3, number, view])
-            turn = float(rng.uniform(-0.95, 0.95))
+            angle = float(rng.uniform(-0.95, 0.95))
             floor, wall = _ROLLS[int(rng.integers(len(_ROLLS)))]
             side = float(rng.choice([-1, 1]) * rng.uniform(0.35, 1.15))
             studio = Studio(linear(floor), linear(wall), side, float(rng.uniform(0.75, 1.1)))
@@ -119,15 +110,15 @@ class Catalogue:
                 view=0.5,
                 shift=(float(rng.uniform(-0.04, 0.04)), float(rng.uniform(-0.04, 0.04))),
             )
-            picture = render(Scene((Placed.centred(solid, turn),), studio, camera), self.size)
-            _write(picture.pixels, self.root / _path(item, view))
+            picture = render(Scene((Placed.centred(solid, angle),), studio, camera), self.size)
+            with atomic.replacing(self.root / _path(item, view), durable=False) as temporary:
+                Image.fromarray(picture.pixels).save(temporary, "JPEG", quality=92, subsampling=0)
         return number
 
     def _rendered(self, missing: dict[int, list[int]]) -> Generator[int, None, None]:
         """Numbers of the items whose missing views are written, as they are."""
         pictures = sum(map(len, missing.values()))
-        worthwhile = pictures * self.size**2 > 60 * 128**2  # else starting processes takes longer than the work
-        processes = self.processes or (min(os.cpu_count() or 1, 8) if worthwhile else 1)
+        processes = self.processes or worthwhile(pictures * self.size**2)
         tasks = [(number, tuple(views)) for number, views in missing.items()]
         yield from in_processes(self._render_task, tasks, processes=processes)
 
@@ -142,15 +133,11 @@ def build(
 
     root: folder for the rendered files instead of the cache; each set of options gets a folder of its own in it.
     """
-    for name, value, low, high in (
-        ("items", items, 1, 100_000), ("views", views, 1, 1_000), ("size", size, 16, 1024), ("seed", seed, 0, 2**31)
-    ):  # fmt: skip
-        if not low <= value <= high:
-            raise UsageError(f"catalogue: {name}={value} is out of range; choose from {low} to {high}")
+    check_ranges(
+        "catalogue", items=(items, 1, 100_000), views=(views, 1, 1_000), size=(size, 16, 1024), seed=(seed, 0, 2**31)
+    )
     options = f"items={items},views={views},size={size},seed={seed},renderer={VERSION}"
-    folder = f"catalogue-{hashlib.sha256(options.encode()).hexdigest()[:10]}"
-    parent = Path(root).expanduser() if root else Settings().cache
-    return Catalogue(items, views, size, seed, parent.absolute() / folder)
+    return Catalogue(items, views, size, seed, folder_of(root, "catalogue", options))
 
 
 def relevance(a: ImageRecord | Mapping[str, str], b: ImageRecord | Mapping[str, str]) -> int:
@@ -169,22 +156,3 @@ def relevance(a: ImageRecord | Mapping[str, str], b: ImageRecord | Mapping[str, 
 
 def _path(item: Item, view: int) -> str:
     return f"{item.kind}/{item.name}_{view}.jpg"
-
-
-def _is_there(path: Path) -> bool:
-    # A power cut may leave a renamed file without its bytes.
-    with contextlib.suppress(OSError):
-        return path.stat().st_size > 0
-    return False
-
-
-def _write(pixels: np.ndarray, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(temporary, "JPEG", quality=92, subsampling=0)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise disk_error(error, path) from error

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.datasets._decoded import Rows, decode_once, records_of
-from pipeline.datasets._layouts import find_layout
+from pipeline.datasets._folders import find_layout
 from pipeline.datasets._lists import lines_of
-from pipeline.datasets._once import name_for
 from pipeline.errors import SemblanceError
 from pipeline.files.archives import Origin, Source
+from pipeline.files.atomic import name_for
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 from pipeline.settings import Settings
@@ -40,11 +40,11 @@ def build(*, root: PathText = PathText("")) -> Cifar10:
     """
     cache = Settings().cache.absolute()
     source = Source("cifar-10-binary", BINARY, url=URL, sha256=SHA256)
-    given = Path(root).expanduser().absolute()
-    if not root or not given.is_dir():
+    path = Path(root).expanduser().absolute()
+    if not root or not path.is_dir():
         binary = source.at(root)
         return Cifar10(cache / binary.root.name.replace("binary", "pictures"), binary, keep=False)
-    folder, layout = find_layout("cifar10", given, (BINARY, PICTURES))
+    folder, layout = find_layout("cifar10", path, (BINARY, PICTURES))
     if layout is PICTURES:
         return Cifar10(folder, None)
     name = name_for("cifar-10-pictures", [folder / name for name in BINARY])

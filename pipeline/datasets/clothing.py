@@ -12,10 +12,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.files.archives import DamagedArchive, Origin, Source
+from pipeline.datasets._folders import Published
+from pipeline.files.archives import DamagedArchive, Source
 from pipeline.files.picture_files import parent_name, picture_files
 from pipeline.plugins import Card, PathText
-from pipeline.records import ImageRecord, Progress, silent
+from pipeline.records import ImageRecord
 
 CARD = Card(
     summary="3,781 photos of 10 kinds of clothing in three splits (a download of 100 MB)",
@@ -37,16 +38,8 @@ def build(*, root: PathText = PathText("")) -> Clothing:
     return Clothing(source.at(root))
 
 
-class Clothing:
+class Clothing(Published):
     """Layout: {train,validation,test}/LABEL/*.jpg. Records come split by split in that order."""
-
-    def __init__(self, origin: Origin) -> None:
-        self._origin = origin
-        self.root = origin.root
-
-    def prepare(self, progress: Progress = silent) -> None:
-        """Download, unpack and check once. Raises SemblanceError when that fails."""
-        self._origin.prepare(progress)
 
     def records(self) -> Iterator[ImageRecord]:
         self._origin.check_prepared()

@@ -9,11 +9,11 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.datasets._layouts import find_layout
+from pipeline.datasets._folders import find_layout
 from pipeline.datasets._lists import check_folders, rows_of
-from pipeline.datasets._once import make_once, name_for
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.files.archives import DamagedArchive, unpack
+from pipeline.files.atomic import make_once, name_for
 from pipeline.files.downloads import download
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
@@ -34,7 +34,7 @@ LISTS = (f"Eval/{LIST}", LIST)
 PICTURES = ("Img/img", "img")
 LOCKED = ("Img/img.zip", "img.zip")
 LAYOUTS = [(list_, pictures) for pictures in (*PICTURES, *LOCKED) for list_ in LISTS]
-WANTED = f"{LIST} (or Eval/{LIST}) and img (or Img/img, or img.zip in its place)"
+EXPECTED = f"{LIST} (or Eval/{LIST}) and img (or Img/img, or img.zip in its place)"
 
 
 def build(*, root: PathText = PathText(""), url: str = "") -> DeepFashion:
@@ -48,19 +48,19 @@ def build(*, root: PathText = PathText(""), url: str = "") -> DeepFashion:
     if url:
         name = f"deepfashion-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
         return DeepFashion(cache / name, None, archive=cache / f".{name}.zip", url=url)
-    given = Path(root).expanduser().absolute()
-    if given.is_dir():
-        folder, (list_, pictures) = find_layout("deepfashion", given, LAYOUTS, wanted=WANTED)
+    path = Path(root).expanduser().absolute()
+    if path.is_dir():
+        folder, (list_, pictures) = find_layout("deepfashion", path, LAYOUTS, expected=EXPECTED)
         lists = folder / list_, _boxes_file(folder)
         if pictures in LOCKED:
             archive = folder / pictures
             return DeepFashion(cache / name_for("deepfashion", [archive]), lists, archive=archive)
         return DeepFashion((folder / pictures).parent, lists)
-    if not given.is_file():
+    if not path.is_file():
         raise UsageError(f"root={root}: there is no such file or folder; check the spelling, or {ASK}")
-    if given.suffix.lower() != ".zip":
+    if path.suffix.lower() != ".zip":
         raise UsageError(f"root={root} is neither a folder nor a .zip; unpack it and give the folder")
-    return DeepFashion(cache / name_for("deepfashion", [given]), None, archive=given)
+    return DeepFashion(cache / name_for("deepfashion", [path]), None, archive=path)
 
 
 class DeepFashion:
@@ -130,7 +130,7 @@ def _unlocked(archive: Path, staging: Path, password: str, progress: Progress, *
             raise DamagedArchive(f"{archive} holds no folder img")
         return staging
     try:
-        folder, (list_, pictures) = find_layout("deepfashion", staging, LAYOUTS, wanted=WANTED)
+        folder, (list_, pictures) = find_layout("deepfashion", staging, LAYOUTS, expected=EXPECTED)
     except UsageError as error:
         raise DamagedArchive(f"{archive}: {error}") from error
     root = (folder / pictures).parent

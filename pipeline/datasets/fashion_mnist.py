@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.datasets._decoded import Rows, decode_once, records_of
-from pipeline.datasets._layouts import find_layout
-from pipeline.datasets._once import name_for
+from pipeline.datasets._folders import find_layout
 from pipeline.errors import SemblanceError, UsageError
+from pipeline.files.atomic import name_for
 from pipeline.files.downloads import download
 from pipeline.files.picture_files import existing_folder
 from pipeline.plugins import Card, PathText
@@ -38,7 +38,7 @@ FILES = {  # split to pictures, labels
 }
 NAMES = [name for names in FILES.values() for name in names]
 LAYOUTS = (NAMES, [f"{name}.gz" for name in NAMES])
-WANTED = f"{', '.join(NAMES)}, all plain or all .gz"
+EXPECTED = f"{', '.join(NAMES)}, all plain or all .gz"
 
 
 def build(*, root: PathText = PathText("")) -> FashionMnist:
@@ -46,7 +46,7 @@ def build(*, root: PathText = PathText("")) -> FashionMnist:
     cache = Settings().cache.absolute()
     if not root:
         return FashionMnist(cache / "fashion-mnist", {})
-    folder, names = find_layout("fashion_mnist", existing_folder(root), LAYOUTS, wanted=WANTED)
+    folder, names = find_layout("fashion_mnist", existing_folder(root), LAYOUTS, expected=EXPECTED)
     if folder.parent.name in ("MNIST", "KMNIST", "QMNIST"):  # torchvision's folders of files that are named the same
         raise UsageError(f"root={root}: these are the files of {folder.parent.name}; give the folder FashionMNIST")
     files = {plain: folder / name for plain, name in zip(NAMES, names, strict=True)}

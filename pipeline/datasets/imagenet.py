@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.datasets import _imagenet_lists as lists
-from pipeline.datasets._synsets import labels_of
+from pipeline.datasets._imagenet_lists import labels_of
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.files.picture_files import existing_folder, is_picture_name, picture_files
 from pipeline.plugins import Card, PathText
@@ -34,10 +34,10 @@ def build(*, root: PathText) -> Imagenet:
     """
     if not root:
         raise UsageError(f"imagenet is not downloaded here; register at {CARD.source} and give it as root=FOLDER")
-    given = existing_folder(root)
-    for pictures in (given / nested for nested in KAGGLE):
+    folder = existing_folder(root)
+    for pictures in (folder / nested for nested in KAGGLE):
         if any(_holds_imagenet(pictures / folder) for folder in SPLITS):
-            return Imagenet(pictures, given)
+            return Imagenet(pictures, folder)
     raise UsageError(
         f"root={root} is not ImageNet: neither it nor ILSVRC/Data/CLS-LOC in it holds train/nXXXXXXXX or "
         f"val/ILSVRC2012_val_*.JPEG. Unpack the archives into folders; they come from {CARD.source}"
@@ -54,11 +54,11 @@ class Imagenet:
 
     unlabeled = UNLABELED
 
-    def __init__(self, root: Path, given: Path) -> None:
+    def __init__(self, root: Path, folder: Path) -> None:
         self.root = root
         # Kaggle's lists lie three levels above its pictures
         above = list(root.parents[:3]) if root.name == "CLS-LOC" else []
-        self._places = list(dict.fromkeys([root, given, *above]))
+        self._places = list(dict.fromkeys([root, folder, *above]))
 
     def prepare(self, progress: Progress = silent) -> None:
         """Nothing to do: the pictures are yours."""

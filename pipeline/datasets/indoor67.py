@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.datasets._folders import Published, given_origin
 from pipeline.datasets._lists import check_folders, lines_of
-from pipeline.datasets._published import Published, given
 from pipeline.errors import SemblanceError
 from pipeline.files.picture_files import parent_name, picture_files
 from pipeline.plugins import Card, PathText
@@ -26,7 +26,7 @@ def build(*, root: PathText) -> Indoor67:
     TrainImages.txt and TestImages.txt, which the archive lacks, are looked for in Images, beside it, and beside the
     archive; without them nothing has a split.
     """
-    return Indoor67(given("indoor67", root, ("airport_inside", "kitchen", "winecellar"), source=CARD.source))
+    return Indoor67(given_origin("indoor67", root, ("airport_inside", "kitchen", "winecellar"), source=CARD.source))
 
 
 class Indoor67(Published):

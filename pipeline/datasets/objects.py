@@ -69,23 +69,23 @@ class Objects:
 
     def records(self) -> Iterator[ImageRecord]:
         """Raises UsageError for a file that cannot be read or has no box."""
-        told = self.annotations
-        boxes = told.boxes[~told.boxes["crowd"]]
+        annotations = self.annotations
+        boxes = annotations.boxes[~annotations.boxes["crowd"]]
         if boxes.empty:
             raise UsageError(f"{self.file} has no boxes; say which format it is in if that is wrong: format=…")
-        place = {path: at for at, path in enumerate(told.pictures["path"])}
-        sizes = {row.path: (row.width, row.height) for row in told.pictures.itertuples()}
+        place = {path: at for at, path in enumerate(annotations.pictures["path"])}
+        sizes = {row.path: (row.width, row.height) for row in annotations.pictures.itertuples()}
         boxes = boxes.iloc[boxes["path"].map(lambda path: place.get(path, len(place))).argsort(kind="stable")]
         attributes = [_attributes(text) for text in boxes["attributes"]]
         keys = sorted({key for one in attributes for key in one} - {"number", "score"})
         for row, more in zip(boxes.itertuples(), attributes, strict=True):
             sides = (row.x, row.y, row.width, row.height)
             box = box_text(around(sides, size=sizes.get(row.path, (0, 0)), margin=self._margin))
-            metadata = {"number": str(row.number)} | ({"score": f"{row.score:.4f}"} if told.predicted else {})
+            metadata = {"number": str(row.number)} | ({"score": f"{row.score:.4f}"} if annotations.predicted else {})
             metadata |= {key: more.get(key, "") for key in keys}
             yield ImageRecord(row.path, row.label if self._label else "", metadata=metadata, box=box)
 
 
 def _attributes(text: str) -> dict[str, str]:
-    told: dict[str, Any] = json.loads(text) if text else {}
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in told.items()}
+    annotations: dict[str, Any] = json.loads(text) if text else {}
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in annotations.items()}

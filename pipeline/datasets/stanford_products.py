@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pipeline.datasets._folders import Published, given_origin
 from pipeline.datasets._lists import check_folders, rows_of
-from pipeline.datasets._published import Published, given
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord
 
@@ -21,7 +21,7 @@ HEADER = "image_id class_id super_class_id path"
 
 def build(*, root: PathText) -> StanfordProducts:
     """root: the folder Stanford_Online_Products, one above it, or the zip."""
-    return StanfordProducts(given("stanford_products", root, tuple(LISTS.values()), source=CARD.source))
+    return StanfordProducts(given_origin("stanford_products", root, tuple(LISTS.values()), source=CARD.source))
 
 
 class StanfordProducts(Published):

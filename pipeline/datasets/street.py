@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,26 +20,24 @@ from PIL import Image
 
 from pipeline.annotations import annotations as annotation_files
 from pipeline.annotations import masks
-from pipeline.datasets._in_processes import Result, Task, in_processes
 from pipeline.datasets._render import marcher, street
-from pipeline.datasets._render.patterns import COLOURS, PATTERNS, Print, linear
-from pipeline.datasets._render.pieces import Variation
-from pipeline.datasets._render.products import KINDS, product
+from pipeline.datasets._render.patterns import COLOURS, PATTERNS
+from pipeline.datasets._render.products import KINDS, drawn_product
 from pipeline.datasets._render.sprites import Sprite, sprite
 from pipeline.datasets._render.street import Stand
 from pipeline.datasets._render.street_ground import GROUNDS, LIGHTS, Street
+from pipeline.datasets._rendering import Result, Task, check_ranges, folder_of, in_processes, is_there, worthwhile
 from pipeline.errors import UsageError
-from pipeline.files.atomic import disk_error
+from pipeline.files import atomic
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
-from pipeline.settings import Settings
 
 CARD = Card(
     summary="rendered street scenes of 3 to 8 products with exact boxes and masks (annotations.json, COCO)",
     source="rendered by pipeline/render, no download",
 )
 ITEMS = 160
-TURNS = (-0.8, 0.0, 0.8)  # radians that a product was turned by when its picture was taken
+ANGLES = (-0.8, 0.0, 0.8)  # radians that a product was turned by when its picture was taken
 TRUTH = "annotations.json"
 
 
@@ -91,31 +87,34 @@ class Scenes:
 
     def prepare(self, progress: Progress = silent) -> None:
         """Render what is missing; a call that was cut short is taken up where it stopped."""
-        if self.truth.is_file() and all(_is_there(self.root / _path(number)) for number in range(self.scenes)):
+        if self.truth.is_file() and all(is_there(self.root / _path(number)) for number in range(self.scenes)):
             return
-        worthwhile = self.scenes * self.size**2 > 60 * 128**2  # else starting processes takes longer than the work
-        processes = self.processes or (min(os.cpu_count() or 1, 8) if worthwhile else 1)
-        needed = {(thing.number, turn) for number in range(self.scenes) for thing, turn, _ in self.plan(number).things}
-        missing = sorted(one for one in needed if not _is_there(self._sprite_file(*one)))
+        processes = self.processes or worthwhile(self.scenes * self.size**2)
+        needed = {
+            (thing.number, angle) for number in range(self.scenes) for thing, angle, _ in self.plan(number).things
+        }
+        missing = sorted(sprite_key for sprite_key in needed if not is_there(self._sprite_file(*sprite_key)))
         _each("render products", self.render_sprite, missing, processes, progress)
-        told = dict(_each("render scenes", self.render_scene, range(self.scenes), processes, progress))
+        boxes_of = dict(_each("render scenes", self.render_scene, range(self.scenes), processes, progress))
         pictures = [{"path": _path(number), "width": self.size, "height": self.size} for number in range(self.scenes)]
-        boxes = [box for number in range(self.scenes) for box in told[number]]
+        boxes = [box for number in range(self.scenes) for box in boxes_of[number]]
         annotation_files.write(annotation_files.of(pictures, boxes), self.truth)
 
     def thing(self, number: int) -> Thing:
         """Kinds take turns, then patterns."""
-        kind_number, turn = number % len(KINDS), number // len(KINDS)
+        kind_number, round_number = number % len(KINDS), number // len(KINDS)
         kind = list(KINDS)[kind_number]
         colours = np.random.default_rng([self.seed, 1, kind_number]).permutation(len(COLOURS))
-        colour = list(COLOURS)[int(colours[turn % len(colours)])]
-        return Thing(number, f"{kind}-{turn:02d}", kind, PATTERNS[turn % len(PATTERNS)], colour)
+        colour = list(COLOURS)[int(colours[round_number % len(colours)])]
+        return Thing(number, f"{kind}-{round_number:02d}", kind, PATTERNS[round_number % len(PATTERNS)], colour)
 
     @functools.cached_property
     def things(self) -> tuple[list[Thing], list[Thing]]:
         """(usual ones, those of the rare pattern)."""
         every = [self.thing(number) for number in range(ITEMS)]
-        return [one for one in every if one.pattern != self.rare], [one for one in every if one.pattern == self.rare]
+        return [thing for thing in every if thing.pattern != self.rare], [
+            thing for thing in every if thing.pattern == self.rare
+        ]
 
     def plan(self, number: int) -> Plan:
         random = np.random.default_rng([self.seed, 2, number])
@@ -129,34 +128,30 @@ class Scenes:
         chosen = [rare[int(random.integers(len(rare)))] for _ in range(n_rare)]
         chosen += [usual[int(random.integers(len(usual)))] for _ in range(n - n_rare)]
         order, stands = random.permutation(n), street.stands(random, place, n)
-        turns = random.integers(0, len(TURNS), n)
-        return Plan(place, tuple((chosen[at], int(turns[i]), stands[i]) for i, at in enumerate(order)))
+        angles = random.integers(0, len(ANGLES), n)
+        return Plan(place, tuple((chosen[at], int(angles[i]), stands[i]) for i, at in enumerate(order)))
 
     def render_sprite(self, which: tuple[int, int]) -> None:
         """Write a product as it is seen in one turn."""
         thing = self.thing(which[0])
         random = np.random.default_rng([self.seed, 4, thing.number])
-        shape = Variation(*random.uniform(-1, 1, 4).tolist())
-        print_ = Print(thing.pattern, int(random.integers(9, 15)), int(random.integers(3)), float(random.uniform()))
-        main = linear(COLOURS[thing.colour]) * random.uniform(0.92, 1.06, 3).astype(np.float32)
-        second = linear("243352" if thing.colour in ("white", "yellow") else "f6f0e2")
-        made = sprite(
-            product(thing.kind, shape, print_, np.minimum(main, 1), second),
-            TURNS[which[1]],
+        rendered = sprite(
+            drawn_product(thing.kind, thing.pattern, thing.colour, random),
+            ANGLES[which[1]],
             math.ceil(self.size * street.WIDEST),
         )
         file = self._sprite_file(*which)
-        with _writing(file) as temporary, temporary.open("wb") as opened:
-            np.savez_compressed(opened, pixels=made.pixels, shade=made.shade, foot=np.float64(made.foot))
+        with atomic.replacing(file, durable=False) as temporary, temporary.open("wb") as opened:
+            np.savez_compressed(opened, pixels=rendered.pixels, shade=rendered.shade, foot=np.float64(rendered.foot))
 
     def render_scene(self, number: int) -> tuple[int, list[dict[str, Any]]]:
         """Write the picture if it is missing; its number and the boxes of what is seen."""
         plan = self.plan(number)
-        sprites = [_read_sprite(self._sprite_file(thing.number, turn)) for thing, turn, _ in plan.things]
+        sprites = [_read_sprite(self._sprite_file(thing.number, angle)) for thing, angle, _ in plan.things]
         seen = street.view(plan.street, sprites, [stand for _, _, stand in plan.things], self.size)
         file = self.root / _path(number)
-        if not _is_there(file):
-            with _writing(file) as temporary:
+        if not is_there(file):
+            with atomic.replacing(file, durable=False) as temporary:
                 Image.fromarray(seen.pixels).save(temporary, "JPEG", quality=92, subsampling=0)
         boxes = []
         for at, (thing, _, _) in enumerate(plan.things):
@@ -169,8 +164,8 @@ class Scenes:
                 )
         return number, boxes
 
-    def _sprite_file(self, number: int, turn: int) -> Path:
-        return self.sprites / f"{number:03d}_{turn}.npz"
+    def _sprite_file(self, number: int, angle: int) -> Path:
+        return self.sprites / f"{number:03d}_{angle}.npz"
 
 
 def build(
@@ -186,39 +181,29 @@ def build(
 
     root: folder for the rendered files instead of the cache; each set of options gets a folder of its own in it.
     """
-    for name, value, low, high in (
-        ("scenes", scenes, 1, 100_000), ("size", size, 32, 1024), ("share", share, 0, 1), ("seed", seed, 0, 2**31)
-    ):  # fmt: skip
-        if not low <= value <= high:
-            raise UsageError(f"street: {name}={value} is out of range; choose from {low} to {high}")
+    check_ranges(
+        "street", scenes=(scenes, 1, 100_000), size=(size, 32, 1024), share=(share, 0, 1), seed=(seed, 0, 2**31)
+    )
     if rare not in PATTERNS:
         raise UsageError(f"street: unknown pattern rare={rare!r}; choose from {', '.join(PATTERNS)}")
     look = f"size={size},seed={seed},renderer={marcher.VERSION}.{street.VERSION}"
     options = f"{look},scenes={scenes},rare={rare},share={share}"
-    parent = (Path(root).expanduser() if root else Settings().cache).absolute()
-    return Scenes(
-        scenes, size, rare, share, seed, parent / f"street-{_short(options)}", parent / f"sprites-{_short(look)}"
-    )
+    folder, sprites = folder_of(root, "street", options), folder_of(root, "sprites", look)
+    return Scenes(scenes, size, rare, share, seed, folder, sprites)
 
 
 def _each(
     stage: str, work: Callable[[Task], Result], tasks: Sequence[Task], processes: int, progress: Progress
 ) -> list[Result]:
     """All results, in no order."""
-    told: list[Result] = []
+    results: list[Result] = []
     if tasks:
         progress(stage, 0, len(tasks))
-    with contextlib.closing(
-        in_processes(work, tasks, processes=processes)
-    ) as results:  # ends them when progress raises
-        for result in results:
-            told.append(result)
-            progress(stage, len(told), len(tasks))
-    return told
-
-
-def _short(options: str) -> str:
-    return hashlib.sha256(options.encode()).hexdigest()[:10]
+    with contextlib.closing(in_processes(work, tasks, processes=processes)) as rendered:
+        for result in rendered:  # closed, which ends the processes, when progress raises
+            results.append(result)
+            progress(stage, len(results), len(tasks))
+    return results
 
 
 def _path(number: int) -> str:
@@ -236,25 +221,3 @@ def _drawn(mask: np.ndarray) -> dict[str, Any]:
 def _read_sprite(file: Path) -> Sprite:
     with np.load(file, allow_pickle=False) as held:
         return Sprite(held["pixels"], held["shade"], float(held["foot"]))
-
-
-def _is_there(path: Path) -> bool:
-    # A power cut may leave a renamed file without its bytes.
-    with contextlib.suppress(OSError):
-        return path.stat().st_size > 0
-    return False
-
-
-@contextlib.contextmanager
-def _writing(file: Path) -> Iterator[Path]:
-    """There whole or not at all, without waiting for the disk: it can be rendered again."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(file)
-    except OSError as error:
-        raise disk_error(error, file) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)

@@ -10,8 +10,8 @@ from pipeline import plugins
 from pipeline.errors import UsageError
 from pipeline.files.picture_files import existing_folder
 from pipeline.images import decoding
+from pipeline.images.decoding import upright_size
 from pipeline.images.regions import Box, around, box_text
-from pipeline.images.sizes import upright_size
 from pipeline.plugins import Card, PathText
 from pipeline.records import Dataset, ImageRecord, Progress, silent
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from pipeline.datasets._synsets import labels_of
+from pipeline.datasets._folders import Published
+from pipeline.datasets._imagenet_lists import labels_of
 from pipeline.errors import SemblanceError
-from pipeline.files.archives import Origin, Source
+from pipeline.files.archives import Source
 from pipeline.files.picture_files import picture_files
 from pipeline.plugins import Card, PathText
-from pipeline.records import ImageRecord, Progress, silent
+from pipeline.records import ImageRecord
 
 CARD = Card(
     summary="100,000 + 10,000 + 10,000 pictures of 64 × 64 pixels, 200 labels (a download of 248 MB)",
@@ -28,7 +29,7 @@ def build(*, root: PathText = PathText("")) -> TinyImagenet:
     return TinyImagenet(Source("tiny-imagenet-200", HAS, url=CARD.source, sha256=SHA256).at(root))
 
 
-class TinyImagenet:
+class TinyImagenet(Published):
     """Records: train by wnid, then validation, then test.
 
     label: first word of the wnid's line in words.txt, such as goldfish; '' in the test split.
@@ -37,14 +38,6 @@ class TinyImagenet:
     """
 
     unlabeled = UNLABELED
-
-    def __init__(self, origin: Origin) -> None:
-        self._origin = origin
-        self.root = origin.root
-
-    def prepare(self, progress: Progress = silent) -> None:
-        """Download and unpack once. Raises SemblanceError when that fails."""
-        self._origin.prepare(progress)
 
     def records(self) -> Iterator[ImageRecord]:
         """Raises SemblanceError for an annotation that cannot be read."""

@@ -23,6 +23,6 @@ def build(*, run: str, device: str = "auto") -> TorchEncoder:
     named = Settings().runs / run
     folder = named if named.is_dir() else Path(run).expanduser()
     if not (folder / "model.json").is_file():
-        known = ", ".join(sorted(file.parent.name for file in Settings().runs.glob("*/model.json"))) or "none yet"
-        raise UsageError(f"no run {run!r} has weights (there are: {known}); make one with: python -m training train …")
+        runs = ", ".join(sorted(file.parent.name for file in Settings().runs.glob("*/model.json"))) or "none yet"
+        raise UsageError(f"no run {run!r} has weights (there are: {runs}); make one with: python -m training train …")
     return model_folder.load(folder).encoder(device)

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import SemblanceError, UsageError
-from pipeline.networks import hub_files
 from pipeline.networks.cropping import Cropping
 from pipeline.networks.frozen import seeded
 from pipeline.networks.two_towers import TwoTowerEncoder
-from pipeline.networks.weights import read
+from pipeline.networks.weights import fetch_from_hub, read
 from pipeline.plugins import Card, PathText
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ def _downloaded(name: str, weights: str, place: str) -> Path:
     repository, _, file = place.rpartition("/")
     names = [f"{file.rpartition('.')[0]}.safetensors", file] if file else []
     try:
-        return hub_files.fetch(repository, names or ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"])
+        return fetch_from_hub(repository, names or ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"])
     except (OSError, RuntimeError) as error:
         raise SemblanceError(
             f"cannot download the weights {weights} of open_clip's {name}: {str(error).splitlines()[0].rstrip('.')}; save {CONFIG} "
@@ -142,11 +141,11 @@ def _of_folder(folder: Path, weights: str) -> _Model:
     if weights != "default":
         return _Model(str(folder), config, pictures, Path(weights).expanduser(), folder)
     # a page that serves other libraries too has their model.safetensors beside it
-    found = [one for end in ("safetensors", "bin", "pt", "pth") for one in sorted(folder.glob(f"*.{end}"))]
-    if not found:
+    files = [file for end in ("safetensors", "bin", "pt", "pth") for file in sorted(folder.glob(f"*.{end}"))]
+    if not files:
         raise UsageError(f"folder={folder} has no weights; put open_clip_model.safetensors there, or give weights=none")
-    found.sort(key=lambda one: not one.name.startswith("open_clip"))
-    return _Model(str(folder), config, pictures, found[0], folder)
+    files.sort(key=lambda file: not file.name.startswith("open_clip"))
+    return _Model(str(folder), config, pictures, files[0], folder)
 
 
 def _network(model: _Model) -> Any:

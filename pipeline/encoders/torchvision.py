@@ -68,9 +68,9 @@ def _published(arch: str, weights: str) -> Any:
     """The published weights that are meant, or those whose preprocessing is meant."""
     from torchvision import models
 
-    known = models.list_models(module=models)
-    if arch not in known:
-        near = difflib.get_close_matches(arch, known, n=3, cutoff=0.5) or known
+    choices = models.list_models(module=models)
+    if arch not in choices:
+        near = difflib.get_close_matches(arch, choices, n=3, cutoff=0.5) or choices
         raise UsageError(f"torchvision has no classifier {arch!r}; did you mean {', '.join(near)}?")
     sets = models.get_model_weights(arch)
     return sets[weights] if weights in sets.__members__ else sets.DEFAULT
@@ -118,10 +118,10 @@ def _load(network: torch.nn.Module, state: dict[str, torch.Tensor], *, skip: str
     metadata = getattr(state, "_metadata", None) or getattr(network.state_dict(), "_metadata", None)
     # densenet's published file still says norm.1 where the network says norm1
     renamed = {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", name): state[name] for name in state}
-    given = OrderedDict((name, tensor) for name, tensor in renamed.items() if not name.startswith(left_out))
-    given._metadata = metadata  # type: ignore[attr-defined]  # vit and mnasnet read their files' versions here
+    state = OrderedDict((name, tensor) for name, tensor in renamed.items() if not name.startswith(left_out))
+    state._metadata = metadata  # type: ignore[attr-defined]  # vit and mnasnet read their files' versions here
     try:
-        missing, unknown = network.load_state_dict(given, strict=False)
+        missing, unknown = network.load_state_dict(state, strict=False)
     except RuntimeError as error:
         detail = str(error).splitlines()[-1].strip()
         raise UsageError(f"these weights are not of torchvision's {arch}: {detail}") from error

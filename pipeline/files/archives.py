@@ -36,23 +36,23 @@ class Source:
     sha256: str = ""
     check: Callable[[Path], None] = field(default=lambda folder: None)  # of a download; raises DamagedArchive
 
-    def at(self, given: str) -> Origin:
+    def at(self, root: str) -> Origin:
         """given: the dataset's folder or one above it, an archive of it, or '' for a download of `url` into the cache.
 
         Raises UsageError when it is none of these. An archive is not opened yet.
         """
         cache = Settings().cache.absolute()
-        if not given:
+        if not root:
             assert self.url, "a dataset that is not downloaded refuses an empty root itself"
             return Origin(self, cache / self.name, None)
-        path = Path(given).expanduser().absolute()
+        path = Path(root).expanduser().absolute()
         if path.is_dir():
             return Origin(self, self.find(path), None)
         if not path.is_file():
             instead = "; leave root out to download it" if self.url else ""
-            raise UsageError(f"root={given}: there is no such file or folder; check the spelling{instead}")
+            raise UsageError(f"root={root}: there is no such file or folder; check the spelling{instead}")
         if not path.name.lower().endswith(ARCHIVES):
-            raise UsageError(f"root={given} is neither a folder nor one of {', '.join(ARCHIVES)}")
+            raise UsageError(f"root={root} is neither a folder nor one of {', '.join(ARCHIVES)}")
         status = path.stat()
         which = hashlib.sha256(os.fsencode(f"{path} {status.st_size} {status.st_mtime_ns}")).hexdigest()[:8]
         return Origin(self, cache / f"{self.name}-{which}", path)
@@ -94,10 +94,10 @@ class Origin:
             shutil.rmtree(staging, ignore_errors=True)
             try:
                 unpack(archive, staging, progress=progress)
-                found = self._found(archive, staging, progress)
+                folder = self._unpacked_folder(archive, staging, progress)
                 if self.archive is None:
-                    self.source.check(found)
-                os.replace(found, self.root)
+                    self.source.check(folder)
+                os.replace(folder, self.root)
             except DamagedArchive:
                 if self.archive is None:
                     archive.unlink()  # so that the next try downloads it again
@@ -116,7 +116,7 @@ class Origin:
         target = self.root.with_name(f"{self.root.name}{_suffix(url)}")
         return download(url, target, sha256=self.source.sha256, progress=progress)
 
-    def _found(self, archive: Path, staging: Path, progress: Progress) -> Path:
+    def _unpacked_folder(self, archive: Path, staging: Path, progress: Progress) -> Path:
         """The dataset's folder among what was unpacked; an archive within the archive is unpacked as well."""
         for inner in [path for folder in [staging, *_folders(staging)] for path in sorted(folder.glob("*.tar.gz"))]:
             unpack(inner, inner.parent, progress=progress)
@@ -125,9 +125,9 @@ class Origin:
             return self.source.find(staging)
         except UsageError:
             names = ", ".join(sorted(path.name for path in staging.iterdir())[:5]) or "nothing"
-            wanted = ", ".join(self.source.has)
+            expected = ", ".join(self.source.has)
             raise DamagedArchive(
-                f"{archive} is not {self.source.name}: it holds {names}, and no folder with {wanted}"
+                f"{archive} is not {self.source.name}: it holds {names}, and no folder with {expected}"
             ) from None
 
 

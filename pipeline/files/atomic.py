@@ -1,13 +1,15 @@
-"""Files that are there whole or not at all: temporary name, fsync, rename, fsync of the folder."""
+"""Files and folders that are there whole or not at all: temporary name, fsync, rename, fsync of the folder."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import itertools
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +19,21 @@ _numbers = itertools.count()  # threads of one process write side by side
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on leaving, what was written there becomes `path`.
 
-    On an error `path` is as it was and the temporary file is gone. Raises SemblanceError on a full disk.
+    durable=False, for what can be made again: its folder is made, and the disk is not waited for. On an error `path` is as it was and the temporary file is gone. Raises SemblanceError on a full disk.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{next(_numbers)}.tmp")
     try:
+        if not durable:
+            path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        _fsync(temporary)
+        if durable:
+            _fsync(temporary)
         os.replace(temporary, path)
-        _fsync(path.parent)
+        if durable:
+            _fsync(path.parent)
     except OSError as error:
         raise disk_error(error, path) from error
     finally:
@@ -69,6 +75,33 @@ def append(path: Path, text: str) -> None:
                 raise
     except OSError as error:
         raise disk_error(error, path) from error
+
+
+def make_once(root: Path, fill: Callable[[Path], Path]) -> None:
+    """Make the folder `root` exist. `fill(staging)` returns the folder, staging or one in it, that becomes `root`.
+
+    staging is the same each time and may hold what a killed process has left; what is left in it then is deleted.
+    Whatever fill raises is passed on.
+    """
+    from filelock import FileLock
+
+    if root.exists():
+        return
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(error, root) from error
+    with FileLock(root.with_name(f".{root.name}.lock")):
+        if not root.exists():
+            staging = root.with_name(f".{root.name}.making")
+            os.replace(fill(staging), root)
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def name_for(name: str, files: Iterable[Path]) -> str:
+    """`NAME-xxxxxxxx`, another one when a file has another path, size or time."""
+    facts = [(str(file), status.st_size, status.st_mtime_ns) for file in files for status in [file.stat()]]
+    return f"{name}-{hashlib.sha256(os.fsencode(repr(facts))).hexdigest()[:8]}"
 
 
 def disk_error(error: OSError, path: Path) -> SemblanceError:

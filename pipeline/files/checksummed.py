@@ -19,8 +19,8 @@ def write(path: Path, value: dict[str, Any]) -> None:
 
 def opened(value: dict[str, Any]) -> dict[str, Any]:
     """Without its checksum; a file that never had one is taken as it is. ValueError when it does not fit."""
-    found = value.pop("checksum", None)
-    if found is not None and found != checksum(value):
+    recorded = value.pop("checksum", None)
+    if recorded is not None and recorded != checksum(value):
         raise ValueError(_CHANGED)
     return value
 

@@ -10,6 +10,7 @@ import io
 import math
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,16 @@ def crop(picture: Picture, box: tuple[int, int, int, int]) -> Image.Image:
     across, down = picture.image.width / picture.width, picture.image.height / picture.height
     right, bottom = math.ceil((x + width) * across), math.ceil((y + height) * down)
     return picture.image.crop((int(x * across), int(y * down), right, bottom))
+
+
+def upright_size(file: Path) -> tuple[int, int] | None:
+    """(width, height) as the picture is seen; None when the header cannot be read."""
+    try:
+        with quiet_pillow(), Image.open(file, formats=FORMATS) as image:
+            turned = _orientation(image) in (5, 6, 7, 8)
+            return (image.height, image.width) if turned else image.size
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
 
 
 def _decode(data: bytes, full: bool) -> Picture:

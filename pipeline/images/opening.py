@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.errors import PictureError
 from pipeline.images import decoding, sandbox
+from pipeline.images.display_names import display_name
 from pipeline.images.refused_formats import check_head
 from pipeline.records import Picture
 from pipeline.settings import exposed
@@ -49,6 +50,15 @@ def read_file(path: Path) -> bytes:
         raise PictureError(f"the file cannot be read ({reason}); check the disk and the path") from None
     _check_bytes(len(data))
     return data
+
+
+def open_file(path: Path) -> tuple[bytes, Picture]:
+    """A file's bytes and its picture. PictureError that names the file."""
+    try:
+        data = read_file(path)
+        return data, open_image(data)
+    except PictureError as error:
+        raise PictureError(f"{display_name(path)}: {error}") from None
 
 
 def inside(root: Path, relative: str) -> Path:

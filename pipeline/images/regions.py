@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Box = tuple[int, int, int, int]  # x, y, width, height in pixels of the whole upright picture
-ENOUGH = 224  # pixels of a part's shorter side, what most encoders look at: below it a smaller decoding is not used
+MIN_PART_SIDE = (
+    224  # pixels of a part's shorter side, what most encoders look at: below it a smaller decoding is not used
+)
 
 
 def parse_box(text: str) -> Box:
@@ -70,7 +72,7 @@ class OpenedFile:
             return picture.image
         sides = parse_box(box)
         scale = picture.image.width / picture.width
-        if scale < 1 and min(sides[2:]) * scale < ENOUGH:
+        if scale < 1 and min(sides[2:]) * scale < MIN_PART_SIDE:
             picture = self.picture(full=True)
         return decoding.crop(picture, sides)
 

@@ -27,8 +27,8 @@ from pipeline.images.sandbox_worker import ANSWER, QUESTION
 from pipeline.records import Picture
 
 SECONDS = 10.0  # from question to answer
-WAIT = 20.0  # for a worker, while others' pictures are opened
-MOST = min(4, max(2, os.cpu_count() or 2))  # workers: one that hangs leaves room for others
+QUEUE_SECONDS = 20.0  # for a worker, while others' pictures are opened
+MAX_WORKERS = min(4, max(2, os.cpu_count() or 2))  # workers: one that hangs leaves room for others
 
 _START = "import sys; sys.path.append(sys.argv[1]); from pipeline.images.sandbox_worker import main; main()"
 # -I: neither the environment nor the working directory can put code into it
@@ -45,15 +45,17 @@ def open_image(data: bytes, *, full: bool = False) -> Picture:
 class Workers:
     """At most `most` processes of `command`, started when first needed and kept; one that fails is replaced."""
 
-    def __init__(self, command: Sequence[str] = COMMAND, *, most: int = MOST, seconds: float = SECONDS) -> None:
+    def __init__(
+        self, command: Sequence[str] = COMMAND, *, max_workers: int = MAX_WORKERS, seconds: float = SECONDS
+    ) -> None:
         self.command, self.seconds = tuple(command), seconds
         self._free: queue.LifoQueue[subprocess.Popen[bytes] | None] = queue.LifoQueue()
-        for _ in range(most):
+        for _ in range(max_workers):
             self._free.put(None)  # a place where none runs yet
 
     def open_image(self, data: bytes, *, full: bool = False) -> Picture:
         with self._worker() as worker:
-            return self._asked(worker, data, full)
+            return self._ask(worker, data, full)
 
     def close(self) -> None:
         """End those that are free."""
@@ -65,7 +67,7 @@ class Workers:
     def _worker(self) -> Iterator[subprocess.Popen[bytes]]:
         """One that nobody else asks; kept only when its answer was read to the end, so that no answer is another's."""
         try:
-            worker = self._free.get(timeout=WAIT)
+            worker = self._free.get(timeout=QUEUE_SECONDS)
         except queue.Empty:
             raise PictureError("too many pictures are being opened at this moment; send it again in a minute") from None
         kept = None
@@ -95,7 +97,7 @@ class Workers:
             start_new_session=True,  # Ctrl-C is for the one who waits for it
         )
 
-    def _asked(self, worker: subprocess.Popen[bytes], data: bytes, full: bool) -> Picture:
+    def _ask(self, worker: subprocess.Popen[bytes], data: bytes, full: bool) -> Picture:
         assert worker.stdin is not None
         assert worker.stdout is not None
         late = threading.Event()
@@ -110,8 +112,8 @@ class Workers:
             _write(worker.stdin, QUESTION.pack(full, len(data)) + data)
             picture = _answer(worker.stdout)
         except (OSError, EOFError, ValueError, MemoryError, RecursionError) as error:
-            taken = f"takes longer than {self.seconds:g} s" if late.is_set() else "makes its decoder fail"
-            raise _Broken(f"opening this file {taken}; export it again as JPEG") from error
+            fault = f"takes longer than {self.seconds:g} s" if late.is_set() else "makes its decoder fail"
+            raise _Broken(f"opening this file {fault}; export it again as JPEG") from error
         finally:
             clock.cancel()
         if late.is_set():  # in the last moment: the answer is whole and the worker is not

@@ -14,9 +14,9 @@ Answer = tuple[np.ndarray, np.ndarray]
 
 def padded(scores: np.ndarray, rows: np.ndarray, *, k: int) -> Answer:
     """(q, m) scores and rows, m <= k, best first: k of each, a row below 0 being no answer."""
-    count, found = rows.shape
+    count, width = rows.shape
     wide = np.full((count, k), -np.inf, np.float32), np.full((count, k), -1, np.int64)
-    wide[0][:, :found], wide[1][:, :found] = np.clip(scores, -1, 1), rows
+    wide[0][:, :width], wide[1][:, :width] = np.clip(scores, -1, 1), rows
     wide[0][wide[1] < 0] = -np.inf
     return wide
 

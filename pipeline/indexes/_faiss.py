@@ -73,8 +73,8 @@ class Faiss:
 
     def search(self, queries: np.ndarray, *, k: int) -> _answers.Answer:
         self._apply(self._index, self._settings, k)
-        found = min(k, self._index.ntotal)
-        scores, rows = self._index.search(np.ascontiguousarray(queries, np.float32), found)
+        limit = min(k, self._index.ntotal)
+        scores, rows = self._index.search(np.ascontiguousarray(queries, np.float32), limit)
         return _answers.padded(self._to_cosine(scores), rows, k=k)
 
     def size_on_disk(self) -> int:

@@ -48,10 +48,10 @@ def words(planes: Planes, embeddings: np.ndarray) -> np.ndarray:
     return found
 
 
-def hamming(held: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def hamming(held: np.ndarray, queries: np.ndarray) -> np.ndarray:
     """(words, n) and (words,) to (n,) uint16: how many bits differ."""
     distances = np.zeros(held.shape[1], np.uint16)
-    for word, other in zip(held, asked, strict=True):
+    for word, other in zip(held, queries, strict=True):
         distances += np.bitwise_count(word ^ other)
     return distances
 

@@ -36,17 +36,17 @@ class BruteForce:
 
     def search(self, queries: np.ndarray, *, k: int) -> _answers.Answer:
         n = len(self._rows)
-        found = min(k, n)
-        scores, rows = np.empty((len(queries), found), np.float32), np.empty((len(queries), found), np.int64)
+        limit = min(k, n)
+        scores, rows = np.empty((len(queries), limit), np.float32), np.empty((len(queries), limit), np.int64)
         step = max(1, _SCORES_AT_ONCE // n)
         for start in range(0, len(queries), step):
-            here = slice(start, start + step)
-            products = queries[here] @ self._rows.T  # (step, n)
-            some = np.argpartition(products, n - found, axis=1)[:, n - found :]
+            block = slice(start, start + step)
+            products = queries[block] @ self._rows.T  # (step, n)
+            some = np.argpartition(products, n - limit, axis=1)[:, n - limit :]
             close = np.take_along_axis(products, some, axis=1)
             order = np.argsort(-close, axis=1, kind="stable")
-            scores[here] = np.take_along_axis(close, order, axis=1)
-            rows[here] = np.take_along_axis(some, order, axis=1)
+            scores[block] = np.take_along_axis(close, order, axis=1)
+            rows[block] = np.take_along_axis(some, order, axis=1)
         return _answers.padded(scores, rows, k=k)
 
     def size_on_disk(self) -> int:

@@ -32,9 +32,9 @@ def build(*, index: Literal["flat", "ivf_flat"] = "flat", nprobe: int = 0, seed:
         cells = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, _faiss.cells(n), faiss.METRIC_INNER_PRODUCT)
         return _faiss.inverted(cells, seed=seed)
 
-    def apply(made: Any, settings: dict[str, int], k: int) -> None:
+    def apply(index: Any, settings: dict[str, int], k: int) -> None:
         if settings:
-            _faiss.library().GpuParameterSpace().set_index_parameter(made, "nprobe", settings["nprobe"])
+            _faiss.library().GpuParameterSpace().set_index_parameter(index, "nprobe", settings["nprobe"])
 
     if index == "flat":
         return OnGpus(make, threads=threads)

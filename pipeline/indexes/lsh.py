@@ -64,11 +64,11 @@ class Lsh:
         return np.concatenate([scores for scores, _ in parts]), np.concatenate([rows for _, rows in parts])
 
     def _some(self, queries: np.ndarray, k: int) -> _answers.Answer:
-        asked, buckets = iter(_planes.words(self._planes, queries).T), iter(self._buckets(queries))
+        words, buckets = iter(_planes.words(self._planes, queries).T), iter(self._buckets(queries))
         most = max(k, self._candidates)
 
         def answer(query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            near, bits = self._inside(next(buckets)), next(asked)
+            near, bits = self._inside(next(buckets)), next(words)
             if len(near) > most:
                 near = near[_planes.closest(_planes.hamming(self._words[:, near], bits), most)]
             return _answers.best(self._rows[near] @ query, near, k=k)
@@ -88,11 +88,11 @@ class Lsh:
         sets = np.argsort(cost, axis=2, kind="stable")[:, :, : self._probes]
         masks = self._values[near] @ self._flips.T.astype(np.int64)  # (q, tables, sets): bits that each set flips
         codes = own[:, :, None] ^ np.take_along_axis(masks, sets, axis=2)
-        found = np.empty((*codes.shape, 2), np.int64)
+        ranges = np.empty((*codes.shape, 2), np.int64)
         for table, held in enumerate(self._sorted):
-            found[:, table, :, 0] = np.searchsorted(held, codes[:, table], "left")
-            found[:, table, :, 1] = np.searchsorted(held, codes[:, table], "right")
-        return found
+            ranges[:, table, :, 0] = np.searchsorted(held, codes[:, table], "left")
+            ranges[:, table, :, 1] = np.searchsorted(held, codes[:, table], "right")
+        return ranges
 
     def _inside(self, buckets: np.ndarray) -> np.ndarray:
         """(tables, probes, 2) to the rows of these buckets, each once, ascending."""

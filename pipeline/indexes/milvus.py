@@ -84,9 +84,11 @@ class Milvus:
                 timeout=_SECONDS,
             )
         client.flush(self._name, timeout=_SECONDS)
-        wanted = client.prepare_index_params()
-        wanted.add_index("embedding", index_type=self._kind, metric_type="COSINE", params=self._parameters(n, dim))
-        client.create_index(self._name, wanted, timeout=_SECONDS)
+        index_params = client.prepare_index_params()
+        index_params.add_index(
+            "embedding", index_type=self._kind, metric_type="COSINE", params=self._parameters(n, dim)
+        )
+        client.create_index(self._name, index_params, timeout=_SECONDS)
         client.load_collection(self._name, timeout=_SECONDS)
         if not self._uri:  # Lite compares every row until an index that was built is loaded again
             client.release_collection(self._name, timeout=_SECONDS)
@@ -96,19 +98,19 @@ class Milvus:
         self._settings = settings
 
     def search(self, queries: np.ndarray, *, k: int) -> _answers.Answer:
-        asked = list(_at_least_two(queries))
-        found = min(k, self._n)
-        scores = np.full((len(asked), k), -np.inf, np.float32)
-        rows = np.full((len(asked), k), -1, np.int64)
-        parameters = {"ef": max(self._settings["ef"], found)} if "ef" in self._settings else self._settings
+        vectors = list(_at_least_two(queries))
+        limit = min(k, self._n)
+        scores = np.full((len(vectors), k), -np.inf, np.float32)
+        rows = np.full((len(vectors), k), -1, np.int64)
+        parameters = {"ef": max(self._settings["ef"], limit)} if "ef" in self._settings else self._settings
         if self._kind == "DISKANN":
             parameters = {"search_list": parameters["ef"]}
-        for start in range(0, len(asked), _SEARCHED_AT_ONCE):
+        for start in range(0, len(vectors), _SEARCHED_AT_ONCE):
             answers = self._client.search(
                 self._name,
-                asked[start : start + _SEARCHED_AT_ONCE],
+                vectors[start : start + _SEARCHED_AT_ONCE],
                 anns_field="embedding",
-                limit=found,
+                limit=limit,
                 output_fields=["id"],
                 search_params={"metric_type": "COSINE", "params": parameters},
                 consistency_level="Bounded",

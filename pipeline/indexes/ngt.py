@@ -51,8 +51,8 @@ class Ngt:
 
     def search(self, queries: np.ndarray, *, k: int) -> _answers.Answer:
         def answer(query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            found = self._index.search(query, size=min(k, self._n), epsilon=self._epsilon)
-            rows, distances = (np.array(column) for column in zip(*found, strict=True)) if found else ((), ())
+            hits = self._index.search(query, size=min(k, self._n), epsilon=self._epsilon)
+            rows, distances = (np.array(column) for column in zip(*hits, strict=True)) if hits else ((), ())
             return 1 - np.array(distances), np.array(rows, np.int64)
 
         return _answers.one_by_one(answer, queries, k=k)

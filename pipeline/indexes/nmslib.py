@@ -47,10 +47,10 @@ class Nmslib:
 
     def search(self, queries: np.ndarray, *, k: int) -> _answers.Answer:
         self._index.setQueryTimeParams({"efSearch": max(self._ef, k)})
-        found = self._index.knnQueryBatch(queries, k=min(k, self._n), num_threads=self._threads)
+        hits = self._index.knnQueryBatch(queries, k=min(k, self._n), num_threads=self._threads)
         scores = np.full((len(queries), k), -np.inf, np.float32)
         rows = np.full((len(queries), k), -1, np.int64)
-        for at, (some, distances) in enumerate(found):
+        for at, (some, distances) in enumerate(hits):
             rows[at, : len(some)], scores[at, : len(some)] = some, 1 - distances
         return _answers.padded(scores, rows, k=k)
 

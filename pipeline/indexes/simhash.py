@@ -44,10 +44,10 @@ class SimHash:
         self._candidates = settings["candidates"]
 
     def search(self, queries: np.ndarray, *, k: int) -> _answers.Answer:
-        asked = iter(_planes.words(self._planes, queries).T)
+        words = iter(_planes.words(self._planes, queries).T)
 
         def answer(query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            near = _planes.closest(_planes.hamming(self._words, next(asked)), max(k, self._candidates))
+            near = _planes.closest(_planes.hamming(self._words, next(words)), max(k, self._candidates))
             return _answers.best(self._rows[near] @ query, near, k=k)
 
         return _answers.one_by_one(answer, queries, k=k)

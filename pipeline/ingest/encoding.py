@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -39,6 +39,18 @@ class Held(Protocol):
 
     def keep(self, picture_id: str, thumbnail: bytes) -> None:
         """Take a JPEG. Its row is returned later, so a committed row never lacks one."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an engine is given: records of a dataset under `root`, in chunks of at most `size`."""
+
+    root: Path
+    records: Sequence[ImageRecord]
+    encoder: Encoder
+    held: Held
+    known: Callable[[], Collection[str]]  # every id that `held` knew before the first chunk, for who cannot ask it
+    size: int
 
 
 def encode_chunk(root: Path, records: Iterable[ImageRecord], encoder: Encoder, held: Held) -> Chunk:

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Sequence
-from pathlib import Path
+from collections.abc import Generator
 from typing import Protocol
 
 from pipeline.errors import UsageError
-from pipeline.ingest.encoding import Chunk, Held, encode_chunk
+from pipeline.ingest.encoding import Chunk, Work, encode_chunk
 from pipeline.parallel import in_order
-from pipeline.records import Encoder, ImageRecord
 
 
 class Engine(Protocol):
-    def chunks(
-        self,
-        root: Path,
-        records: Sequence[ImageRecord],
-        encoder: Encoder,
-        *,
-        held: Held,
-        known: Callable[[], Collection[str]],
-        size: int,
-    ) -> Generator[Chunk, None, None]:
-        """All records in chunks of at most `size`, in order, their thumbnails in `held`.
+    def chunks(self, work: Work) -> Generator[Chunk, None, None]:
+        """All records in chunks of at most `work.size`, in order, their thumbnails in `work.held`.
 
-        known: every id that `held` knew before the first chunk, for those who cannot ask it.
         Leaving early ends all work. A first Ctrl-C is raised between two chunks, as by `parallel.in_order`.
         """
 
@@ -36,18 +24,12 @@ class Threads:
     def __init__(self, workers: int = 0) -> None:
         self.workers = workers
 
-    def chunks(
-        self,
-        root: Path,
-        records: Sequence[ImageRecord],
-        encoder: Encoder,
-        *,
-        held: Held,
-        known: Callable[[], Collection[str]],
-        size: int,
-    ) -> Generator[Chunk, None, None]:
+    def chunks(self, work: Work) -> Generator[Chunk, None, None]:
         yield from in_order(
-            records, lambda some: encode_chunk(root, some, encoder, held), chunk=size, workers=self.workers
+            work.records,
+            lambda some: encode_chunk(work.root, some, work.encoder, work.held),
+            chunk=work.size,
+            workers=self.workers,
         )
 
 

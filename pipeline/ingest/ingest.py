@@ -19,7 +19,7 @@ from pipeline.files import atomic
 from pipeline.gallery import calibration, ledgers, parts, thumbnails
 from pipeline.gallery.gallery import Gallery
 from pipeline.ingest import sync
-from pipeline.ingest.encoding import Chunk
+from pipeline.ingest.encoding import Chunk, Work
 from pipeline.ingest.engines import Engine, Threads
 from pipeline.ingest.upserts import Upserts
 from pipeline.records import Dataset, Encoder, ImageRecord, Progress, Rows, VectorStore, place, silent
@@ -77,9 +77,8 @@ def ingest(
         with contextlib.closing(Upserts(gallery, fingerprint8, store)) as upserts:
             run = _Run(gallery, fingerprint8, upserts)
             upserts.failure = _reconcile(gallery, store, progress)
-            working = (engine or Threads()).chunks(
-                dataset.root, records, encoder, held=run, known=run.known_before, size=CHUNK
-            )
+            work = Work(dataset.root, records, encoder, held=run, known=run.known_before, size=CHUNK)
+            working = (engine or Threads()).chunks(work)
             try:
                 done = 0
                 with contextlib.closing(working) as chunks:

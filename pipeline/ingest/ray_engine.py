@@ -10,15 +10,13 @@ from __future__ import annotations
 import importlib.util
 import math
 import pickle
-from collections.abc import Callable, Collection, Generator, Sequence
-from pathlib import Path
+from collections.abc import Generator
 
 from pipeline import ctrl_c, devices
 from pipeline.errors import UsageError
-from pipeline.ingest.encoding import Chunk, Held, encode_chunk
+from pipeline.ingest.encoding import Chunk, Work, encode_chunk
 from pipeline.ingest.ray_actor import EncodingActor, as_bytes
 from pipeline.ingest.ray_connection import HERE, connected, prepare
-from pipeline.records import Encoder, ImageRecord
 
 INSTALL = 'pip install "ray[data]"'
 CORES = 4  # of an actor without a GPU: more threads than that wait for one another in Python
@@ -45,43 +43,33 @@ class Ray:
         prepare(address)
         self.spec, self.address, self.workers, self.device, self.threads = spec, address, workers, device, threads
 
-    def chunks(
-        self,
-        root: Path,
-        records: Sequence[ImageRecord],
-        encoder: Encoder,
-        *,
-        held: Held,
-        known: Callable[[], Collection[str]],
-        size: int,
-    ) -> Generator[Chunk, None, None]:
+    def chunks(self, work: Work) -> Generator[Chunk, None, None]:
         with connected(self.address), ctrl_c.noted() as stopped:
-            for packed in self._encoded(root, records, encoder, known(), size):
-                yield _taken(root, encoder, held, *pickle.loads(packed))
+            for packed in self._encoded(work):
+                yield _completed(work, *pickle.loads(packed))
                 if stopped():
                     raise KeyboardInterrupt
 
-    def _encoded(
-        self, root: Path, records: Sequence[ImageRecord], encoder: Encoder, known: Collection[str], size: int
-    ) -> Generator[bytes, None, None]:
+    def _encoded(self, work: Work) -> Generator[bytes, None, None]:
         """One pickled (Chunk, thumbnails) for each chunk of records."""
         import pyarrow as pa
         import ray
 
         actors, cores, gpus = self._shares()
         threads = self.threads or max(1, int(cores))
-        packed = [pickle.dumps(records[start : start + size]) for start in range(0, len(records), size)]
+        starts = range(0, len(work.records), work.size)
+        packed = [pickle.dumps(work.records[start : start + work.size]) for start in starts]
         blocks = [pa.table({"records": packed[i : i + BLOCK]}) for i in range(0, len(packed), BLOCK)]
         if not blocks:
             return
         encoded = ray.data.from_arrow(blocks).map(
             EncodingActor,  # type: ignore[arg-type]  # a class is called once it is made
             fn_constructor_kwargs={
-                "root": str(root),
+                "root": str(work.root),
                 "spec": self.spec,
-                "fingerprint": encoder.fingerprint,
+                "fingerprint": work.encoder.fingerprint,
                 "device": "cuda" if gpus else "cpu",
-                "known": ray.put(as_bytes(known)),
+                "known": ray.put(as_bytes(work.known())),
             },
             compute=ray.data.ActorPoolStrategy(
                 size=min(actors, len(blocks)),
@@ -110,11 +98,11 @@ class Ray:
         return actors, cores / actors, False
 
 
-def _taken(root: Path, encoder: Encoder, held: Held, chunk: Chunk, thumbnails: list[tuple[str, bytes]]) -> Chunk:
+def _completed(work: Work, chunk: Chunk, thumbnails: list[tuple[str, bytes]]) -> Chunk:
     """The chunk, its thumbnails written; what the actor could not know is done here."""
     for picture_id, thumbnail in thumbnails:
-        held.keep(picture_id, thumbnail)
+        work.held.keep(picture_id, thumbnail)
     for picture_id, record in chunk.repeated:
-        if not held.is_whole(picture_id):  # its thumbnail was lost
-            chunk.rejected += encode_chunk(root, [record], encoder, held).rejected
+        if not work.held.is_whole(picture_id):  # its thumbnail was lost
+            chunk.rejected += encode_chunk(work.root, [record], work.encoder, work.held).rejected
     return chunk

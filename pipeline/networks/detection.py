@@ -35,9 +35,9 @@ def build(arch: str, *, weights: str, seed: int, **options: Any) -> torch.nn.Mod
     from torch import nn
     from torchvision import models
 
-    known = archs()
-    if arch not in known:
-        near = difflib.get_close_matches(arch, known, n=3, cutoff=0.5) or known
+    choices = archs()
+    if arch not in choices:
+        near = difflib.get_close_matches(arch, choices, n=3, cutoff=0.5) or choices
         raise UsageError(f"torchvision has no detector {arch!r}; did you mean {', '.join(near)}?")
     state = None if weights == "none" else read(_file(arch, weights))
     if state is not None and _CLASSES not in state:

@@ -31,9 +31,9 @@ class Head:
     def __call__(self, embeddings: np.ndarray) -> np.ndarray:
         """(n, base dim) to (n, dim) float32 of unit length; an output of zeros becomes the first axis."""
         hidden = np.maximum(((embeddings - self.mean) * self.scale) @ self.first.T + self.bias, 0)  # (n, hidden)
-        found = hidden @ self.last.T  # (n, dim)
-        norms = np.linalg.norm(found, axis=1, keepdims=True)
-        return np.where(norms > 1e-12, found / np.maximum(norms, 1e-12), np.eye(1, self.dim)).astype(np.float32)
+        embeddings = hidden @ self.last.T  # (n, dim)
+        norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
+        return np.where(norms > 1e-12, embeddings / np.maximum(norms, 1e-12), np.eye(1, self.dim)).astype(np.float32)
 
 
 def to_bytes(head: Head, *, base: str, fingerprint: str) -> bytes:

@@ -33,12 +33,12 @@ class Model:
     def encoder(self, device: str = "auto") -> TorchEncoder:
         """The fingerprint covers architecture, options, cropping and weights, so a copy elsewhere has the same."""
         facts = {**self.about["options"], "architecture": f"deep_ranking {FORMAT}"}
-        made = TorchEncoder(self.network, cropping=self.cropping, device=device, **facts)
-        if self.about.get("fingerprint", made.fingerprint) != made.fingerprint:
+        encoder = TorchEncoder(self.network, cropping=self.cropping, device=device, **facts)
+        if self.about.get("fingerprint", encoder.fingerprint) != encoder.fingerprint:
             raise UsageError(
                 f"{self.file} holds other weights than model.json beside it tells of; copy both files again"
             )
-        return made
+        return encoder
 
 
 def write(folder: Path, *, options: dict[str, Any], cropping: Cropping, weights: str, **facts: Any) -> None:
@@ -54,8 +54,8 @@ def load(folder: Path) -> Model:
 
     about = _about(folder)
     try:
-        options, given = about["options"], about["preprocessing"]
-        lists: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+        options, preprocessing = about["options"], about["preprocessing"]
+        lists: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in preprocessing.items()}
         cropping = Cropping(**lists)
         with seeded(0):  # drawn for nothing, and not from the caller's chance
             network = deep_ranking.build(**options)
@@ -79,11 +79,11 @@ def _about(folder: Path) -> dict[str, Any]:
         raise UsageError(f"{folder} holds no model.json; give the folder of an exported model or of a run")
     try:
         about = checksummed.opened(json.loads(file.read_text(encoding="utf-8")))
-        known = about["format"], about["architecture"], about["options"], about["preprocessing"], about["weights"]
+        facts = about["format"], about["architecture"], about["options"], about["preprocessing"], about["weights"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(file, error) from error
-    if known[:2] != (FORMAT, "deep_ranking"):
-        raise UsageError(f"{file} describes {known[1]} in format {known[0]}, and deep_ranking in {FORMAT} is read here")
+    if facts[:2] != (FORMAT, "deep_ranking"):
+        raise UsageError(f"{file} describes {facts[1]} in format {facts[0]}, and deep_ranking in {FORMAT} is read here")
     return about
 
 

@@ -6,6 +6,7 @@ import pickle
 import re
 import warnings
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,24 +29,48 @@ def fetch(url: str) -> Path:
     import torch
 
     # not torch.hub's own function: it waits for ever on a silent server and writes to stdout, where results belong
-    kept = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
-    there_already = kept.exists()
+    file = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    there_already = file.exists()
     try:
         with progress.shown("auto") as show:
-            downloads.download(url, kept, progress=show, attempts=3)
+            downloads.download(url, file, progress=show, attempts=3)
     except SemblanceError as error:
         raise SemblanceError(f"{error}, or {_OTHERWISE}") from error
-    promised = re.search(r"-([0-9a-f]{8,})\.", kept.name)
-    if promised and not (found := downloads.file_sha256(kept)).startswith(promised[1]):
+    promised = re.search(r"-([0-9a-f]{8,})\.", file.name)
+    if promised and not (digest := downloads.file_sha256(file)).startswith(promised[1]):
         if there_already:
             remedy = "delete it"
         else:
-            kept.unlink()
-            remedy = f"it was deleted; try again later, put the right file at {kept} yourself"
+            file.unlink()
+            remedy = f"it was deleted; try again later, put the right file at {file} yourself"
         raise SemblanceError(
-            f"{kept} is not the file of {url}: its SHA-256 begins {found[:12]}, not {promised[1]}; {remedy}, or {_OTHERWISE}"
+            f"{file} is not the file of {url}: its SHA-256 begins {digest[:12]}, not {promised[1]}; {remedy}, or {_OTHERWISE}"
         )
-    return kept
+    return file
+
+
+def fetch_from_hub(repository: str, names: Sequence[str]) -> Path:
+    """The first of these files of the Hugging Face hub, this machine first, that `repository` ("organisation/name") has.
+
+    Raises what huggingface_hub raises, OSError and RuntimeError; FileNotFoundError when it has none of them.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    for name in names:
+        try:
+            # without asking the hub, which offline would take half a minute at every start
+            return Path(hf_hub_download(repository, name, local_files_only=True))
+        except LocalEntryNotFoundError:
+            continue
+    for name in names:
+        try:
+            return Path(hf_hub_download(repository, name))
+        except LocalEntryNotFoundError:  # the hub cannot be reached; it is an EntryNotFoundError too
+            raise
+        except EntryNotFoundError:
+            continue
+    raise FileNotFoundError(f"{repository} has none of {', '.join(names)}")
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
@@ -60,23 +85,23 @@ def read(path: Path) -> dict[str, torch.Tensor]:
             from safetensors.torch import load_file
 
             try:
-                found: Any = load_file(path)
+                tensors: Any = load_file(path)
             except SafetensorError as error:
                 raise ValueError(error) from error
         else:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Detected pickle protocol")  # it opens or is refused all the same
-                found = torch.load(path, map_location="cpu", weights_only=True)
+                tensors = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError) as error:
         raise UsageError(
             f"{path} is not a file of plain tensors, and nothing else is opened because it could run code; "
             "save the network's state_dict() with safetensors.torch.save_file"
         ) from error
     for key in ("state_dict", "model"):  # how training scripts wrap them
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            found = found[key]
-    if not isinstance(found, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in found.values()):
+        if isinstance(tensors, dict) and isinstance(tensors.get(key), dict):
+            tensors = tensors[key]
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
         raise UsageError(f"{path} does not hold a state_dict: names and tensors, nothing else")
-    state = OrderedDict((name.removeprefix("module."), tensor) for name, tensor in found.items())  # of DataParallel
-    state._metadata = getattr(found, "_metadata", None)  # type: ignore[attr-defined]  # the file's version, per module
+    state = OrderedDict((name.removeprefix("module."), tensor) for name, tensor in tensors.items())  # of DataParallel
+    state._metadata = getattr(tensors, "_metadata", None)  # type: ignore[attr-defined]  # the file's version, per module
     return state

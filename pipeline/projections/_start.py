@@ -60,7 +60,7 @@ def first_positions(embeddings: np.ndarray, dimensions: int, *, spread: float, s
 
 
 def neighbours_for(
-    embeddings: np.ndarray, given: Neighbours | None, *, wanted: int, pca: int, what: str
+    embeddings: np.ndarray, neighbours: Neighbours | None, *, n_neighbours: int, pca: int, what: str
 ) -> tuple[Neighbours, list[str]]:
     """min(wanted, n - 1) nearest of each row, and a note when that is fewer than wanted.
 
@@ -68,15 +68,15 @@ def neighbours_for(
     axes, cut to unit length as `reencode --pca` does. what: the option that wants them.
     """
     most = len(embeddings) - 1
-    notes = [f"{what} lowered: {len(embeddings)} pictures have {most} neighbours each"] if wanted > most else []
-    k = min(wanted, most)
+    notes = [f"{what} lowered: {len(embeddings)} pictures have {most} neighbours each"] if n_neighbours > most else []
+    k = min(n_neighbours, most)
     if 0 < pca < embeddings.shape[1]:
         mean, axes = principal(embeddings, pca)
         short = map_placing.linear(embeddings, mean, axes)
         short /= np.linalg.norm(short, axis=1, keepdims=True).clip(min=1e-12)
         return _nearest(short, k), notes
-    if given is not None and given.rows.shape[1] >= k:
-        return given.first(k), notes
+    if neighbours is not None and neighbours.rows.shape[1] >= k:
+        return neighbours.first(k), notes
     return _nearest(embeddings, k), notes
 
 

@@ -57,25 +57,25 @@ class TSNE:
         seed: int = 0,
         progress: Progress = silent,
     ) -> _start.Placed:
-        known, notes = _start.neighbours_for(
+        nearest, notes = _start.neighbours_for(
             embeddings,
             neighbours,
-            wanted=int(3 * self.perplexity),
+            n_neighbours=int(3 * self.perplexity),
             pca=self.pca,
             what=f"perplexity={self.perplexity:g}",
         )
-        perplexity = min(self.perplexity, known.rows.shape[1] / 3)
+        perplexity = min(self.perplexity, nearest.rows.shape[1] / 3)
         gpu = _start.cuml(self.engine) if dimensions == 2 else None  # cuML's t-SNE knows no third dimension
         if gpu:
             points, made_by = self._on_gpu(gpu, embeddings, perplexity, seed)
         else:
-            points, made_by = self._on_cpu(embeddings, known, perplexity, dimensions, seed, progress)
+            points, made_by = self._on_cpu(embeddings, nearest, perplexity, dimensions, seed, progress)
         return _start.Placed(np.ascontiguousarray(points, np.float32), embeddings, made_by, notes)
 
     def _on_cpu(
         self,
         embeddings: np.ndarray,
-        known: Neighbours,
+        nearest: Neighbours,
         perplexity: float,
         dimensions: int,
         seed: int,
@@ -86,16 +86,16 @@ class TSNE:
         from openTSNE.nearest_neighbors import PrecomputedNeighbors
 
         threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
-        index = PrecomputedNeighbors(known.rows.astype(np.int64), known.distances.astype(np.float64))
+        index = PrecomputedNeighbors(nearest.rows.astype(np.int64), nearest.distances.astype(np.float64))
         affinities = PerplexityBasedNN(knn_index=index, perplexity=perplexity, n_jobs=threads)
         total, done = EXAGGERATED + self.iterations, 0
 
-        def told(iteration: int, error: float, positions: np.ndarray) -> None:
+        def report(iteration: int, error: float, positions: np.ndarray) -> None:
             nonlocal done
             done += EVERY
             progress("t-sne", min(done, total), total)
 
-        made = openTSNE.TSNE(
+        reducer = openTSNE.TSNE(
             n_components=dimensions,
             perplexity=perplexity,
             early_exaggeration_iter=EXAGGERATED,
@@ -103,19 +103,19 @@ class TSNE:
             negative_gradient_method="fft" if dimensions == 2 and len(embeddings) >= FFT_FROM else "bh",
             theta=THETA,
             n_jobs=threads,
-            callbacks=told,
+            callbacks=report,
             callbacks_every_iters=EVERY,
             random_state=seed,
         )
         # Farther apart than this and the first iterations only undo it (Kobak and Berens 2019).
         first = _start.first_positions(embeddings, dimensions, spread=1e-4, seed=seed).astype(np.float64)
         progress("t-sne", 0, total)
-        points = np.asarray(made.fit(affinities=affinities, initialization=first))
+        points = np.asarray(reducer.fit(affinities=affinities, initialization=first))
         progress("t-sne", total, total)
         return points, f"openTSNE {openTSNE.__version__} on the CPU"
 
     def _on_gpu(self, cuml: ModuleType, embeddings: np.ndarray, perplexity: float, seed: int) -> tuple[np.ndarray, str]:
-        made = cuml.manifold.TSNE(
+        reducer = cuml.manifold.TSNE(
             n_components=2,
             perplexity=perplexity,
             n_neighbors=int(3 * perplexity),
@@ -125,4 +125,4 @@ class TSNE:
             random_state=seed,
             output_type="numpy",
         )
-        return made.fit_transform(embeddings), f"cuML {cuml.__version__} on the GPU"
+        return reducer.fit_transform(embeddings), f"cuML {cuml.__version__} on the GPU"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,9 +11,6 @@ from pipeline.errors import UsageError
 from pipeline.plugins import Card
 from pipeline.projections import _start
 from pipeline.records import Neighbours, Progress, silent
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 CARD = Card(
     summary="UMAP: keeps neighbours together and shows groups; sizes and gaps mean little",
@@ -65,70 +62,47 @@ class UMAP:
         seed: int = 0,
         progress: Progress = silent,
     ) -> _start.Placed:
-        known, notes = _start.neighbours_for(
-            embeddings, neighbours, wanted=self.n_neighbors - 1, pca=self.pca, what=f"n_neighbors={self.n_neighbors}"
+        nearest, notes = _start.neighbours_for(
+            embeddings,
+            neighbours,
+            n_neighbours=self.n_neighbors - 1,
+            pca=self.pca,
+            what=f"n_neighbors={self.n_neighbors}",
         )
         progress("umap", 0, 0)
-        epochs = self.epochs or (EPOCHS if len(embeddings) <= MANY else EPOCHS_OF_MANY)
         itself = np.arange(len(embeddings), dtype=np.int32)[:, None]
-        rows = np.concatenate([itself, known.rows.astype(np.int32)], axis=1)  # (n, k + 1)
-        distances = np.pad(known.distances, ((0, 0), (1, 0)))  # (n, k + 1), 0 to itself
-        gpu = _start.cuml(self.engine)
-        make = self._on_gpu if gpu else self._on_cpu
-        points, made_by = make(gpu, embeddings, rows, distances, dimensions, seed, epochs)
+        rows = np.concatenate([itself, nearest.rows.astype(np.int32)], axis=1)  # (n, k + 1)
+        distances = np.pad(nearest.distances, ((0, 0), (1, 0)))  # (n, k + 1), 0 to itself
+        shared = {
+            "n_neighbors": rows.shape[1],
+            "n_components": dimensions,
+            "min_dist": self.min_dist,
+            "n_epochs": self.epochs or (EPOCHS if len(embeddings) <= MANY else EPOCHS_OF_MANY),
+            "random_state": seed,
+        }
+        if gpu := _start.cuml(self.engine):
+            # "spectral" is the only init besides chance that every release has
+            exact = (rows.astype(np.int64), distances)
+            reducer = gpu.manifold.UMAP(**shared, init="spectral", precomputed_knn=exact, output_type="numpy")
+            points, made_by = reducer.fit_transform(embeddings), f"cuML {gpu.__version__} on the GPU"
+        else:
+            init = (
+                _start.first_positions(embeddings, dimensions, spread=1.0, seed=seed)
+                if self.init == "pca"
+                else self.init
+            )
+            points, made_by = _on_cpu(embeddings, init=init, precomputed_knn=(rows, distances), **shared)
         progress("umap", 1, 1)
         return _start.Placed(np.ascontiguousarray(points, np.float32), embeddings, made_by, notes)
 
-    def _on_cpu(
-        self,
-        _: ModuleType | None,
-        embeddings: np.ndarray,
-        rows: np.ndarray,
-        distances: np.ndarray,
-        dims: int,
-        seed: int,
-        epochs: int,
-    ) -> tuple[np.ndarray, str]:
-        with warnings.catch_warnings():
-            # That new rows cannot be transformed (we place them ourselves), and that the graph has several parts.
-            warnings.filterwarnings("ignore", category=UserWarning)
-            warnings.filterwarnings("ignore", category=ImportWarning, module="umap")  # of TensorFlow, which we lack
-            import umap
 
-            made = umap.UMAP(
-                n_neighbors=rows.shape[1],
-                n_components=dims,
-                min_dist=self.min_dist,
-                n_epochs=epochs,
-                init=_start.first_positions(embeddings, dims, spread=1.0, seed=seed)
-                if self.init == "pca"
-                else "spectral",
-                random_state=seed,
-                n_jobs=1,
-                precomputed_knn=(rows, distances),
-                force_approximation_algorithm=True,  # below 4,096 rows umap-learn would measure all pairs again
-            )
-            return made.fit_transform(embeddings), f"umap-learn {umap.__version__} on the CPU"
+def _on_cpu(embeddings: np.ndarray, **options: Any) -> tuple[np.ndarray, str]:
+    with warnings.catch_warnings():
+        # That new rows cannot be transformed (we place them ourselves), and that the graph has several parts.
+        warnings.filterwarnings("ignore", category=UserWarning)
+        warnings.filterwarnings("ignore", category=ImportWarning, module="umap")  # of TensorFlow, which we lack
+        import umap
 
-    def _on_gpu(
-        self,
-        cuml: ModuleType | None,
-        embeddings: np.ndarray,
-        rows: np.ndarray,
-        distances: np.ndarray,
-        dims: int,
-        seed: int,
-        epochs: int,
-    ) -> tuple[np.ndarray, str]:
-        assert cuml
-        made = cuml.manifold.UMAP(
-            n_neighbors=rows.shape[1],
-            n_components=dims,
-            min_dist=self.min_dist,
-            n_epochs=epochs,
-            init="spectral",  # the only one besides chance that every release has
-            random_state=seed,
-            precomputed_knn=(rows.astype(np.int64), distances),
-            output_type="numpy",
-        )
-        return made.fit_transform(embeddings), f"cuML {cuml.__version__} on the GPU"
+        # below 4,096 rows umap-learn would measure all pairs again unless it is forced not to
+        reducer = umap.UMAP(**options, n_jobs=1, force_approximation_algorithm=True)
+        return reducer.fit_transform(embeddings), f"umap-learn {umap.__version__} on the CPU"

@@ -16,14 +16,14 @@ _PAPER, _INK, _FAINT, _LINE = "#ffffff", "#1d2433", "#6b7385", "#d8dce4"
 
 def montage(gallery: Gallery, queries: Sequence[bytes], result: SearchResult) -> Image.Image:
     """Queries on the first row, hits below, `COLUMNS` a row; weak matches have a grey caption."""
-    asked = [(open_image(data).image, "query", "") for data in queries]
-    found = []
+    query_tiles = [(open_image(data).image, "query", "") for data in queries]
+    hit_tiles = []
     for rank, hit in enumerate(result.hits, 1):
         small = gallery.thumbnail_data(hit.id)
         picture = open_image(small).image if small else Image.new("RGB", (TILE, TILE), _LINE)
         weak = " · weak" if hit.score < result.weak_below else ""
-        found.append((picture, f"{rank}.  {hit.score:.3f}{weak}", hit.label))
-    rows = [row for tiles in (asked, found) for row in _rows(tiles)]
+        hit_tiles.append((picture, f"{rank}.  {hit.score:.3f}{weak}", hit.label))
+    rows = [row for tiles in (query_tiles, hit_tiles) for row in _rows(tiles)]
     width = GAP + COLUMNS * (TILE + GAP)
     sheet = Image.new("RGB", (width, GAP + max(1, len(rows)) * (TILE + CAPTION + GAP)), _PAPER)
     draw = ImageDraw.Draw(sheet)

@@ -101,31 +101,31 @@ def vector(
     own = {picture.id for picture in query.pictures if picture.box is None} | set(query.ids)
     milliseconds = {"open": 0.0, "encode": 0.0}
     none = np.zeros((0, dim), np.float32)
-    asked, away = [none], none
+    toward, away = [none], none
     if query.pictures:
         assert encoder is not None
         vectors, milliseconds = encode(encoder, query.pictures)
-        asked = [vectors]
+        toward = [vectors]
     if query.has_words:
         begun = time.perf_counter()
         leave_cores_free()
         reader = cast(TextEncoder, encoder)
-        asked = [*asked, reader.encode_text([words.plain(text) for text in query.texts])]
+        toward = [*toward, reader.encode_text([words.plain(text) for text in query.texts])]
         away = reader.encode_text([words.plain(text) for text in query.not_texts])
         milliseconds["encode"] += since(begun)
-    known = store.embeddings(collection, [*query.ids, *query.like, *query.unlike])
+    stored = store.embeddings(collection, [*query.ids, *query.like, *query.unlike])
     for picture_id in (*query.ids, *query.like, *query.unlike):
-        if picture_id not in known:
+        if picture_id not in stored:
             raise GalleryError(f"gallery {gallery.name} has no picture {picture_id}")
 
     def stack(ids: Sequence[str]) -> np.ndarray:
-        return np.array([known[i] for i in ids], np.float32).reshape(-1, dim)
+        return np.array([stored[i] for i in ids], np.float32).reshape(-1, dim)
 
-    made = _mean(np.concatenate([*asked, stack(query.ids)]))
-    made += LIKE_WEIGHT * _mean(stack(query.like))
-    made -= UNLIKE_WEIGHT * _mean(stack(query.unlike))
-    made -= UNLIKE_WEIGHT * _mean(away)  # apart from pictures, whose larger scores would drown it
-    return made / max(float(np.linalg.norm(made)), 1e-12), own, milliseconds
+    direction = _mean(np.concatenate([*toward, stack(query.ids)]))
+    direction += LIKE_WEIGHT * _mean(stack(query.like))
+    direction -= UNLIKE_WEIGHT * _mean(stack(query.unlike))
+    direction -= UNLIKE_WEIGHT * _mean(away)  # apart from pictures, whose larger scores would drown it
+    return direction / max(float(np.linalg.norm(direction)), 1e-12), own, milliseconds
 
 
 def open_query(picture: QueryPicture) -> Image:

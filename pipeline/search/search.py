@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MAX_K = 1000
-MOST = 16_384  # hits that a Milvus server gives at once
+MAX_HITS = 16_384  # hits that a Milvus server gives at once
 
 
 @dataclass
@@ -46,9 +46,9 @@ def load_encoder(gallery: Gallery, *, device: str = "auto", spec: str = "") -> E
     entry = gallery.encoder()
     encoder: Encoder = plugins.build("encoders", spec or entry["spec"], device=device)
     if encoder.fingerprint != entry["fingerprint"]:
-        asked = spec or f"{entry['spec']} as it is on this machine"
+        requested = spec or f"{entry['spec']} as it is on this machine"
         raise GalleryError(
-            f"gallery {gallery.name} was made with {entry['spec']} (fingerprint {entry['fingerprint'][:8]}); {asked} "
+            f"gallery {gallery.name} was made with {entry['spec']} (fingerprint {entry['fingerprint'][:8]}); {requested} "
             f"gives other embeddings ({encoder.fingerprint[:8]}). Search without --encoder, or change the gallery: "
             f"python -m pipeline reencode {gallery.name} --encoder {spec or entry['spec']}"
         )
@@ -86,11 +86,11 @@ def search(
     if encoder is not None and encoder.fingerprint != entry["fingerprint"]:
         raise GalleryError(f"gallery {gallery.name} was made with {entry['spec']}, a different encoder; search again")
     collection = gallery.collection(manifest["current"])  # once: another process may change it meanwhile
-    asked, own, milliseconds = queries.vector(gallery, store, collection, entry["dim"], encoder, query, encode)
+    direction, own, milliseconds = queries.vector(gallery, store, collection, entry["dim"], encoder, query, encode)
     begun = time.perf_counter()
     gone = gallery.removed() | (own if exclude_query else set())
     hits = _nearest(
-        *(store, collection, asked),
+        *(store, collection, direction),
         k=k,
         where=where,
         without=gone,
@@ -138,18 +138,18 @@ def _nearest(
     whole: pictures whose parts are left out too.
     """
     enough = k + 1 if collapse else k  # one more, so that everything folded before it has been seen
-    wanted = k + min(len(without), 50) + (k if collapse else 0) + (3 * k if by_picture else 0)
+    limit = k + min(len(without), 50) + (k if collapse else 0) + (3 * k if by_picture else 0)
     while True:
-        wanted = min(wanted, MOST)
-        [found] = store.search(collection, vector[None], k=wanted, where=where)
-        hits = [hit for hit in found if hit.id not in without and hit.parent not in whole]
+        limit = min(limit, MAX_HITS)
+        [answer] = store.search(collection, vector[None], k=limit, where=where)
+        hits = [hit for hit in answer if hit.id not in without and hit.parent not in whole]
         if by_picture:
             hits = _one_a_picture(hits)
         if collapse and hits:
             hits = _fold(hits, store.embeddings(collection, [hit.id for hit in hits]), collapse, enough)
-        if len(hits) >= enough or len(found) < wanted or wanted == MOST:
+        if len(hits) >= enough or len(answer) < limit or limit == MAX_HITS:
             return hits[:k]
-        wanted *= 4
+        limit *= 4
 
 
 def _one_a_picture(hits: list[SearchHit]) -> list[SearchHit]:

@@ -7,27 +7,27 @@ from pipeline.errors import UsageError
 from pipeline.gallery.gallery import Gallery
 from pipeline.images.display_names import display_name
 
-LONGEST = 1_000  # characters; an encoder may read fewer (CLIP 77 tokens) and says so itself
+MAX_CHARACTERS = 1_000  # characters; an encoder may read fewer (CLIP 77 tokens) and says so itself
 
 
-def taken_by(spec: str) -> bool:
+def takes_words(spec: str) -> bool:
     """Whether this encoder takes words. Its card knows: no weights are loaded."""
     return plugins.card_of("encoders", spec).words
 
 
-def takers() -> list[str]:
+def encoders_with_words() -> list[str]:
     """The encoders that take words."""
-    return [name for name in plugins.available("encoders") if taken_by(name)]
+    return [name for name in plugins.available("encoders") if takes_words(name)]
 
 
 def require(gallery: Gallery) -> None:
     """UsageError unless the gallery's encoder takes words."""
     spec = gallery.encoder()["spec"]
-    if not taken_by(spec):
+    if not takes_words(spec):
         raise UsageError(
             f"gallery {gallery.name} was made with {spec}, which takes pictures only; ask with a picture, or change its "
-            f"encoder to one that takes words ({', '.join(takers())}): "
-            f"python -m pipeline reencode {gallery.name} --encoder {takers()[0]}"
+            f"encoder to one that takes words ({', '.join(encoders_with_words())}): "
+            f"python -m pipeline reencode {gallery.name} --encoder {encoders_with_words()[0]}"
         )
 
 
@@ -36,8 +36,8 @@ def plain(text: str) -> str:
     line = " ".join(text.split())
     if not line:
         raise UsageError("the words are empty; say what the pictures show, such as: red shoes")
-    if len(line) > LONGEST:
-        raise UsageError(f"the words are {len(line):,} characters long; say it in at most {LONGEST:,}")
+    if len(line) > MAX_CHARACTERS:
+        raise UsageError(f"the words are {len(line):,} characters long; say it in at most {MAX_CHARACTERS:,}")
     if (shown := display_name(line)) != line:
         raise UsageError(f"the words have characters that cannot be shown: {shown[:60]}; write them again without")
     return line

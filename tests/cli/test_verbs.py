@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -62,10 +62,10 @@ def test_every_file_holds_a_verb_and_every_family_is_there() -> None:
     assert {(verb, file) for file, verbs in FAMILIES.items() for verb in verbs} <= set(homes(app))
 
 
-def test_help_answers_in_under_a_second() -> None:
-    def seconds() -> float:
-        before = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "pipeline", "--help"], cwd=ROOT, capture_output=True, check=True)
-        return time.perf_counter() - before
-
-    assert min(seconds() for _ in range(5)) < 1  # the quickest of five: the machine may be busy
+def test_help_answers_in_under_a_second_of_work() -> None:
+    """Its processor's time: what a person waits for on a machine that has nothing else to do."""
+    before = os.times()
+    subprocess.run([sys.executable, "-m", "pipeline", "--help"], cwd=ROOT, capture_output=True, check=True)
+    after = os.times()
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    assert 0 < spent < 1

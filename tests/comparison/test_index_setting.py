@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tiny_gallery import fill, lite, photos, run
 
-from pipeline.comparison import index_setting
+from pipeline.comparison import index_advice
 from pipeline.errors import UsageError
 from pipeline.stores import _wanted
 
@@ -25,19 +25,19 @@ from pipeline.stores import _wanted
     ],
 )
 def test_a_measured_index_of_milvus_becomes_a_setting(spec: str, setting: str) -> None:
-    assert index_setting.of_spec(spec) == setting
+    assert index_advice.setting_of(spec) == setting
     if setting:
-        assert index_setting.checked(setting) == setting
+        assert index_advice.checked_setting(setting) == setting
         assert _wanted.read(setting).kind == setting.partition(":")[0]
 
 
 def test_every_kind_that_can_be_chosen_is_one_that_a_store_knows() -> None:
-    assert set(index_setting.KINDS) <= set(_wanted.KINDS)
+    assert set(index_advice.KINDS) <= set(_wanted.KINDS)
 
 
 def test_what_a_gallery_cannot_have_is_refused_with_what_it_can() -> None:
     with pytest.raises(UsageError, match="choose from auto, flat, hnsw"):
-        index_setting.checked("annoy")
+        index_advice.checked_setting("annoy")
 
 
 def test_the_verb_changes_the_index_and_fills_it(home: Path, tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ import pytest
 from pipeline.datasets._render.distances import outline
 from pipeline.datasets._render.marcher import Picture, render
 from pipeline.datasets._render.patterns import COLOURS, PATTERNS, Print, linear
-from pipeline.datasets._render.pieces import Variation
 from pipeline.datasets._render.products import KINDS, product
-from pipeline.datasets._render.scene import Camera, Placed, Scene, Solid, Studio
+from pipeline.datasets._render.scene import Camera, Placed, Scene, Solid, Studio, Variation
 
 VARIATIONS = [Variation(), Variation(1, 1, 1, 1), Variation(-1, -1, -1, -1), Variation(1, -1, 1, -1)]
 STUDIO = Studio(floor=linear("ece7df"), wall=linear("d5d2cc"))
@@ -22,9 +21,9 @@ def item(kind: str, *, colour: str = "teal", pattern: str = "plain", variation: 
     return product(kind, variation, Print(pattern), linear(COLOURS[colour]), linear("f6f0e2"))
 
 
-def scene(solid: Solid, turn: float = 0.5) -> Scene:
+def scene(solid: Solid, angle: float = 0.5) -> Scene:
     camera = Camera((0.0, float(solid.centre[1]), 0.0), solid.radius / float(np.sin(0.25)))
-    return Scene((Placed.centred(solid, turn),), STUDIO, camera)
+    return Scene((Placed.centred(solid, angle),), STUDIO, camera)
 
 
 def lightness_and_hue(srgb: np.ndarray) -> np.ndarray:
@@ -65,8 +64,8 @@ def test_the_bounding_sphere_holds_all_of_a_solid_and_it_stands_on_the_floor(kin
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_product_is_whole_and_in_the_middle(kind: str) -> None:
-    for variation, turn in zip(VARIATIONS, (-0.9, 0.0, 0.5, 0.9), strict=True):
-        owner = render(scene(item(kind, variation=variation), turn), 48).owner
+    for variation, angle in zip(VARIATIONS, (-0.9, 0.0, 0.5, 0.9), strict=True):
+        owner = render(scene(item(kind, variation=variation), angle), 48).owner
         assert 0.08 < (owner == 1).mean() < 0.7
         rows, columns = np.nonzero(owner)
         assert abs((columns.min() + columns.max()) / 2 - 23.5) < 6
@@ -133,7 +132,7 @@ def test_the_shadow_falls_on_the_side_away_from_the_light() -> None:
 def test_of_several_solids_the_nearer_one_owns_the_pixels_and_shades_the_other() -> None:
     cup, table = item("cup", colour="red"), item("table", colour="blue")
     camera = Camera((0.0, 0.7, 0.0), 9.0, pitch=0.3)
-    behind, before = Placed(table, z=-1.5, scale=1.2), Placed(cup, z=1.5, turn=0.4, scale=0.8)
+    behind, before = Placed(table, z=-1.5, scale=1.2), Placed(cup, z=1.5, angle=0.4, scale=0.8)
 
     def shown(*placed: Placed) -> Picture:
         return render(Scene(placed, STUDIO, camera), 64)

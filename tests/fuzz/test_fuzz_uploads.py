@@ -72,7 +72,7 @@ uploads = (
 
 @pytest.fixture(scope="module")
 def workers():
-    made = sandbox.Workers(most=1)
+    made = sandbox.Workers(max_workers=1)
     made.open_image(WHOLE[0])
     yield made
     made.close()

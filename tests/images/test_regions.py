@@ -143,7 +143,7 @@ def test_a_small_part_of_a_large_jpeg_has_all_its_pixels(home: Path, tmp_path: P
     assert file.picture().image.width < 4000, "a whole picture is decoded smaller"
     assert file.view("100,100,300,260").size == (300, 260)
     assert file.view("0,0,4000,3000").width < 4000
-    assert min(file.view("0,0,3000,2000").size) >= regions.ENOUGH
+    assert min(file.view("0,0,3000,2000").size) >= regions.MIN_PART_SIDE
     one_by_one = regions.OpenedFile(file.data).view("0,0,3000,2000")
     assert one_by_one.tobytes() == file.view("0,0,3000,2000").tobytes(), "what was cut before changes nothing"
 

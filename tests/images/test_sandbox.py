@@ -132,7 +132,7 @@ def test_a_decoder_that_fails_is_one_sentence_and_the_next_picture_is_opened(wor
 
 
 def test_a_decoder_that_hangs_is_ended_and_others_do_not_wait_for_it(workers) -> None:
-    two = workers("time.sleep(3600)", seconds=3, most=2)
+    two = workers("time.sleep(3600)", seconds=3, max_workers=2)
     said = []
 
     def hang() -> None:
@@ -267,7 +267,7 @@ def test_many_threads_get_what_one_gets(workers) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     files = [saved(coloured(40 + i, 30), "PNG") for i in range(12)]
-    two = workers("pass", most=2)
+    two = workers("pass", max_workers=2)
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(two.open_image, files * 5))
     assert [one.image.tobytes() for one in found] == [decoding.decode(data).image.tobytes() for data in files] * 5

@@ -186,9 +186,9 @@ def test_words_of_another_text_tower_never_ask_a_gallery(made, clip: Path, tmp_p
 
 
 def test_only_cards_say_which_encoders_take_words() -> None:
-    assert words.takers() == ["open_clip"]
-    assert words.taken_by("open_clip:arch=ViT-B-32,weights=none")
-    assert not any(words.taken_by(name) for name in plugins.available("encoders") if name != "open_clip")
+    assert words.encoders_with_words() == ["open_clip"]
+    assert words.takes_words("open_clip:arch=ViT-B-32,weights=none")
+    assert not any(words.takes_words(name) for name in plugins.available("encoders") if name != "open_clip")
 
 
 # the command line

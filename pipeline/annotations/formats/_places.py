@@ -6,15 +6,10 @@ import functools
 import os
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from PIL import Image, UnidentifiedImageError
-
 from pipeline.errors import PictureError
 from pipeline.files.picture_files import picture_files
-from pipeline.images.decoding import FORMATS
+from pipeline.images.decoding import upright_size
 from pipeline.images.opening import inside
-from pipeline.images.quiet_pillow import quiet_pillow
-
-_ORIENTATION = 0x0112
 
 
 class Places:
@@ -48,10 +43,8 @@ class Places:
         if self.root is None:
             return None
         try:
-            with quiet_pillow(), Image.open(inside(self.root, path), formats=FORMATS) as image:
-                turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-                return (image.height, image.width) if turned else image.size
-        except (OSError, UnidentifiedImageError, PictureError, SyntaxError, ValueError, Image.DecompressionBombError):
+            return upright_size(inside(self.root, path))
+        except PictureError:
             return None
 
     def _is_there(self, path: str) -> bool:

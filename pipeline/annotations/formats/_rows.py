@@ -1,4 +1,7 @@
-"""What a format's reader collects, line by line; `finish` checks all boxes at once and says what it mended."""
+"""What a format's reader collects, line by line, and what its writer loses: nothing is mended or lost silently.
+
+`finish` checks all boxes at once and says what it mended; `losses` says what a format cannot hold.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,18 @@ if TYPE_CHECKING:
 
 OUTSIDE = "the path leads outside the pictures' folder; the picture and its boxes are left out"
 REACH = 0.01  # px that a box may leave its picture by without a word: rounding
+_HELD = {
+    "mask": lambda boxes: boxes["mask"] != "",
+    "crowd": lambda boxes: boxes["crowd"],
+    "attributes": lambda boxes: boxes["attributes"] != "",
+    "fraction": lambda boxes: (boxes[["x", "y", "width", "height"]] % 1 != 0).any(axis=1),
+}
+_SAID = {
+    "mask": "no such mask: only its box is kept",
+    "crowd": "no groups: they are written as single objects",
+    "attributes": "no attributes: they are left out",
+    "fraction": "whole pixels only: sides are rounded",
+}
 
 
 class Rows:
@@ -171,3 +186,10 @@ def number(value: Any) -> float:
 def _whole(value: Any) -> int:
     size = number(value)
     return int(size) if math.isfinite(size) and 0 < size < 2**31 else 0
+
+
+def losses(format_name: str, annotations: Annotations, *kinds: str) -> list[str]:
+    """A sentence for each of these kinds that occurs."""
+    boxes: pd.DataFrame = annotations.boxes
+    counts = {kind: int(_HELD[kind](boxes).sum()) for kind in kinds} if len(boxes) else {}
+    return [f"{format_name} holds {_SAID[kind]} ({n:,} of {len(boxes):,} boxes)" for kind, n in counts.items() if n]

@@ -9,8 +9,7 @@ from typing import Any
 
 from pipeline.annotations.annotations import Annotations
 from pipeline.annotations.formats._json_items import items
-from pipeline.annotations.formats._losses import losses
-from pipeline.annotations.formats._rows import Rows, number
+from pipeline.annotations.formats._rows import Rows, losses, number
 from pipeline.errors import UsageError
 from pipeline.files.atomic import replacing
 

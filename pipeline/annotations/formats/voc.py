@@ -9,8 +9,7 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 from pipeline.annotations.annotations import Annotations
-from pipeline.annotations.formats._losses import losses
-from pipeline.annotations.formats._rows import Rows, number
+from pipeline.annotations.formats._rows import Rows, losses, number
 from pipeline.errors import UsageError
 from pipeline.files.atomic import replacing
 

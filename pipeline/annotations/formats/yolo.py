@@ -11,8 +11,7 @@ import math
 from pathlib import Path, PurePosixPath
 
 from pipeline.annotations.annotations import Annotations
-from pipeline.annotations.formats._losses import losses
-from pipeline.annotations.formats._rows import Rows, number
+from pipeline.annotations.formats._rows import Rows, losses, number
 from pipeline.errors import UsageError
 from pipeline.files.atomic import replacing
 

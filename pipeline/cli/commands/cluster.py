@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.options import AsJson, Name, ProgressKind
+from pipeline.cli.console import AsJson, Name, ProgressKind
 
 if TYPE_CHECKING:
     from pipeline.gallery.gallery import Gallery
@@ -45,29 +45,29 @@ def cluster(
     if montage and montage.exists() and not montage.is_dir():
         raise UsageError(f"{montage} is a file; --montage takes a folder")
     with shown(progress) as show:
-        made = clustering.cluster(
+        report_name = clustering.cluster(
             gallery, method=method, clusters=clusters, smallest=smallest, seed=seed, progress=show
         )
-    report = reports.read(gallery, made)
+    report = reports.read(gallery, report_name)
     if as_json:
-        print(json.dumps(report | {"report": made}, ensure_ascii=False))
+        print(json.dumps(report | {"report": report_name}, ensure_ascii=False))
     else:
-        _told(name, made, report)
+        _print_report(name, report_name, report)
     if montage:
         _montages(gallery, report["clusters"], montage)
 
 
-def _told(name: str, made: str, report: dict[str, Any]) -> None:
-    for one in report["clusters"]:
+def _print_report(name: str, report_name: str, report: dict[str, Any]) -> None:
+    for cluster in report["clusters"]:
         print(
-            f"{one['size']:6,}  purity {_share(one['purity'])}  silhouette {_share(one['silhouette'])}  {one['name']}"
+            f"{cluster['size']:6,}  purity {_share(cluster['purity'])}  silhouette {_share(cluster['silhouette'])}  {cluster['name']}"
         )
     for note in report["notes"]:
         print(note, file=sys.stderr)
     print(
         f"{name}: {len(report['clusters']):,} clusters of {report['rows']:,} pictures, {report['in_none']:,} in none, "
         f"purity {_share(report['purity'])}, silhouette {_share(report['silhouette'])}; {report['method']}, "
-        f"seed {report['seed']}, {report['seconds']:.1f} s; kept as {made}"
+        f"seed {report['seed']}, {report['seconds']:.1f} s; kept as {report_name}"
     )
 
 
@@ -84,13 +84,13 @@ def _montages(gallery: Gallery, clusters: list[dict[str, Any]], folder: Path) ->
 
     folder.mkdir(parents=True, exist_ok=True)
     labels = gallery.table().set_index("id")["label"]
-    for one in clusters:
-        shown = [picture for picture in one["typical"] if picture in labels.index]
+    for cluster in clusters:
+        shown = [picture for picture in cluster["typical"] if picture in labels.index]
         hits = [
             SearchHit(picture, score, "", label=labels[picture])
-            for picture, score in zip(shown, one["typical_scores"], strict=False)
+            for picture, score in zip(shown, cluster["typical_scores"], strict=False)
         ]
-        safe = re.sub(r"\W+", "-", one["name"]).strip("-") or "cluster"
-        file = folder / f"{one['cluster']:03d}-{safe[:40]}.png"
+        safe = re.sub(r"\W+", "-", cluster["name"]).strip("-") or "cluster"
+        file = folder / f"{cluster['cluster']:03d}-{safe[:40]}.png"
         montage(gallery, [], SearchResult(hits, [], weak_below=-1)).save(file)
     print(f"{len(clusters):,} montages in {folder}", file=sys.stderr)

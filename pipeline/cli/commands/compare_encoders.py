@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.options import AsJson, Device, ProgressKind
+from pipeline.cli.console import AsJson, Device, ProgressKind
 
 
 def register(app: typer.Typer) -> None:
@@ -63,13 +63,13 @@ def compare_encoders(
             progress=show,
         )
     figures = any(row["metrics"] for row in report["rows"])
-    kept = reports.write(opened, comparing.KIND, report) if opened and figures else ""
+    report_name = reports.write(opened, comparing.KIND, report) if opened and figures else ""
     if as_json:
-        print(json.dumps({"report": kept} | reports.circumstances() | report, ensure_ascii=False))
+        print(json.dumps({"report": report_name} | reports.circumstances() | report, ensure_ascii=False))
     else:
-        _told(report)
-        if kept:
-            print(f"kept as {kept}")
+        _print_table(report)
+        if report_name:
+            print(f"kept as {report_name}")
     if not figures:
         print("error: no encoder gave figures, each row says why", file=sys.stderr)
         raise typer.Exit(1)
@@ -87,7 +87,7 @@ def _sizes(text: str) -> list[int]:
     return sorted(set(sizes))
 
 
-def _told(report: dict[str, Any]) -> None:
+def _print_table(report: dict[str, Any]) -> None:
     """A table a person reads; `--json` has every digit."""
     from pipeline.comparison.encoders import METRICS
 

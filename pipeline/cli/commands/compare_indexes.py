@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.options import AsJson, Name, ProgressKind
+from pipeline.cli.console import AsJson, Name, ProgressKind
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +46,7 @@ def compare_indexes(
     if len(rows) < 2:
         raise UsageError(f"gallery {name} has {len(rows)} pictures, and a comparison needs 2; ingest more")
     with shown(progress) as show:
-        made = comparing.compare(
+        comparison = comparing.compare(
             rows.embeddings,
             specs=comparing.split_specs(indexes or []),
             k=k,
@@ -57,21 +57,21 @@ def compare_indexes(
             seed=seed,
             progress=show,
         )
-    kept = reports.write(
-        gallery, comparing.KIND, made | {"encoder": entry["spec"], "fingerprint": entry["fingerprint"]}
+    report_name = reports.write(
+        gallery, comparing.KIND, comparison | {"encoder": entry["spec"], "fingerprint": entry["fingerprint"]}
     )
-    report = reports.read(gallery, kept)
+    report = reports.read(gallery, report_name)
     if as_json:
-        print(json.dumps({"report": kept} | report, ensure_ascii=False))
+        print(json.dumps({"report": report_name} | report, ensure_ascii=False))
     else:
-        told(report)
-        print(f"kept as {kept}")
+        print_table(report)
+        print(f"kept as {report_name}")
     if not any(row["ann_recall"] is not None for row in report["rows"]):
         print("error: no index gave figures, each row says why", file=sys.stderr)
         raise typer.Exit(1)
 
 
-def told(report: dict[str, Any]) -> None:
+def print_table(report: dict[str, Any]) -> None:
     """A table a person reads, rows that are worth having marked with *; `--json` has every digit."""
     wide = max(len(row["spec"]) for row in report["rows"])
     print(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import ProgressKind
+from pipeline.cli.console import ProgressKind
 from pipeline.plugins import DEFAULT_ENCODER
 
 if TYPE_CHECKING:

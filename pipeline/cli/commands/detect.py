@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import ProgressKind
+from pipeline.cli.console import ProgressKind
 
 
 def register(app: typer.Typer) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pipeline.cli.commands.demo import free_port
-from pipeline.cli.options import AsJson
+from pipeline.cli.console import AsJson
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson, Name, ProgressKind
+from pipeline.cli.console import AsJson, Name, ProgressKind
 
 
 def register(app: typer.Typer) -> None:
@@ -32,12 +32,12 @@ def embedding_length(
     gallery = open_gallery(name, Settings())
     with shown(progress) as show:
         measured = measuring.measure(gallery, dims=dims, seed=seed, progress=show)
-    kept = reports.write(gallery, measuring.KIND, measured)
-    report = reports.read(gallery, kept)
+    report_name = reports.write(gallery, measuring.KIND, measured)
+    report = reports.read(gallery, report_name)
     if as_json:
-        print(json.dumps(report | {"report": kept}, ensure_ascii=False))
+        print(json.dumps(report | {"report": report_name}, ensure_ascii=False))
         return
-    of = f"{report['sampled']:,} of {report['rows']:,} pictures, seed {report['seed']}, {report['encoder']}; kept as {kept}"
+    of = f"{report['sampled']:,} of {report['rows']:,} pictures, seed {report['seed']}, {report['encoder']}; kept as {report_name}"
     print(of, file=sys.stderr)
     print(" dims  variance  map_at_r  recall_at_1  neighbours_kept  ms_a_search   bytes  contrast  contrast_random")
     for row in report["lengths"]:

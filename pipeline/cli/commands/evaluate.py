@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson, Device, Name, ProgressKind
+from pipeline.cli.console import AsJson, Device, Name, ProgressKind
 
 
 def register(app: typer.Typer) -> None:
@@ -54,21 +54,21 @@ def evaluate(
     gallery = open_gallery(name, settings)
     if html and not html.parent.is_dir():
         raise UsageError(f"no folder {html.parent}; make it first")
-    asked, other = evaluating.parse_queries(queries or [])
+    query_filter, other = evaluating.parse_queries(queries or [])
     gate = gates.parse(require or [])
     if html and len(encoder or []) > 1:
         raise UsageError("--html takes the report of one encoder; name one")
-    made = []
+    report_names = []
     with shown(progress) as show:
         for spec in encoder or [""]:
             short = ""
             if spec:
                 built = plugins.build("encoders", spec, device=device or settings.device)
                 short = reencode.encode_beside(gallery, built, spec=plugins.absolute("encoders", spec), progress=show)
-            made.append(
+            report_names.append(
                 evaluating.evaluate(
                     gallery,
-                    queries=asked,
+                    queries=query_filter,
                     against=filters.parse(against or []),
                     asking=open_gallery(other, settings) if other else None,
                     fingerprint8=short,
@@ -81,17 +81,17 @@ def evaluate(
     if html:
         from pipeline.evaluation import report_page
 
-        report_page.write(gallery, made[0], html, gate=gate)
+        report_page.write(gallery, report_names[0], html, gate=gate)
     failed = []
-    for report in made:
-        found = reports.read(gallery, report)
-        verdicts = gates.judge(gate, found)
+    for report_name in report_names:
+        report = reports.read(gallery, report_name)
+        verdicts = gates.judge(gate, report)
         failed += [verdict for verdict in verdicts if not verdict["passed"]]
         if as_json:
-            print(json.dumps({"report": report} | found | {"gates": verdicts}, ensure_ascii=False))
+            print(json.dumps({"report": report_name} | report | {"gates": verdicts}, ensure_ascii=False))
         else:
-            _told(found)
-            print(f"kept as {report}" + (f" and {html}" if html else ""))
+            _print_report(report)
+            print(f"kept as {report_name}" + (f" and {html}" if html else ""))
     for verdict in failed:
         side = "below" if verdict["value"] < verdict["required"] else "above"
         print(f"{verdict['metric']} is {verdict['value']:.4f}, {side} {verdict['required']:g}", file=sys.stderr)
@@ -103,17 +103,19 @@ def _split(text: str) -> list[str]:
     return [part for one in text.split(",") if (part := one.strip())]
 
 
-def _told(found: dict) -> None:
-    asked, searched = found["protocol"]["queries"] or "all", found["protocol"]["against"]
-    print(f"{found['gallery']}, {found['encoder']}, {found['dim']} dimensions, fingerprint {found['fingerprint'][:8]}")
+def _print_report(report: dict) -> None:
+    queries, searched = report["protocol"]["queries"] or "all", report["protocol"]["against"]
     print(
-        f"{found['n_queries']:,} queries ({asked}) among {found['n_gallery']:,}{f' ({searched})' if searched else ''}; "
-        f"{found['n_skipped']:,} had nothing to find, {found['n_unlabelled']:,} that ask and {found['n_unlabelled_searched']:,} "
-        f"searched have no label; seed {found['seed']}"
+        f"{report['gallery']}, {report['encoder']}, {report['dim']} dimensions, fingerprint {report['fingerprint'][:8]}"
     )
-    for metric, value in found["metrics"].items():
+    print(
+        f"{report['n_queries']:,} queries ({queries}) among {report['n_gallery']:,}{f' ({searched})' if searched else ''}; "
+        f"{report['n_skipped']:,} had nothing to find, {report['n_unlabelled']:,} that ask and {report['n_unlabelled_searched']:,} "
+        f"searched have no label; seed {report['seed']}"
+    )
+    for metric, value in report["metrics"].items():
         print(f"{metric:24s} {value['value']:.4f}   95 % {value['low']:.4f} to {value['high']:.4f}")
-    if pairs := found["scores"]:
+    if pairs := report["scores"]:
         print(
             f"{'same or different':24s} auc {pairs['auc']:.4f}, equal error rate {pairs['eer']:.4f} at score {pairs['eer_threshold']:.4f}"
         )

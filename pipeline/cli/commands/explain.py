@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson, Device, Name
+from pipeline.cli.console import AsJson, Device, Name
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,6 +34,8 @@ def explain(
     from pipeline.explain import explain as explaining
     from pipeline.explain import heat_maps
     from pipeline.gallery.opening import open_gallery
+    from pipeline.images.display_names import display_name
+    from pipeline.images.opening import open_file
     from pipeline.search.search import load_encoder
     from pipeline.settings import Settings
 
@@ -43,9 +45,9 @@ def explain(
         raise UsageError("explain takes two pictures; give two files, a file and an --id, or --id twice")
     if out and not out.parent.is_dir():
         raise UsageError(f"no folder {out.parent}; make it first")
-    given = [_read(path) for path in pictures or []]
-    [(first, query), (second, hit)] = [*given, *_known(gallery, id or [])]
-    found = explaining.explain(
+    files = [(display_name(path), open_file(path)[1].image) for path in pictures or []]
+    [(first, query), (second, hit)] = [*files, *_pictures_of(gallery, id or [])]
+    explanation = explaining.explain(
         load_encoder(gallery, device=device or settings.device),
         query,
         hit,
@@ -56,35 +58,25 @@ def explain(
         from pipeline.files import atomic
 
         with atomic.replacing(out) as temporary:
-            heat_maps.sheet(query, hit, found, titles=(first, second)).save(temporary, "PNG")
+            heat_maps.sheet(query, hit, explanation, titles=(first, second)).save(temporary, "PNG")
     if as_json:
         about = {"gallery": gallery.name, "encoder": gallery.encoder()["spec"], "query": first, "hit": second}
-        print(json.dumps(about | explaining.as_json(found), ensure_ascii=False))
+        print(json.dumps(about | explaining.as_json(explanation), ensure_ascii=False))
         return
-    print(f"score    {found.score:.4f}  by {gallery.encoder()['spec']}")
+    print(f"score    {explanation.score:.4f}  by {gallery.encoder()['spec']}")
     for part in explaining.PARTS:
-        print(f"{part:8s} {heat_maps.meaning(found, part)}")
-    for said, heat in ((first, found.heat_query), (second, found.heat_hit)):
+        print(f"{part:8s} {heat_maps.meaning(explanation, part)}")
+    for shown, heat in ((first, explanation.heat_query), (second, explanation.heat_hit)):
         row, column = divmod(int(heat.argmax()), grid)
-        print(f"most is lost ({heat.max():.4f}) when row {row + 1}, column {column + 1} of {grid} is hidden in {said}")
+        print(f"most is lost ({heat.max():.4f}) when row {row + 1}, column {column + 1} of {grid} is hidden in {shown}")
 
 
-def _read(path: Path) -> tuple[str, Image]:
-    """Name and picture of a file. PictureError that names it."""
-    from pipeline.errors import PictureError
-    from pipeline.images import display_names, opening
-
-    try:
-        return display_names.display_name(path), opening.open_image(opening.read_file(path)).image
-    except PictureError as error:
-        raise PictureError(f"{display_names.display_name(path)}: {error}") from None
-
-
-def _known(gallery: Gallery, ids: list[str]) -> list[tuple[str, Image]]:
+def _pictures_of(gallery: Gallery, ids: list[str]) -> list[tuple[str, Image]]:
     """Path and picture of each id. GalleryError when the gallery does not know it, or its file is gone."""
     from pipeline.errors import GalleryError
     from pipeline.gallery.originals import read_shown, roots
-    from pipeline.images import display_names, opening
+    from pipeline.images.display_names import display_name
+    from pipeline.images.opening import open_image
 
     table = gallery.table()
     rows = {row["id"]: row for row in table[table["id"].isin(ids)].to_dict("records")}
@@ -92,4 +84,4 @@ def _known(gallery: Gallery, ids: list[str]) -> list[tuple[str, Image]]:
         raise GalleryError(f"gallery {gallery.name} has no picture {unknown[0]}; `search --json` prints ids")
     folders = roots(gallery) if ids else []
     files = {one: read_shown(rows[one], folders, gallery.name) for one in ids}
-    return [(display_names.display_name(rows[one]["path"]), opening.open_image(files[one]).image) for one in ids]
+    return [(display_name(rows[one]["path"]), open_image(files[one]).image) for one in ids]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import Name, ProgressKind
+from pipeline.cli.console import Name, ProgressKind
 
 
 def register(app: typer.Typer) -> None:

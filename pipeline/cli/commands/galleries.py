@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from pipeline.cli.options import AsJson, Name, Yes
+from pipeline.cli.console import AsJson, Name, Yes
 
 
 def register(app: typer.Typer) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.options import ProgressKind
+from pipeline.cli.console import ProgressKind
 from pipeline.plugins import DEFAULT_ENCODER
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.commands.hard_cases import AsJson, CaseName, as_json_text, cases, figure, round_of, say_next
-from pipeline.cli.options import ProgressKind
+from pipeline.cli.console import ProgressKind
 
 
 def register(app: typer.Typer) -> None:

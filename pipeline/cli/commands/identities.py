@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import Name, ProgressKind
+from pipeline.cli.console import Name, ProgressKind
 
 if TYPE_CHECKING:
     from pipeline.gallery.gallery import Gallery

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import Name, ProgressKind
+from pipeline.cli.console import Name, ProgressKind
 from pipeline.plugins import DEFAULT_ENCODER
 
 

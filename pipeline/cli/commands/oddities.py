@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.options import Name, ProgressKind
+from pipeline.cli.console import Name, ProgressKind
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TOLD = 20  # rows on a terminal
+MAX_ROWS = 20  # rows on a terminal
 AsJson = Annotated[bool, typer.Option("--json", help="The report and its rows as JSON on stdout")]
 AsCsv = Annotated[Path | None, typer.Option("--csv", help="Write the rows to this file")]
 Nearest = Annotated[int, typer.Option("-k", min=0, help="Nearest others that are asked; 0 = as many as proved best")]
@@ -33,11 +33,11 @@ def outliers(
     """Pictures that have nothing near them, the farthest first; kept in the gallery's reports."""
     from pipeline.analysis import outliers as finding
 
-    report, table = _found(finding.find, finding.KIND, name, k or finding.K, progress, csv)
+    report, table = _run(finding.find, finding.KIND, name, k or finding.K, progress, csv)
     if as_json:
         _as_json(report, table)
         return
-    for row in table.head(TOLD).itertuples():
+    for row in table.head(MAX_ROWS).itertuples():
         print(f"{row.score:.4f}  {row.percentile:6.2f} %  {row.id}  {row.path}")
     print(
         f"{name}: {report['rows']:,} pictures, {report['unusual']:,} below {report['fence']:.3f} are unusual for it "
@@ -51,11 +51,11 @@ def label_errors(
     """Pictures whose neighbours have another label, the most doubtful first; kept in the gallery's reports."""
     from pipeline.analysis import label_errors as finding
 
-    report, table = _found(finding.find, finding.KIND, name, k or finding.K, progress, csv)
+    report, table = _run(finding.find, finding.KIND, name, k or finding.K, progress, csv)
     if as_json:
         _as_json(report, table)
         return
-    for row in table.head(TOLD).itertuples():
+    for row in table.head(MAX_ROWS).itertuples():
         print(f"{row.label} → {row.proposed}  {row.score:.3f} {row.proposed_score:.3f}  {row.id}  {row.path}")
     if report["lone"]:
         print(
@@ -80,7 +80,7 @@ def oddities(name: Name, progress: ProgressKind = "auto") -> None:
         print(f"no list of label errors: {error}")
 
 
-def _found(
+def _run(
     find: Callable[..., str], kind: str, name: str, k: int, progress: str, csv: Path | None
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     from pipeline.errors import UsageError
@@ -93,13 +93,13 @@ def _found(
     if csv and not csv.absolute().parent.is_dir():
         raise UsageError(f"no folder {csv.parent} for the {kind}; make it first")
     with shown(progress) as show:
-        made = find(gallery, k=k, progress=show)
-    table = reports.table(gallery, made)
+        report_name = find(gallery, k=k, progress=show)
+    table = reports.table(gallery, report_name)
     if csv:
         flat = table.map(lambda value: " ".join(map(str, value)) if hasattr(value, "tolist") else value)
         flat.map(_cell).to_csv(csv, index=False, lineterminator="\r\n")  # which quotes a lone \r
         print(f"{len(table):,} rows in {csv}", file=sys.stderr)
-    return reports.read(gallery, made) | {"report": made}, table
+    return reports.read(gallery, report_name) | {"report": report_name}, table
 
 
 def _cell(value: Any) -> Any:

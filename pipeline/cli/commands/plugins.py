@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from pipeline.cli.options import AsJson
+from pipeline.cli.console import AsJson
 
 
 def register(app: typer.Typer) -> None:

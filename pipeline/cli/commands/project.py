@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson, Name, ProgressKind
+from pipeline.cli.console import AsJson, Name, ProgressKind
 
 
 def register(app: typer.Typer) -> None:
@@ -33,17 +33,17 @@ def project(
 
     gallery = open_gallery(name, Settings())
     with shown(progress) as show:
-        made = projecting.project(gallery, method, dimensions=dimensions, seed=seed, progress=show)
-    about = projecting.read_map(gallery, made).about
+        map_name = projecting.project(gallery, method, dimensions=dimensions, seed=seed, progress=show)
+    about = projecting.read_map(gallery, map_name).about
     if as_json:
         print(json.dumps({key: value for key, value in about.items() if key != "linear"}, ensure_ascii=False))
         return
     for note in about["notes"]:
         print(note, file=sys.stderr)
-    taken = about["seconds"]
+    seconds = about["seconds"]
     print(f"{name}: {about['n']:,} pictures, {about['dimensions']}-D, {about['spec']}, seed {seed}; {about['made_by']}")
     print(
-        f"neighbours {taken['neighbours']:.1f} s, map {taken['map']:.1f} s, trust {taken['trust']:.1f} s; kept as {made}"
+        f"neighbours {seconds['neighbours']:.1f} s, map {seconds['map']:.1f} s, trust {seconds['trust']:.1f} s; kept as {map_name}"
     )
     for figure in ("trustworthiness", "continuity", "neighbours_kept", "distances_kept"):
         value = about["trust"][figure]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import Device, Name, ProgressKind
+from pipeline.cli.console import Device, Name, ProgressKind
 
 
 def register(app: typer.Typer) -> None:

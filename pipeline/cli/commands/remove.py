@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from pipeline.cli.options import Ids, Name, Yes
+from pipeline.cli.console import Ids, Name, Yes
 
 
 def register(app: typer.Typer) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson, Device, Name
+from pipeline.cli.console import AsJson, Device, Name
 
 if TYPE_CHECKING:
     from pipeline.gallery.gallery import Gallery
@@ -46,9 +46,10 @@ def search(
 ) -> None:
     """The nearest pictures of a gallery."""
     from pipeline import filters
-    from pipeline.errors import PictureError, UsageError
+    from pipeline.errors import UsageError
     from pipeline.gallery.opening import open_gallery
-    from pipeline.images import display_names, opening
+    from pipeline.images.display_names import display_name
+    from pipeline.images.opening import open_file
     from pipeline.records import place
     from pipeline.search import search as searching
     from pipeline.search import text as words
@@ -61,16 +62,9 @@ def search(
         raise UsageError("--region takes a part of exactly one picture; give one file")
     if montage and not montage.parent.is_dir():
         raise UsageError(f"no folder {montage.parent}; make it first")
-    asked = []
-    for path in pictures or []:
-        try:
-            data = opening.read_file(path)
-            opening.open_image(data)
-        except PictureError as error:
-            raise PictureError(f"{display_names.display_name(path)}: {error}") from None
-        asked.append(searching.QueryPicture(data, box))
+    query_pictures = [searching.QueryPicture(open_file(path)[0], box) for path in pictures or []]
     query = searching.Query(
-        *(tuple(asked), tuple(id or []), tuple(like or []), tuple(unlike or [])),
+        *(tuple(query_pictures), tuple(id or []), tuple(like or []), tuple(unlike or [])),
         texts=tuple(text or []),
         not_texts=tuple(not_text or []),
     )
@@ -99,17 +93,17 @@ def search(
         from pipeline.search.montage import montage as draw
 
         with atomic.replacing(montage) as temporary:
-            draw(gallery, [picture.data for picture in asked], result).save(temporary, "PNG")
+            draw(gallery, [picture.data for picture in query_pictures], result).save(temporary, "PNG")
     if as_json:
-        said = [str(path) for path in pictures or []] + [f"id:{i}" for i in id or []]
-        said += [f"text:{one}" for one in query.texts] + [f"not:{one}" for one in query.not_texts]
-        print(json.dumps(searching.as_json(gallery, said, result), ensure_ascii=False))
+        query_text = [str(path) for path in pictures or []] + [f"id:{i}" for i in id or []]
+        query_text += [f"text:{one}" for one in query.texts] + [f"not:{one}" for one in query.not_texts]
+        print(json.dumps(searching.as_json(gallery, query_text, result), ensure_ascii=False))
         return
     for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1):
         weak = "  weak match" if hit.score < result.weak_below else ""
         share = f"{percentile:5.1f} %  " if percentile == percentile else ""  # nan: nothing is known of words
         print(
-            f"{rank:4d}  {hit.score:.4f}  {share}{hit.id}  {display_names.display_name(f'{hit.label:16s}  {place(hit.path, hit.box)}')}{weak}"
+            f"{rank:4d}  {hit.score:.4f}  {share}{hit.id}  {display_name(f'{hit.label:16s}  {place(hit.path, hit.box)}')}{weak}"
         )
     if not result.hits:
         print("no other picture of this gallery passes the filter", file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import Name, ProgressKind
+from pipeline.cli.console import Name, ProgressKind
 
 
 def register(app: typer.Typer) -> None:
@@ -22,13 +22,13 @@ def set_index(
     progress: ProgressKind = "auto",
 ) -> None:
     """Give the gallery another index in Milvus and fill it; pictures and embeddings stay as they are."""
-    from pipeline.comparison import index_setting
+    from pipeline.comparison import index_advice
     from pipeline.gallery.opening import open_gallery
     from pipeline.ingest import sync
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
-    setting = index_setting.checked(index)
+    setting = index_advice.checked_setting(index)
     settings = Settings()
     gallery = open_gallery(name, settings)
     with contextlib.closing(sync.open_store(settings)) as store:

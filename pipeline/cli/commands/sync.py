@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import ProgressKind, To
+from pipeline.cli.console import ProgressKind, To
 
 if TYPE_CHECKING:
     from pipeline.gallery.gallery import Gallery

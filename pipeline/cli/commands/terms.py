@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.options import AsJson, Name, ProgressKind
+from pipeline.cli.console import AsJson, Name, ProgressKind
 
 if TYPE_CHECKING:
     from pipeline.gallery.gallery import Gallery
 
-TOLD = 20  # rows on a terminal
+MAX_LINES = 20  # rows on a terminal
 
 
 def register(app: typer.Typer) -> None:
@@ -41,16 +41,16 @@ def terms(
     if sum(map(bool, (id, picture, common, term))) > 1:
         raise UsageError("--id, --picture, --common and --term are four questions; ask one at a time")
     if id:
-        told = _of_picture(gallery, id)
+        answer = _of_picture(gallery, id)
     elif picture:
-        told = _of_file(gallery, picture, device)
+        answer = _of_file(gallery, picture, device)
     elif common:
-        told = _in_common(gallery, common)
+        answer = _in_common(gallery, common)
     elif term:
-        told = _with_term(gallery, term)
+        answer = _with_term(gallery, term)
     else:
-        told = _build(gallery, words, seed, progress)
-    print(json.dumps(told[0], ensure_ascii=False) if as_json else "\n".join(told[1]))
+        answer = _build(gallery, words, seed, progress)
+    print(json.dumps(answer[0], ensure_ascii=False) if as_json else "\n".join(answer[1]))
 
 
 def _build(gallery: Gallery, words: int, seed: int, progress: str) -> tuple[dict[str, Any], list[str]]:
@@ -62,7 +62,7 @@ def _build(gallery: Gallery, words: int, seed: int, progress: str) -> tuple[dict
         name = telling.build(gallery, words=words, seed=seed, progress=show)
     report = reports.read(gallery, name) | {"report": name}
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in report["kinds"].items() if count)
-    lines = [f"{one['size']:6,}  {one['medoid']}  {one['name']}" for one in report["words"][:TOLD]]
+    lines = [f"{one['size']:6,}  {one['medoid']}  {one['name']}" for one in report["words"][:MAX_LINES]]
     lines.append(
         f"{gallery.name}: {report['rows']:,} pictures by their {report['k']} nearest, {report['terms']:,} terms ({kinds}), "
         f"seed {seed}, {report['seconds']:.1f} s; kept as {name}"
@@ -73,53 +73,58 @@ def _build(gallery: Gallery, words: int, seed: int, progress: str) -> tuple[dict
 def _of_picture(gallery: Gallery, picture: str) -> tuple[dict[str, Any], list[str]]:
     from pipeline.analysis import terms as telling
 
-    found = telling.of_pictures(gallery, [picture])[picture]
-    lines = [f"{weight:7.3f}  {text}" for text, weight in found]
-    said = {"id": picture, "terms": [{"term": text, "weight": weight} for text, weight in found]}
-    return said, lines or ["no terms: its neighbours say nothing, or it came after the terms were made"]
+    weights = telling.of_pictures(gallery, [picture])[picture]
+    lines = [f"{weight:7.3f}  {text}" for text, weight in weights]
+    answer = {"id": picture, "terms": [{"term": text, "weight": weight} for text, weight in weights]}
+    return answer, lines or ["no terms: its neighbours say nothing, or it came after the terms were made"]
 
 
 def _of_file(gallery: Gallery, picture: Path, device: str) -> tuple[dict[str, Any], list[str]]:
     import numpy as np
 
     from pipeline.analysis import terms as telling
-    from pipeline.errors import PictureError
-    from pipeline.images import display_names, opening
+    from pipeline.images.opening import open_file
     from pipeline.search.search import load_encoder
     from pipeline.settings import Settings
 
-    try:
-        image = opening.open_image(opening.read_file(picture)).image
-    except PictureError as error:
-        raise PictureError(f"{display_names.display_name(picture)}: {error}") from None
+    _, opened = open_file(picture)
     encoder = load_encoder(gallery, device=device or Settings().device)
-    embedding = encoder.encode(np.stack([encoder.preprocess(image)]))[0]
-    found = telling.annotate(gallery, embedding)
-    said = [{"term": one.term.text, "kind": one.term.kind, "confidence": one.confidence} for one in found]
-    lines = [f"{one.confidence:.2f}  {one.term.text}" for one in found[:TOLD]]
-    return {"picture": str(picture), "terms": said}, lines or ["its neighbours have no label, metadata or tag to go by"]
+    embedding = encoder.encode(np.stack([encoder.preprocess(opened.image)]))[0]
+    annotations = telling.annotate(gallery, embedding)
+    rows = [
+        {"term": annotation.term.text, "kind": annotation.term.kind, "confidence": annotation.confidence}
+        for annotation in annotations
+    ]
+    lines = [f"{annotation.confidence:.2f}  {annotation.term.text}" for annotation in annotations[:MAX_LINES]]
+    return {"picture": str(picture), "terms": rows}, lines or ["its neighbours have no label, metadata or tag to go by"]
 
 
 def _in_common(gallery: Gallery, ids: list[str]) -> tuple[dict[str, Any], list[str]]:
     from pipeline.analysis import terms as telling
 
-    found = telling.in_common(gallery, ids)
-    said = [
-        {"term": one.term.text, "kind": one.term.kind, "count": one.count, "share": one.share, "lift": one.lift}
-        for one in found
+    shared = telling.in_common(gallery, ids)
+    rows = [
+        {
+            "term": common.term.text,
+            "kind": common.term.kind,
+            "count": common.count,
+            "share": common.share,
+            "lift": common.lift,
+        }
+        for common in shared
     ]
     lines = [
-        f"{one.term.text} ({one.count} of {one.of}, {one.lift:.1f} × as often as in the gallery)"
-        for one in found[:TOLD]
+        f"{common.term.text} ({common.count} of {common.of}, {common.lift:.1f} × as often as in the gallery)"
+        for common in shared[:MAX_LINES]
     ]
-    return {"ids": ids, "common": said}, lines or ["nothing tells these pictures from the gallery's others"]
+    return {"ids": ids, "common": rows}, lines or ["nothing tells these pictures from the gallery's others"]
 
 
 def _with_term(gallery: Gallery, term: str) -> tuple[dict[str, Any], list[str]]:
     from pipeline.analysis import terms as telling
     from pipeline.images import display_names
 
-    found = telling.pictures_with(gallery, term)
+    ids = telling.pictures_with(gallery, term)
     paths = dict(zip(*(gallery.table()[column] for column in ("id", "path")), strict=True))
-    lines = [f"{picture}  {display_names.display_name(paths[picture])}" for picture in found]
-    return {"term": term, "ids": found}, lines
+    lines = [f"{picture}  {display_names.display_name(paths[picture])}" for picture in ids]
+    return {"term": term, "ids": ids}, lines

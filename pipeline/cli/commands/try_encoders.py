@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson, Device, Name, ProgressKind
+from pipeline.cli.console import AsJson, Device, Name, ProgressKind
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +27,7 @@ def try_encoders(
     from pipeline.comparison import try_encoders as comparing
     from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
-    from pipeline.search.text import taken_by
+    from pipeline.search.text import takes_words
     from pipeline.settings import Settings
 
     settings = Settings()
@@ -35,7 +35,7 @@ def try_encoders(
         trials = comparing.try_encoders(
             open_gallery(name, settings), encoder, sample=sample, device=device or settings.device, progress=show
         )
-    takers = [trial.encoder for trial in trials if not trial.error and taken_by(trial.encoder)]
+    takers = [trial.encoder for trial in trials if not trial.error and takes_words(trial.encoder)]
     if as_json:
         rows = [dataclasses.asdict(trial) | {"words": trial.encoder in takers} for trial in trials]
         print(json.dumps([{key: value if value == value else None for key, value in row.items()} for row in rows]))

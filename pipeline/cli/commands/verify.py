@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from pipeline.cli.options import Name, To
+from pipeline.cli.console import Name, To
 
 
 def register(app: typer.Typer) -> None:

@@ -17,7 +17,7 @@ from pipeline.datasets._render.distances import (
     sphere,
 )
 from pipeline.datasets._render.patterns import Wrap
-from pipeline.datasets._render.pieces import Piece, Variation
+from pipeline.datasets._render.scene import Piece, Variation
 
 
 def chair(v: Variation) -> list[Piece]:

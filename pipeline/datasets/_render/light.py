@@ -24,7 +24,7 @@ def surface(scene: Scene, placed: Placed, p: np.ndarray, view: np.ndarray) -> np
         if mine.size:
             albedo[:, mine] = part.paint(local[:, mine], facing[:, mine])
             gloss[mine], glow[mine] = part.gloss, part.glow
-    normal = turned(facing, placed.turn)
+    normal = turned(facing, placed.angle)
     sun = np.array(studio.sun, np.float32)[:, None]
     toward = (normal * sun).sum(axis=0)
     lit = np.flatnonzero(toward > 0)

@@ -55,9 +55,9 @@ def _trace(scene: Scene, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     owner = np.zeros(n, np.uint8)
     for number, placed in enumerate(scene.placed, 1):
         start = placed.points(eye[:, None])
-        found = march(placed.solid, start, placed.directions(rays)) * np.float32(placed.scale)
-        closer = found < nearest
-        nearest[closer], owner[closer] = found[closer], number
+        distances = march(placed.solid, start, placed.directions(rays)) * np.float32(placed.scale)
+        closer = distances < nearest
+        nearest[closer], owner[closer] = distances[closer], number
     light = np.empty((3, n), np.float32)
     behind = np.flatnonzero(owner == 0)
     light[:, behind] = backdrop(scene, eye, rays[:, behind])

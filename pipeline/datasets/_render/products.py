@@ -7,9 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from pipeline.datasets._render import built, turned
-from pipeline.datasets._render.patterns import MATERIALS, Paint, Print, linear, patterned, plain
-from pipeline.datasets._render.pieces import Piece, Variation
-from pipeline.datasets._render.scene import Part, Solid, solid
+from pipeline.datasets._render.patterns import COLOURS, MATERIALS, Paint, Print, linear, patterned, plain
+from pipeline.datasets._render.scene import Part, Piece, Solid, Variation, solid
 
 KINDS: dict[str, Callable[[Variation], list[Piece]]] = {
     "bag": built.bag,
@@ -42,3 +41,12 @@ def product(kind: str, variation: Variation, print_: Print, main: np.ndarray, se
         )
         parts.append(Part(piece.distance, paint, piece.gloss, piece.glow))
     return solid(tuple(parts))
+
+
+def drawn_product(kind: str, pattern: str, colour: str, random: np.random.Generator) -> Solid:
+    """One item: its shape, the details of its pattern and the tint of its colour drawn by `random`."""
+    shape = Variation(*random.uniform(-1, 1, 4).tolist())
+    print_ = Print(pattern, int(random.integers(9, 15)), int(random.integers(3)), float(random.uniform()))
+    main = linear(COLOURS[colour]) * random.uniform(0.92, 1.06, 3).astype(np.float32)
+    second = linear("243352" if colour in ("white", "yellow") else "f6f0e2")
+    return product(kind, shape, print_, np.minimum(main, 1), second)

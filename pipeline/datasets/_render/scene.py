@@ -11,7 +11,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.datasets._render.distances import Distance, length
-from pipeline.datasets._render.patterns import Paint
+from pipeline.datasets._render.patterns import FACED, Paint, Wrap
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How one item differs from others of its kind, each in [-1, 1]."""
+
+    tall: float = 0.0
+    wide: float = 0.0
+    curve: float = 0.0
+    detail: float = 0.0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A distance and what it is made of: a material's name, or "body" for the item's own colour and pattern."""
+
+    distance: Distance
+    material: str = "body"
+    wrap: Wrap = FACED
+    gloss: float = 0.3
+    glow: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -56,14 +77,14 @@ class Placed:
     solid: Solid
     x: float = 0.0
     z: float = 0.0
-    turn: float = 0.0
+    angle: float = 0.0
     scale: float = 1.0
 
     @classmethod
-    def centred(cls, solid: Solid, turn: float, scale: float = 1.0) -> Placed:
+    def centred(cls, solid: Solid, angle: float, scale: float = 1.0) -> Placed:
         """Stood so that the middle of its bounding sphere is above the origin."""
-        x, _, z = (turned(solid.centre[:, None], turn)[:, 0] * np.float32(scale)).tolist()
-        return cls(solid, -x, -z, turn, scale)
+        x, _, z = (turned(solid.centre[:, None], angle)[:, 0] * np.float32(scale)).tolist()
+        return cls(solid, -x, -z, angle, scale)
 
     def points(self, p: np.ndarray) -> np.ndarray:
         """World points (3, n) in the solid's coordinates."""
@@ -71,7 +92,7 @@ class Placed:
         return self.directions(moved) * np.float32(1 / self.scale)
 
     def directions(self, d: np.ndarray) -> np.ndarray:
-        return turned(d, -self.turn)
+        return turned(d, -self.angle)
 
 
 @dataclass(frozen=True)

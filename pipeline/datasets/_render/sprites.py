@@ -28,9 +28,9 @@ class Sprite:
     foot: float
 
 
-def sprite(solid: Solid, turn: float, size: int) -> Sprite:
+def sprite(solid: Solid, angle: float, size: int) -> Sprite:
     """The product turned by radians, lit from the front right; four rays a pixel."""
-    placed = Placed.centred(solid, turn)
+    placed = Placed.centred(solid, angle)
     camera = Camera((0.0, float(solid.centre[1]), 0.0), solid.radius / math.sin(_VIEW / 2) * 1.12, _PITCH, _VIEW)
     scene, eye = Scene((placed,), _STUDIO, camera), camera.eye
     rays = camera.rays(*_grid(2 * size))

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.datasets._render.distances import cylinder, lathe, length, outline, ring, rod, smooth_union, sphere
 from pipeline.datasets._render.patterns import Wrap
-from pipeline.datasets._render.pieces import Piece, Variation
+from pipeline.datasets._render.scene import Piece, Variation
 
 
 def bottle(v: Variation) -> list[Piece]:

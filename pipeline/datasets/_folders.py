@@ -1,4 +1,4 @@
-"""Which folder is the dataset's own, where it is published in more than one shape."""
+"""The dataset's own folder: one that a person has, in one of the shapes it is published in, or its archive, unpacked."""
 
 from __future__ import annotations
 
@@ -6,12 +6,33 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import UsageError
+from pipeline.files.archives import Origin, Source
+from pipeline.records import Progress, silent
 
 DEPTH = 2  # how far below the folder a person names the dataset's own folder may lie
 
 
+class Published:
+    """What datasets that come as an archive or a folder share; each adds its `records`, which begin with `_origin.check_prepared()`."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self.root = origin.root
+
+    def prepare(self, progress: Progress = silent) -> None:
+        """Download and unpack once. Raises SemblanceError when that fails."""
+        self._origin.prepare(progress)
+
+
+def given_origin(name: str, root: str, has: Sequence[str], *, source: str) -> Origin:
+    """has: by what its own folder is recognised. Raises UsageError for an empty root and for something else."""
+    if not root:
+        raise UsageError(f"{name} is not downloaded here; get it from {source} and give it as root=PATH")
+    return Source(name, has).at(root)
+
+
 def find_layout(
-    name: str, folder: Path, layouts: Sequence[Sequence[str]], *, wanted: str = ""
+    name: str, folder: Path, layouts: Sequence[Sequence[str]], *, expected: str = ""
 ) -> tuple[Path, Sequence[str]]:
     """The folder, `folder` or one at most two levels below it, that holds all of a layout's files and folders.
 
@@ -25,9 +46,9 @@ def find_layout(
                 return candidate, layout
             if len(layout) - len(lacking) > nearest[0]:
                 nearest = len(layout) - len(lacking), f"{candidate}, has no {', '.join(lacking)}"
-    wanted = wanted or "; or ".join(", ".join(layout) for layout in layouts)
+    expected = expected or "; or ".join(", ".join(layout) for layout in layouts)
     raise UsageError(
-        f"{folder} is not {name}: no folder there holds {wanted}"
+        f"{folder} is not {name}: no folder there holds {expected}"
         + (f". The nearest, {nearest[1]}" if nearest[1] else "; check the path")
     )
 

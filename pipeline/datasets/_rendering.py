@@ -1,8 +1,9 @@
-"""Work spread over processes that end with their parent; one that breaks loses no work."""
+"""What rendered datasets share: a folder for each set of options, and work in processes that end with their parent."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import multiprocessing
 import os
 import signal
@@ -11,10 +12,39 @@ from collections.abc import Callable, Generator, Hashable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import TypeVar
+
+from pipeline.errors import UsageError
+from pipeline.settings import Settings
 
 Task = TypeVar("Task", bound=Hashable)
 Result = TypeVar("Result")
+
+
+def check_ranges(name: str, **ranges: tuple[float, float, float]) -> None:
+    """UsageError for an option whose (value, lowest, highest) are not in order."""
+    for option, (value, low, high) in ranges.items():
+        if not low <= value <= high:
+            raise UsageError(f"{name}: {option}={value} is out of range; choose from {low} to {high}")
+
+
+def folder_of(root: str, name: str, options: str) -> Path:
+    """Where what these options give is rendered to: below root, or the cache."""
+    parent = Path(root).expanduser() if root else Settings().cache
+    return parent.absolute() / f"{name}-{hashlib.sha256(options.encode()).hexdigest()[:10]}"
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file is rendered. A power cut may leave a renamed file without its bytes."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_size > 0
+    return False
+
+
+def worthwhile(pixels: int) -> int:
+    """How many processes to render so many pixels in; 1 when starting them takes longer than the work."""
+    return min(os.cpu_count() or 1, 8) if pixels > 60 * 128**2 else 1
 
 
 def in_processes(
