@@ -30,7 +30,7 @@ from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 from benchmarks import measuring
 from benchmarks.startup import ROOT, app, free_port, megabytes, wait_for_server
 from pipeline.analysis import map_files, projection
-from pipeline.gallery import reports
+from pipeline.gallery import artifacts
 from pipeline.gallery.opening import create_gallery
 from pipeline.records import Rows
 from pipeline.settings import Settings
@@ -76,7 +76,7 @@ def fill(name: str, count: int, folder: Path) -> None:
         **{"name": "umap-2d-00000000-00000000", "method": "umap", "spec": "umap", "dimensions": 2, "seed": 0},
         **{"gallery": name, "encoder": "color_histogram", "fingerprint": "0123456789abcdef" * 4, "n": count},
         **{"made": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"), "caption": "Drawn at random."},
-        **reports.circumstances(),
+        **artifacts.circumstances(),
     }
     map_files.write(gallery, about, ids, points)
     np.savez(folder / f"{name}.npz", xy=points, label=labels)

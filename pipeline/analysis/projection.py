@@ -6,7 +6,6 @@ The same settings and the same pictures are the same map (map_files).
 from __future__ import annotations
 
 import contextlib
-import datetime
 import json
 import time
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ import numpy as np
 from pipeline import plugins
 from pipeline.analysis import map_files
 from pipeline.errors import GalleryError, UsageError
-from pipeline.gallery import neighbours, reports
+from pipeline.gallery import artifacts, neighbours
 from pipeline.gallery.gallery import Gallery
 from pipeline.metrics import map_placing, map_trust
 from pipeline.records import Progress, Projection, Projector, Rows, SearchHit, silent
@@ -98,10 +97,13 @@ def project(gallery: Gallery, spec: str, *, dimensions: int = 2, seed: int = 0, 
         **{"name": name, "method": method, "spec": _spec(method, options), "options": options},
         **{"dimensions": dimensions, "seed": seed, "gallery": gallery.name, "generation": generation},
         **{"encoder": entry["spec"], "fingerprint": entry["fingerprint"], "n": len(rows)},
-        **{"made": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"), "made_by": made.made_by},
-        **{"notes": notes, "seconds": {part: round(taken, 3) for part, taken in seconds.items()}},
+        **{
+            "made_by": made.made_by,
+            "notes": notes,
+            "seconds": {part: round(taken, 3) for part, taken in seconds.items()},
+        },
         **{"trust": asdict(trust), "caption": map_trust.caption(method, trust)},
-        **_circumstances(),
+        **artifacts.circumstances(_LIBRARIES),
     }
     if made.axes is not None and made.mean is not None:
         about["linear"] = {"mean": made.mean.tolist(), "axes": made.axes.tolist()}
@@ -271,15 +273,3 @@ def _of_another_encoder(gallery: Gallery, about: dict[str, Any]) -> str:
 def _again(about: dict[str, Any]) -> str:
     wanted = f"--method {about['spec']} --dimensions {about['dimensions']} --seed {about['seed']}"
     return f"make it again with: python -m pipeline project {about['gallery']} {wanted}"
-
-
-def _circumstances() -> dict[str, Any]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    about = reports.circumstances()
-    for library in _LIBRARIES:
-        try:
-            about["versions"][library] = version(library)
-        except PackageNotFoundError:
-            continue
-    return about

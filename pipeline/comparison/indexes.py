@@ -38,6 +38,7 @@ from pipeline import ROOT, plugins
 from pipeline.comparison import index_advice
 from pipeline.comparison.index_worker import NOOP
 from pipeline.errors import UsageError
+from pipeline.gallery import artifacts
 from pipeline.metrics import ann
 from pipeline.metrics.retrieval import nearest
 from pipeline.records import Progress, silent
@@ -108,7 +109,7 @@ def compare(
             "batch_ms": 1000 / harness["queries_per_second"] if harness["queries_per_second"] else None,
         },
         **{"n": n, "dim": dim, "k": k, "queries": len(own), "threads": threads, "seed": seed},
-        **{"seconds": seconds, "timeout": timeout, "notes": notes, "libraries": _libraries()},
+        **{"seconds": seconds, "timeout": timeout, "notes": notes, "libraries": artifacts.versions(LIBRARIES)},
     }
     report["advice"] = [index_advice.advice(report, n * times) for times in (1, 10, 100)]
     return report
@@ -243,15 +244,3 @@ def _with(spec: str, settings: dict[str, int]) -> str:
     name, options = plugins.parse(spec)
     merged = options | {key: str(value) for key, value in settings.items()}
     return name + (":" + ",".join(f"{key}={value}" for key, value in merged.items()) if merged else "")
-
-
-def _libraries() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -6,7 +6,6 @@ steps found. A step that is done again replaces its file and takes away the file
 
 from __future__ import annotations
 
-import datetime
 import json
 import re
 import shutil
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.annotations import annotations as annotation_files
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.files import atomic
+from pipeline.gallery.artifacts import Artifacts
 from pipeline.gallery.opening import check_name
 
 if TYPE_CHECKING:
@@ -104,15 +104,7 @@ class Round:
 
     def result(self, step: str) -> dict[str, Any] | None:
         """What a step kept; None before it is done. SemblanceError for a damaged file."""
-        file = self.folder / f"{step}.json"
-        if not file.is_file():
-            return None
-        try:
-            found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            found["made"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SemblanceError(f"{file} is damaged ({error!r}); do the step {step} again") from error
-        return found
+        return self._artifacts(step).read(step, lambda result: result["made"])
 
     def needed(self, step: str) -> dict[str, Any]:
         """The result of a step that has to be there; SemblanceError names the command that makes it."""
@@ -128,24 +120,15 @@ class Round:
         """Keep a step's result, and take away what was made from its last one."""
         for later in MADE_FROM.get(step, ()):
             (self.folder / f"{later}.json").unlink(missing_ok=True)
-        if table is not None:
-            with atomic.replacing(self.folder / f"{step}.parquet") as temporary:
-                table.to_parquet(temporary, index=False)
-        made = {"made": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds")} | result
-        atomic.write_json(self.folder / f"{step}.json", made)  # last: with it the step is done
-        return made
+        return self._artifacts(step).write(step, result, table)
 
     def table(self, step: str) -> pd.DataFrame:
         """The rows of a step that is done."""
-        import pandas as pd
-        import pyarrow as pa
-
         self.needed(step)
-        file = self.folder / f"{step}.parquet"
-        try:
-            return pd.read_parquet(file)
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise SemblanceError(f"{file} cannot be read ({error}); do the step {step} again") from error
+        return self._artifacts(step).table(step)
+
+    def _artifacts(self, step: str) -> Artifacts:
+        return Artifacts(self.folder, f"do the step {step} again", SemblanceError)
 
 
 NOUNS = {

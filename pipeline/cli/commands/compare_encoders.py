@@ -36,7 +36,7 @@ def compare_encoders(
     from pipeline.comparison import encoders as comparing
     from pipeline.comparison import labelled_pictures
     from pipeline.errors import UsageError
-    from pipeline.gallery import reports
+    from pipeline.gallery import artifacts, reports
     from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
@@ -65,7 +65,7 @@ def compare_encoders(
     figures = any(row["metrics"] for row in report["rows"])
     report_name = reports.write(opened, comparing.KIND, report) if opened and figures else ""
     if as_json:
-        print(json.dumps({"report": report_name} | reports.circumstances() | report, ensure_ascii=False))
+        print(json.dumps({"report": report_name} | artifacts.circumstances() | report, ensure_ascii=False))
     else:
         _print_table(report)
         if report_name:
