@@ -79,7 +79,7 @@ def main() -> int:
     side = model.cropping.size[0]
     begun = time.perf_counter()
     pixels = Remembering(data, model.network, side=side)
-    queries, held = evaluate.rows_of(data, "test", "all", 0, 0)
+    queries, held = evaluate.query_and_gallery_rows(data, "test", "all", 0, 0)
     golden = evaluate.golden_triplets(data, queries, teacher=None, seed=0)
     print(
         f"{measuring.machine()}; twice {asked.steps} steps of the head over {asked.weights}; test against train",

@@ -217,6 +217,7 @@ def test_only_base_modules_lie_flat() -> None:
     flat = {path.stem for path in (ROOT / "pipeline").glob("*.py")}
     assert flat == {"__init__", "__main__", *BASE}
     assert {path.stem for path in (ROOT / "app").glob("*.py")} == {"__init__", "main"}
+    assert {path.stem for path in (ROOT / "training").glob("*.py")} == {"__init__", "__main__", "recipes", "runs"}
 
 
 def test_every_package_stands_in_the_table_and_says_its_idea() -> None:

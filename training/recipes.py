@@ -165,8 +165,8 @@ def recipe(
         phases.append(own.phase(second))
     elif second.name != CLASSIFICATION:
         phases.append(own.phase(second))
-    known = {f.name for f in dataclasses.fields(Recipe)}
-    assert set(facts) <= known, f"{sorted(set(facts) - known)} are no fields of a recipe"
+    fields = {f.name for f in dataclasses.fields(Recipe)}
+    assert set(facts) <= fields, f"{sorted(set(facts) - fields)} are no fields of a recipe"
     facts = chosen.facts | facts
     if not facts.get("grid"):
         facts["kept"] = 0.0

@@ -66,8 +66,8 @@ class Run:
 
     def metrics(self, kind: str = "") -> list[dict[str, Any]]:
         """The recorded lines in order. A later line of the same kind and step stands for a resumed stretch: it wins."""
-        found = {(line["kind"], line["step"]): line for line in self._lines()}
-        return sorted((line for line in found.values() if not kind or line["kind"] == kind), key=lambda x: x["step"])
+        lines = {(line["kind"], line["step"]): line for line in self._lines()}
+        return sorted((line for line in lines.values() if not kind or line["kind"] == kind), key=lambda x: x["step"])
 
     def triplets(self) -> list[dict[str, Any]]:
         """{"anchor", "positive", "negative": {"picture", "label"}, "d_positive", "d_negative"}, hardest first; or []."""
@@ -81,25 +81,25 @@ class Run:
         file = self.root / "metrics.jsonl"
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else ():
             with contextlib.suppress(ValueError):  # torn by a kill
-                found = json.loads(line)
-                if isinstance(found, dict) and isinstance(found.get("step"), int) and "kind" in found:
-                    yield found
+                figures = json.loads(line)
+                if isinstance(figures, dict) and isinstance(figures.get("step"), int) and "kind" in figures:
+                    yield figures
 
     def _read(self, name: str, kind: type) -> Any:
         file = self.root / name
         try:
-            found = json.loads(file.read_text(encoding="utf-8"))
-            if not isinstance(found, kind):
+            value = json.loads(file.read_text(encoding="utf-8"))
+            if not isinstance(value, kind):
                 raise ValueError(f"it holds no {kind.__name__}")
-            return found
+            return value
         except (OSError, ValueError) as error:
             raise RunError(f"cannot read {file} ({error}); the run is damaged, train again under a new name") from error
 
 
 def names(settings: Settings) -> list[str]:
     """All runs, the newest first."""
-    found = sorted(settings.runs.glob("*/run.json"), key=lambda file: (-file.stat().st_ctime, file.parent.name))
-    return [file.parent.name for file in found]
+    files = sorted(settings.runs.glob("*/run.json"), key=lambda file: (-file.stat().st_ctime, file.parent.name))
+    return [file.parent.name for file in files]
 
 
 def open_run(name: str, settings: Settings) -> Run:
@@ -107,8 +107,8 @@ def open_run(name: str, settings: Settings) -> Run:
     for root in (settings.runs / name, Path(name).expanduser()):
         if (root / "run.json").is_file():
             return Run(root)
-    known = ", ".join(names(settings)[:10]) or "none yet"
-    raise RunError(f"no run {name!r} (there is: {known}); make one with: python -m training train …")
+    first = ", ".join(names(settings)[:10]) or "none yet"
+    raise RunError(f"no run {name!r} (there is: {first}); make one with: python -m training train …")
 
 
 def name_of(*parts: object) -> str:

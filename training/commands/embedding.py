@@ -37,9 +37,9 @@ def embed(
     pictures = Path(data) if data else own
     if pictures is None:
         raise UsageError(f"{run} is an exported model; name the prepared pictures with --data FOLDER")
-    found = prepared.load(pictures)
+    loaded = prepared.load(pictures)
     encoder = model_folder.load(weights).encoder(device)
     with progress.shown(shown) as show:
-        files = write(encoder, found, folder=folder.expanduser(), with_dev=with_dev, progress=show)
+        files = write(encoder, loaded, folder=folder.expanduser(), with_dev=with_dev, progress=show)
     for file in files:
         print(f"{file.path}: {file.count:,} pictures, {encoder.dim} values each")

@@ -50,7 +50,7 @@ def finetune(
     if threads:
         torch.set_num_threads(threads)
     settings = Settings()
-    found = open_gallery(gallery, settings)
+    opened = open_gallery(gallery, settings)
     with contextlib.ExitStack() as stack:
         store, show = None, stack.enter_context(progress.shown(shown))
         try:
@@ -58,14 +58,14 @@ def finetune(
         except StoreLocked as error:
             print(f"{error}. An open app fills the new collection by itself", file=sys.stderr)
         name = run(
-            found, source=labels_from, tune=tune, epochs=epochs, command=sys.argv[1:], encoder=encoder, switch=switch, store=store, maps=maps, device=device, seed=seed,
+            opened, source=labels_from, tune=tune, epochs=epochs, command=sys.argv[1:], encoder=encoder, switch=switch, store=store, maps=maps, device=device, seed=seed,
             progress=show,
         )  # fmt: skip
-    report = reports.read(found, name)
-    print(json.dumps(report) if as_json else told(gallery, report))
+    report = reports.read(opened, name)
+    print(json.dumps(report) if as_json else as_text(gallery, report))
 
 
-def told(gallery: str, report: dict[str, Any]) -> str:
+def as_text(gallery: str, report: dict[str, Any]) -> str:
     """The table, the worst labels, and what was done, as text."""
     counts = report["counts"]
     lines = [
@@ -73,8 +73,8 @@ def told(gallery: str, report: dict[str, Any]) -> str:
         f"{report['seconds']:.1f} s",
         f"{'':14}{'before':>24}{'after':>26}{'rise':>28}",
     ]
-    for metric, found in report["metrics"].items():
-        cells = [_cell(found[when], "+" if when == "rise" else "") for when in ("before", "after", "rise")]
+    for metric, values in report["metrics"].items():
+        cells = [_cell(values[when], "+" if when == "rise" else "") for when in ("before", "after", "rise")]
         lines.append(f"{metric:14}{cells[0]:>24}{cells[1]:>26}{cells[2]:>28}")
     by_label = {row["label"]: row for row in report["labels"]}
     worst = [by_label[label] for label in report["worst"]]
@@ -90,5 +90,5 @@ def told(gallery: str, report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _cell(found: dict[str, float], sign: str) -> str:
-    return f"{found['value']:{sign}.3f} ({found['low']:.3f} to {found['high']:.3f})"
+def _cell(interval: dict[str, float], sign: str) -> str:
+    return f"{interval['value']:{sign}.3f} ({interval['low']:.3f} to {interval['high']:.3f})"

@@ -114,20 +114,20 @@ def train(
     else:
         if data == Path(""):
             raise UsageError("name the prepared pictures with --data FOLDER, or a run to go on with: --resume NAME")
-        asked = {
+        facts = {
             "batch_size": batch_size, "optim": optim, "backbone": backbone, "dim": dim, "pretrained": pretrained,
             "frozen": frozen, "open_set": open_set, "seed": seed,
         }  # fmt: skip
-        asked = {key: value for key, value in asked.items() if value}
+        facts = {key: value for key, value in facts.items() if value}
         shares = {"out_of_class": out_of_class, "classification_weight": classification_weight, "margin": margin}
         shares |= {"grid": grid, "kept": kept, "square_margin": square_margin, "same_share": same_share}
-        asked |= {key: value for key, value in shares.items() if value >= 0}
+        facts |= {key: value for key, value in shares.items() if value >= 0}
         if single_scale:
-            asked["multiscale"] = False
+            facts["multiscale"] = False
         made = recipes.recipe(
             recipe, loss=loss, lr=lr, classification_share=classification_share if classification_share >= 0 else None,
             head_only={"": None, "head": True, "whole": False}[tune], head_steps=head_steps,
-            **asked,
+            **facts,
         )  # fmt: skip
         name = name or runs.name_of(recipe, loss)
         run = start.shared_run(

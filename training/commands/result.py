@@ -72,8 +72,8 @@ def evaluate(
     if as_json:
         print(json.dumps(report))
         return
-    for metric, found in report["metrics"].items():
-        print(f"{metric:32} {found['value']:.4f}  ({found['low']:.4f} to {found['high']:.4f})")
+    for metric, interval in report["metrics"].items():
+        print(f"{metric:32} {interval['value']:.4f}  ({interval['low']:.4f} to {interval['high']:.4f})")
     print(", ".join(f"{key} {value}" for key, value in report.items() if key not in ("metrics", "fingerprint")))
 
 

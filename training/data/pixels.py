@@ -26,10 +26,10 @@ class Pixels:
     def take(self, rows: np.ndarray) -> Tensor:
         """(n,) rows to (n, 3, side, side) float32 in [0, 1]."""
         if self._resident is not None:
-            found = self._resident[torch.from_numpy(rows).to(self.device)]
+            taken = self._resident[torch.from_numpy(rows).to(self.device)]
         else:
-            found = torch.from_numpy(self._array[rows]).to(self.device)
-        return found.permute(0, 3, 1, 2).float().div_(255)
+            taken = torch.from_numpy(self._array[rows]).to(self.device)
+        return taken.permute(0, 3, 1, 2).float().div_(255)
 
     def picture(self, row: int) -> np.ndarray:
         """(side, side, 3) uint8."""
@@ -41,8 +41,8 @@ class Pixels:
 
     def embed(self, network: nn.Module, rows: np.ndarray, *, side: int) -> np.ndarray:
         """(n, dim) float32 of unit length, no augmentation; on a CPU in float32, as an exported encoder does it."""
-        found = self._through(network, network, rows, side)
-        return np.concatenate([F.normalize(part.float(), dim=1).cpu().numpy() for part in found])
+        parts = self._through(network, network, rows, side)
+        return np.concatenate([F.normalize(part.float(), dim=1).cpu().numpy() for part in parts])
 
     def joined(self, network: DeepRanking, rows: np.ndarray, *, side: int) -> Tensor:
         """What the network's last layer sees of each row: (n, width) float16 on the device."""
@@ -54,12 +54,12 @@ class Pixels:
     ) -> list[Tensor]:
         was_training = network.training
         network.eval()
-        found = []
+        parts = []
         for start in range(0, len(rows), batch):
             pictures = self.take(rows[start : start + batch])
             if pictures.shape[-1] != side:
                 pictures = F.interpolate(pictures, (side, side), mode="bilinear", antialias=True, align_corners=False)
             with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-                found.append(call(self.normalised(pictures)))
+                parts.append(call(self.normalised(pictures)))
         network.train(was_training)
-        return found
+        return parts

@@ -83,11 +83,11 @@ def prepare(
 
     done = 0
     for chunk in in_order(records, work, chunk=64):
-        for one in chunk:
-            if isinstance(one, _Read):
-                read.append(one)
+        for result in chunk:
+            if isinstance(result, _Read):
+                read.append(result)
             else:
-                rejected.append(one)
+                rejected.append(result)
         done += len(chunk)
         progress("prepare", done, len(records))
     test_split = next((name for name in TEST_SPLITS if any(x.record.split == name for x in read)), "")
@@ -97,9 +97,9 @@ def prepare(
             f"{spec}: no picture could be read; the first said: {rejected[0][1] if rejected else 'nothing'}"
         )
     cut = splits([x.record for x in kept], test_split, dev_share=dev_share, seed=seed)
-    found = sorted({x.record.label for x in kept})
-    _two_labels(found)
-    opened = set(np.random.default_rng(seed).permutation(found)[: min(open_labels, len(found) // 4)].tolist())
+    names = sorted({x.record.label for x in kept})
+    _two_labels(names)
+    opened = set(np.random.default_rng(seed).permutation(names)[: min(open_labels, len(names) // 4)].tolist())
     table = pd.DataFrame(
         [
             (x.id, x.record.path, x.record.label, split, x.record.label in opened, *_paired(x.record, item, category))
@@ -119,7 +119,7 @@ def prepare(
         "side": side,
         "seed": seed,
         "splits": dict(Counter(cut)),
-        "labels": found,
+        "labels": names,
         "open": sorted(opened),
         "mean": mean,
         "std": std,
@@ -151,18 +151,18 @@ def _drawn(records: list[ImageRecord], count: int, seed: int) -> list[ImageRecor
     """Those of `count` labels."""
     import numpy as np
 
-    known = sorted({record.label for record in records})
-    if count > len(known):
-        raise UsageError(f"{count} labels are asked for and this dataset has {len(known)}")
-    chosen = set(np.random.default_rng(seed).permutation(known)[:count].tolist()) if count else set(known)
+    names = sorted({record.label for record in records})
+    if count > len(names):
+        raise UsageError(f"{count} labels are asked for and this dataset has {len(names)}")
+    chosen = set(np.random.default_rng(seed).permutation(names)[:count].tolist()) if count else set(names)
     return [record for record in records if record.label in chosen]
 
 
 def _check_metadata(records: Sequence[ImageRecord], *keys: str) -> None:
-    known = sorted({key for record in records for key in record.metadata})
+    present = sorted({key for record in records for key in record.metadata})
     for key in keys:
-        if key and key not in known:
-            raise UsageError(f"no picture of this dataset has metadata {key!r}; it has {', '.join(known) or 'none'}")
+        if key and key not in present:
+            raise UsageError(f"no picture of this dataset has metadata {key!r}; it has {', '.join(present) or 'none'}")
 
 
 def _paired(record: ImageRecord, item: str, category: str) -> tuple[str, str]:
@@ -212,20 +212,20 @@ def splits(records: list[ImageRecord], test_split: str, *, dev_share: float, see
     named = dict.fromkeys(TEST_SPLITS, "dev") | {test_split: "test"} if test_split else {}
     if test_split == "query":  # its pictures are searched among those of `gallery`, which no training may see either
         named["gallery"] = "test"
-    found = [named.get(record.split, "train") for record in records]
-    given = set(found)
+    split = [named.get(record.split, "train") for record in records]
+    given = set(split)
     members = defaultdict(list)
     for i, record in enumerate(records):
-        if found[i] == "train":
+        if split[i] == "train":
             members[record.label].append(i)
     for label in sorted(members):
         order = random.permutation(members[label])
         cut = round(len(order) * dev_share)
         for i in order[:cut] if "dev" not in given else ():
-            found[i] = "dev"
+            split[i] = "dev"
         for i in order[cut : 2 * cut] if not test_split else ():
-            found[i] = "test"
-    return found
+            split[i] = "test"
+    return split
 
 
 def _statistics(pixels: np.ndarray) -> tuple[list[float], list[float]]:

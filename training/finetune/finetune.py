@@ -31,7 +31,7 @@ KIND = "finetune"
 Tune = Literal["head", "whole"]
 Switch = Literal["if-better", "never", "always"]
 METRICS = ("recall_at_1", "map_at_r")
-LEAST_MAPPED, MAPPED = 20, 1500  # held-out pictures on the two maps
+MIN_MAPPED, MAX_MAPPED = 20, 1500  # held-out pictures on the two maps
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def finetune(
         "after": taken,
         "better": better,
         "metrics": {
-            name: {when: _interval(found[name], seed) for when, found in measured.items()} | {"rise": rise[name]}
+            name: {when: _interval(values[name], seed) for when, values in measured.items()} | {"rise": rise[name]}
             for name in METRICS
         },
         "labels": _by_label(measured, labels),
@@ -170,11 +170,14 @@ def _in_order(gallery: Gallery, fingerprint8: str, lesson: Lesson) -> np.ndarray
 def _measured(embeddings: np.ndarray, lesson: Lesson) -> dict[str, np.ndarray]:
     """METRICS as (test,) values: test asks, train is searched; nan where train has nothing of the label."""
     train, test = lesson.part("train"), lesson.part("test")
-    held, asked = lesson.labels[train], lesson.labels[test]
-    counts = retrieval.relevant_counts(asked, held)
+    train_labels, test_labels = lesson.labels[train], lesson.labels[test]
+    counts = retrieval.relevant_counts(test_labels, train_labels)
     hits = retrieval.nearest(embeddings[test], embeddings[train], k=max(1, int(counts.max())))[1]
-    recalls = np.where(counts > 0, retrieval.recall_at_k(held[hits], asked, 1), np.nan)
-    return {"recall_at_1": recalls, "map_at_r": retrieval.average_precision_at_r(held[hits], asked, counts)}
+    recalls = np.where(counts > 0, retrieval.recall_at_k(train_labels[hits], test_labels, 1), np.nan)
+    return {
+        "recall_at_1": recalls,
+        "map_at_r": retrieval.average_precision_at_r(train_labels[hits], test_labels, counts),
+    }
 
 
 def _interval(values: np.ndarray, seed: int) -> dict[str, float]:
@@ -183,7 +186,7 @@ def _interval(values: np.ndarray, seed: int) -> dict[str, float]:
 
 def _by_label(measured: dict[str, dict[str, np.ndarray]], labels: np.ndarray) -> list[dict[str, Any]]:
     """map_at_r and recall_at_1 of each label that test has, before and after."""
-    table = pd.DataFrame({f"{name} {when}": found[name] for when, found in measured.items() for name in METRICS})
+    table = pd.DataFrame({f"{name} {when}": values[name] for when, values in measured.items() for name in METRICS})
     grouped = table.groupby(labels)
     made = grouped.mean().round(4).assign(pictures=grouped.size()).dropna()
     return [{"label": str(label)} | row for label, row in made.to_dict("index").items()]
@@ -192,10 +195,10 @@ def _by_label(measured: dict[str, dict[str, np.ndarray]], labels: np.ndarray) ->
 def _maps(lesson: Lesson, before: np.ndarray, after: np.ndarray, seed: int, progress: Progress) -> pd.DataFrame | None:
     """Where t-SNE places the test pictures with either encoder; None of too few for a map."""
     rows = lesson.part("test")
-    if len(rows) < LEAST_MAPPED:
+    if len(rows) < MIN_MAPPED:
         return None
-    if len(rows) > MAPPED:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, MAPPED, replace=False))
+    if len(rows) > MAX_MAPPED:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, MAX_MAPPED, replace=False))
     made = lesson.rows.table.iloc[rows][["id"]].assign(label=lesson.labels[rows])
     for when, embeddings in (("before", before), ("after", after)):
         projection = plugins.build("projections", f"tsne:perplexity={min(30, (len(rows) - 1) // 3)}")

@@ -46,14 +46,14 @@ def lesson(gallery: Gallery, rows: Rows, *, source: Source = "labels", seed: int
     Labels bring the dataset's own splits where it has a test; else, and with tags, the splits are drawn by label, and
     the parts of one picture stay together. Raises UsageError when that leaves nothing to learn or to measure.
     """
-    found, notes = _labels(gallery, rows.table, source)
-    known = np.flatnonzero(found != "")
-    table = rows.table.iloc[known].reset_index(drop=True)
-    labels = found[known]
+    labels, notes = _labels(gallery, rows.table, source)
+    labelled = np.flatnonzero(labels != "")
+    table = rows.table.iloc[labelled].reset_index(drop=True)
+    labels = labels[labelled]
     split = _splits(table, labels, own=source == "labels", seed=seed)
     _check(gallery, labels, split, source)
-    judged, said = _judged(gallery, table["id"].tolist(), np.flatnonzero(split == "train"))
-    return Lesson(Rows(table, rows.embeddings[known]), labels, split, judged, notes + said)
+    judged, more = _judged(gallery, table["id"].tolist(), np.flatnonzero(split == "train"))
+    return Lesson(Rows(table, rows.embeddings[labelled]), labels, split, judged, notes + more)
 
 
 def _labels(gallery: Gallery, table: pd.DataFrame, source: Source) -> tuple[np.ndarray, list[str]]:
@@ -84,9 +84,9 @@ def _splits(table: pd.DataFrame, labels: np.ndarray, *, own: bool, seed: int) ->
 
 
 def _check(gallery: Gallery, labels: np.ndarray, split: np.ndarray, source: Source) -> None:
-    held, asked = (Counter(labels[split == name].tolist()) for name in ("train", "test"))
-    measured = sum(count for label, count in asked.items() if held[label])
-    if len(held) >= 2 and measured >= 2:
+    learned, tested = (Counter(labels[split == name].tolist()) for name in ("train", "test"))
+    measured = sum(count for label, count in tested.items() if learned[label])
+    if len(learned) >= 2 and measured >= 2:
         return
     what = {"labels": "labels", "tags": "tags", "both": "labels and tags"}[source]
     sizes = Counter(labels.tolist())
@@ -103,7 +103,7 @@ def _judged(gallery: Gallery, ids: list[str], train: np.ndarray) -> tuple[Judged
     kept, turned = feedback.kept(gallery)
     triplets = [tuple(place[picture] for picture in triplet) for triplet in kept if place.keys() >= set(triplet)]
     pairs = {
-        tuple(sorted(place[one] for one in pair)): same
+        tuple(sorted(place[picture] for picture in pair)): same
         for pair, same in judged_pairs(gallery).items()
         if pair <= place.keys()
     }

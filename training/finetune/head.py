@@ -94,11 +94,11 @@ def learn(
             schedule.step()
             if step % LOOK == 0 or step == steps:
                 progress("learn", step, steps)
-                found = network.head(mean, scale)
-                figure = _dev_figure(found(embeddings[np.concatenate([train, dev])]), np.asarray(labels), train, dev)
+                head = network.head(mean, scale)
+                figure = _dev_figure(head(embeddings[np.concatenate([train, dev])]), np.asarray(labels), train, dev)
                 looks.append((step, round(figure, 6)))
                 if np.isnan(figure) or figure >= np.nanmax([value for _, value in looks]):
-                    best = found
+                    best = head
                 elif step - max(looks, key=lambda look: look[1])[0] >= PATIENCE * LOOK:
                     break
     return Learned(best, looks)
@@ -124,5 +124,5 @@ class _Network(nn.Module):
 
 def _dev_figure(embeddings: np.ndarray, labels: np.ndarray, train: np.ndarray, dev: np.ndarray) -> float:
     """map_at_r of dev asking train; nan where no dev picture has its label there. embeddings: of train, then dev."""
-    held, asked = embeddings[: len(train)], embeddings[len(train) :]
-    return retrieval.map_at_r_between(asked, labels[dev], held, labels[train])
+    gallery, queries = embeddings[: len(train)], embeddings[len(train) :]
+    return retrieval.map_at_r_between(queries, labels[dev], gallery, labels[train])

@@ -54,11 +54,11 @@ class Checkpoint:
     def load(self, device: torch.device) -> tuple[int, dict[str, list[float]]]:
         """(steps done, figures begun), everything else put back. RunError for a damaged file or another network."""
         try:
-            found = torch.load(self.run.last, map_location=device, weights_only=True)
+            state = torch.load(self.run.last, map_location=device, weights_only=True)
             for name, part in self._parts.items():
-                part.load_state_dict(found[name])
-            self._best = float(found["best"])
-            return int(found["step"]), found["sums"]
+                part.load_state_dict(state[name])
+            self._best = float(state["best"])
+            return int(state["step"]), state["sums"]
         except Exception as error:  # a damaged file makes torch and pickle raise what has no common class
             raise RunError(_unusable(self.run, error)) from error
 

@@ -47,7 +47,7 @@ class Dev:
     def figures(self, network: nn.Module) -> tuple[dict[str, float], dict[str, Any]]:
         """(figures for metrics.jsonl, what the training page shows: triplets hardest first, and distances)."""
         embeddings = self._pixels.embed(network, self.rows, side=self._side)
-        found = {
+        figures = {
             "recall_at_1": retrieval.recall_at_1(embeddings, self.labels),
             "map_at_r": retrieval.map_at_r(embeddings, self.labels),
             "similarity_precision": float(triplets.similarity_precision(embeddings, self.across).mean()),
@@ -55,7 +55,7 @@ class Dev:
         }
         if len(self.within):
             within = triplets.similarity_precision(embeddings, self.within)
-            found["similarity_precision_in_class"] = float(within.mean())
+            figures["similarity_precision_in_class"] = float(within.mean())
         d_positive, d_negative = _squared(embeddings, self.across, 1), _squared(embeddings, self.across, 2)
         edges = np.linspace(0, 4, 61)
         shown = {
@@ -66,7 +66,7 @@ class Dev:
                 "negative": np.histogram(d_negative, edges)[0].tolist(),
             },
         }
-        return {name: round(value, 6) for name, value in found.items()}, shown
+        return {name: round(value, 6) for name, value in figures.items()}, shown
 
     def _hardest(self, d_positive: np.ndarray, d_negative: np.ndarray) -> list[dict[str, Any]]:
         """Those the network orders worst, then one of every few of the rest."""

@@ -36,7 +36,7 @@ from training.runs import Run
 
 RECORD = 50  # steps between lines of metrics.jsonl
 DEV_PARTS = 24  # dev measurements in a run
-SURE = 10  # steps between looks at what makes a GPU or the other processes wait: a loss gone wrong, a Ctrl-C
+CHECK_STEPS = 10  # steps between looks at what makes a GPU or the other processes wait: a loss gone wrong, a Ctrl-C
 
 
 class Loop:
@@ -100,10 +100,10 @@ class Loop:
         self._ema.momentum = 1 / max(2.0, self.recipe.averaging * steps)
         self._ema.attach(engine)
         every = Events.ITERATION_COMPLETED
-        engine.add_event_handler(every(every=SURE), self._check)
+        engine.add_event_handler(every(every=CHECK_STEPS), self._check)
         engine.add_event_handler(every(every=RECORD), self._record)
         engine.add_event_handler(every(every=self._measured_every), self._measure)
-        engine.add_event_handler(every(every=SURE if self.world > 1 else 1), self._agree)
+        engine.add_event_handler(every(every=CHECK_STEPS if self.world > 1 else 1), self._agree)
         engine.add_event_handler(every, self._end_phase)
         engine.add_event_handler(every, self._save)
         with ctrl_c.noted() as self._asked:
@@ -190,8 +190,8 @@ class Loop:
         embeddings, labels = torch.from_numpy(self._embedded(rows)), self.labels[rows]
         sums = torch.zeros(self.n_labels, embeddings.shape[1]).index_add_(0, labels, embeddings)
         weight = self.losses[CLASSIFICATION].weight
-        known = sums.norm(dim=1, keepdim=True).to(weight) > 0
-        weight.copy_(torch.where(known, nn.functional.normalize(sums).to(weight), weight))
+        present = sums.norm(dim=1, keepdim=True).to(weight) > 0
+        weight.copy_(torch.where(present, nn.functional.normalize(sums).to(weight), weight))
 
     @torch.no_grad()
     def _embedded(self, rows: np.ndarray) -> np.ndarray:

@@ -49,8 +49,8 @@ class Schedule:
 
     def bounds(self, phase: int) -> tuple[int, int]:
         """First step of a phase, and the step after its last."""
-        mine = [stretch for stretch in self.stretches if stretch.phase == phase]
-        return mine[0].start, mine[-1].end
+        own = [stretch for stretch in self.stretches if stretch.phase == phase]
+        return own[0].start, own[-1].end
 
     def cost(self, start: int, end: int) -> float:
         """What steps [start, end) take, in pixels of a picture's area: later steps have larger pictures."""
@@ -89,10 +89,10 @@ def _planned(recipe: Recipe, steps_of: Callable[[float, int], float]) -> Schedul
 
 def _shares(recipe: Recipe) -> list[tuple[int, Phase, float, int]]:
     """(phase number, phase, share of the phase, side) in order."""
-    found = []
+    shares = []
     for number, phase in enumerate(recipe.phases):
         before = 0.0
         for until, side in phase.sizes:
-            found.append((number, phase, until - before, side))
+            shares.append((number, phase, until - before, side))
             before = until
-    return found
+    return shares

@@ -94,10 +94,10 @@ def is_first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def shared_run(name: str, data: Prepared, recipe: Recipe, **asked: Any) -> Run:
+def shared_run(name: str, data: Prepared, recipe: Recipe, **options: Any) -> Run:
     """`new_run` by the first process; the others wait until its folder is there."""
     if is_first_process():
-        return new_run(name, data, recipe, **asked)
+        return new_run(name, data, recipe, **options)
     run = Run(Settings().runs / name)
     for _ in range(600):
         if (run.root / "model.json").exists():
@@ -132,11 +132,11 @@ def _go_on(
         backend = "nccl" if chosen.type == "cuda" else "gloo"
         with idist.Parallel(backend=backend) as parallel:
             chosen = idist.device() if chosen.type == "cuda" else torch.device("cpu")
-            found: list[str] = []
+            status: list[str] = []
             parallel.run(
-                lambda _: found.append(_train(run, data, recipe, chosen, compile, checkpoint_seconds, progress))
+                lambda _: status.append(_train(run, data, recipe, chosen, compile, checkpoint_seconds, progress))
             )
-            return found[0]
+            return status[0]
     return _train(run, data, recipe, chosen, compile, checkpoint_seconds, progress)
 
 

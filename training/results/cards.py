@@ -84,7 +84,7 @@ def _figures(evaluation: dict[str, Any]) -> str:
     text = ""
     for name, report in evaluation.items():
         text += f"**{name}** ({report.get('queries', report.get('pictures', 0)):,} queries)\n\n| metric | value | 95 % |\n|---|---|---|\n"
-        for key, found in report["metrics"].items():
-            text += f"| {_NAMES.get(key, key)} | {found['value']:.4f} | {found['low']:.4f} to {found['high']:.4f} |\n"
+        for key, interval in report["metrics"].items():
+            text += f"| {_NAMES.get(key, key)} | {interval['value']:.4f} | {interval['low']:.4f} to {interval['high']:.4f} |\n"
         text += "\n"
     return text

@@ -50,35 +50,39 @@ def compare(
         for loss in losses
         for seed in seeds
     }
-    held = {name: runs.open_run(name, Settings()) for name in runs.names(Settings())}
+    existing = {name: runs.open_run(name, Settings()) for name in runs.names(Settings())}
     for (loss, seed), recipe in made.items():
-        run = held.get(runs.name_of(prefix, loss, seed))
+        run = existing.get(runs.name_of(prefix, loss, seed))
         if run is not None and not _is(run, recipe, epochs, data):
             raise UsageError(f"run {run.name} was made another way; take another --prefix, or delete {run.root}")
     figures: dict[str, list[dict[str, float]]] = {loss: [] for loss in losses}
     minutes: dict[str, list[float]] = {loss: [] for loss in losses}
     for number, ((loss, seed), recipe) in enumerate(made.items()):
         name = runs.name_of(prefix, loss, seed)
-        run = held.get(name) or start.new_run(name, data, recipe, minutes=0, epochs=epochs, init="", command=command)
+        run = existing.get(name) or start.new_run(
+            name, data, recipe, minutes=0, epochs=epochs, init="", command=command
+        )
         where = f"{loss}, seed {seed} ({number + 1} of {len(made)})"
 
-        def told(stage: str, done: int, total: int, where: str = where) -> None:
+        def shown(stage: str, done: int, total: int, where: str = where) -> None:
             progress(f"{where}: {stage}", done, total)
 
-        if start.go_on(run, device=device, progress=told) == "stopped":
+        if start.go_on(run, device=device, progress=shown) == "stopped":
             raise KeyboardInterrupt
         if "comparison" not in run.about():
-            run.update(comparison=measure(run, data, device=device, progress=told))
+            run.update(comparison=measure(run, data, device=device, progress=shown))
         figures[loss].append(run.about()["comparison"])
         minutes[loss].append(max(line["seconds"] for line in run.metrics()) / 60)
     return [
         {
             "loss": loss,
-            "metrics": {name: _spread([one[name] for one in found]) for name in METRICS if name in found[0]},
+            "metrics": {
+                name: _spread([values[name] for values in of_seeds]) for name in METRICS if name in of_seeds[0]
+            },
             "seeds": list(seeds),
             "minutes": round(statistics.mean(minutes[loss]), 2),
         }
-        for loss, found in figures.items()
+        for loss, of_seeds in figures.items()
     ]
 
 
@@ -89,19 +93,20 @@ def measure(run: Run, data: Prepared, *, device: str = "auto", progress: Progres
     same item. pair_auc and pair_eer: of pairs of queries by label, `evaluation.verification`.
     """
     encoder = model_folder.load(run.root).encoder(device)
-    asked, held = evaluate.rows_of(data, "test", "all", 0, seed=0)
+    query_rows, gallery_rows = evaluate.query_and_gallery_rows(data, "test", "all", 0, seed=0)
     queries, gallery = (
-        evaluate.encode(encoder, len(rows), evaluate.of_rows(data, rows), progress=progress) for rows in (asked, held)
+        evaluate.encode(encoder, len(rows), evaluate.of_rows(data, rows), progress=progress)
+        for rows in (query_rows, gallery_rows)
     )
-    golden = evaluate.golden_triplets(data, asked, teacher=None, seed=0)
-    labels = data.labels[asked]
-    found = evaluate.figures(queries, gallery, labels, data.labels[held], golden=golden, seed=0)
-    values = {name: found[name]["value"] for name in METRICS if name in found}
-    if len(held) >= 50:
+    golden = evaluate.golden_triplets(data, query_rows, teacher=None, seed=0)
+    labels = data.labels[query_rows]
+    measured = evaluate.figures(queries, gallery, labels, data.labels[gallery_rows], golden=golden, seed=0)
+    values = {name: measured[name]["value"] for name in METRICS if name in measured}
+    if len(gallery_rows) >= 50:
         hits = retrieval.nearest(queries, gallery, k=50)[1]
-        values["precision_at_50"] = float(retrieval.precision_at_k(data.labels[held][hits], labels, 50).mean())
+        values["precision_at_50"] = float(retrieval.precision_at_k(data.labels[gallery_rows][hits], labels, 50).mean())
     if (data.items != data.labels).any():
-        values["item_recall_at_1"] = retrieval.recall_at_1(queries, data.items[asked])
+        values["item_recall_at_1"] = retrieval.recall_at_1(queries, data.items[query_rows])
     same, different = verification.draw_pairs(labels, PAIRS, seed=0)
     curve = verification.roc(*(verification.pair_scores(queries, pairs) for pairs in (same, different)))
     return values | {"pair_auc": curve.auc, "pair_eer": verification.eer(curve)[0]}
@@ -109,16 +114,16 @@ def measure(run: Run, data: Prepared, *, device: str = "auto", progress: Progres
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Markdown: mean ± standard deviation over the seeds."""
-    shown = [name for name in METRICS if any(name in row["metrics"] for row in rows)]
-    lines = [f"| loss | {' | '.join(shown)} | minutes |", "|---" * (len(shown) + 2) + "|"]
+    names = [name for name in METRICS if any(name in row["metrics"] for row in rows)]
+    lines = [f"| loss | {' | '.join(names)} | minutes |", "|---" * (len(names) + 2) + "|"]
     for row in rows:
-        cells = [_cell(row["metrics"].get(name)) for name in shown]
+        cells = [_cell(row["metrics"].get(name)) for name in names]
         lines.append(f"| {row['loss']} | {' | '.join(cells)} | {row['minutes']:.1f} |")
     return "\n".join(lines)
 
 
-def _cell(found: dict[str, Any] | None) -> str:
-    return f"{found['mean']:.3f} ± {found['std']:.3f}" if found else ""
+def _cell(spread: dict[str, Any] | None) -> str:
+    return f"{spread['mean']:.3f} ± {spread['std']:.3f}" if spread else ""
 
 
 def _spread(values: list[float]) -> dict[str, Any]:

@@ -52,11 +52,11 @@ def encode(
     def work(some: Sequence[int]) -> np.ndarray:
         return encoder.encode(np.stack([encoder.preprocess(picture(i)) for i in some]))
 
-    found: list[np.ndarray] = []
+    parts: list[np.ndarray] = []
     for part in in_order(range(n), work, chunk=64, workers=workers):
-        found.append(part)
-        progress("encode", min(64 * len(found), n), n)
-    return np.concatenate(found)
+        parts.append(part)
+        progress("encode", min(64 * len(parts), n), n)
+    return np.concatenate(parts)
 
 
 def of_rows(data: Prepared, rows: np.ndarray) -> Callable[[int], Image.Image]:
@@ -86,21 +86,23 @@ def evaluate(
     embeddings are the semantic part of the golden feature; without one it is colour and texture. limit: queries a
     label; 0 = all. `map_at_r` is within the queries, leave-one-out; all else is queries against the gallery.
     """
-    asked, held = rows_of(data, split, labels, limit, seed)
+    query_rows, gallery_rows = query_and_gallery_rows(data, split, labels, limit, seed)
     begun = time.perf_counter()
-    gallery = encode(encoder, len(held), of_rows(data, held), workers=workers, progress=progress)
-    rate = len(held) / (time.perf_counter() - begun)
-    queries = encode(encoder, len(asked), of_rows(data, asked), workers=workers)
-    golden = golden_triplets(data, asked, teacher=teacher, seed=seed, workers=workers)
+    gallery = encode(encoder, len(gallery_rows), of_rows(data, gallery_rows), workers=workers, progress=progress)
+    rate = len(gallery_rows) / (time.perf_counter() - begun)
+    queries = encode(encoder, len(query_rows), of_rows(data, query_rows), workers=workers)
+    golden = golden_triplets(data, query_rows, teacher=teacher, seed=seed, workers=workers)
     progress("search", 0, 0)
     return {
-        "metrics": figures(queries, gallery, data.labels[asked], data.labels[held], golden=golden, seed=seed),
+        "metrics": figures(
+            queries, gallery, data.labels[query_rows], data.labels[gallery_rows], golden=golden, seed=seed
+        ),
         "dim": encoder.dim,
         "fingerprint": encoder.fingerprint,
         "split": split,
         "labels": labels,
-        "queries": len(asked),
-        "gallery": len(held),
+        "queries": len(query_rows),
+        "gallery": len(gallery_rows),
         "golden_triplets": len(golden),
         "effective_rank": round(triplets.effective_rank(queries), 1),
         "pictures_per_second": round(rate, 1),
@@ -162,18 +164,18 @@ def graded(encoder: Encoder, dataset: Dataset, *, seed: int = 0, progress: Progr
     kinds: dict[str, list[int]] = {}
     for i, record in enumerate(records):
         kinds.setdefault(record.label, []).append(i)
-    found = []
-    while len(found) < TRIPLETS // 4:
+    drawn = []
+    while len(drawn) < TRIPLETS // 4:
         anchor = int(random.integers(len(records)))
         a, b = random.choice(kinds[records[anchor].label], 2, replace=False).tolist()
         first, second = (grade(records[anchor], records[other]) for other in (a, b))
         if anchor not in (a, b) and first != second:
-            found.append((anchor, a, b) if first > second else (anchor, b, a))
-    values = triplets.similarity_precision(embeddings, np.array(found))
+            drawn.append((anchor, a, b) if first > second else (anchor, b, a))
+    values = triplets.similarity_precision(embeddings, np.array(drawn))
     return {
         "metrics": {"similarity_precision_graded": _interval(values, seed)},
         "pictures": len(records),
-        "triplets": len(found),
+        "triplets": len(drawn),
         "seed": seed,
     }
 
@@ -184,22 +186,22 @@ def transferred(
     """recall_at_1 and map_at_r on a dataset's own pictures: `split` asks, train is searched. Raises UsageError."""
     dataset.prepare(progress)
     records = [record for record in dataset.records() if record.label and record.split in (split, "train")]
-    asked = np.array([record.split == split for record in records])
-    if not asked.any() or asked.all():
+    is_query = np.array([record.split == split for record in records])
+    if not is_query.any() or is_query.all():
         raise UsageError(f"the dataset needs labelled pictures in the splits {split} and train; name another --split")
     embeddings = _encoded(encoder, dataset.root, [record.path for record in records], progress)
     labels = np.array([record.label for record in records])
-    counts = retrieval.relevant_counts(labels[asked], labels[~asked])
-    hits = retrieval.nearest(embeddings[asked], embeddings[~asked], k=max(1, int(counts.max())))[1]
-    hit_labels = labels[~asked][hits]
+    counts = retrieval.relevant_counts(labels[is_query], labels[~is_query])
+    hits = retrieval.nearest(embeddings[is_query], embeddings[~is_query], k=max(1, int(counts.max())))[1]
+    hit_labels = labels[~is_query][hits]
     values = {
-        "recall_at_1": retrieval.recall_at_k(hit_labels, labels[asked], 1),
-        "map_at_r": retrieval.average_precision_at_r(hit_labels, labels[asked], counts),
+        "recall_at_1": retrieval.recall_at_k(hit_labels, labels[is_query], 1),
+        "map_at_r": retrieval.average_precision_at_r(hit_labels, labels[is_query], counts),
     }
     return {
         "metrics": {name: _interval(value, seed) for name, value in values.items()},
-        "queries": int(asked.sum()),
-        "gallery": int((~asked).sum()),
+        "queries": int(is_query.sum()),
+        "gallery": int((~is_query).sum()),
         "seed": seed,
     }
 
@@ -209,18 +211,20 @@ def human(encoder: Encoder, file: Path, root: Path, *, seed: int = 0, progress: 
 
     Raises UsageError for a malformed file, or when no triplet has all three pictures.
     """
-    found = human_triplets.resolve(human_triplets.load(file), root)
-    if not found.triplets:
-        raise UsageError(f"{file}: {found.report()}; give the folder that holds the pictures with --pictures")
-    paths = sorted({path for three in found.triplets for path in three})
+    resolved = human_triplets.resolve(human_triplets.load(file), root)
+    if not resolved.triplets:
+        raise UsageError(f"{file}: {resolved.report()}; give the folder that holds the pictures with --pictures")
+    paths = sorted({path for three in resolved.triplets for path in three})
     place = {path: i for i, path in enumerate(paths)}
     embeddings = _encoded(encoder, root, paths, progress)
-    values = triplets.similarity_precision(embeddings, np.array([[place[path] for path in t] for t in found.triplets]))
+    values = triplets.similarity_precision(
+        embeddings, np.array([[place[path] for path in t] for t in resolved.triplets])
+    )
     return {
         "metrics": {"similarity_precision": _interval(values, seed)},
         "pictures": len(paths),
         "triplets": len(values),
-        "unreachable": len(found.unreachable),
+        "unreachable": len(resolved.unreachable),
         "seed": seed,
     }
 
@@ -229,20 +233,23 @@ def _encoded(encoder: Encoder, root: Path, paths: Sequence[str], progress: Progr
     return encode(encoder, len(paths), of_files(root, paths), progress=progress)
 
 
-def rows_of(data: Prepared, split: str, labels: Labels, limit: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def query_and_gallery_rows(
+    data: Prepared, split: str, labels: Labels, limit: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows of queries and of the gallery."""
-    asked = data.split(split, open_set={"all": None, "open": True, "closed": False}[labels])
+    queries = data.split(split, open_set={"all": None, "open": True, "closed": False}[labels])
     train = data.split("train")
-    held = np.sort(np.concatenate([train, data.split("dev")])) if split == "test" else train
+    gallery = np.sort(np.concatenate([train, data.split("dev")])) if split == "test" else train
     if limit:
         random = np.random.default_rng(seed)
-        mine = [
-            random.permutation(asked[data.labels[asked] == label])[:limit] for label in np.unique(data.labels[asked])
+        drawn = [
+            random.permutation(queries[data.labels[queries] == label])[:limit]
+            for label in np.unique(data.labels[queries])
         ]
-        asked = np.sort(np.concatenate(mine))
-    if not len(asked) or not len(held):
+        queries = np.sort(np.concatenate(drawn))
+    if not len(queries) or not len(gallery):
         raise UsageError(f"{data.folder} has no {labels} {split} pictures to ask with; prepare a larger dataset")
-    return asked, held
+    return queries, gallery
 
 
 def _interval(values: np.ndarray, seed: int) -> dict[str, float]:

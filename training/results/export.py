@@ -19,7 +19,7 @@ from training.results import cards
 from training.runs import Run
 
 WEIGHTS, GOLDEN = "model.safetensors", "golden.safetensors"
-CLOSE = 0.999  # cosine between half and full precision, of every picture
+MIN_COSINE = 0.999  # cosine between half and full precision, of every picture
 
 
 def export(run: Run, folder: Path, *, phase: str = "") -> dict[str, Any]:
@@ -39,10 +39,11 @@ def export(run: Run, folder: Path, *, phase: str = "") -> dict[str, Any]:
     full = load_file(source)
     half = {name: t.half().contiguous() if t.is_floating_point() else t.contiguous() for name, t in full.items()}
     pictures = drawings()
-    wanted, found = (_encoder(run, state) for state in (full, half))
-    inputs = np.stack([found.preprocess(picture) for picture in pictures])
-    embeddings = found.encode(inputs)
-    if (closest := float((embeddings * wanted.encode(inputs)).sum(1).min())) < CLOSE:  # before anything is replaced
+    full_encoder, encoder = (_encoder(run, state) for state in (full, half))
+    inputs = np.stack([encoder.preprocess(picture) for picture in pictures])
+    embeddings = encoder.encode(inputs)
+    closest = float((embeddings * full_encoder.encode(inputs)).sum(1).min())
+    if closest < MIN_COSINE:  # before anything is replaced
         raise SemblanceError(f"half precision changes an embedding (cosine {closest:.4f}); the model is not to be used")
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,7 +51,7 @@ def export(run: Run, folder: Path, *, phase: str = "") -> dict[str, Any]:
     for name, tensors in ((WEIGHTS, half), (GOLDEN, golden)):
         with atomic.replacing(folder / name) as temporary:
             save_file(tensors, temporary)
-    facts = _facts(run, about, phase) | {"fingerprint": found.fingerprint, "bytes": (folder / WEIGHTS).stat().st_size}
+    facts = _facts(run, about, phase) | {"fingerprint": encoder.fingerprint, "bytes": (folder / WEIGHTS).stat().st_size}
     kept = model_folder.load(run.root)
     model_folder.write(folder, options=kept.network.options, cropping=kept.cropping, weights=WEIGHTS, **facts)
     made = model_folder.load(folder).about
@@ -71,11 +72,11 @@ def drawings(n: int = 4) -> list[Any]:
     from PIL import Image
 
     y, x = np.mgrid[0:80, 0:96]
-    found = []
+    pictures = []
     for i in range(n):
         planes = [(x * (3 + i) + y * (2 + c) + (x // (4 + i)) * (y // (5 + c)) * (7 * i + 3)) % 256 for c in range(3)]
-        found.append(Image.fromarray(np.stack(planes, axis=2).astype(np.uint8)))
-    return found
+        pictures.append(Image.fromarray(np.stack(planes, axis=2).astype(np.uint8)))
+    return pictures
 
 
 def _began_with(init: str) -> dict[str, Any]:

@@ -78,11 +78,11 @@ def resolve(triplets: list[HumanTriplet], root: Path) -> Resolved:
     """
     files = _Files(existing_folder(str(root)))
     references = dict.fromkeys(name for t in triplets for name in (t.query, t.positive, t.negative))
-    found = {name: files.find(name) for name in references}
-    paths = [(found[t.query], found[t.positive], found[t.negative]) for t in triplets]
+    path_of = {name: files.find(name) for name in references}
+    paths = [(path_of[t.query], path_of[t.positive], path_of[t.negative]) for t in triplets]
     rows = [row for row, three in enumerate(paths) if all(three)]
-    unreachable = [name for name, path in found.items() if not path]
-    return Resolved([paths[row] for row in rows], rows, len(triplets), len(found), unreachable)
+    unreachable = [name for name, path in path_of.items() if not path]
+    return Resolved([paths[row] for row in rows], rows, len(triplets), len(path_of), unreachable)
 
 
 def _four_lines(text: str, name: str) -> Iterator[HumanTriplet]:
@@ -137,8 +137,8 @@ class _Files:
     def find(self, reference: str) -> str:
         """Path below the root, '' when there is none."""
         if "://" in reference:
-            found = (self._by_name.get(name, set()) for name in _names(reference))
-            return next((next(iter(paths)) for paths in found if len(paths) == 1), "")
+            matches = (self._by_name.get(name, set()) for name in _names(reference))
+            return next((next(iter(paths)) for paths in matches if len(paths) == 1), "")
         for path in (reference, reference.removeprefix(f"{self.root.name}/")):
             full = self.root / path
             if full.is_file() and is_inside(full, self._real):

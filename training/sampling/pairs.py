@@ -69,5 +69,5 @@ def _drawn(
     rng: np.random.Generator, start: np.ndarray, end: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> np.ndarray:
     """One place each of [start, end) without [low, high), all equally likely; any where none is left."""
-    found = start + rng.integers(0, np.maximum(1, (end - start) - (high - low)))
-    return np.minimum(np.where(found >= low, found + high - low, found), end - 1)
+    drawn = start + rng.integers(0, np.maximum(1, (end - start) - (high - low)))
+    return np.minimum(np.where(drawn >= low, drawn + high - low, drawn), end - 1)

@@ -102,7 +102,7 @@ class _Draw:
 
     def _partners(self, queries: np.ndarray, ceiling: np.ndarray, other_than: np.ndarray | None = None) -> np.ndarray:
         """From each query's reservoir, one with relevance ≤ ceiling and P ∝ min(cap, r), (m,); −1 if none came."""
-        found = np.full(len(queries), -1)
+        partners = np.full(len(queries), -1)
         waiting = np.arange(len(queries))
         for _ in range(self.retries):
             q = queries[waiting]
@@ -112,11 +112,11 @@ class _Draw:
             accepted &= (candidates != q) & (r <= ceiling[waiting])
             if other_than is not None:
                 accepted &= candidates != other_than[waiting]
-            found[waiting[accepted]] = candidates[accepted]
+            partners[waiting[accepted]] = candidates[accepted]
             waiting = waiting[~accepted]
             if not len(waiting):
                 break
-        return found
+        return partners
 
     def _relevance(self, queries: np.ndarray, others: np.ndarray) -> np.ndarray:
         return self.relevance(self.groups.pictures[queries], self.groups.pictures[others])

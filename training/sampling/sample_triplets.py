@@ -114,9 +114,9 @@ def _triplets(groups: Groups, n_positives: int, n_negatives: int, rng: np.random
 def _distinct(rows: int, n: int, k: int, rng: np.random.Generator) -> np.ndarray:
     """(rows, min(k, n)) numbers in [0, n), no two alike in a row: Floyd's sampling, all rows at once."""
     k = min(k, n)
-    found = np.empty((rows, k), np.int64)
+    drawn = np.empty((rows, k), np.int64)
     for column, last in enumerate(range(n - k, n)):
         number = rng.integers(0, last + 1, rows)
-        taken = (found[:, :column] == number[:, None]).any(axis=1)
-        found[:, column] = np.where(taken, last, number)
-    return found
+        taken = (drawn[:, :column] == number[:, None]).any(axis=1)
+        drawn[:, column] = np.where(taken, last, number)
+    return drawn

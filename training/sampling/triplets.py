@@ -76,12 +76,12 @@ class TripletSampler:
         """Relevance of a label's pictures to each query, (m, widest label) float32; 0 for itself and past the end."""
         labels = self._groups.labels[queries]
         own = queries - self._groups.starts[queries]
-        found = np.zeros((len(queries), int(self._groups.sizes[queries].max(initial=1))), np.float32)
-        for row, label, i in zip(found, labels.tolist(), own.tolist(), strict=True):
+        rows = np.zeros((len(queries), int(self._groups.sizes[queries].max(initial=1))), np.float32)
+        for row, label, i in zip(rows, labels.tolist(), own.tolist(), strict=True):
             relevance = self._relevance[label][i]
             row[: len(relevance)] = relevance
-        found[np.arange(len(queries)), own] = 0
-        return found
+        rows[np.arange(len(queries)), own] = 0
+        return rows
 
 
 def fill(in_class: np.ndarray, draw: Callable[[np.ndarray], np.ndarray], *, gap: float) -> np.ndarray:
@@ -91,15 +91,15 @@ def fill(in_class: np.ndarray, draw: Callable[[np.ndarray], np.ndarray], *, gap:
     """
     drawn = np.full((len(in_class), 3), -1)
     waiting = np.arange(len(in_class))
-    tries = found = 0
+    tries = succeeded = 0
     while len(waiting):
         for rows in np.array_split(waiting, len(waiting) // CHUNK + 1):
             drawn[rows] = draw(in_class[rows])
         done = drawn[waiting, 2] >= 0
         tries += in_class[waiting].sum()
-        found += (done & in_class[waiting]).sum()
+        succeeded += (done & in_class[waiting]).sum()
         waiting = waiting[~done]
-        if tries > max(1000, 100 * found):
+        if tries > max(1000, 100 * succeeded):
             raise UsageError(
                 f"hardly a query has two pictures of its label whose relevance differs by {gap}; "
                 "take a smaller gap T_r, or an out-of-class share of 1"
@@ -158,8 +158,8 @@ class Groups:
 
     def others(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """One position of another label for each, all equally likely."""
-        found = rng.integers(0, len(self.labels) - self.sizes[positions])
-        return found + np.where(found >= self.starts[positions], self.sizes[positions], 0)
+        drawn = rng.integers(0, len(self.labels) - self.sizes[positions])
+        return drawn + np.where(drawn >= self.starts[positions], self.sizes[positions], 0)
 
 
 def _uniform(rng: np.random.Generator, n: int) -> np.ndarray:

@@ -82,6 +82,6 @@ def test_what_cannot_be_exported_is_said_in_a_sentence(
     with pytest.raises(UsageError, match=r"has no weights proxy_anchor.safetensors \(there are: best, classification"):
         export(run, tmp_path, phase="proxy_anchor")
     assert said("export", "nobody", tmp_path)[0] == 1
-    monkeypatch.setattr(exporting, "CLOSE", 1.1)
+    monkeypatch.setattr(exporting, "MIN_COSINE", 1.1)
     with pytest.raises(SemblanceError, match="half precision changes an embedding"):
         export(run, tmp_path)
