@@ -234,7 +234,7 @@ def main() -> int:
     chosen = asked.parts.split(",")
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
-    specs = indexes.split_specs([asked.indexes]) if asked.indexes else []
+    specs = plugins.split("indexes", [asked.indexes]) if asked.indexes else []
     made = clustered(asked.n, asked.dim) if set(chosen) - {"clothing"} else np.empty((0, 0))
     print(measuring.machine(), flush=True)
     reports: dict[str, Any] = {}

@@ -13,6 +13,7 @@ import importlib.util
 import inspect
 import re
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -64,6 +65,26 @@ def available(kind: str) -> list[str]:
     """Names of the plugins in a folder, sorted; nothing is imported."""
     folder = _FOLDERS.get(kind) or ROOT / _package(kind).replace(".", "/")
     return sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
+
+
+def split(kind: str, texts: Sequence[str]) -> list[str]:
+    """`a,b:x=1,y=2,c` to a, b:x=1,y=2 and c: a comma begins a new spec where a plugin's name follows it.
+
+    So it does after a bare name, which has no options that could go on. Each spec once, in order. Raises UsageError.
+    """
+    known, specs = available(kind), list[str]()
+    for text in texts:
+        begun = ""
+        for piece in text.split(","):
+            if not piece.strip():
+                raise UsageError(f"--{kind} {text!r} has nothing between two commas or at an end; write a,b,c")
+            if begun and ":" in begun and piece.partition(":")[0].strip() not in known:
+                begun += f",{piece}"
+                continue
+            specs += [begun.strip()] if begun else []
+            begun = piece
+        specs.append(begun.strip())
+    return list(dict.fromkeys(specs))
 
 
 def parse(spec: str) -> tuple[str, dict[str, str]]:

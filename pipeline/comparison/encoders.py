@@ -1,25 +1,27 @@
 """Encoders side by side on the same pictures: size, speed, and how well each finds pictures of the same label.
 
-The pictures are a stratified sample of a dataset or of a gallery, decoded once. See compare.py for a quick trial.
+The pictures are a stratified sample of a dataset or of a gallery, decoded once. `try_encoders` is a quick trial on a
+gallery, whose pictures need no labels.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline import ROOT, devices, filters, plugins
-from pipeline.comparison.labelled_pictures import Pictures, Source, open_all, sample
-from pipeline.errors import SemblanceError, UsageError
+from pipeline.comparison.labelled_pictures import Pictures, Sides, Source, of_gallery, open_all, sample
+from pipeline.errors import GalleryError, SemblanceError
 from pipeline.filters import Filter
-from pipeline.metrics import protocol, retrieval
-from pipeline.metrics.intervals import interval
+from pipeline.gallery.gallery import Gallery
+from pipeline.metrics import retrieval
 from pipeline.parallel import in_order
 from pipeline.records import Encoder, Progress, silent
 
@@ -42,6 +44,7 @@ USUAL = (  # the customer's documents compare the first eight
     UNTRAINED,
 )
 SECONDS = 1.0  # that each batch size is timed, at least
+TRIAL_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -59,29 +62,22 @@ class Row:
     bytes_of: str = ""
     fingerprint: str = ""
     pictures_per_second: dict[str, float] = field(default_factory=dict)
-    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     remedy: str = ""
 
 
-def split_specs(texts: Sequence[str]) -> list[str]:
-    """`a,b:x=1,y=2,c` to a, b:x=1,y=2 and c: a comma begins a new encoder where a plugin's name follows it.
+@dataclass(frozen=True)
+class Trial:
+    """One encoder of try_encoders. map_at_r is nan without labels; `error` says why there are no figures."""
 
-    So it does after a bare name, which has no options that could go on. Each spec once, in order. Raises UsageError.
-    """
-    known, specs = plugins.available("encoders"), list[str]()
-    for text in texts:
-        begun = ""
-        for piece in text.split(","):
-            if not piece.strip():
-                raise UsageError(f"--encoders {text!r} has nothing between two commas or at an end; write a,b,c")
-            if begun and ":" in begun and piece.partition(":")[0].strip() not in known:
-                begun += f",{piece}"
-                continue
-            specs += [begun.strip()] if begun else []
-            begun = piece
-        specs.append(begun.strip())
-    return list(dict.fromkeys(specs))
+    encoder: str
+    dim: int = 0
+    pictures_per_second: float = 0.0
+    bytes_each: int = 0
+    map_at_r: float = float("nan")
+    pictures: int = 0
+    error: str = ""
 
 
 def compare(
@@ -103,36 +99,77 @@ def compare(
     """
     on = devices.choose(device)
     filters.check(queries, source.metadata_keys)
-    asks = filters.mask(queries, source.table).to_numpy()
-    names = source.table["label"].to_numpy(object)
-    labelled = np.flatnonzero(names != "")
-    _check(_Asking(names[labelled], asks[labelled]), queries, source.name)
-    rows = labelled[sample(names[labelled], asks[labelled], limit=limit, seed=seed)]
-    pictures = open_all(source, rows, progress)
-    asking = _Asking(names[pictures.rows], asks[pictures.rows])
-    _check(asking, queries, f"what could be read of {source.name}{pictures.fault}")
-    found = []
+    is_query = filters.mask(queries, source.table).to_numpy()
+    labels = source.table["label"].to_numpy(object)
+    labelled = np.flatnonzero(labels != "")
+    Sides(labels[labelled], is_query[labelled]).check(queries, source.name)
+    drawn = labelled[sample(labels[labelled], is_query[labelled], limit=limit, seed=seed)]
+    pictures = open_all(source, drawn, progress)
+    sides = Sides(labels[pictures.rows], is_query[pictures.rows])
+    sides.check(queries, f"what could be read of {source.name}{pictures.fault}")
+    rows = []
     for number, spec in enumerate(specs, 1):
         show = _named(progress, f"{number} of {len(specs)}, {spec}")
-        found.append(_row(spec, pictures, asking, batch_sizes=batch_sizes, device=device, seed=seed, progress=show))
-    found.sort(key=lambda row: (not row.metrics, -row.metrics["map_at_r"]["value"] if row.metrics else 0))
+        metrics = partial(sides.metrics, METRICS, seed=seed)
+        rows.append(_measure(spec, pictures, metrics, batch_sizes=batch_sizes, device=device, progress=show))
+    rows.sort(key=lambda row: (not row.metrics, -row.metrics["map_at_r"]["value"] if row.metrics else 0))
     return {
         "source": source.name,
         "queries": str(queries),
         "labelled": len(labelled),
-        "unlabelled": len(names) - len(labelled),
-        "sampled": len(rows),
+        "unlabelled": len(labels) - len(labelled),
+        "sampled": len(drawn),
         "unreadable": pictures.unreadable,
         "copies": pictures.copies,
         "pictures": len(pictures.rows),
-        "labels": len(set(asking.labels)),
-        "n_queries": asking.able,
-        "n_skipped": int(asking.asked.sum()) - asking.able,
+        "labels": len(set(sides.labels)),
+        "n_queries": sides.able,
+        "n_skipped": int(sides.is_query.sum()) - sides.able,
         "batch_sizes": list(batch_sizes),
         "device": str(on),
         "seed": seed,
-        "rows": [asdict(row) for row in found],
+        "rows": [asdict(row) for row in rows],
     }
+
+
+def try_encoders(
+    gallery: Gallery,
+    specs: Sequence[str],
+    *,
+    sample: int = 300,
+    device: str = "auto",
+    seed: int = 0,
+    progress: Progress = silent,
+) -> list[Trial]:
+    """Each encoder on the same random pictures, best map_at_r first; nothing is kept.
+
+    An encoder that cannot be had is a row with its reason. GalleryError when no picture can be read.
+    """
+    source = of_gallery(gallery)
+    n = len(source.table)
+    if not n:
+        raise GalleryError(f"gallery {gallery.name} holds no pictures to try encoders on; ingest some first")
+    pictures = open_all(source, np.sort(np.random.default_rng(seed).permutation(n)[:sample]), progress)
+    if not len(pictures.rows):
+        raise GalleryError(f"no picture of gallery {gallery.name} could be read{pictures.fault}")
+    labels = source.table["label"].to_numpy(str)[pictures.rows]
+    labelled = np.flatnonzero(labels != "")
+
+    def metrics(embeddings: np.ndarray) -> dict[str, float]:
+        if len(set(labels[labelled])) < 2:
+            return {}
+        return {"map_at_r": retrieval.map_at_r(embeddings[labelled], labels[labelled])}
+
+    trials = []
+    for number, spec in enumerate(specs):
+        progress("encoders", number, len(specs))
+        row = _measure(spec, pictures, metrics, batch_sizes=(TRIAL_BATCH,), device=device, progress=silent)
+        error = ". ".join(filter(None, (row.error, row.remedy)))
+        rate = row.pictures_per_second.get(str(TRIAL_BATCH), 0.0)
+        score = row.metrics.get("map_at_r", float("nan"))
+        trials.append(Trial(spec, row.dim, rate, 4 * row.dim, score, 0 if error else len(labels), error))
+    progress("encoders", len(specs), len(specs))
+    return sorted(trials, key=lambda trial: (bool(trial.error), -np.nan_to_num(trial.map_at_r)))
 
 
 def size_of(encoder: Encoder) -> int:
@@ -150,20 +187,20 @@ def size_of(encoder: Encoder) -> int:
     return 0
 
 
-def _row(
+def _measure(
     spec: str,
     pictures: Pictures,
-    asking: _Asking,
+    metrics: Callable[[np.ndarray], dict[str, Any]],
     *,
     batch_sizes: Sequence[int],
     device: str,
-    seed: int,
     progress: Progress,
 ) -> Row:
+    """One encoder on pictures. metrics: of their embeddings (n, dim)."""
     progress("", 0, 0)
     try:
         encoder: Encoder = plugins.build("encoders", spec, device=device)
-        metrics = asking.metrics(_encoded(encoder, pictures, progress), seed=seed)
+        figures = metrics(_encoded(encoder, pictures, progress))
         speeds = {str(size): round(_speed(encoder, pictures, size), 2) for size in batch_sizes}
     # too little memory for one network is a RuntimeError of torch; the other rows must not be lost with it
     except (SemblanceError, RuntimeError, MemoryError, OSError, ImportError) as error:
@@ -171,56 +208,27 @@ def _row(
         return Row(spec, error=" ".join(first.split()), remedy=" ".join("".join(rest).split()))
     parameters, file = size_of(encoder), getattr(encoder, "weight_file", None) or _weight_file(spec)
     size, of = (file.stat().st_size, "file") if file else (4 * parameters, "memory" if parameters else "")
-    return Row(spec, encoder.dim, parameters, size, of, encoder.fingerprint, speeds, metrics)
-
-
-@dataclass(frozen=True)
-class _Asking:
-    """Who asks whom: all ask all others, or those that are `asked` ask the rest. Both (n,), of the pictures."""
-
-    labels: np.ndarray
-    asked: np.ndarray
-
-    def sides(self, marks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of `marks` that ask, and that are searched."""
-        return (marks, marks) if self.asked.all() else (marks[self.asked], marks[~self.asked])
-
-    @property
-    def own(self) -> np.ndarray | None:
-        """Of each that asks, its own place among what is searched."""
-        return np.arange(len(self.labels)) if self.asked.all() else None
-
-    @property
-    def able(self) -> int:
-        """How many that ask have something to find."""
-        counts = retrieval.relevant_counts(*self.sides(self.labels.astype(str)), exclude=self.own)
-        return int((counts > 0).sum())
-
-    def metrics(self, embeddings: np.ndarray, *, seed: int) -> dict[str, dict[str, float]]:
-        queries, gallery = self.sides(embeddings)
-        labels, held = self.sides(self.labels.astype(str))
-        measured = protocol.measure(queries, labels, gallery, held, exclude=self.own, metrics=METRICS)
-        return {name: interval(values, seed=seed).rounded() for name, values in measured.values.items()}
+    return Row(spec, encoder.dim, parameters, size, of, encoder.fingerprint, speeds, figures)
 
 
 def _encoded(encoder: Encoder, pictures: Pictures, progress: Progress) -> np.ndarray:
     def work(some: Sequence[int]) -> np.ndarray:
         return encoder.encode(np.stack([encoder.preprocess(pictures[i]) for i in some]))
 
-    found, done = [], 0
+    parts, done = [], 0
     for part in in_order(range(len(pictures.rows)), work, chunk=16):
-        found.append(part)
+        parts.append(part)
         done += len(part)
         progress("", done, len(pictures.rows))
-    return np.concatenate(found)
+    return np.concatenate(parts)
 
 
 def _speed(encoder: Encoder, pictures: Pictures, size: int) -> float:
     """Pictures a second, batch after batch in this thread: one core, as encoding before has left torch one thread."""
-    there = [picture for picture in pictures.held if picture is not None]
+    held = [picture for picture in pictures.held if picture is not None]
 
     def batch(first: int) -> None:
-        encoder.encode(np.stack([encoder.preprocess(there[i % len(there)]) for i in range(first, first + size)]))
+        encoder.encode(np.stack([encoder.preprocess(held[i % len(held)]) for i in range(first, first + size)]))
 
     batch(0)  # the first of a new shape makes ready what later ones find
     begun, done = time.perf_counter(), 0
@@ -236,27 +244,6 @@ def _weight_file(spec: str) -> Path | None:
     shipped = ROOT / "models" if name == "deep_ranking" and not options else Path("none")
     given = Path(options.get("weights") or shipped).expanduser()
     return next((file for file in (given, given / "model.safetensors") if file.is_file()), None)
-
-
-def _check(asking: _Asking, queries: Filter, name: str) -> None:
-    """UsageError unless these pictures can tell encoders apart."""
-    labels = sorted(set(asking.labels))
-    if not labels:
-        raise UsageError(
-            f"no picture has a label in {name}, so nothing says which hits are right; name data with labels"
-        )
-    if len(labels) == 1:
-        raise UsageError(f"the only label is {labels[0]!r} in {name}, so every hit would be right; two are needed")
-    if not asking.asked.any():
-        raise UsageError(f"no labelled picture passes {queries} in {name}; name another --queries")
-    if queries and asking.asked.all():
-        raise UsageError(
-            f"every labelled picture passes {queries} in {name}, so none is left to search; narrow --queries"
-        )
-    if not asking.able:
-        raise UsageError(
-            f"no picture that asks has another of its label to find in {name}; name data with more a label"
-        )
 
 
 def _named(progress: Progress, name: str) -> Progress:

@@ -115,14 +115,6 @@ def compare(
     return report
 
 
-def split_specs(texts: Sequence[str]) -> list[str]:
-    """`a,b:x=1,y=2,c` to a, b:x=1,y=2 and c: a comma goes on with options where `key=` follows it."""
-    parts = [part.strip() for text in texts for part in re.split(r",(?![^,:]*=)", text)]
-    if not all(parts):
-        raise UsageError("--indexes has nothing between two commas or at an end; write a,b,c")
-    return parts
-
-
 def chosen_specs(specs: Sequence[str]) -> list[str]:
     """Each name as its usual specs; none: those of every plugin, also of one whose library is missing.
 

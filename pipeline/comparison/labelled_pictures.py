@@ -1,4 +1,4 @@
-"""Labelled pictures to compare encoders on: of a dataset or a gallery, drawn label by label, opened once."""
+"""Labelled pictures to compare encoders on: of a dataset or a gallery, drawn label by label, opened once; who asks whom."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.errors import SemblanceError
+from pipeline.errors import SemblanceError, UsageError
+from pipeline.filters import Filter
 from pipeline.fingerprints import file_id
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.originals import read_shown, roots
 from pipeline.images import opening
 from pipeline.images.regions import shown
+from pipeline.metrics import protocol, retrieval
+from pipeline.metrics.intervals import interval
 from pipeline.parallel import in_order
 from pipeline.records import Dataset, Progress, silent
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
-HELD = 1 << 30  # bytes of decoded pictures that stay in memory; those beyond are opened again for each encoder
+MAX_HELD = 1 << 30  # bytes of decoded pictures that stay in memory; those beyond are opened again for each encoder
 
 
 @dataclass(frozen=True)
@@ -59,20 +62,69 @@ def of_gallery(gallery: Gallery) -> Source:
     return Source(f"gallery {gallery.name}", table, lambda i: read_shown(rows[i], folders, gallery.name), keys)
 
 
-def sample(labels: np.ndarray, asks: np.ndarray, *, limit: int, seed: int) -> np.ndarray:
+def sample(labels: np.ndarray, is_query: np.ndarray, *, limit: int, seed: int) -> np.ndarray:
     """At most `limit` rows, ascending: every label has its share, and two pictures before another has its third.
 
-    The two are one that asks and one that does not, where the label has both.
+    The two are a query and one that is searched, where the label has both.
     """
     random = np.random.default_rng(seed)
     ranked = []
     for label in np.unique(labels.astype(str)):
         mine = random.permutation(np.flatnonzero(labels == label))
-        first = [some[0] for some in (mine[asks[mine]], mine[~asks[mine]]) if len(some)]
+        first = [some[0] for some in (mine[is_query[mine]], mine[~is_query[mine]]) if len(some)]
         mine = np.concatenate([first, mine[~np.isin(mine, first)]]).astype(int)
         chance = random.random()  # of labels with an equal share, whole pairs in a drawn order
         ranked += [(max(place - 1, 0) / len(mine), chance, row) for place, row in enumerate(mine.tolist())]
     return np.sort([row for *_, row in sorted(ranked)[:limit]])
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Who asks whom: all ask all others, or those that are queries ask the rest. Both (n,), of the pictures."""
+
+    labels: np.ndarray
+    is_query: np.ndarray
+
+    def split(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Those of the queries, and those that are searched."""
+        return (rows, rows) if self.is_query.all() else (rows[self.is_query], rows[~self.is_query])
+
+    @property
+    def own(self) -> np.ndarray | None:
+        """Of each query, its own place among what is searched."""
+        return np.arange(len(self.labels)) if self.is_query.all() else None
+
+    @property
+    def able(self) -> int:
+        """How many queries have something to find."""
+        counts = retrieval.relevant_counts(*self.split(self.labels.astype(str)), exclude=self.own)
+        return int((counts > 0).sum())
+
+    def metrics(self, names: Sequence[str], embeddings: np.ndarray, *, seed: int) -> dict[str, dict[str, float]]:
+        queries, gallery = self.split(embeddings)
+        labels, gallery_labels = self.split(self.labels.astype(str))
+        measured = protocol.measure(queries, labels, gallery, gallery_labels, exclude=self.own, metrics=names)
+        return {name: interval(values, seed=seed).rounded() for name, values in measured.values.items()}
+
+    def check(self, queries: Filter, name: str) -> None:
+        """UsageError unless these pictures can tell encoders apart."""
+        labels = sorted(set(self.labels))
+        if not labels:
+            raise UsageError(
+                f"no picture has a label in {name}, so nothing says which hits are right; name data with labels"
+            )
+        if len(labels) == 1:
+            raise UsageError(f"the only label is {labels[0]!r} in {name}, so every hit would be right; two are needed")
+        if not self.is_query.any():
+            raise UsageError(f"no labelled picture passes {queries} in {name}; name another --queries")
+        if queries and self.is_query.all():
+            raise UsageError(
+                f"every labelled picture passes {queries} in {name}, so none is left to search; narrow --queries"
+            )
+        if not self.able:
+            raise UsageError(
+                f"no picture that asks has another of its label to find in {name}; name data with more a label"
+            )
 
 
 @dataclass(frozen=True)
@@ -116,7 +168,7 @@ def open_all(source: Source, rows: np.ndarray, progress: Progress = silent) -> P
                 seen.add(said)
                 size += picture.width * picture.height * 3
                 kept.append(row)
-                held.append(picture if size <= HELD or not held else None)
+                held.append(picture if size <= MAX_HELD or not held else None)
         progress("open pictures", min(4 * number, len(rows)), len(rows))
     fault = f" ({len(reasons):,} could not, first: {reasons[0]})" if reasons else ""
     return Pictures(source, np.array(kept, int), held, len(reasons), copies, fault)

@@ -125,7 +125,7 @@ def test_intervals_are_those_of_the_bootstrap_and_the_seed_repeats_them(tmp_path
 def test_pictures_that_do_not_fit_in_memory_are_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = source(photos(tmp_path / "photos", 12))
     whole = comparing.compare(data, [SPEC], **QUICK)["rows"][0]["metrics"]
-    monkeypatch.setattr(labelled_pictures, "HELD", 3 * 40 * 32 * 3)
+    monkeypatch.setattr(labelled_pictures, "MAX_HELD", 3 * 40 * 32 * 3)
     held = labelled_pictures.open_all(data, np.arange(12)).held
     assert [picture is not None for picture in held] == [True] * 3 + [False] * 9
     assert comparing.compare(data, [SPEC], **QUICK)["rows"][0]["metrics"] == whole
@@ -297,20 +297,20 @@ def test_pictures_that_cannot_tell_encoders_apart_are_refused_in_one_sentence(tm
     ],
 )
 def test_a_comma_begins_an_encoder_only_where_a_plugins_name_follows(texts: list[str], specs: list[str]) -> None:
-    assert comparing.split_specs(texts) == specs
+    assert plugins.split("encoders", texts) == specs
 
 
 @pytest.mark.parametrize("text", ["", ",", "raw_pixels,", "raw_pixels,,deep_ranking", " "])
 def test_an_empty_place_in_the_list_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="nothing between two commas or at an end; write a,b,c"):
-        comparing.split_specs([text])
+        plugins.split("encoders", [text])
 
 
 def test_the_usual_encoders_can_be_asked_for() -> None:
     for spec in comparing.USUAL:
         name, given = plugins.parse(spec)
         assert set(given) <= {option.name for option in plugins.options("encoders", name)}
-    assert comparing.split_specs([",".join(comparing.USUAL)]) == list(comparing.USUAL)
+    assert plugins.split("encoders", [",".join(comparing.USUAL)]) == list(comparing.USUAL)
 
 
 def test_every_network_of_the_documents_is_known_to_its_library() -> None:

@@ -219,10 +219,10 @@ def test_what_cannot_be_compared_is_refused(rows: np.ndarray, options: dict[str,
 
 
 def test_a_comma_goes_on_with_options_or_begins_another_index() -> None:
-    split = indexes.split_specs(["annoy,faiss_hnsw:ef=64,m=8,lsh", "milvus:index=HNSW,uri=http://host:19530"])
+    split = plugins.split("indexes", ["annoy,faiss_hnsw:ef=64,m=8,lsh", "milvus:index=HNSW,uri=http://host:19530"])
     assert split == ["annoy", "faiss_hnsw:ef=64,m=8", "lsh", "milvus:index=HNSW,uri=http://host:19530"]
     with pytest.raises(UsageError, match="nothing between"):
-        indexes.split_specs(["annoy,,lsh"])
+        plugins.split("indexes", ["annoy,,lsh"])
 
 
 def row(name: str, recall: float, rate: float, **more: Any) -> dict[str, Any]:

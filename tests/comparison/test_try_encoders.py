@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_gallery import SPEC, encoder, fill, photos
 
-from pipeline.comparison import try_encoders
+from pipeline.comparison.encoders import try_encoders
 from pipeline.errors import GalleryError
 from pipeline.gallery.opening import create_gallery
 from pipeline.metrics.retrieval import map_at_r, recall_at_1
@@ -62,7 +62,7 @@ def test_encoders_are_tried_on_the_gallerys_own_labelled_pictures(home: Path, tm
             (photos(tmp_path / "more", 3, first=30) / "cup" / "030.png").read_bytes() + bytes([number])
         )
     gallery, _ = fill(folder)
-    trials = try_encoders.try_encoders(gallery, ["nothing", SPEC, "color_histogram:grid=4"], sample=100)
+    trials = try_encoders(gallery, ["nothing", SPEC, "color_histogram:grid=4"], sample=100)
     assert [trial.encoder for trial in trials][2] == "nothing"
     assert trials[2].error.startswith("unknown encoder 'nothing'")
     rows = gallery.rows()
@@ -76,4 +76,4 @@ def test_encoders_are_tried_on_the_gallerys_own_labelled_pictures(home: Path, tm
 
 def test_an_empty_gallery_is_told(home: Path) -> None:
     with pytest.raises(GalleryError, match="ingest some first"):
-        try_encoders.try_encoders(create_gallery("none", Settings()), [SPEC])
+        try_encoders(create_gallery("none", Settings()), [SPEC])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tiny_gallery import exact, fill, photos
 
-from pipeline.comparison import try_encoders
+from pipeline.comparison.encoders import try_encoders
 from pipeline.errors import GalleryError, SemblanceError, UsageError
 from pipeline.exchange import exchange
 from pipeline.files import atomic
@@ -180,7 +180,7 @@ def test_every_reader_names_a_part_that_was_cut(home: Path, tmp_path: Path) -> N
         lambda: fill(folder),
         gallery.compact,
         lambda: exchange.export_gallery(gallery, tmp_path / "out.parquet"),
-        lambda: try_encoders.try_encoders(gallery, ["color_histogram"]),
+        lambda: try_encoders(gallery, ["color_histogram"]),
     ]
     for length in (0, 3, len(whole) // 2, len(whole) - 1):
         part.write_bytes(whole[:length])

@@ -44,7 +44,7 @@ def compare_encoders(
     settings = Settings()
     if bool(dataset) == bool(gallery):
         raise UsageError("name the pictures with one of --dataset SPEC and --gallery NAME")
-    specs = comparing.split_specs(encoders or []) or list(comparing.USUAL)
+    specs = plugins.split("encoders", encoders or []) or list(comparing.USUAL)
     sizes, where = _sizes(batch_sizes), filters.parse(queries or [])
     opened = open_gallery(gallery, settings) if gallery else None
     with shown(progress) as show:

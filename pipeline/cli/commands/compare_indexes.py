@@ -33,6 +33,7 @@ def compare_indexes(
     as_json: AsJson = False,
 ) -> None:
     """How exact, quick, large and slow to build each index is on this gallery's embeddings; kept in its reports."""
+    from pipeline import plugins
     from pipeline.comparison import indexes as comparing
     from pipeline.errors import UsageError
     from pipeline.gallery import reports
@@ -48,7 +49,7 @@ def compare_indexes(
     with shown(progress) as show:
         comparison = comparing.compare(
             rows.embeddings,
-            specs=comparing.split_specs(indexes or []),
+            specs=plugins.split("indexes", indexes or []),
             k=k,
             queries=queries,
             threads=threads,

@@ -24,7 +24,7 @@ def try_encoders(
     as_json: AsJson = False,
 ) -> None:
     """Speed, size and map_at_r of several encoders on some of this gallery's pictures; nothing is changed."""
-    from pipeline.comparison import try_encoders as comparing
+    from pipeline.comparison import encoders as comparing
     from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.search.text import takes_words
