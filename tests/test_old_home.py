@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from pipeline import ROOT
+
 OLD = Path(__file__).parent / "old_home"
 ANSWERS = json.loads((OLD / "answers.json").read_text(encoding="utf-8"))
 PLACE = "/home/me/semblance"  # what paths in its files begin with

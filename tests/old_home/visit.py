@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
+from pipeline import ROOT
+
+MAIN = str(ROOT / "app" / "main.py")
 
 
 def visit(page: str, address: dict[str, str]) -> dict[str, Any]:
