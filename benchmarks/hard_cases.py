@@ -26,25 +26,27 @@ RATIO = 5.0
 CAUSES = {"stripes": "pattern=stripes", "night": "light=night"}
 
 
-def encode(turn: Any, settings: Any, spec: str, *, objects: bool) -> list[str]:
+def encode(round: Any, settings: Any, spec: str, *, objects: bool) -> list[str]:
     """Ready to shortlist; the kinds of needles that there are."""
     from pipeline import plugins
-    from pipeline.hard_cases import encode as hard_cases_encode
-    from pipeline.hard_cases import needles
+    from pipeline.hard_cases.encode import encode_round
+    from pipeline.hard_cases.needles import find_failures
 
     encoder = plugins.build("encoders", spec, device=settings.device)
-    encoded = hard_cases_encode.encode(turn, settings, encoder, spec=spec, objects=objects, score=0.5)
-    found = needles.find(turn)
+    encoded = encode_round(round, settings, encoder, spec=spec, objects=objects, score=0.5)
+    found = find_failures(round)
     say(f"{spec}, {encoded['encoded']:,} {'objects' if objects else 'pictures'}, needles: {found['kinds']}")
     return list(found["kinds"])
 
 
-def judged(turn: Any, settings: Any, *, k: int, most: int, hurt: set[str]) -> list[object]:
-    from pipeline.hard_cases import choices, compare, shortlist
+def judged(round: Any, settings: Any, *, k: int, most: int, hurt: set[str]) -> list[object]:
+    from pipeline.hard_cases import review
+    from pipeline.hard_cases.compare import compare_parts
+    from pipeline.hard_cases.shortlist import make_shortlist
 
-    shortlist.make(turn, settings, k=k, most=most)
-    result = compare.compare(turn)
-    chosen, haystack = set(choices.shortlisted(turn)["path"]), turn.split["haystack"]
+    make_shortlist(round, settings, k=k, most=most)
+    result = compare_parts(round)
+    chosen, haystack = set(review.shortlisted(round)["path"]), round.pool
     times = (len(chosen & hurt) / len(chosen)) / (sum(path in hurt for path in haystack) / len(haystack))
     intervals = [*result["map"].values(), result["control"]]
     say(result["sentence"])
@@ -69,7 +71,7 @@ def main() -> None:
     given = parser.parse_args()
 
     from pipeline import plugins
-    from pipeline.hard_cases import choices
+    from pipeline.hard_cases import review
     from pipeline.settings import Settings
 
     rows = []
@@ -86,18 +88,18 @@ def main() -> None:
         counts = ", ".join(f"{len(hurt):,} with {cause}" for cause, hurt in hurting.items())
         say(f"{machine()}; {given.scenes:,} scenes, {counts}; k {given.k}, at most {given.most or 'all'}")
         for cause, hurt in hurting.items():
-            turn = _begun(settings, dataset, cause, given.reference)
+            round = _begun(settings, dataset, cause, given.reference)
             for spec in given.encoder:
                 for objects in (True, False):
-                    kinds = encode(turn, settings, spec, objects=objects)
+                    kinds = encode(round, settings, spec, objects=objects)
                     for reviewed in (False, True) if objects and "background" in kinds else (False,):
                         if reviewed:
-                            choices.say(turn, "drop", ["background"])
-                        found = judged(turn, settings, k=given.k, most=given.most, hurt=hurt)
+                            review.record(round, "drop", ["background"])
+                        found = judged(round, settings, k=given.k, most=given.most, hurt=hurt)
                         compares = "objects, reviewed" if reviewed else "objects" if objects else "pictures"
                         rows.append([cause, spec, compares, *found])
                         if reviewed:
-                            choices.undo(turn)
+                            review.undo(round)
     names = [
         "hurts",
         "encoder",
@@ -118,13 +120,14 @@ def main() -> None:
 
 def _begun(settings: Any, dataset: Any, cause: str, reference: float) -> Any:
     """The first round of a new case; the one of an earlier run is deleted, its galleries are used again."""
-    from pipeline.hard_cases import case as hard_cases
-    from pipeline.hard_cases import demo, start
+    from pipeline.hard_cases.case import case_names, drop_case, open_case
+    from pipeline.hard_cases.demo import simulate_predictions
+    from pipeline.hard_cases.start import start_case
 
-    if cause in hard_cases.names(settings):
-        hard_cases.drop(hard_cases.open_case(cause, settings))
-    predictions = demo.predicted(dataset.truth, fails_on=CAUSES[cause])
-    case = start.start(
+    if cause in case_names(settings):
+        drop_case(open_case(cause, settings))
+    predictions = simulate_predictions(dataset.truth, fails_on=CAUSES[cause])
+    case = start_case(
         cause, settings, pictures=dataset.root, truth=dataset.truth, predictions=predictions, reference=reference
     )
     return case.round()

@@ -1,10 +1,10 @@
 // Pictures to keep or leave out, by click or key. The whole set that is left out is sent each time, so that quick clicks
 // never lose one. Text is only ever set as textContent or an attribute, never parsed as markup.
 function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
 }
 
 export default function (component) {
@@ -16,7 +16,6 @@ export default function (component) {
   if (data.side) grid.style.setProperty("--tile", `${data.side}px`);
 
   function paint(tile) {
-    if (tile.disabled) return;
     const gone = out.has(tile.dataset.id);
     tile.classList.toggle("out", gone);
     tile.setAttribute("aria-pressed", String(!gone));
@@ -25,10 +24,10 @@ export default function (component) {
 
   function set(tile, gone) {
     const id = tile.dataset.id;
-    if (tile.disabled || out.has(id) === gone) return;
+    if (out.has(id) === gone) return;
     if (gone) out.add(id);
     else out.delete(id);
-    for (const one of grid.querySelectorAll(".tile")) paint(one);  // a picture may stand in several groups
+    for (const other of grid.querySelectorAll(".tile")) paint(other);  // a picture may stand in several groups
     setTriggerValue("picked", { out: [...out], n: Date.now() });
   }
 
@@ -43,17 +42,16 @@ export default function (component) {
     const frame = element("span", { class: "frame" });
     if (tile.src) frame.append(element("img", { src: tile.src, alt: "", loading: "lazy", decoding: "async" }));
     frame.append(element("span", { class: "mark", "aria-hidden": "true" }));
-    const made = element("button", { type: "button", class: tile.still ? "tile still" : "tile", title: tile.alt, "aria-label": tile.alt });
-    made.append(frame, element("span", { class: "first" }, tile.first), element("span", { class: "second" }, tile.second || ""));
-    made.dataset.id = tile.id;
-    if (tile.still) made.disabled = true;
-    made.onclick = () => set(made, !out.has(tile.id));
-    paint(made);
-    grid.append(made);
+    const button = element("button", { type: "button", class: "tile", title: tile.alt, "aria-label": tile.alt });
+    button.append(frame, element("span", { class: "first" }, tile.first), element("span", { class: "second" }, tile.second || ""));
+    button.dataset.id = tile.id;
+    button.onclick = () => set(button, !out.has(tile.id));
+    paint(button);
+    grid.append(button);
   }
 
   grid.onkeydown = (event) => {
-    const tiles = [...grid.querySelectorAll(".tile:not([disabled])")];
+    const tiles = [...grid.querySelectorAll(".tile")];
     const at = tiles.indexOf(event.target.closest(".tile"));
     if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
     const columns = getComputedStyle(grid).gridTemplateColumns.split(" ").length;

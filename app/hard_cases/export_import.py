@@ -15,9 +15,10 @@ from app.hard_cases.stepper import onward
 from app.server.exposure import check_dataset
 from app.widgets.charts import chart, finished
 from pipeline.errors import SemblanceError
-from pipeline.hard_cases import export, start
 from pipeline.hard_cases.case import Case, Round
+from pipeline.hard_cases.export import export_shortlist
 from pipeline.hard_cases.import_back import NAMES
+from pipeline.hard_cases.start import start_next_round
 
 FORMATS = {
     "zip": ("Zip", ":material/folder_zip:", "Pictures, each also with its boxes drawn, COCO and CSV"),
@@ -26,45 +27,45 @@ FORMATS = {
 }
 
 
-def export_step(turn: Round) -> None:
+def export_step(round: Round) -> None:
     st.markdown(
         "Send the shortlist to be annotated again: wrong labels, missing objects and loose boxes are likeliest here. Keep the "
         "pictures' paths, so that the corrections find their way back."
     )
     with st.container(horizontal=True):
-        for format, (name, icon, said) in FORMATS.items():
-            file = "annotations.json" if format == "coco" else f"{turn.case.name}-round-{turn.number:02d}.{format}"
+        for format, (name, icon, explanation) in FORMATS.items():
+            file = "annotations.json" if format == "coco" else f"{round.case.name}-round-{round.number:02d}.{format}"
             st.download_button(
                 name,
-                data=lambda format=format, file=file: _exported(turn, format, file),
+                data=lambda format=format, file=file: _exported(round, format, file),
                 file_name=file,
                 icon=icon,
-                help=said,
+                help=explanation,
                 on_click="ignore",
                 type="primary" if format == "zip" else "secondary",
                 key=f"hard-export-{format}",
             )
-    st.caption(f"Or into a folder: `python -m pipeline hard-cases export {turn.case.name} DIR --format zip`")
-    onward(turn, "export")
+    st.caption(f"Or into a folder: `python -m pipeline hard-cases export {round.case.name} DIR --format zip`")
+    onward(round, "export")
 
 
-def import_step(turn: Round) -> None:
-    done = turn.result("import")
+def import_step(round: Round) -> None:
+    done = round.result("import")
     with st.expander(
         "Import again" if done else "What came back", expanded=done is None, icon=":material/upload_file:"
     ):
-        _form(turn)
+        _form(round)
     if done:
-        _before_and_after(turn, done)
-        if turn.number == turn.case.numbers[-1] and st.button(
+        _before_and_after(round, done)
+        if round.number == round.case.numbers[-1] and st.button(
             "Begin the next round", type="primary", icon=":material/replay:"
         ):
             try:
-                number = start.begin_next(turn.case)
+                following = start_next_round(round.case)
             except SemblanceError as error:
                 st.error(str(error))
                 return
-            st.query_params["round"] = str(number)
+            st.query_params["round"] = str(following.number)
             st.query_params.pop("step", None)
             st.rerun()
 
@@ -73,15 +74,15 @@ def rounds_table(case: Case) -> pd.DataFrame:
     """A row a round that was compared: sizes, mAP of the parts and of the reference before and after."""
     rows = []
     for number in case.numbers:
-        turn = case.round(number)
-        compared, returned = turn.result("compare"), turn.result("import")
-        row: dict[str, Any] = {"round": number, "haystack": len(turn.split["haystack"])}
+        round = case.round(number)
+        compared, imported = round.result("compare"), round.result("import")
+        row: dict[str, Any] = {"round": number, "haystack": len(round.pool)}
         if compared:
             row |= {"shortlist": compared["pictures"]["shortlist"], "mAP H − S": compared["map"]["rest"]["value"]}
             row |= {"mAP H": compared["map"]["haystack"]["value"], "mAP S": compared["map"]["shortlist"]["value"]}
             row |= {"enrichment": compared["failing"]["enrichment"]}
-        if returned:
-            reference = returned["map"]["reference"]
+        if imported:
+            reference = imported["map"]["reference"]
             row |= {"R before": reference["before"]["value"], "R after": reference["after"]["value"]}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -99,13 +100,13 @@ def rounds_side_by_side(case: Case) -> None:
     st.dataframe(table, hide_index=True, column_config=figures, alt="The rounds of this case side by side")
 
 
-def _exported(turn: Round, format: str, file: str) -> bytes:
-    folder = turn.folder / "exports"
-    export.export(turn, folder, format=format)
+def _exported(round: Round, format: str, file: str) -> bytes:
+    folder = round.folder / "exports"
+    export_shortlist(round, folder, format=format)
     return (folder / file).read_bytes()
 
 
-def _form(turn: Round) -> None:
+def _form(round: Round) -> None:
     st.markdown("Corrected annotations (of the shortlist alone is enough), what the retrained detector says, or both.")
     way = st.segmented_control(
         "From",
@@ -117,62 +118,59 @@ def _form(turn: Round) -> None:
     )
     left, right = st.columns(2)
     paths: dict[str, Path] = {}
-    for place, name, called in (
+    for place, name, label in (
         (left, "truth", "Corrected annotations"),
         (right, "predictions", "Predictions of the retrained detector"),
     ):
         if way == "Upload":
-            given = place.file_uploader(
-                f"{called}, JSON or CSV", type=["json", "csv"], max_upload_size=200, key=f"hard-up-{name}"
+            file = place.file_uploader(
+                f"{label}, JSON or CSV", type=["json", "csv"], max_upload_size=200, key=f"hard-up-{name}"
             )
-            if given is not None:
-                paths[name] = Path(given.name)
-        elif text := place.text_input(called, placeholder=f"/home/me/{name}.json", key=f"hard-path-{name}").strip():
+            if file is not None:
+                paths[name] = Path(file.name)
+        elif text := place.text_input(label, placeholder=f"/home/me/{name}.json", key=f"hard-path-{name}").strip():
             paths[name] = Path(text)
     if not paths:
         st.caption("Choose at least one file.")
         return
     try:
-        command = _command(turn, paths, uploaded=way == "Upload")
+        command = _command(round, paths, uploaded=way == "Upload")
     except SemblanceError as error:
         st.error(str(error))
         return
-    job_button(turn, "Measure", command, title=f"Measure what came back for {turn.case.about['title']}", primary=True)
+    job_button(round, "Measure", command, title=f"Measure what came back for {round.case.about['title']}", primary=True)
 
 
-def _command(turn: Round, paths: dict[str, Path], *, uploaded: bool) -> list[str]:
-    command = ["import", turn.case.name]
+def _command(round: Round, paths: dict[str, Path], *, uploaded: bool) -> list[str]:
+    command = ["import", round.case.name]
     for name, path in paths.items():
         if uploaded:
             file = st.session_state[f"hard-up-{name}"]
-            kept = (
-                turn.folder
-                / f"returned-{name}-{file.file_id[:12]}{'.csv' if path.suffix.lower() == '.csv' else '.json'}"
-            )
-            if not kept.exists():
-                kept.write_bytes(file.getvalue())
-            path = kept
+            suffix = ".csv" if path.suffix.lower() == ".csv" else ".json"
+            path = round.folder / f"returned-{name}-{file.file_id[:12]}{suffix}"
+            if not path.exists():
+                path.write_bytes(file.getvalue())
         else:
             check_dataset(f"folder:root={path}")
         command += [f"--{name}", str(path)]
     return command
 
 
-def _before_and_after(turn: Round, done: dict[str, Any]) -> None:
+def _before_and_after(round: Round, done: dict[str, Any]) -> None:
     gain = done["map"]["reference"]["difference"]["low"]
     (st.success if gain and gain > 0 else st.info)(done["sentence"], icon=":material/trending_up:")
     for note in done["notes"]:
         st.caption(note)
     table = pd.DataFrame(
         [
-            (name, when, one[when]["value"], one[when]["low"], one[when]["high"], one["pictures"])
-            for name, one in done["map"].items()
+            (part, when, *(change[when][name] for name in ("value", "low", "high")), change["pictures"])
+            for part, change in done["map"].items()
             for when in ("before", "after")
         ],
         columns=["part", "when", "map", "low", "high", "pictures"],
     )
     chart(
-        after_figure(table), table, f"{turn.case.name}-after", "mAP before and after, of reference, shortlist and rest"
+        after_figure(table), table, f"{round.case.name}-after", "mAP before and after, of reference, shortlist and rest"
     )
     st.caption(
         f"Both against the corrected annotations; {done['corrected']:,} pictures have other boxes than before. Nobody trains on "

@@ -1,4 +1,4 @@
-"""The step Compare: do the pictures of the shortlist hurt? Bars with intervals, curves, labels, in figures to take away."""
+"""The step Compare: do the pictures of the shortlist hurt? Bars with intervals, curves and labels, each with its data."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from pipeline.hard_cases.case import Round
 from pipeline.hard_cases.compare import PARTS, is_stale
 
 COLOURS = {"rest": "#0072b2", "haystack": "#6b7385", "shortlist": "#d55e00", "control": "#8a7400"}
-CALLED = {"rest": "H − S, without the shortlist", "haystack": "H, the haystack", "shortlist": "S, the shortlist"}
-CALLED |= {"control": "random, as many as S"}
+TITLES = {"rest": "H − S, without the shortlist", "haystack": "H, the haystack", "shortlist": "S, the shortlist"}
+TITLES |= {"control": "random, as many as S"}
 
 
-def compare_step(turn: Round) -> None:
-    result = turn.result("compare")
-    stale = result is not None and is_stale(turn, result)
+def compare_step(round: Round) -> None:
+    result = round.result("compare")
+    stale = result is not None and is_stale(round, result)
     if result is None or stale:
         if stale:
             st.warning("The shortlist has changed since; these figures are of the one before.")
@@ -33,12 +33,12 @@ def compare_step(turn: Round) -> None:
             "alone; and on random shortlists of the same size. If the shortlist holds the pictures that hurt, "
             "**mAP(H − S) > mAP(H) > mAP(S)**."
         )
-    command = ["compare", turn.case.name]
+    command = ["compare", round.case.name]
     if result is None or stale:
-        job_button(turn, "Compare", command, title=f"Compare the parts of {turn.case.about['title']}", primary=True)
+        job_button(round, "Compare", command, title=f"Compare the parts of {round.case.about['title']}", primary=True)
     if result is None:
         return
-    onward(turn, "compare")
+    onward(round, "compare")
     _sentence(result)
     st.html(strips.CSS)
     st.html(_cards(result))
@@ -46,22 +46,33 @@ def compare_step(turn: Round) -> None:
     with left:
         table = bar_table(result)
         chart(
-            bar_figure(table, result), table, f"{turn.case.name}-map", "mAP of the haystack's parts with 95 % intervals"
+            bar_figure(table, result),
+            table,
+            f"{round.case.name}-map",
+            "mAP of the haystack's parts with 95 % intervals",
         )
     with right:
-        _curves(turn, result)
-    _labels(turn, result)
-    _about(turn, result)
+        _curves(round, result)
+    _labels(round, result)
+    _about(round, result)
 
 
 def bar_table(result: dict[str, Any]) -> pd.DataFrame:
-    """part, map, low, high, pictures."""
-    rows = [(name, result["map"][name], result["pictures"][name]) for name in PARTS]
-    rows.append(("control", result["control"], result["pictures"]["shortlist"]))
+    """part, called, map, low, high, pictures."""
     return pd.DataFrame(
-        [(name, CALLED[name], one["value"], one["low"], one["high"], pictures) for name, one, pictures in rows],
+        [
+            (part, TITLES[part], *(interval[name] for name in ("value", "low", "high")), pictures)
+            for part, interval, _, pictures in _bars(result)
+        ],
         columns=["part", "called", "map", "low", "high", "pictures"],
     )
+
+
+def _bars(result: dict[str, Any]) -> list[tuple[str, dict[str, Any], float, int]]:
+    """Of each part and the control: mAP with its interval, the share of failing pictures, how many pictures."""
+    failing, pictures = result["failing"], result["pictures"]
+    bars = [(part, result["map"][part], failing["shares"][part], pictures[part]) for part in PARTS]
+    return [*bars, ("control", result["control"], failing["control"]["value"], pictures["shortlist"])]
 
 
 def bar_figure(table: pd.DataFrame, result: dict[str, Any]) -> go.Figure:
@@ -85,8 +96,8 @@ def bar_figure(table: pd.DataFrame, result: dict[str, Any]) -> go.Figure:
         customdata=table[["called", "low", "high", "pictures"]],
         hovertemplate="%{customdata[0]}: %{y:.3f} (%{customdata[1]:.3f} to %{customdata[2]:.3f}), %{customdata[3]:,} pictures<extra></extra>",
     )
-    said = f"95 % intervals: {result['rounds']:,} draws of pictures; random: {result['controls']:,} shortlists"
-    finished(figure, "mAP of the parts", said, x="", y="mAP, IoU .50 to .95")
+    subtitle = f"95 % intervals: {result['rounds']:,} draws of pictures; random: {result['controls']:,} shortlists"
+    finished(figure, "mAP of the parts", subtitle, x="", y="mAP, IoU .50 to .95")
     return (
         figure.update_layout(showlegend=False, margin_b=36).update_yaxes(range=[0, 1.02]).update_xaxes(type="category")
     )
@@ -124,7 +135,7 @@ def curve_figure(table: pd.DataFrame, label: str) -> go.Figure:
 
 
 @st.fragment
-def _curves(turn: Round, result: dict[str, Any]) -> None:
+def _curves(round: Round, result: dict[str, Any]) -> None:
     labels = sorted(result["detections"]["haystack"]["curves"])
     place = st.container()
     label = st.selectbox(
@@ -135,32 +146,28 @@ def _curves(turn: Round, result: dict[str, Any]) -> None:
         chart(
             curve_figure(table, label),
             table,
-            f"{turn.case.name}-curves",
+            f"{round.case.name}-curves",
             "precision over recall of the haystack's parts",
         )
 
 
 def _sentence(result: dict[str, Any]) -> None:
-    said = result["sentence"]
     if result["clear"]:
-        st.success(said, icon=":material/check_circle:")
+        st.success(result["sentence"], icon=":material/check_circle:")
     elif result["holds"]:
-        st.info(said, icon=":material/info:")
+        st.info(result["sentence"], icon=":material/info:")
     else:
-        st.warning(said, icon=":material/error:")
+        st.warning(result["sentence"], icon=":material/error:")
 
 
 def _cards(result: dict[str, Any]) -> str:
-    failing = result["failing"]
-    rows = [(CALLED[name], result["map"][name], failing["shares"][name], result["pictures"][name]) for name in PARTS]
-    rows.append((CALLED["control"], result["control"], failing["control"]["value"], result["pictures"]["shortlist"]))
     cards = [
-        f'<div class="figure"><div class="name">{html.escape(called)}</div><b>{_number(one["value"])}</b> '
-        f"<small>{_number(one['low'])} to {_number(one['high'])}</small>"
-        f'<span class="meaning">mAP of {pictures:,} pictures, {share:.1%} of them with a failure</span></div>'
-        for called, one, share, pictures in rows
+        f'<div class="figure"><div class="name">{html.escape(TITLES[part])}</div><b>{_number(interval["value"])}</b> '
+        f"<small>{_number(interval['low'])} to {_number(interval['high'])}</small>"
+        f'<span class="meaning">mAP of {pictures:,} pictures, {failing:.1%} of them with a failure</span></div>'
+        for part, interval, failing, pictures in _bars(result)
     ]
-    times = failing["enrichment"]
+    times = result["failing"]["enrichment"]
     cards.append(
         f'<div class="figure"><div class="name">Enrichment</div><b>{"none" if times is None else f"{times:.1f} ×"}</b> '
         f'<span class="meaning">as many pictures with a failure as a random shortlist has</span></div>'
@@ -180,17 +187,17 @@ def label_table(result: dict[str, Any]) -> pd.DataFrame:
         )
         for name in PARTS
     }
-    made = tables["haystack"][["label", "objects"]]
+    table = tables["haystack"][["label", "objects"]]
     for name in PARTS:
-        made = made.merge(
+        table = table.merge(
             tables[name][["label", "map"]].rename(columns={"map": f"mAP {PARTS[name]}"}), on="label", how="left"
         )
-    made = made.merge(tables["haystack"][["label", "precision", "recall"]], on="label")
-    made["loss"] = made[f"mAP {PARTS['rest']}"] - made[f"mAP {PARTS['shortlist']}"]
-    return made.sort_values("loss", ascending=False, ignore_index=True)
+    table = table.merge(tables["haystack"][["label", "precision", "recall"]], on="label")
+    table["loss"] = table[f"mAP {PARTS['rest']}"] - table[f"mAP {PARTS['shortlist']}"]
+    return table.sort_values("loss", ascending=False, ignore_index=True)
 
 
-def _labels(turn: Round, result: dict[str, Any]) -> None:
+def _labels(round: Round, result: dict[str, Any]) -> None:
     table = label_table(result)
     st.subheader("Labels", anchor=False)
     st.caption(
@@ -209,12 +216,12 @@ def _labels(turn: Round, result: dict[str, Any]) -> None:
     )
 
 
-def _about(turn: Round, result: dict[str, Any]) -> None:
+def _about(round: Round, result: dict[str, Any]) -> None:
     differences = [
         f"{' less '.join(f'mAP({PARTS[part]})' for part in name.split(' − '))} "
-        f"{one['value']:+.3f} ({one['low']:+.3f} to {one['high']:+.3f})"
-        for name, one in result["differences"].items()
-        if one["low"] is not None
+        f"{difference['value']:+.3f} ({difference['low']:+.3f} to {difference['high']:+.3f})"
+        for name, difference in result["differences"].items()
+        if difference["low"] is not None
     ]
     st.caption(
         f"Drawn together, picture by picture: {'; '.join(differences)}. Seed {result['seed']}. The labels of the haystack took no "
@@ -222,10 +229,10 @@ def _about(turn: Round, result: dict[str, Any]) -> None:
     )
     with st.container(horizontal=True):
         st.download_button(
-            "JSON", data=lambda: json.dumps(result, ensure_ascii=False), file_name=f"{turn.case.name}-compare.json",
+            "JSON", data=lambda: json.dumps(result, ensure_ascii=False), file_name=f"{round.case.name}-compare.json",
             mime="application/json", icon=":material/download:", on_click="ignore",
         )  # fmt: skip
         st.download_button(
-            "CSV", data=lambda: as_csv(label_table(result)), file_name=f"{turn.case.name}-labels.csv", mime="text/csv",
+            "CSV", data=lambda: as_csv(label_table(result)), file_name=f"{round.case.name}-labels.csv", mime="text/csv",
             icon=":material/download:", on_click="ignore", key="hard-labels-csv",
         )  # fmt: skip

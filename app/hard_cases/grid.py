@@ -10,10 +10,10 @@ import streamlit as st
 from app import COMPONENTS
 from app.server.routes import thumbnail_url
 from pipeline.errors import SemblanceError
-from pipeline.hard_cases import choices
+from pipeline.hard_cases import review
 from pipeline.hard_cases.case import Round
 
-WORDS = {"needle": ("drop", "keep"), "picture": ("remove", "restore")}
+ACTIONS = {"needle": ("drop", "keep"), "picture": ("remove", "restore")}  # to leave one out, to take it back
 
 
 @st.cache_resource
@@ -26,38 +26,28 @@ def _component() -> Any:
     )
 
 
-def tile(
-    gallery: str, picture: str, key: str, first: str, second: str, *, out: bool = False, still: bool = False
-) -> Any:
-    """picture: its id in the gallery, '' where it was not encoded. still: to look at only."""
+def tile(gallery: str, picture: str, key: str, first: str, second: str, *, out: bool = False) -> dict[str, Any]:
+    """picture: its id in the gallery, '' where it was not encoded."""
     src = thumbnail_url(gallery, picture) if picture else ""
-    return {
-        "id": key,
-        "src": src,
-        "first": first,
-        "second": second,
-        "alt": f"{first}, {second}",
-        "out": out,
-        "still": still,
-    }
+    return {"id": key, "src": src, "first": first, "second": second, "alt": f"{first}, {second}", "out": out}
 
 
 def heading(text: str, note: str = "", *, src: str = "") -> dict[str, Any]:
     return {"heading": text, "note": note, "src": src}
 
 
-def picking_grid(turn: Round, tiles: Sequence[dict[str, Any]], *, what: str, key: str, side: int = 0) -> None:
+def picking_grid(round: Round, tiles: Sequence[dict[str, Any]], *, what: str, key: str, side: int = 0) -> None:
     """what: needle or picture; a click leaves one out or takes it back, and the round remembers."""
-    shown = {one["id"] for one in tiles if "id" in one}
+    shown = {tile["id"] for tile in tiles if "id" in tile}
 
     def picked() -> None:
         wanted = set(st.session_state[key]["picked"]["out"]) & shown
-        now = choices.left_out(turn, what) & shown
-        leave, take = WORDS[what]
+        now = review.left_out(round, what) & shown
+        leave, take = ACTIONS[what]
         try:
-            for word, ids in ((leave, wanted - now), (take, now - wanted)):
+            for action, ids in ((leave, wanted - now), (take, now - wanted)):
                 if ids:
-                    choices.say(turn, word, sorted(ids))
+                    review.record(round, action, sorted(ids))
         except SemblanceError as error:
             st.session_state["hard-problem"] = str(error)
 
@@ -65,18 +55,13 @@ def picking_grid(turn: Round, tiles: Sequence[dict[str, Any]], *, what: str, key
     _component()(data=data, key=key, on_picked_change=picked)
 
 
-def looking_grid(tiles: Sequence[dict[str, Any]], *, called: str, key: str, side: int = 0) -> None:
-    _component()(data={"tiles": list(tiles), "called": called, "side": side}, key=key, on_picked_change=lambda: None)
-
-
-def undo_button(turn: Round, key: str) -> None:
-    words = choices.said(turn)
-    last = words[-1] if words else {"word": "", "ids": []}
+def undo_button(round: Round, key: str) -> None:
+    recorded = review.actions(round)
     st.button(
         "Undo",
         icon=":material/undo:",
-        disabled=not words,
-        on_click=lambda: choices.undo(turn),
+        disabled=not recorded,
+        on_click=lambda: review.undo(round),
         key=f"undo-{key}",
-        help=f"Take back: {last['word']} {len(last['ids']):,}" if words else "Nothing to take back",
+        help=f"Take back: {recorded[-1]['word']} {len(recorded[-1]['ids']):,}" if recorded else "Nothing to take back",
     )

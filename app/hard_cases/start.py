@@ -12,7 +12,7 @@ import streamlit as st
 from app.server import jobs
 from app.server.exposure import check_dataset
 from pipeline.errors import SemblanceError, UsageError
-from pipeline.hard_cases import case
+from pipeline.hard_cases.case import MAX_NAME, case_folder, case_names
 from pipeline.images import uploads
 from pipeline.settings import Settings
 
@@ -41,7 +41,7 @@ def _demo() -> None:
             "everywhere and mostly wrong, and sure of it, on stripes. Rendering and encoding take some minutes; no download."
         )
         if st.button("Make the demo case", type="primary", icon=":material/play_arrow:"):
-            _started(["demo"], name="street", title="Hard cases of the street scenes", gallery="street_objects")
+            _start(["demo"], name="street", title="Hard cases of the street scenes", gallery="street_objects")
 
 
 def _files() -> None:
@@ -51,24 +51,18 @@ def _files() -> None:
         truth = left.text_input(
             "Ground truth", placeholder="/home/me/annotations.json", help="COCO, VOC, YOLO, VIA or CSV"
         )
-        found = right.text_input(
+        predictions = right.text_input(
             "Predictions", placeholder="/home/me/predictions.json", help="Of the same pictures, with scores"
         )
         title, share, seed = _options()
         if st.form_submit_button("Begin", type="primary"):
             try:
-                if not (folder.strip() and truth.strip() and found.strip()):
+                paths = [Path(text.strip()) for text in (folder, truth, predictions) if text.strip()]
+                if len(paths) < 3:
                     raise UsageError("the folder, the ground truth and the predictions are all needed")
-                for one in (folder, truth, found):
-                    check_dataset(f"folder:root={one.strip()}")
-                _begin(
-                    title or Path(folder).name,
-                    Path(folder.strip()),
-                    Path(truth.strip()),
-                    Path(found.strip()),
-                    share,
-                    seed,
-                )
+                for path in paths:
+                    check_dataset(f"folder:root={path}")
+                _begin(title or paths[0].name, *paths, share, seed)
             except SemblanceError as error:
                 st.error(str(error))
 
@@ -78,16 +72,16 @@ def _upload() -> None:
         pictures = st.file_uploader("Pictures as a zip (up to 200 MB)", type=["zip"], max_upload_size=200)
         left, right = st.columns(2)
         truth = left.file_uploader("Ground truth, JSON or CSV", type=FILES, max_upload_size=200)
-        found = right.file_uploader("Predictions, JSON or CSV", type=FILES, max_upload_size=200)
+        predictions = right.file_uploader("Predictions, JSON or CSV", type=FILES, max_upload_size=200)
         title, share, seed = _options()
         if st.form_submit_button("Begin", type="primary"):
             try:
-                if not (pictures and truth and found):
+                if not (pictures and truth and predictions):
                     raise UsageError("the zip, the ground truth and the predictions are all needed")
-                folder = case.case_folder(Settings()) / "_uploads" / time.strftime("%Y%m%d-%H%M%S")
+                folder = case_folder(Settings()) / "_uploads" / time.strftime("%Y%m%d-%H%M%S")
                 uploads.unpack(pictures.getvalue(), folder / "pictures")
-                kept = [_kept(folder, name, file) for name, file in (("truth", truth), ("predictions", found))]
-                _begin(title or Path(pictures.name).stem, folder / "pictures", *kept, share, seed)
+                saved = [_save(folder, name, file) for name, file in (("truth", truth), ("predictions", predictions))]
+                _begin(title or Path(pictures.name).stem, folder / "pictures", *saved, share, seed)
             except SemblanceError as error:
                 st.error(str(error))
 
@@ -101,7 +95,7 @@ def _options() -> tuple[str, float, int]:
     return title, share / 100, right.number_input("Seed", 0, 2**31, 0, help="Of the split and of all draws")
 
 
-def _kept(folder: Path, name: str, file: Any) -> Path:
+def _save(folder: Path, name: str, file: Any) -> Path:
     """Under a name of ours; only the ending is the visitor's, one of FILES."""
     path = folder / f"{name}.{'csv' if file.name.lower().endswith('.csv') else 'json'}"
     path.write_bytes(file.getvalue())
@@ -110,30 +104,20 @@ def _kept(folder: Path, name: str, file: Any) -> Path:
 
 def _begin(title: str, folder: Path, truth: Path, predictions: Path, share: float, seed: int) -> None:
     name = _free_name(title)
-    words = [
-        "--pictures",
-        folder,
-        "--truth",
-        truth,
-        "--predictions",
-        predictions,
-        "--reference",
-        f"{share:g}",
-        "--seed",
-        seed,
-    ]
-    _started(["start", name, *map(str, words), "--title", title], name=name, title=f"Begin the case {title}")
+    options = {"pictures": folder, "truth": truth, "predictions": predictions, "reference": f"{share:g}", "seed": seed}
+    given = [text for option, value in (options | {"title": title}).items() for text in (f"--{option}", str(value))]
+    _start(["start", name, *given], name=name, title=f"Begin the case {title}")
 
 
-def _started(words: list[str], *, name: str, title: str, gallery: str = "") -> None:
-    jobs.start(["pipeline", "hard-cases", *words], title=title, gallery=gallery)
+def _start(command: list[str], *, name: str, title: str, gallery: str = "") -> None:
+    jobs.start(["pipeline", "hard-cases", *command], title=title, gallery=gallery)
     st.session_state["hard-wanted"] = name
     st.rerun()
 
 
 def _free_name(title: str) -> str:
     """A case name made of the title, with a number when it is taken."""
-    base = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")[: case.LONGEST_NAME - 5].strip("_")
+    base = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")[: MAX_NAME - 5].strip("_")
     base = base if base[:1].isalpha() else f"case_{base}".rstrip("_")
-    taken = set(case.names(Settings()))
+    taken = set(case_names(Settings()))
     return next(name for name in (base, *(f"{base}_{n}" for n in range(2, 1000))) if name not in taken)

@@ -6,55 +6,55 @@ import streamlit as st
 
 from app import COMPONENTS
 from pipeline.hard_cases.case import STEPS, Round
-from pipeline.hard_cases.steps import Step, next_step, steps
+from pipeline.hard_cases.steps import Step, next_step, steps_of
 
 CSS = COMPONENTS / "hard_steps.css"
 ICONS = {"done": "check_circle", "stale": "sync_problem", "ready": "radio_button_unchecked", "waiting": "lock"}
 
 
-def stepper(turn: Round) -> Step:
+def stepper(round: Round) -> Step:
     """The step that is open: chosen by a click, that of the address, or the first that is not done."""
     st.html(CSS)
-    known = {step.name: step for step in steps(turn)}
-    key = _key(turn)
+    steps = {step.name: step for step in steps_of(round)}
+    key = _key(round)
     if key not in st.session_state:
-        asked, first = st.query_params.get("step", ""), next_step(turn)
-        st.session_state[key] = asked if asked in known else (first if first in known else STEPS[-1])
+        wanted = (st.query_params.get("step", ""), next_step(round))
+        st.session_state[key] = next((name for name in wanted if name in steps), STEPS[-1])
     with st.container(key="hard-steps"):
         chosen = st.segmented_control(
             "Steps",
-            list(known),
+            list(steps),
             required=True,
             format_func=lambda name: (
-                f":material/{ICONS[known[name].state]}: {STEPS.index(name) + 1} {known[name].title}"
+                f":material/{ICONS[steps[name].state]}: {STEPS.index(name) + 1} {steps[name].title}"
             ),
             key=key,
             label_visibility="collapsed",
             width="stretch",
         )
     st.query_params["step"] = chosen
-    return known[chosen]
+    return steps[chosen]
 
 
-def onward(turn: Round, step: str) -> None:
+def onward(round: Round, step: str) -> None:
     """A button to the step after this one, once this one is done."""
-    known = {one.name: one for one in steps(turn)}
-    after = STEPS.index(step) + 1
-    if known[step].state == "done" and after < len(STEPS):
-        following = known[STEPS[after]]
+    steps = steps_of(round)
+    at = STEPS.index(step)
+    if steps[at].state == "done" and at + 1 < len(steps):
+        following = steps[at + 1]
         st.button(
             f"Next: {following.title}",
             icon=":material/arrow_forward:",
             type="primary" if following.state != "done" else "secondary",
             on_click=go_to,
-            args=(turn, following.name),
+            args=(round, following.name),
             key=f"hard-next-{step}",
         )
 
 
-def go_to(turn: Round, step: str) -> None:
-    st.session_state[_key(turn)] = step
+def go_to(round: Round, step: str) -> None:
+    st.session_state[_key(round)] = step
 
 
-def _key(turn: Round) -> str:
-    return f"hard-step-{turn.case.name}-{turn.number}"
+def _key(round: Round) -> str:
+    return f"hard-step-{round.case.name}-{round.number}"

@@ -13,8 +13,7 @@ from app.hard_cases.stepper import stepper
 from app.server.exposure import shown
 from app.widgets.job_list import job_list
 from app.widgets.page import guarded
-from pipeline.hard_cases import case as hard_cases
-from pipeline.hard_cases.case import Case, Round
+from pipeline.hard_cases.case import Case, Round, case_names, open_case
 from pipeline.settings import Settings
 
 STEPS = {
@@ -24,7 +23,7 @@ STEPS = {
 
 
 def page() -> None:
-    names = hard_cases.names(Settings())
+    names = case_names(Settings())
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     left.title("Hard cases")
     job_list()
@@ -34,17 +33,17 @@ def page() -> None:
     case = chosen(names, right)
     with st.expander("New case", icon=":material/add:"):
         new_case(first=False)
-    turn = chosen_round(case)
-    facts(turn)
-    step = stepper(turn)
+    round = chosen_round(case)
+    facts(round)
+    step = stepper(round)
     if problem := st.session_state.pop("hard-problem", ""):
         st.error(problem)
-    if step.said and (step.state == "stale" or step.name not in ("compare", "import")):  # those say it larger
-        st.caption(shown(step.said))
+    if step.outcome and (step.state == "stale" or step.name not in ("compare", "import")):  # those say it larger
+        st.caption(shown(step.outcome))
     if step.state == "waiting":
-        st.info(f"{step.title} {step.said}; go there first.")
+        st.info(f"{step.title} {step.outcome}; go there first.")
     else:
-        STEPS[step.name](turn)
+        STEPS[step.name](round)
     rounds_side_by_side(case)
 
 
@@ -54,33 +53,34 @@ def chosen(names: list[str], place: st.delta_generator.DeltaGenerator) -> Case:
     if wanted in names:
         del st.session_state["hard-wanted"]
         st.query_params["case"] = wanted
-    asked = st.query_params.get("case", "")
+    linked = st.query_params.get("case", "")
     settings = Settings()
     name = place.selectbox(
         "Case",
         names,
-        index=names.index(asked) if asked in names else 0,
-        format_func=lambda name: hard_cases.open_case(name, settings).about["title"],
+        index=names.index(linked) if linked in names else 0,
+        format_func=lambda name: open_case(name, settings).about["title"],
     )
-    if name != asked:
-        if asked:  # another case has other rounds and steps
+    if name != linked:
+        if linked:  # another case has other rounds and steps
             st.query_params.clear()
         st.query_params["case"] = name
-    return hard_cases.open_case(name, settings)
+    return open_case(name, settings)
 
 
 def chosen_round(case: Case) -> Round:
     numbers = case.numbers
-    asked = st.query_params.get("round", "")
-    number = int(asked) if asked.isdecimal() and int(asked) in numbers else numbers[-1]
+    linked = st.query_params.get("round", "")
+    number = int(linked) if linked.isdecimal() and int(linked) in numbers else numbers[-1]
+
     if len(numbers) > 1:
         number = st.segmented_control(
             "Round", numbers, default=number, required=True, format_func=lambda number: f"Round {number}",
             label_visibility="collapsed",
         )  # fmt: skip
         st.query_params["round"] = str(number)
-    turn = case.round(number)
-    return _opened(str(turn.folder), (turn.folder / "truth.json").stat().st_mtime_ns, turn)
+    round = case.round(number)
+    return _opened(str(round.folder), (round.folder / "truth.json").stat().st_mtime_ns, round)
 
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the annotations …")
@@ -89,10 +89,10 @@ def _opened(folder: str, changed: int, _turn: Round) -> Round:
     return _turn
 
 
-def facts(turn: Round) -> None:
-    about, split = turn.case.about, turn.split
-    said = f"**{len(split['haystack']):,}** pictures to search · **{len(split['reference']):,}** reference pictures · seed {about['seed']}"
-    st.markdown(said)
+def facts(round: Round) -> None:
+    about = round.case.about
+    sizes = f"**{len(round.pool):,}** pictures to search · **{len(round.reference):,}** reference pictures"
+    st.markdown(f"{sizes} · seed {about['seed']}")
     if about["missing"]:
         first = ", ".join(about["first_missing"][:3])
         st.warning(

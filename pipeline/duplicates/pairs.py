@@ -150,7 +150,7 @@ def compared(near: np.ndarray, seen: Looks, reader: Reader, progress: Progress) 
 
 def _judged(pairs: np.ndarray, reader: Reader) -> tuple[np.ndarray, np.ndarray]:
     left, right = ([reader.squares(int(row)) for row in side] for side in pairs.T)
-    same, details = _verdict(np.stack([one for one, _ in left]), np.stack([one for one, _ in right]))
+    same, details = one_picture(np.stack([one for one, _ in left]), np.stack([one for one, _ in right]))
     # A wall behind a product is a border too, and is taken off one copy more than off another.
     again = np.array([a is not None or b is not None for (_, a), (_, b) in zip(left, right, strict=True)]) & ~same
     if again.any():
@@ -160,10 +160,12 @@ def _judged(pairs: np.ndarray, reader: Reader) -> tuple[np.ndarray, np.ndarray]:
             )
             for side in (left, right)
         ]
-        same[again], details[again] = _verdict(*whole)
+        same[again], details[again] = one_picture(*whole)
     return same, details
 
 
-def _verdict(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def one_picture(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of pairs of squeezed pictures: (pairs,) bool whether they are one picture, and how far their details agree."""
+
     colours, details = alignment.agreement(left, right)
     return (colours >= COLOURS) & (details >= DETAILS), details

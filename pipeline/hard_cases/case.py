@@ -1,4 +1,4 @@
-"""A case on disk: which pictures hurt a detector, looked for in rounds. Every step keeps its result in a file of its own.
+"""A case on disk: where a detector fails, looked for in rounds. Every step keeps its result in a file of its own.
 
 `home/hard_cases/NAME/case.json` is written once; `round-01/` holds what is asked (truth, predictions, split) and what the
 steps found. A step that is done again replaces its file and takes away the files that were made from it.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 GIVEN = "given.json"  # the ground truth as it came: lists of COCO results name pictures by its numbers
-LONGEST_NAME = 48  # its galleries are named NAME_pictures and NAME_objects
+MAX_NAME = 48  # characters: its galleries are named NAME_pictures and NAME_objects
 STEPS = ("encode", "needles", "shortlist", "compare", "export", "import")
 MADE_FROM = {"encode": ("shortlist", "compare"), "needles": ("shortlist", "compare"), "shortlist": ("compare",)}
 _ROUND = re.compile(r"round-(\d{2,4})")
@@ -70,8 +69,8 @@ class Case:
     @property
     def numbers(self) -> list[int]:
         """Of its rounds, from 1."""
-        found = (_ROUND.fullmatch(path.name) for path in self.folder.glob("round-*"))
-        return sorted(int(match[1]) for match in found if match)
+        matches = (_ROUND.fullmatch(path.name) for path in self.folder.glob("round-*"))
+        return sorted(int(match[1]) for match in matches if match)
 
     def round(self, number: int = 0) -> Round:
         """The newest round, or that of a number."""
@@ -82,7 +81,7 @@ class Case:
 
 
 class Round:
-    """One turn of a case: needles, shortlist, figures, what was sent out and what came back."""
+    """One round of a case: failures (needles), shortlist, figures, what was exported and what was imported."""
 
     def __init__(self, case: Case, number: int) -> None:
         self.case, self.number = case, number
@@ -98,9 +97,19 @@ class Round:
 
     @cached_property
     def split(self) -> dict[str, list[str]]:
-        """haystack and reference: paths, sorted."""
-        found: dict[str, list[str]] = json.loads((self.folder / "split.json").read_text(encoding="utf-8"))
-        return found
+        """reference and haystack: paths, sorted."""
+        split: dict[str, list[str]] = json.loads((self.folder / "split.json").read_text(encoding="utf-8"))
+        return split
+
+    @property
+    def reference(self) -> list[str]:
+        """Pictures in which failures are looked for."""
+        return self.split["reference"]
+
+    @property
+    def pool(self) -> list[str]:
+        """The haystack: pictures that are searched as if they had no labels; theirs serve the comparison alone."""
+        return self.split["haystack"]
 
     def result(self, step: str) -> dict[str, Any] | None:
         """What a step kept; None before it is done. SemblanceError for a damaged file."""
@@ -108,13 +117,13 @@ class Round:
 
     def needed(self, step: str) -> dict[str, Any]:
         """The result of a step that has to be there; SemblanceError names the command that makes it."""
-        found = self.result(step)
-        if found is None:
+        result = self.result(step)
+        if result is None:
             raise SemblanceError(
                 f"the case {self.case.name} has no {NOUNS[step]} yet; first run: "
                 f"python -m pipeline hard-cases {step} {self.case.name}"
             )
-        return found
+        return result
 
     def keep(self, step: str, result: dict[str, Any], table: pd.DataFrame | None = None) -> dict[str, Any]:
         """Keep a step's result, and take away what was made from its last one."""
@@ -144,14 +153,12 @@ def case_folder(settings: Settings) -> Path:
 def check_case_name(name: str) -> str:
     """The name itself, or UsageError: galleries are named after it."""
     check_name(name)
-    if len(name) > LONGEST_NAME or name.endswith("_"):
-        raise UsageError(
-            f"the case name {name!r} is too long or ends in _; write at most {LONGEST_NAME} of a-z, 0-9, _"
-        )
+    if len(name) > MAX_NAME or name.endswith("_"):
+        raise UsageError(f"the case name {name!r} is too long or ends in _; write at most {MAX_NAME} of a-z, 0-9, _")
     return name
 
 
-def names(settings: Settings) -> list[str]:
+def case_names(settings: Settings) -> list[str]:
     """Cases on disk, sorted."""
     return sorted(file.parent.name for file in case_folder(settings).glob("[a-z]*/case.json"))
 
@@ -160,14 +167,14 @@ def open_case(name: str, settings: Settings) -> Case:
     """SemblanceError lists the cases that exist when this one does not."""
     folder = case_folder(settings) / check_case_name(name)
     if not (folder / "case.json").is_file():
-        known = ", ".join(names(settings)) or "none yet"
+        names = ", ".join(case_names(settings)) or "none yet"
         raise SemblanceError(
-            f"no case {name!r} (there is: {known}); begin it with: python -m pipeline hard-cases start {name} …"
+            f"no case {name!r} (there is: {names}); begin it with: python -m pipeline hard-cases start {name} …"
         )
     return Case(folder)
 
 
-def drop(case: Case) -> None:
+def drop_case(case: Case) -> None:
     """Delete the case's folder; its galleries are the caller's to drop."""
     try:
         (case.folder / "case.json").unlink()  # first: a half-deleted folder is no case
@@ -176,11 +183,7 @@ def drop(case: Case) -> None:
     shutil.rmtree(case.folder, ignore_errors=True)
 
 
-def galleries_of(case: Case) -> Iterator[str]:
+def galleries_of(case: Case) -> list[str]:
     """Names of the galleries that its rounds were encoded into, each once."""
-    seen = set()
-    for number in case.numbers:
-        encoded = case.round(number).result("encode")
-        if encoded and encoded["gallery"] not in seen:
-            seen.add(encoded["gallery"])
-            yield encoded["gallery"]
+    results = (case.round(number).result("encode") for number in case.numbers)
+    return list(dict.fromkeys(result["gallery"] for result in results if result))

@@ -1,7 +1,7 @@
-"""The step `compare`: does the shortlist hold the pictures that hurt? mAP of the haystack with it, without it, and of it.
+"""The step `compare`: does the shortlist hold the pictures that hurt? mAP of the pool with it, without it, and of it.
 
-A random shortlist of the same size is the control. The labels of the haystack took no part in choosing the shortlist, so
-the figures are not drawn to it.
+A random shortlist of the same size is the control. The pool's labels took no part in choosing the shortlist, so the figures
+are not drawn to it.
 """
 
 from __future__ import annotations
@@ -11,79 +11,79 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import SemblanceError, UsageError
-from pipeline.hard_cases import choices, needles
+from pipeline.hard_cases import review
 from pipeline.hard_cases.case import Round
+from pipeline.hard_cases.needles import failing_pictures
 from pipeline.records import Progress, silent
 
 if TYPE_CHECKING:
     from pipeline.annotations.annotations import Annotations
-    from pipeline.metrics.detection import Interval
+    from pipeline.metrics.detection import Detection, Interval
 
 ROUNDS, CONTROLS = 1000, 200
 PARTS = {"rest": "H − S", "haystack": "H", "shortlist": "S"}
-LEAST_REST = 5  # pictures
+MIN_REST = 5  # pictures
 
 
-def compare(turn: Round, *, rounds: int = ROUNDS, progress: Progress = silent) -> dict[str, Any]:
-    """Keep figures of the haystack's parts. SemblanceError when the shortlist is empty or leaves nothing to compare with."""
+def compare_parts(round: Round, *, rounds: int = ROUNDS, progress: Progress = silent) -> dict[str, Any]:
+    """Keep figures of the pool's parts. SemblanceError when the shortlist is empty or leaves nothing to compare with."""
     import numpy as np
 
     from pipeline.metrics import detection
 
     if rounds < 100:
         raise UsageError(f"rounds is {rounds}; an interval needs at least 100")
-    parts = parts_of(turn)
-    truth, predictions = turn.truth.only(parts["haystack"]), turn.predictions.only(parts["haystack"])
-    score = turn.needed("needles")["score"]
+    parts = parts_of(round)
+    truth, predictions = round.truth.only(round.pool), round.predictions.only(round.pool)
+    score = round.needed("needles")["score"]
     progress("bootstrap", 0, 3)
-    intervals = detection.bootstrap(truth, predictions, parts, rounds=rounds, seed=turn.case.seed)
+    intervals = detection.bootstrap(truth, predictions, parts, rounds=rounds, seed=round.case.seed)
     progress("bootstrap", 1, 3)
-    random = np.random.default_rng([turn.case.seed, turn.number])
-    drawn = [random.choice(parts["haystack"], len(parts["shortlist"]), replace=False).tolist() for _ in range(CONTROLS)]
+    random = np.random.default_rng([round.case.seed, round.number])
+    drawn = [random.choice(round.pool, len(parts["shortlist"]), replace=False).tolist() for _ in range(CONTROLS)]
     subsets = {str(number): paths for number, paths in enumerate(drawn)}
     controls = detection.bootstrap(truth, predictions, subsets, rounds=0)
     progress("bootstrap", 2, 3)
-    hurt = needles.failing(turn, parts["haystack"])
+    failing = failing_pictures(round, round.pool)
     detections = {
         name: detection.evaluate(truth, predictions, paths=paths, score=score) for name, paths in parts.items()
     }
     progress("bootstrap", 3, 3)
     result = {
-        "seed": turn.case.seed, "rounds": rounds, "controls": CONTROLS, "score": score, "of": sorted(parts["shortlist"]),
+        "seed": round.case.seed, "rounds": rounds, "controls": CONTROLS, "score": score, "of": sorted(parts["shortlist"]),
         "pictures": {name: len(paths) for name, paths in parts.items()},
-        "map": {name: figure(one) for name, one in intervals.items()},
-        "control": spread([one.value for one in controls.values()]),
+        "map": {name: figure(interval) for name, interval in intervals.items()},
+        "control": spread([interval.value for interval in controls.values()]),
         "differences": {
-            f"{one} − {other}": paired(intervals[one], intervals[other])
-            for one, other in (("rest", "haystack"), ("haystack", "shortlist"))
+            f"{more} − {less}": paired(intervals[more], intervals[less])
+            for more, less in (("rest", "haystack"), ("haystack", "shortlist"))
         },
-        "failing": failing_shares(parts, drawn, hurt),
-        "detections": {name: told(one) for name, one in detections.items()},
+        "failing": failing_shares(parts, drawn, failing),
+        "detections": {name: detection_as_json(measured) for name, measured in detections.items()},
     }  # fmt: skip
-    return turn.keep("compare", plain(result | verdict(result)))
+    return round.keep("compare", json_ready(result | verdict(result)))
 
 
-def parts_of(turn: Round) -> dict[str, list[str]]:
-    """Paths of rest, haystack and shortlist as it is now."""
-    chosen = set(choices.shortlisted(turn)["path"])
-    if not chosen:
+def parts_of(round: Round) -> dict[str, list[str]]:
+    """Paths of rest, haystack (the whole pool) and shortlist as it is now."""
+    shortlist = set(review.shortlisted(round)["path"])
+    if not shortlist:
         raise SemblanceError(
             "the shortlist is empty: every needle was dropped or every picture removed. Take some back, or: "
-            f"python -m pipeline hard-cases shortlist {turn.case.name} --min-score 0"
+            f"python -m pipeline hard-cases shortlist {round.case.name} --min-score 0"
         )
-    haystack = turn.split["haystack"]
-    rest = [path for path in haystack if path not in chosen]
-    if len(rest) < LEAST_REST:
+    rest = [path for path in round.pool if path not in shortlist]
+    if len(rest) < MIN_REST:
         raise SemblanceError(
-            f"the shortlist takes {len(chosen):,} of the {len(haystack):,} pictures of the haystack, so nothing is left to "
-            f"compare with; take fewer: python -m pipeline hard-cases shortlist {turn.case.name} -k 5"
+            f"the shortlist takes {len(shortlist):,} of the {len(round.pool):,} pictures of the haystack, so nothing is left "
+            f"to compare with; take fewer: python -m pipeline hard-cases shortlist {round.case.name} -k 5"
         )
-    return {"rest": rest, "haystack": haystack, "shortlist": [path for path in haystack if path in chosen]}
+    return {"rest": rest, "haystack": round.pool, "shortlist": [path for path in round.pool if path in shortlist]}
 
 
-def is_stale(turn: Round, result: Mapping[str, Any]) -> bool:
+def is_stale(round: Round, result: Mapping[str, Any]) -> bool:
     """Whether the shortlist has changed since."""
-    return result["of"] != sorted(set(choices.shortlisted(turn)["path"]))
+    return result["of"] != sorted(set(review.shortlisted(round)["path"]))
 
 
 def verdict(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,62 +92,65 @@ def verdict(result: Mapping[str, Any]) -> dict[str, Any]:
     holds = rest["value"] > whole["value"] > short["value"]
     apart = {"H − S and H": rest["low"] > whole["high"], "H and S": whole["low"] > short["high"]}
     clear = holds and all(apart.values())
-    named = [f"mAP(H − S) {rest['value']:.3f}", f"mAP(H) {whole['value']:.3f}", f"mAP(S) {short['value']:.3f}"]
+    figures = [f"mAP(H − S) {rest['value']:.3f}", f"mAP(H) {whole['value']:.3f}", f"mAP(S) {short['value']:.3f}"]
     if clear:
-        said = f"{' > '.join(named)}, and no two 95 % intervals overlap: the shortlist holds the pictures that hurt."
+        sentence = (
+            f"{' > '.join(figures)}, and no two 95 % intervals overlap: the shortlist holds the pictures that hurt."
+        )
     elif holds:
         close = ", ".join(pair for pair, yes in apart.items() if not yes)
-        said = f"{' > '.join(named)}, but the 95 % intervals of {close} overlap. "
-        sure = all(one["low"] > 0 for one in result["differences"].values())
-        said += (
+        sentence = f"{' > '.join(figures)}, but the 95 % intervals of {close} overlap. "
+        sure = all(difference["low"] > 0 for difference in result["differences"].values())
+        sentence += (
             "Drawn together, picture by picture, both differences are above 0 in 95 % of the draws."
             if sure
             else "More pictures are needed to be sure."
         )
     else:
-        said = f"{', '.join(named)}: not H − S > H > S, so this shortlist does not hold the pictures that hurt."
-    return {"holds": holds, "clear": clear, "sentence": said}
+        sentence = f"{', '.join(figures)}: not H − S > H > S, so this shortlist does not hold the pictures that hurt."
+    return {"holds": holds, "clear": clear, "sentence": sentence}
 
 
 def failing_shares(
-    parts: Mapping[str, Sequence[str]], drawn: Sequence[Sequence[str]], hurt: set[str]
+    parts: Mapping[str, Sequence[str]], drawn: Sequence[Sequence[str]], failing: set[str]
 ) -> dict[str, Any]:
     """Share of pictures with a failure in each part, in the controls, and how many times more S has than the controls."""
-    share = {name: sum(path in hurt for path in paths) / len(paths) for name, paths in parts.items()}
-    control = spread([sum(path in hurt for path in paths) / len(paths) for paths in drawn])
-    times = share["shortlist"] / control["value"] if control["value"] else math.nan
-    return {"shares": share, "control": control, "enrichment": times, "pictures": len(hurt)}
+    shares = {name: sum(path in failing for path in paths) / len(paths) for name, paths in parts.items()}
+    control = spread([sum(path in failing for path in paths) / len(paths) for paths in drawn])
+    enrichment = shares["shortlist"] / control["value"] if control["value"] else math.nan
+    return {"shares": shares, "control": control, "enrichment": enrichment, "pictures": len(failing)}
 
 
-def figure(one: Interval) -> dict[str, float]:
-    return {"value": one.value, "low": one.low, "high": one.high}
+def figure(interval: Interval) -> dict[str, float]:
+    return {"value": interval.value, "low": interval.low, "high": interval.high}
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
     """Mean, and where 95 % of the values lie."""
     import numpy as np
 
-    real = [value for value in values if value == value]
-    low, high = np.quantile(real, [0.025, 0.975]).tolist() if real else (math.nan, math.nan)
-    return {"value": float(np.mean(real)) if real else math.nan, "low": low, "high": high}
+    defined = [value for value in values if value == value]
+    low, high = np.quantile(defined, [0.025, 0.975]).tolist() if defined else (math.nan, math.nan)
+    return {"value": float(np.mean(defined)) if defined else math.nan, "low": low, "high": high}
 
 
-def paired(one: Interval, other: Interval) -> dict[str, float]:
+def paired(more: Interval, less: Interval) -> dict[str, float]:
     """The difference of two parts whose draws belong together."""
-    return spread((one.draws - other.draws).tolist()) | {"value": one.value - other.value}
+    return spread((more.draws - less.draws).tolist()) | {"value": more.value - less.value}
 
 
-def told(one: Any) -> dict[str, Any]:
-    """A Detection as JSON."""
+def detection_as_json(measured: Detection) -> dict[str, Any]:
     names = ("map", "ap50", "ap75", "precision", "recall", "f1", "score", "miss_rate", "pictures", "counts")
-    curves = {label: [round(float(value), 4) for value in curve] for label, curve in one.curves.items()}
-    return {name: getattr(one, name) for name in names} | {
-        "per_label": one.per_label.to_dict("records"),
+    curves = {label: [round(float(value), 4) for value in curve] for label, curve in measured.curves.items()}
+    return {name: getattr(measured, name) for name in names} | {
+        "per_label": measured.per_label.to_dict("records"),
         "curves": curves,
     }
 
 
-def measured(truth: Annotations, predictions: Annotations, parts: Mapping[str, Sequence[str]], *, seed: int) -> Any:
+def part_intervals(
+    truth: Annotations, predictions: Annotations, parts: Mapping[str, Sequence[str]], *, seed: int
+) -> dict[str, Interval]:
     """Intervals of parts for which draws may be compared between two detectors: same pictures, same seed, same draws."""
     from pipeline.metrics import detection
 
@@ -156,12 +159,13 @@ def measured(truth: Annotations, predictions: Annotations, parts: Mapping[str, S
     }
 
 
-def plain(value: Any) -> Any:
-    """Ready for JSON: nan is None, numpy's numbers are Python's."""
+def json_ready(value: Any) -> Any:
+    """nan is None, numpy's numbers are Python's."""
+
     if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): json_ready(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [json_ready(inner) for inner in value]
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -33,32 +33,31 @@ class Crops:
             yield ImageRecord(row.path, row.label, row.part, about, row.box)
 
 
-def whole(turn: Round) -> pd.DataFrame:
-    """A row a picture of haystack and reference."""
+def picture_crops(round: Round) -> pd.DataFrame:
+    """A row a picture of pool and reference."""
     import pandas as pd
 
-    pictures = [(path, "", "", part, "picture", -1, math.nan) for part in turn.split for path in turn.split[part]]
+    pictures = [(path, "", "", part, "picture", -1, math.nan) for part in round.split for path in round.split[part]]
     return pd.DataFrame(pictures, columns=COLUMNS).sort_values("path", ignore_index=True)
 
 
-def objects(turn: Round, *, margin: float, score: float) -> pd.DataFrame:
+def object_crops(round: Round, *, margin: float, score: float) -> pd.DataFrame:
     """A row for each annotated box, for each predicted box that lies on none, and for each predicted box of the reference.
 
-    In the haystack a predicted box with IoU ≥ .5 to an object would show that object once more. score: the least of a
+    In the pool a predicted box with IoU ≥ .5 to an object would show that object once more. score: the least of a
     predicted box. margin: what is added on each side, as a share of it.
     """
     import pandas as pd
 
     from pipeline.metrics.detection import match
 
-    part_of = {path: part for part, paths in turn.split.items() for path in paths}
-    known, told = turn.truth.only(part_of), turn.predictions.only(part_of)
-    matched = match(known, told, score=score).predictions
-    lonely = matched["iou"] < 0.5
-    told_here = matched[lonely | matched["path"].isin(turn.split["reference"])]
-    sizes = {row.path: (row.width, row.height) for row in known.pictures.itertuples()}
+    part_of = {path: part for part, paths in round.split.items() for path in paths}
+    truth = round.truth.only(part_of)
+    predicted = match(truth, round.predictions.only(part_of), score=score).predictions
+    predicted = predicted[(predicted["iou"] < 0.5) | predicted["path"].isin(round.reference)]
+    sizes = {row.path: (row.width, row.height) for row in truth.pictures.itertuples()}
     rows = []
-    for source, boxes in (("object", known.boxes[~known.boxes["crowd"]]), ("prediction", told_here)):
+    for source, boxes in (("object", truth.boxes[~truth.boxes["crowd"]]), ("prediction", predicted)):
         for row in boxes.itertuples():
             box = around((row.x, row.y, row.width, row.height), margin=margin, size=sizes[row.path])
             rows.append((row.path, box_text(box), row.label, part_of[row.path], source, row.number, row.score))

@@ -1,4 +1,4 @@
-"""The step `shortlist`: pictures of the haystack that are near a needle, copies of one picture taken once."""
+"""The step `shortlist`: pictures of the pool that are near a failure, copies of one picture taken once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.gallery import calibration
-from pipeline.hard_cases import encode
 from pipeline.hard_cases.case import Round
+from pipeline.hard_cases.encode import embeddings_of
 from pipeline.images import opening
 from pipeline.records import Progress, silent
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     from pipeline.settings import Settings
 
-K = 10  # more pictures a needle find more, and a smaller share of them hurts
-_AT_ONCE = 256  # needles compared with the haystack at a time
+K = 10  # more pictures a failure find more, and a smaller share of them hurts
+_AT_ONCE = 256  # failures compared with the pool at a time
 COLUMNS = ["needle", "rank", "path", "box", "id", "score", "copy_of"]
 
 
-def make(
-    turn: Round,
+def make_shortlist(
+    round: Round,
     settings: Settings,
     *,
     k: int = K,
@@ -33,75 +33,72 @@ def make(
     most: int = 0,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """For each needle its k nearest pictures of the haystack, by score; with objects a picture counts by its nearest.
+    """For each failure its k nearest pictures of the pool, by score; with objects a picture counts by its nearest.
 
     min_score: None = what one random pair in a hundred of the gallery reaches. most: keep only so many pictures, those
     with the highest score; 0 = all. Exact, from the gallery's parts. Raises SemblanceError when nothing is near enough.
     """
     if k < 1 or most < 0:
         raise UsageError(f"-k is {k} and --most {most}; choose -k from 1 and --most from 0 (all)")
-    needles = turn.table("needles")
-    gallery, crops, embeddings = encode.embeddings_of(turn, settings)
-    encoded = turn.needed("encode")
-    least = calibration.weak_below(gallery.encoder(encoded["fingerprint"][:8])["calibration"])
-    least = least if min_score is None else min_score
-    asking, rows_asked = queries(needles, crops, objects=encoded["objects"])
-    if asking.empty:
+    failures = round.table("needles")
+    gallery, crops, embeddings = embeddings_of(round, settings)
+    encoded = round.needed("encode")
+    calibrated = min_score is None
+    if min_score is None:
+        min_score = calibration.weak_below(gallery.encoder(encoded["fingerprint"][:8])["calibration"])
+    queries, query_rows = encoded_failures(failures, crops, objects=encoded["objects"])
+    if queries.empty:
         raise SemblanceError(
-            f"none of the {len(needles):,} needles was encoded: their scores may be below {encoded['score']:g}, which was "
-            f"encoded; run: python -m pipeline hard-cases encode {turn.case.name} --score {needles['score'].min():.2f}"
+            f"none of the {len(failures):,} needles was encoded: their scores may be below {encoded['score']:g}, which was "
+            f"encoded; run: python -m pipeline hard-cases encode {round.case.name} --score {failures['score'].min():.2f}"
         )
-    hay = crops["part"].to_numpy() == "haystack"
+    in_pool = crops["part"].to_numpy() == "haystack"
     rows, best = nearest(
-        asking, embeddings[rows_asked], crops[hay], embeddings[hay], k=k, least=least, progress=progress
+        queries,
+        embeddings[query_rows],
+        crops[in_pool],
+        embeddings[in_pool],
+        k=k,
+        min_score=min_score,
+        progress=progress,
     )
     if rows.empty:
         raise SemblanceError(
-            f"no picture of the haystack reaches the score {least:.3f}; the nearest has {best:.3f}. Take a lower one: "
+            f"no picture of the haystack reaches the score {min_score:.3f}; the nearest has {best:.3f}. Take a lower one: "
             f"--min-score {max(best - 0.02, -1):.2f}"
         )
     order = rows.groupby("path")["score"].max().sort_values(ascending=False, kind="stable")
-    copies = copies_among(turn.case.root, order.index.tolist(), progress)
+    copies = copies_among(round.case.root, order.index.tolist(), progress)
     rows["copy_of"] = [copies.get(path, "") for path in rows["path"]]
     if most:
         kept = [path for path in order.index if path not in copies][:most]
         rows = rows[rows["path"].isin(kept)].reset_index(drop=True)
     pictures = int(rows.loc[rows["copy_of"] == "", "path"].nunique())
-    result = {
-        "k": k,
-        "min_score": least,
-        "min_score_from": "calibration" if min_score is None else "given",
-        "most": most,
-    }
-    result |= {"needles": len(asking), "not_encoded": len(needles) - len(asking), "copies": len(copies)}
-    return turn.keep("shortlist", result | {"pictures": pictures, "haystack": len(turn.split["haystack"])}, rows)
+    result = {"k": k, "min_score": min_score, "min_score_from": "calibration" if calibrated else "given", "most": most}
+    result |= {"needles": len(queries), "not_encoded": len(failures) - len(queries), "copies": len(copies)}
+    return round.keep("shortlist", result | {"pictures": pictures, "haystack": len(round.pool)}, rows)
 
 
-def queries(needles: pd.DataFrame, crops: pd.DataFrame, *, objects: bool) -> tuple[pd.DataFrame, list[int]]:
-    """The needles that were encoded, and the row of `crops` that each asks with."""
-    if objects:
-        keys = zip(crops["source"], crops["number"], strict=True)
-        row_of: dict[Any, int] = {key: row for row, key in enumerate(keys)}
-        wanted: list[Any] = list(zip(needles["source"], needles["number"], strict=True))
-    else:
-        row_of = {path: row for row, path in enumerate(crops["path"])}
-        wanted = needles["path"].tolist()
-    rows = [row_of.get(key, -1) for key in wanted]
-    known = [row >= 0 for row in rows]
-    return needles[known].reset_index(drop=True), [row for row in rows if row >= 0]
+def encoded_failures(failures: pd.DataFrame, crops: pd.DataFrame, *, objects: bool) -> tuple[pd.DataFrame, list[int]]:
+    """The failures that were encoded, and the row of `crops` that each asks with."""
+    keys = ["source", "number"] if objects else ["path"]
+    row_of = {key: row for row, key in enumerate(crops[keys].itertuples(index=False, name=None))}
+    rows = [row_of.get(key, -1) for key in failures[keys].itertuples(index=False, name=None)]
+    encoded = [row >= 0 for row in rows]
+    return failures[encoded].reset_index(drop=True), [row for row in rows if row >= 0]
 
 
 def nearest(
-    needles: pd.DataFrame,
-    asked: np.ndarray,
+    failures: pd.DataFrame,
+    queries: np.ndarray,
     crops: pd.DataFrame,
     embeddings: np.ndarray,
     *,
     k: int,
-    least: float,
+    min_score: float,
     progress: Progress,
 ) -> tuple[pd.DataFrame, float]:
-    """Rows of COLUMNS, and the highest score of all. asked: (needles, dim); embeddings: (crops, dim)."""
+    """Rows of COLUMNS, and the highest score of all. queries: (failures, dim); embeddings: (crops, dim)."""
     import numpy as np
     import pandas as pd
 
@@ -109,19 +106,19 @@ def nearest(
         return pd.DataFrame(columns=COLUMNS), -1.0
     paths, boxes, ids = (crops[name].to_numpy() for name in ("path", "box", "id"))
     best, rows = -1.0, []
-    for start in range(0, len(asked), _AT_ONCE):
-        scores = asked[start : start + _AT_ONCE] @ embeddings.T  # (needles, crops), cosine
+    for start in range(0, len(queries), _AT_ONCE):
+        scores = queries[start : start + _AT_ONCE] @ embeddings.T  # (failures, crops), cosine
         best = max(best, float(scores.max()))
-        for needle, row in zip(needles["needle"].iloc[start : start + _AT_ONCE], scores, strict=True):
-            near = np.flatnonzero(row >= least)
-            taken: dict[str, int] = {}
+        for failure, row in zip(failures["needle"].iloc[start : start + _AT_ONCE], scores, strict=True):
+            near = np.flatnonzero(row >= min_score)
+            nearest_crop: dict[str, int] = {}  # of each picture
             for at in near[np.argsort(-row[near], kind="stable")]:
-                taken.setdefault(paths[at], int(at))
-                if len(taken) == k:
+                nearest_crop.setdefault(paths[at], int(at))
+                if len(nearest_crop) == k:
                     break
-            for rank, (path, at) in enumerate(taken.items(), 1):
-                rows.append((needle, rank, path, boxes[at], ids[at], float(row[at]), ""))
-        progress("comparing", min(start + _AT_ONCE, len(asked)), len(asked))
+            for rank, (path, at) in enumerate(nearest_crop.items(), 1):
+                rows.append((failure, rank, path, boxes[at], ids[at], float(row[at]), ""))
+        progress("comparing", min(start + _AT_ONCE, len(queries)), len(queries))
     return pd.DataFrame(rows, columns=COLUMNS), best
 
 
@@ -129,7 +126,7 @@ def copies_among(root: Path, paths: Sequence[str], progress: Progress = silent) 
     """Pictures that are one picture with an earlier one of `paths`, to that one; judged as the Duplicates page does."""
     import numpy as np
 
-    from pipeline.duplicates.pairs import COLOURS, DETAILS, HASH_BITS
+    from pipeline.duplicates.pairs import HASH_BITS, one_picture
     from pipeline.features import alignment, simhash
     from pipeline.features.perceptual_hash import perceptual_hash
 
@@ -151,7 +148,7 @@ def copies_among(root: Path, paths: Sequence[str], progress: Progress = silent) 
         if not len(pairs):
             continue
         left, right = (np.stack([squares[row] for row in side]) for side in pairs.T)
-        colours, details = alignment.agreement(left, right)
-        for one, other in pairs[(colours >= COLOURS) & (details >= DETAILS)]:
-            copies[seen[max(one, other)]] = copies.get(seen[min(one, other)], seen[min(one, other)])
+        same, _ = one_picture(left, right)
+        for first, later in np.sort(pairs[same], axis=1):
+            copies[seen[later]] = copies.get(seen[first], seen[first])
     return copies

@@ -6,27 +6,26 @@ import contextlib
 import datetime
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.annotations import annotations as annotation_files
 from pipeline.errors import PictureError, SemblanceError, UsageError
 from pipeline.files import atomic
-from pipeline.hard_cases import case as hard_cases
-from pipeline.hard_cases import choices
-from pipeline.hard_cases.case import Case
+from pipeline.hard_cases import review
+from pipeline.hard_cases.case import FORMAT, GIVEN, Case, Round, case_folder, check_case_name
 from pipeline.images import opening
 
 if TYPE_CHECKING:
     from pipeline.annotations.annotations import Annotations
     from pipeline.settings import Settings
 
-LEAST_HAYSTACK = 10  # pictures
-TOLD = 20  # missing pictures that are named
+MIN_POOL = 10  # pictures
+MAX_NAMED = 20  # missing pictures
 
 
-def start(
+def start_case(
     name: str,
     settings: Settings,
     *,
@@ -38,11 +37,11 @@ def start(
     seed: int = 0,
     title: str = "",
 ) -> Case:
-    """A new case. reference: the share of pictures set aside to look for failures in; the others are the haystack.
+    """A new case. reference: the share of pictures set aside to look for failures in; the others are the pool.
 
     Pictures that are not there are left out and named. Raises UsageError for what cannot be worked with.
     """
-    folder = hard_cases.case_folder(settings) / hard_cases.check_case_name(name)
+    folder = case_folder(settings) / check_case_name(name)
     if (folder / "case.json").is_file():
         raise UsageError(
             f"there is a case {name!r} already; go on with it (python -m pipeline hard-cases show {name}), choose another "
@@ -50,58 +49,54 @@ def start(
         )
     if not 0 < reference < 1:
         raise UsageError(f"reference is {reference:g}; choose a share between 0 and 1, such as 0.1")
-    root = Path(pictures).expanduser().absolute()
-    known, told = read(root, truth, predictions, format)
-    there, missing = present(root, known.pictures["path"].tolist())
+    root = pictures.expanduser().absolute()
+
+    true, predicted = read_annotations(root, truth, predictions, format)
+    there, missing = present(root, true.pictures["path"].tolist())
     split = split_of(there, reference=reference, seed=seed, missing=len(missing))
-    notes = annotation_files.check(known, told)
-    for one, called in ((known, "ground truth"), (told, "predictions")):
+    notes = annotation_files.check(true, predicted)
+    for source, given in (("ground truth", true), ("predictions", predicted)):
         notes += [
-            f"{called}: {count:,} × {text} (first: {place})"
-            for text, count, place in annotation_files.fault_counts(one)
+            f"{source}: {count:,} × {text} (first: {place})"
+            for text, count, place in annotation_files.fault_counts(given)
         ]
-    about = {"format": hard_cases.FORMAT, "name": name, "title": title or name, "pictures": str(root)}
+    about = {"format": FORMAT, "name": name, "title": title or name, "pictures": str(root)}
     about |= {"created": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"), "seed": seed}
-    about |= {"reference": reference, "notes": notes, "missing": len(missing), "first_missing": missing[:TOLD]}
-    begun = folder.with_name(f".{name}.tmp")
-    shutil.rmtree(begun, ignore_errors=True)
-    try:
-        begun.mkdir(parents=True)
-        _write_round(begun / "round-01", known.only(there), told.only(there), split)
-        if (given := Path(truth).expanduser()).suffix.lower() == ".json":
-            shutil.copyfile(given, begun / hard_cases.GIVEN)
-        atomic.write_json(begun / "case.json", about)
+    about |= {"reference": reference, "notes": notes, "missing": len(missing), "first_missing": missing[:MAX_NAMED]}
+    with _new_folder(folder) as temporary:
+        _write_round(temporary / "round-01", true.only(there), predicted.only(there), split)
+        if truth.suffix.lower() == ".json":
+            shutil.copyfile(truth.expanduser(), temporary / GIVEN)
+        atomic.write_json(temporary / "case.json", about)
         shutil.rmtree(folder, ignore_errors=True)  # without case.json it is what a killed `drop` left
-        os.replace(begun, folder)
-    except OSError as error:
-        raise atomic.disk_error(error, folder) from error
-    finally:
-        shutil.rmtree(begun, ignore_errors=True)
     return Case(folder)
 
 
-def read(root: Path, truth: Path, predictions: Path, format: str = "auto") -> tuple[Annotations, Annotations]:
+def read_annotations(
+    root: Path, truth_file: Path, predictions_file: Path, format: str = "auto"
+) -> tuple[Annotations, Annotations]:
     """Ground truth and predictions; UsageError when they are none or change places."""
-    truth, predictions = Path(truth).expanduser(), Path(predictions).expanduser()
-    known = annotation_files.read(truth, format, pictures=root)
-    alike = predictions.is_dir() == truth.is_dir() and predictions.suffix == truth.suffix
-    told = annotation_files.read(predictions, format if alike else "auto", pictures=root, truth=truth)
-    if known.boxes.empty:
-        raise UsageError(f"{truth.name} has no boxes; give the ground truth, with the objects that are there")
-    if known.predicted:
-        raise UsageError(f"the boxes of {truth.name} have scores: these are predictions; give the ground truth")
-    if told.boxes.empty:
-        raise UsageError(f"{predictions.name} has no predictions; run the detector on the pictures first")
-    if not told.predicted:
+    truth_file, predictions_file = truth_file.expanduser(), predictions_file.expanduser()
+    truth = annotation_files.read(truth_file, format, pictures=root)
+    alike = predictions_file.is_dir() == truth_file.is_dir() and predictions_file.suffix == truth_file.suffix
+    predictions = annotation_files.read(predictions_file, format if alike else "auto", pictures=root, truth=truth_file)
+    if truth.boxes.empty:
+        raise UsageError(f"{truth_file.name} has no boxes; give the ground truth, with the objects that are there")
+    if truth.predicted:
+        raise UsageError(f"the boxes of {truth_file.name} have scores: these are predictions; give the ground truth")
+    if predictions.boxes.empty:
+        raise UsageError(f"{predictions_file.name} has no predictions; run the detector on the pictures first")
+    if not predictions.predicted:
         raise UsageError(
-            f"the boxes of {predictions.name} have no scores: this is ground truth; give what the detector says"
+            f"the boxes of {predictions_file.name} have no scores: this is ground truth; give what the detector says"
         )
-    if not set(told.boxes["path"]) & set(known.pictures["path"]):
+    if not set(predictions.boxes["path"]) & set(truth.pictures["path"]):
         raise UsageError(
-            f"no prediction is for a picture of the ground truth: {predictions.name} names "
-            f"{told.boxes['path'].iat[0]}, {truth.name} {known.pictures['path'].iat[0]}; give paths from one folder"
+            f"no prediction is for a picture of the ground truth: {predictions_file.name} names "
+            f"{predictions.boxes['path'].iat[0]}, {truth_file.name} {truth.pictures['path'].iat[0]}; "
+            "give paths from one folder"
         )
-    return known, told
+    return truth, predictions
 
 
 def present(root: Path, paths: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -109,22 +104,22 @@ def present(root: Path, paths: Sequence[str]) -> tuple[list[str], list[str]]:
     there: list[str] = []
     missing: list[str] = []
     for path in sorted(paths):
-        found = False
+        is_there = False
         with contextlib.suppress(PictureError, OSError):
-            found = os.path.isfile(opening.inside(root, path))
-        (there if found else missing).append(path)
+            is_there = os.path.isfile(opening.inside(root, path))
+        (there if is_there else missing).append(path)
     return there, missing
 
 
 def split_of(paths: Sequence[str], *, reference: float, seed: int, missing: int = 0) -> dict[str, list[str]]:
-    """haystack and reference, chosen by the seed alone; UsageError when too few are left to search."""
+    """The pool (as haystack) and the reference, chosen by the seed alone; UsageError when too few are left to search."""
     import numpy as np
 
     n = max(1, round(reference * len(paths)))
-    if len(paths) - n < LEAST_HAYSTACK:
+    if len(paths) - n < MIN_POOL:
         gone = f" ({missing:,} are not in the pictures' folder)" if missing else ""
         raise UsageError(
-            f"{len(paths):,} pictures{gone} leave {max(len(paths) - n, 0):,} to search, {LEAST_HAYSTACK} are the least; "
+            f"{len(paths):,} pictures{gone} leave {max(len(paths) - n, 0):,} to search, {MIN_POOL} are the least; "
             "check the folder, or give more pictures or a smaller reference"
         )
     order = np.random.default_rng(seed).permutation(len(paths))
@@ -135,36 +130,46 @@ def split_of(paths: Sequence[str], *, reference: float, seed: int, missing: int 
     }
 
 
-def begin_next(case: Case) -> int:
-    """The next round, on the corrected annotations and the retrained detector; what was shortlisted is no haystack any more.
+def start_next_round(case: Case) -> Round:
+    """On the corrected annotations and the retrained detector; what was shortlisted is in no pool any more.
 
-    Returns its number. Raises SemblanceError before `import`.
+    Raises SemblanceError before `import`.
     """
     last = case.round()
     last.needed("import")
-    sent = set(choices.shortlisted(last)["path"])
-    haystack = [path for path in last.split["haystack"] if path not in sent]
-    if len(haystack) < LEAST_HAYSTACK:
+    shortlist = set(review.shortlisted(last)["path"])
+    pool = [path for path in last.pool if path not in shortlist]
+    if len(pool) < MIN_POOL:
         raise SemblanceError(
-            f"only {len(haystack):,} pictures of the haystack were never on a shortlist, {LEAST_HAYSTACK} are the least; "
+            f"only {len(pool):,} pictures of the haystack were never on a shortlist, {MIN_POOL} are the least; "
             f"start a new case with more pictures"
         )
-    known = annotation_files.read(last.folder / "after" / "truth.json", "coco")
-    told = annotation_files.read(last.folder / "after" / "predictions.json", "coco")
-    split = {"reference": last.split["reference"], "haystack": haystack}
-    number = last.number + 1
-    begun = case.folder / f".round-{number:02d}.tmp"
-    shutil.rmtree(begun, ignore_errors=True)
+    truth, predictions = (
+        annotation_files.read(last.folder / "after" / f"{name}.json", "coco") for name in ("truth", "predictions")
+    )
+    round = Round(case, last.number + 1)
+    with _new_folder(round.folder) as temporary:
+        _write_round(temporary, truth, predictions, {"reference": last.reference, "haystack": pool})
+    return round
+
+
+@contextlib.contextmanager
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside it to fill, which then takes its name: it is there whole or not at all."""
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
     try:
-        _write_round(begun, known, told, split)
-        os.replace(begun, case.folder / f"round-{number:02d}")
+        temporary.mkdir(parents=True)
+        yield temporary
+        os.replace(temporary, folder)
     except OSError as error:
-        raise atomic.disk_error(error, begun) from error
-    return number
+        raise atomic.disk_error(error, folder) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write_round(folder: Path, known: Annotations, told: Annotations, split: dict[str, Any]) -> None:
-    folder.mkdir(parents=True)
-    annotation_files.write(known, folder / "truth.json")
-    annotation_files.write(told, folder / "predictions.json")
+def _write_round(folder: Path, truth: Annotations, predictions: Annotations, split: dict[str, Any]) -> None:
+    folder.mkdir(exist_ok=True)
+    annotation_files.write(truth, folder / "truth.json")
+    annotation_files.write(predictions, folder / "predictions.json")
     atomic.write_json(folder / "split.json", split)

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import SemblanceError
-from pipeline.hard_cases import choices, compare
+from pipeline.hard_cases import review
 from pipeline.hard_cases.case import STEPS, Case, Round
+from pipeline.hard_cases.compare import is_stale
 
-TITLES = {
-    "encode": "Encode", "needles": "Needles", "shortlist": "Shortlist", "compare": "Compare", "export": "Export",
-    "import": "Import",
-}  # fmt: skip
 NEEDS = {
     "shortlist": ("encode", "needles"),
     "compare": ("shortlist",),
@@ -25,64 +22,62 @@ _OPTIONS = {"export": " DIR --format zip", "import": " --truth FILE --prediction
 
 @dataclass(frozen=True)
 class Step:
-    """state: done, stale (something before it has changed), ready or waiting. said: what came of it, or what it waits for."""
+    """state: done, stale (something before it has changed), ready or waiting. outcome: of the step, or what it waits for."""
 
     name: str
     state: str
-    said: str
+    outcome: str
 
     @property
     def title(self) -> str:
-        return TITLES[self.name]
+        return self.name.capitalize()
 
 
-def steps(turn: Round) -> list[Step]:
+def steps_of(round: Round) -> list[Step]:
     results: dict[str, dict[str, Any] | None] = {}
-    told = []
+    steps = []
     for name in STEPS:
         try:
-            results[name] = turn.result(name)
+            result = results[name] = round.result(name)
         except SemblanceError as error:  # damaged: doing it again mends it
-            results[name] = None
-            told.append(Step(name, "ready", str(error)))
+            steps.append(Step(name, "ready", str(error)))
             continue
         lacking = [need for need in NEEDS.get(name, ()) if results.get(need) is None]
-        result = results[name]
         if lacking:
-            told.append(Step(name, "waiting", f"needs {' and '.join(lacking)}"))
+            steps.append(Step(name, "waiting", f"needs {' and '.join(lacking)}"))
         elif result is None:
-            told.append(Step(name, "ready", ""))
-        elif name == "compare" and compare.is_stale(turn, result):
-            told.append(Step(name, "stale", "the shortlist has changed since: compare again"))
+            steps.append(Step(name, "ready", ""))
+        elif name == "compare" and is_stale(round, result):
+            steps.append(Step(name, "stale", "the shortlist has changed since: compare again"))
         else:
-            told.append(Step(name, "done", _SAID[name](turn, result)))
-    return told
+            steps.append(Step(name, "done", _OUTCOMES[name](round, result)))
+    return steps
 
 
-def next_step(turn: Round) -> str:
+def next_step(round: Round) -> str:
     """The first that is not done; `next` when the round is over. What was imported need not be exported any more."""
-    told = steps(turn)
-    left = [step.name for step in told if step.state != "done" and (step.name != "export" or told[-1].state != "done")]
-    return left[0] if left else "next"
+    steps = steps_of(round)
+    imported = steps[-1].state == "done"
+    return next((s.name for s in steps if s.state != "done" and not (s.name == "export" and imported)), "next")
 
 
-def next_command(turn: Round) -> str:
-    step = next_step(turn)
-    return f"python -m pipeline hard-cases {step} {turn.case.name}{_OPTIONS.get(step, '')}"
+def next_command(round: Round) -> str:
+    step = next_step(round)
+    return f"python -m pipeline hard-cases {step} {round.case.name}{_OPTIONS.get(step, '')}"
 
 
 def summary(case: Case) -> dict[str, Any]:
     """What `show --json` prints."""
     rounds = []
     for number in case.numbers:
-        turn = case.round(number)
-        split = {part: len(paths) for part, paths in turn.split.items()}
-        results = {step.name: turn.result(step.name) for step in steps(turn) if step.state in ("done", "stale")}
+        round = case.round(number)
+        split = {part: len(paths) for part, paths in round.split.items()}
+        states = {step.name: step.state for step in steps_of(round)}
+        results = {name: round.needed(name) for name, state in states.items() if state in ("done", "stale")}
         for result in results.values():
             for key in ("detections", "of"):  # curves and paths: in the files, and too long here
-                (result or {}).pop(key, None)
-        state = {step.name: step.state for step in steps(turn)}
-        rounds.append({"round": number, **split, "steps": state, "results": results})
+                result.pop(key, None)
+        rounds.append({"round": number, **split, "steps": states, "results": results})
     about = {
         key: case.about[key]
         for key in ("name", "title", "pictures", "created", "seed", "reference", "missing", "notes")
@@ -90,40 +85,37 @@ def summary(case: Case) -> dict[str, Any]:
     return about | {"rounds": rounds, "next": next_command(case.round())}
 
 
-def _encoded(_: Round, one: dict[str, Any]) -> str:
-    what = "objects and boxes" if one["objects"] else "pictures"
-    rest = one["records"] - one["encoded"]
-    return f"{one['encoded']:,} {what} by {one['encoder']}" + (f", {rest:,} could not be read" if rest else "")
+def _encoded(_: Round, result: dict[str, Any]) -> str:
+    what = "objects and boxes" if result["objects"] else "pictures"
+    rest = result["records"] - result["encoded"]
+    return f"{result['encoded']:,} {what} by {result['encoder']}" + (f", {rest:,} could not be read" if rest else "")
 
 
-def _needled(turn: Round, one: dict[str, Any]) -> str:
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in one["kinds"].items())
-    out = one["needles"] - len(choices.kept_needles(turn))
-    said = f"{one['needles']:,} on {one['pictures']:,} of {one['reference']:,} reference pictures: {kinds}"
-    return said + (f"; {out:,} left out" if out else "")
+def _failures(round: Round, result: dict[str, Any]) -> str:
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in result["kinds"].items())
+    out = result["needles"] - len(review.kept_failures(round))
+    text = f"{result['needles']:,} on {result['pictures']:,} of {result['reference']:,} reference pictures: {kinds}"
+    return text + (f"; {out:,} left out" if out else "")
 
 
-def _listed(turn: Round, one: dict[str, Any]) -> str:
-    now = int(choices.shortlisted(turn)["path"].nunique())
-    said = f"{now:,} of {one['haystack']:,} pictures, k {one['k']}, score from {one['min_score']:.3f}"
-    said += f"; {one['copies']:,} copies left out" if one["copies"] else ""
-    return said + (f"; {one['not_encoded']:,} needles not encoded" if one["not_encoded"] else "")
+def _shortlisted(round: Round, result: dict[str, Any]) -> str:
+    now = int(review.shortlisted(round)["path"].nunique())
+    text = f"{now:,} of {result['haystack']:,} pictures, k {result['k']}, score from {result['min_score']:.3f}"
+    text += f"; {result['copies']:,} copies left out" if result["copies"] else ""
+    return text + (f"; {result['not_encoded']:,} needles not encoded" if result["not_encoded"] else "")
 
 
-def _compared(_: Round, one: dict[str, Any]) -> str:
-    return str(one["sentence"])
+def _exported(_: Round, result: dict[str, Any]) -> str:
+    gone = f"; {len(result['missing']):,} pictures are gone" if result["missing"] else ""
+    files = ", ".join(result["files"])
+    return f"{result['pictures']:,} pictures as {result['format']}: {files} in {result['folder']}{gone}"
 
 
-def _exported(_: Round, one: dict[str, Any]) -> str:
-    gone = f"; {len(one['missing']):,} pictures are gone" if one["missing"] else ""
-    return f"{one['pictures']:,} pictures as {one['format']}: {', '.join(one['files'])} in {one['folder']}{gone}"
-
-
-def _imported(_: Round, one: dict[str, Any]) -> str:
-    return f"{one['corrected']:,} pictures have other annotations. {one['sentence']}"
-
-
-_SAID: dict[str, Callable[[Round, dict[str, Any]], str]] = {
-    "encode": _encoded, "needles": _needled, "shortlist": _listed, "compare": _compared, "export": _exported,
-    "import": _imported,
-}  # fmt: skip
+_OUTCOMES: dict[str, Callable[[Round, dict[str, Any]], str]] = {
+    "encode": _encoded,
+    "needles": _failures,
+    "shortlist": _shortlisted,
+    "compare": lambda _, result: str(result["sentence"]),
+    "export": _exported,
+    "import": lambda _, result: f"{result['corrected']:,} pictures have other annotations. {result['sentence']}",
+}

@@ -15,9 +15,17 @@ from PIL import Image
 
 from pipeline.annotations import annotations
 from pipeline.errors import SemblanceError, UsageError
-from pipeline.hard_cases import case as hard_cases
-from pipeline.hard_cases import choices, compare, demo, encode, export, import_back, needles, shortlist, start, steps
-from pipeline.hard_cases.case import Case, Round
+from pipeline.hard_cases import review
+from pipeline.hard_cases.case import Case, Round, case_names, drop_case, open_case
+from pipeline.hard_cases.compare import compare_parts, verdict
+from pipeline.hard_cases.demo import start_demo
+from pipeline.hard_cases.encode import embeddings_of, encode_round
+from pipeline.hard_cases.export import export_shortlist
+from pipeline.hard_cases.import_back import import_annotations
+from pipeline.hard_cases.needles import find_failures
+from pipeline.hard_cases.shortlist import make_shortlist
+from pipeline.hard_cases.start import split_of, start_case, start_next_round
+from pipeline.hard_cases.steps import next_step, steps_of
 from pipeline.settings import Settings
 from tests.drawn_scenes import detected, hurt, scenes
 from tests.tiny_gallery import encoder, run
@@ -35,98 +43,98 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def begun(files: Path, name: str = "mine", **options: object) -> Case:
+def started(files: Path, name: str = "mine", **options: object) -> Case:
     given = {"pictures": files / "scenes", "truth": files / "truth.json", "predictions": files / "predictions.json"}
-    return start.start(name, Settings(), **(given | {"reference": 0.25, "seed": 3} | options))  # type: ignore[arg-type]
+    return start_case(name, Settings(), **(given | {"reference": 0.25, "seed": 3} | options))  # type: ignore[arg-type]
 
 
-def encoded(turn: Round, *, objects: bool = True) -> Round:
-    encode.encode(turn, Settings(), encoder(SPEC), spec=SPEC, objects=objects)
-    return turn
+def encoded(round: Round, *, objects: bool = True) -> Round:
+    encode_round(round, Settings(), encoder(SPEC), spec=SPEC, objects=objects)
+    return round
 
 
 @pytest.fixture
 def listed(files: Path, home: Path) -> Round:
     """As far as the shortlist."""
-    turn = encoded(begun(files).round())
-    needles.find(turn)
-    shortlist.make(turn, Settings(), k=20, min_score=0.96)
-    return turn
+    round = encoded(started(files).round())
+    find_failures(round)
+    make_shortlist(round, Settings(), k=20, min_score=0.96)
+    return round
 
 
 def test_the_split_depends_on_the_seed_alone_and_holds_every_picture_once(files: Path, home: Path) -> None:
-    one, other = begun(files, "one").round().split, begun(files, "other").round().split
-    assert one == other
-    assert len(one["reference"]) == 15
-    assert sorted(one["reference"] + one["haystack"]) == [f"scene_{number:03d}.png" for number in range(60)]
-    assert begun(files, "third", seed=4).round().split != one
+    first, second = started(files, "one").round().split, started(files, "other").round().split
+    assert first == second
+    assert len(first["reference"]) == 15
+    assert sorted(first["reference"] + first["haystack"]) == [f"scene_{number:03d}.png" for number in range(60)]
+    assert started(files, "third", seed=4).round().split != first
 
 
 def test_needles_are_the_predictions_of_the_reference_that_no_object_of_their_label_explains(
     files: Path, home: Path
 ) -> None:
-    turn = begun(files).round()
-    needles.find(turn)
+    round = started(files).round()
+    find_failures(round)
     wrong = []
-    for found in turn.predictions.boxes.to_dict("records"):
-        if found["path"] not in turn.split["reference"]:
+    for prediction in round.predictions.boxes.to_dict("records"):
+        if prediction["path"] not in round.reference:
             continue
-        right = False
-        for known in turn.truth.boxes.to_dict("records"):
-            same = all(found[side] == known[side] for side in ("path", "label", "x", "y"))
-            right = right or same
-        if not right:
-            wrong.append(f"p{found['number']}")
+        explained = False
+        for true in round.truth.boxes.to_dict("records"):
+            equal = all(prediction[side] == true[side] for side in ("path", "label", "x", "y"))
+            explained = explained or equal
+        if not explained:
+            wrong.append(f"p{prediction['number']}")
     assert wrong
-    assert sorted(turn.table("needles")["needle"]) == sorted(wrong)
-    assert set(turn.table("needles")["kind"]) == {"confused class"}
+    assert sorted(round.table("needles")["needle"]) == sorted(wrong)
+    assert set(round.table("needles")["kind"]) == {"confused class"}
 
 
 def test_needles_can_be_missed_objects_or_those_of_one_label(files: Path, home: Path) -> None:
-    turn = begun(files).round()
-    needles.find(turn, kind="fn")
-    missed = turn.table("needles")
-    assert set(missed["path"]) == hurt() & set(turn.split["reference"])
+    round = started(files).round()
+    find_failures(round, kind="fn")
+    missed = round.table("needles")
+    assert set(missed["path"]) == hurt() & set(round.reference)
     assert set(missed["source"]) == {"object"}
     label = missed["label"].iat[0]
-    needles.find(turn, kind=f"label={label}")
-    for row in turn.table("needles").itertuples():
+    find_failures(round, kind=f"label={label}")
+    for row in round.table("needles").itertuples():
         assert label in (row.label, row.truth_label)
     with pytest.raises(UsageError, match="no box of the reference is called 'car'; choose from"):
-        needles.find(turn, kind="label=car")
+        find_failures(round, kind="label=car")
     with pytest.raises(UsageError, match="unknown kind of needles 'tp'"):
-        needles.find(turn, kind="tp")
+        find_failures(round, kind="tp")
 
 
 @pytest.mark.parametrize("objects", [True, False])
 def test_the_shortlist_is_what_comparing_everything_with_every_needle_gives(
     files: Path, home: Path, objects: bool
 ) -> None:
-    turn = encoded(begun(files).round(), objects=objects)
-    needles.find(turn)
-    shortlist.make(turn, Settings(), k=3, min_score=0.5)
-    _, crops, embeddings = encode.embeddings_of(turn, Settings())
+    round = encoded(started(files).round(), objects=objects)
+    find_failures(round)
+    make_shortlist(round, Settings(), k=3, min_score=0.5)
+    _, crops, embeddings = embeddings_of(round, Settings())
     expected = set()
-    for needle in turn.table("needles").itertuples():
-        [asked] = [
+    for needle in round.table("needles").itertuples():
+        [query] = [
             at
             for at, crop in enumerate(crops.itertuples())
             if crop.path == needle.path and (not objects or (crop.source, crop.number) == ("prediction", needle.number))
         ]
         best: dict[str, float] = {}
         for at, crop in enumerate(crops.itertuples()):
-            score = float(np.dot(embeddings[asked], embeddings[at]))
+            score = float(np.dot(embeddings[query], embeddings[at]))
             if crop.part == "haystack" and score >= 0.5:
                 best[crop.path] = max(score, best.get(crop.path, -1.0))
         for path in sorted(best, key=lambda path: -best[path])[:3]:
-            expected.add((needle.needle, path, round(best[path], 4)))
-    rows = turn.table("shortlist")
-    assert {(row.needle, row.path, round(row.score, 4)) for row in rows.itertuples()} == expected
+            expected.add((needle.needle, path, f"{best[path]:.4f}"))
+    rows = round.table("shortlist")
+    assert {(row.needle, row.path, f"{row.score:.4f}") for row in rows.itertuples()} == expected
 
 
 def test_the_shortlist_holds_the_pictures_that_hurt_and_the_figures_say_so(listed: Round) -> None:
-    result = compare.compare(listed, rounds=200)
-    chosen, haystack = set(choices.shortlisted(listed)["path"]), listed.split["haystack"]
+    result = compare_parts(listed, rounds=200)
+    chosen, haystack = set(review.shortlisted(listed)["path"]), listed.pool
     assert chosen == hurt() & set(haystack)
     assert result["holds"]
     assert result["clear"]
@@ -140,111 +148,109 @@ def test_the_shortlist_holds_the_pictures_that_hurt_and_the_figures_say_so(liste
 
 
 def test_a_random_shortlist_is_told_from_a_good_one() -> None:
-    def one(value: float, low: float, high: float) -> dict[str, float]:
+    def figure(value: float, low: float, high: float) -> dict[str, float]:
         return {"value": value, "low": low, "high": high}
 
-    differences = {"a": one(0.1, 0.05, 0.2), "b": one(0.1, -0.05, 0.2)}
-    apart = {"rest": one(0.9, 0.85, 0.95), "haystack": one(0.8, 0.78, 0.82), "shortlist": one(0.4, 0.3, 0.5)}
-    close = apart | {"haystack": one(0.88, 0.84, 0.92)}
-    turned = apart | {"rest": one(0.7, 0.6, 0.75)}
-    said = [compare.verdict({"map": parts, "differences": differences}) for parts in (apart, close, turned)]
-    assert [(one["holds"], one["clear"]) for one in said] == [(True, True), (True, False), (False, False)]
-    assert "H − S and H overlap. More pictures are needed" in said[1]["sentence"]
-    assert "not H − S > H > S" in said[2]["sentence"]
+    differences = {"a": figure(0.1, 0.05, 0.2), "b": figure(0.1, -0.05, 0.2)}
+    apart = {"rest": figure(0.9, 0.85, 0.95), "haystack": figure(0.8, 0.78, 0.82), "shortlist": figure(0.4, 0.3, 0.5)}
+    close = apart | {"haystack": figure(0.88, 0.84, 0.92)}
+    inverted = apart | {"rest": figure(0.7, 0.6, 0.75)}
+    verdicts = [verdict({"map": parts, "differences": differences}) for parts in (apart, close, inverted)]
+    assert [(result["holds"], result["clear"]) for result in verdicts] == [(True, True), (True, False), (False, False)]
+    assert "H − S and H overlap. More pictures are needed" in verdicts[1]["sentence"]
+    assert "not H − S > H > S" in verdicts[2]["sentence"]
 
 
 def test_what_a_person_leaves_out_leaves_the_shortlist_and_comes_back_by_undo(listed: Round) -> None:
-    before = choices.shortlisted(listed)
+    before = review.shortlisted(listed)
     needle, path = before["needle"].iat[0], before["path"].iat[-1]
-    compare.compare(listed, rounds=100)
-    choices.say(listed, "drop", [needle])
-    choices.say(listed, "remove", [path])
-    after = choices.shortlisted(listed)
+    compare_parts(listed, rounds=100)
+    review.record(listed, "drop", [needle])
+    review.record(listed, "remove", [path])
+    after = review.shortlisted(listed)
     assert needle not in set(after["needle"])
     assert path not in set(after["path"])
-    assert {step.name: step.state for step in steps.steps(listed)}["compare"] == "stale"
-    assert choices.undo(listed) == {"word": "remove", "ids": [path]}
-    assert choices.undo(listed) == {"word": "drop", "ids": [needle]}
-    assert choices.undo(listed) is None
-    assert choices.shortlisted(listed).equals(before)
-    choices.say(listed, "drop", ["confused class"])  # a kind stands for all its needles
-    assert choices.kept_needles(listed).empty
-    choices.undo(listed)
-    assert choices.shortlisted(listed).equals(before)
+    assert {step.name: step.state for step in steps_of(listed)}["compare"] == "stale"
+    assert review.undo(listed) == {"word": "remove", "ids": [path]}
+    assert review.undo(listed) == {"word": "drop", "ids": [needle]}
+    assert review.undo(listed) is None
+    assert review.shortlisted(listed).equals(before)
+    review.record(listed, "drop", ["confused class"])  # a kind stands for all its needles
+    assert review.kept_failures(listed).empty
+    review.undo(listed)
+    assert review.shortlisted(listed).equals(before)
     with pytest.raises(UsageError, match="there is no needle 'poor box'"):
-        choices.say(listed, "drop", ["poor box"])
-    assert {step.name: step.state for step in steps.steps(listed)}["compare"] == "done"
+        review.record(listed, "drop", ["poor box"])
+    assert {step.name: step.state for step in steps_of(listed)}["compare"] == "done"
     with pytest.raises(UsageError, match="no needle 'p99999'"):
-        choices.say(listed, "drop", ["p99999"])
+        review.record(listed, "drop", ["p99999"])
 
 
 def test_a_copy_of_a_picture_is_shortlisted_once(files: Path, home: Path) -> None:
     """One more file with the same pixels and other bytes, of a picture that hurts."""
-    turn = begun(files).round()
-    path = sorted(hurt() & set(turn.split["haystack"]))[0]
+    round = started(files).round()
+    path = sorted(hurt() & set(round.pool))[0]
     copy = f"copy_of_{path}"
     Image.open(files / "scenes" / path).save(files / "scenes" / copy, compress_level=0)
     for name in ("truth", "predictions"):
-        known = annotations.read(files / f"{name}.json", "coco")
-        boxes = known.boxes.to_dict("records")
-        boxes += [one | {"path": copy} for one in boxes if one["path"] == path]
-        pictures = [*known.pictures.to_dict("records"), {"path": copy, "width": 96, "height": 96}]
+        kept = annotations.read(files / f"{name}.json", "coco")
+        boxes = kept.boxes.to_dict("records")
+        boxes += [box | {"path": copy} for box in boxes if box["path"] == path]
+        pictures = [*kept.pictures.to_dict("records"), {"path": copy, "width": 96, "height": 96}]
         annotations.write(
-            annotations.of(pictures, [one | {"number": at} for at, one in enumerate(boxes)]), files / f"{name}.json"
+            annotations.of(pictures, [box | {"number": at} for at, box in enumerate(boxes)]), files / f"{name}.json"
         )
     for seed in range(20):  # until both fall into the haystack
-        split = start.split_of(
-            sorted([*turn.split["haystack"], *turn.split["reference"], copy]), reference=0.25, seed=seed
-        )
+        split = split_of(sorted([*round.pool, *round.reference, copy]), reference=0.25, seed=seed)
         if {path, copy} <= set(split["haystack"]):
             break
-    turn = encoded(begun(files, "copied", seed=seed).round())
-    needles.find(turn)
-    result = shortlist.make(turn, Settings(), k=30, min_score=0.96)
+    round = encoded(started(files, "copied", seed=seed).round())
+    find_failures(round)
+    result = make_shortlist(round, Settings(), k=30, min_score=0.96)
     assert result["copies"] == 1
-    assert len({path, copy} & set(choices.shortlisted(turn)["path"])) == 1
+    assert len({path, copy} & set(review.shortlisted(round)["path"])) == 1
 
 
 def test_a_step_without_the_one_before_names_it(files: Path, home: Path) -> None:
-    turn = begun(files).round()
+    round = started(files).round()
     for step, ask in (
-        ("needles", lambda: shortlist.make(turn, Settings())),
-        ("shortlist", lambda: compare.compare(turn)),
-        ("shortlist", lambda: export.export(turn, files / "out")),
-        ("import", lambda: start.begin_next(turn.case)),
+        ("needles", lambda: make_shortlist(round, Settings())),
+        ("shortlist", lambda: compare_parts(round)),
+        ("shortlist", lambda: export_shortlist(round, files / "out")),
+        ("import", lambda: start_next_round(round.case)),
     ):
         with pytest.raises(SemblanceError, match=f"python -m pipeline hard-cases {step} mine"):
             ask()
-    needles.find(turn)
+    find_failures(round)
     with pytest.raises(SemblanceError, match="hard-cases encode mine"):
-        shortlist.make(turn, Settings())
-    assert steps.next_step(turn) == "encode"
+        make_shortlist(round, Settings())
+    assert next_step(round) == "encode"
 
 
 def test_a_step_that_is_done_again_takes_away_what_was_made_from_it(listed: Round) -> None:
-    compare.compare(listed, rounds=100)
-    needles.find(listed, kind="fn")
+    compare_parts(listed, rounds=100)
+    find_failures(listed, kind="fn")
     assert listed.result("shortlist") is None
     assert listed.result("compare") is None
 
 
-def test_a_case_is_not_begun_twice_and_is_gone_after_drop(files: Path, home: Path) -> None:
-    case = begun(files)
+def test_a_case_is_not_started_twice_and_is_gone_after_drop(files: Path, home: Path) -> None:
+    case = started(files)
     with pytest.raises(UsageError, match="there is a case 'mine' already"):
-        begun(files)
-    hard_cases.drop(case)
-    assert hard_cases.names(Settings()) == []
-    assert begun(files).round().number == 1
+        started(files)
+    drop_case(case)
+    assert case_names(Settings()) == []
+    assert started(files).round().number == 1
     with pytest.raises(SemblanceError, match=r"no case 'other' \(there is: mine\)"):
-        hard_cases.open_case("other", Settings())
+        open_case("other", Settings())
     with pytest.raises(UsageError, match="bad gallery name"):
-        hard_cases.open_case("../mine", Settings())
+        open_case("../mine", Settings())
 
 
 def test_wrong_files_are_refused_by_what_they_are(files: Path, home: Path) -> None:
     truth = annotations.read(files / "truth.json", "coco")
     annotations.write(annotations.of(truth.pictures, []), files / "empty.json")
-    for given, said in (
+    for given, message in (
         ({"predictions": files / "empty.json"}, "has no predictions; run the detector"),
         ({"truth": files / "empty.json"}, "has no boxes; give the ground truth"),
         ({"truth": files / "predictions.json"}, "these are predictions; give the ground truth"),
@@ -253,66 +259,66 @@ def test_wrong_files_are_refused_by_what_they_are(files: Path, home: Path) -> No
         ({"reference": 1.0}, "choose a share between 0 and 1"),
         ({"reference": 0.9}, "leave 6 to search, 10 are the least"),
     ):
-        with pytest.raises(UsageError, match=said):
-            begun(files, "wrong", **given)
-    assert hard_cases.names(Settings()) == []
+        with pytest.raises(UsageError, match=message):
+            started(files, "wrong", **given)
+    assert case_names(Settings()) == []
 
 
 def test_pictures_that_are_gone_are_left_out_and_named(files: Path, home: Path) -> None:
     for number in (1, 2):
         (files / "scenes" / f"scene_{number:03d}.png").unlink()
-    case = begun(files)
+    case = started(files)
     assert case.about["missing"] == 2
     assert case.about["first_missing"] == ["scene_001.png", "scene_002.png"]
     assert "scene_001.png" not in case.round().truth.pictures["path"].tolist()
 
 
 def test_without_a_false_positive_it_says_what_there_is(files: Path, home: Path) -> None:
-    turn = begun(files, predictions=files / "retrained.json").round()
+    round = started(files, predictions=files / "retrained.json").round()
     with pytest.raises(
         SemblanceError, match=r"no false positive among 45 predictions of at least 0\.5 on the 15 pictures"
     ):
-        needles.find(turn)
-    turn = begun(files, "second").round()
+        find_failures(round)
+    round = started(files, "second").round()
     with pytest.raises(SemblanceError, match=r"--score 0\.05, gives \d+; 45 objects are missed: --kind fn"):
-        needles.find(turn, score=0.99)
+        find_failures(round, score=0.99)
 
 
 def test_an_empty_shortlist_says_how_near_the_nearest_is(files: Path, home: Path) -> None:
-    turn = encoded(begun(files).round())
-    needles.find(turn)
+    round = encoded(started(files).round())
+    find_failures(round)
     with pytest.raises(SemblanceError, match=r"no picture of the haystack reaches the score 1\.100; the nearest has"):
-        shortlist.make(turn, Settings(), min_score=1.1)
-    shortlist.make(turn, Settings(), k=100, min_score=-1)
+        make_shortlist(round, Settings(), min_score=1.1)
+    make_shortlist(round, Settings(), k=100, min_score=-1)
     with pytest.raises(SemblanceError, match="the shortlist takes 45 of the 45 pictures"):
-        compare.compare(turn)
-    choices.say(turn, "drop", turn.table("needles")["needle"].tolist())
+        compare_parts(round)
+    review.record(round, "drop", round.table("needles")["needle"].tolist())
     with pytest.raises(SemblanceError, match="the shortlist is empty: every needle was dropped"):
-        compare.compare(turn)
+        compare_parts(round)
 
 
 def test_what_is_exported_is_the_shortlist_and_can_be_read_back(listed: Round, tmp_path: Path) -> None:
-    chosen = set(choices.shortlisted(listed)["path"])
-    export.export(listed, tmp_path / "coco")
+    chosen = set(review.shortlisted(listed)["path"])
+    export_shortlist(listed, tmp_path / "coco")
     for name, whole in (("annotations", listed.truth), ("predictions", listed.predictions)):
         back = annotations.read(tmp_path / "coco" / f"{name}.json", "coco")
         assert set(back.pictures["path"]) == chosen
         assert len(back.boxes) == len(whole.only(chosen).boxes)
-    result = export.export(listed, tmp_path, format="csv")
+    result = export_shortlist(listed, tmp_path, format="csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / result["files"][0]).read_text())))
     assert {row["path"] for row in rows} == chosen
     scores = [float(row["score"]) for row in rows]
     assert scores == sorted(scores, reverse=True)
     with pytest.raises(UsageError, match="unknown format 'pdf'"):
-        export.export(listed, tmp_path, format="pdf")
+        export_shortlist(listed, tmp_path, format="pdf")
 
 
 def test_a_zip_holds_each_picture_and_a_copy_with_its_boxes_and_names_what_is_gone(
     listed: Round, tmp_path: Path
 ) -> None:
-    chosen = sorted(set(choices.shortlisted(listed)["path"]))
+    chosen = sorted(set(review.shortlisted(listed)["path"]))
     (listed.case.root / chosen[0]).unlink()
-    result = export.export(listed, tmp_path, format="zip")
+    result = export_shortlist(listed, tmp_path, format="zip")
     assert result["missing"] == [chosen[0]]
     with zipfile.ZipFile(tmp_path / result["files"][0]) as archive:
         held = archive.namelist()
@@ -325,60 +331,62 @@ def test_a_zip_holds_each_picture_and_a_copy_with_its_boxes_and_names_what_is_go
 
 
 def test_corrections_of_a_few_pictures_replace_those_and_leave_the_others(listed: Round, files: Path) -> None:
-    chosen = sorted(set(choices.shortlisted(listed)["path"]))
+    chosen = sorted(set(review.shortlisted(listed)["path"]))
     moved = listed.truth.only(chosen[:2])
     boxes = moved.boxes.assign(x=moved.boxes["x"].where(moved.boxes["path"] != chosen[0], moved.boxes["x"] - 2))
     annotations.write(annotations.of(moved.pictures, boxes), files / "corrected.json")
-    result = import_back.take_back(listed, truth=files / "corrected.json", predictions=files / "retrained.json")
+    result = import_annotations(listed, truth=files / "corrected.json", predictions=files / "retrained.json")
     assert result["corrected"] == 1
     assert result["map"]["reference"]["after"]["value"] == 1.0
     assert result["map"]["reference"]["difference"]["value"] > 0.1
     assert result["sentence"].startswith("On the reference mAP goes from 0.")
-    known = annotations.read(listed.folder / "after" / "truth.json", "coco")
-    assert len(known.boxes) == len(listed.truth.boxes)
+    corrected = annotations.read(listed.folder / "after" / "truth.json", "coco")
+    assert len(corrected.boxes) == len(listed.truth.boxes)
     for path in chosen[:2]:
         shift = 2 if path == chosen[0] else 0
-        before, after = (one.boxes[one.boxes["path"] == path]["x"].tolist() for one in (listed.truth, known))
+        before, after = (
+            annotated.boxes[annotated.boxes["path"] == path]["x"].tolist() for annotated in (listed.truth, corrected)
+        )
         assert sorted(after) == sorted(x - shift for x in before)
 
 
 def test_the_next_round_searches_what_was_never_shortlisted(listed: Round, files: Path) -> None:
-    chosen = set(choices.shortlisted(listed)["path"])
-    import_back.take_back(listed, predictions=files / "predictions.json")
-    assert steps.next_step(listed) == "compare"
-    assert start.begin_next(listed.case) == 2
-    turn = listed.case.round()
-    assert turn.split["reference"] == listed.split["reference"]
-    assert set(turn.split["haystack"]) == set(listed.split["haystack"]) - chosen
-    assert turn.result("encode") is None
-    result = encode.encode(turn, Settings(), encoder(SPEC), spec=SPEC)
+    chosen = set(review.shortlisted(listed)["path"])
+    import_annotations(listed, predictions=files / "predictions.json")
+    assert next_step(listed) == "compare"
+    assert start_next_round(listed.case).number == 2
+    round = listed.case.round()
+    assert round.reference == listed.reference
+    assert set(round.pool) == set(listed.pool) - chosen
+    assert round.result("encode") is None
+    result = encode_round(round, Settings(), encoder(SPEC), spec=SPEC)
     assert (result["gallery"], result["added"]) == ("mine_objects", 0)
 
 
 def test_nothing_or_the_wrong_thing_cannot_be_imported(listed: Round, files: Path) -> None:
     with pytest.raises(UsageError, match="nothing to import"):
-        import_back.take_back(listed)
+        import_annotations(listed)
     with pytest.raises(UsageError, match="these are predictions; give the annotations"):
-        import_back.take_back(listed, truth=files / "predictions.json")
+        import_annotations(listed, truth=files / "predictions.json")
     with pytest.raises(UsageError, match="no boxes with scores"):
-        import_back.take_back(listed, predictions=files / "truth.json")
+        import_annotations(listed, predictions=files / "truth.json")
 
 
 def test_another_encoder_gets_a_gallery_of_its_own(listed: Round) -> None:
     spec = "color_histogram:grid=2,bins=2"
-    result = encode.encode(listed, Settings(), encoder(spec), spec=spec)
+    result = encode_round(listed, Settings(), encoder(spec), spec=spec)
     assert result["gallery"] == "mine_objects_2"
     assert listed.result("shortlist") is None
 
 
 def test_a_damaged_case_says_what_to_do(files: Path, home: Path) -> None:
-    case = begun(files)
+    case = started(files)
     (case.folder / "round-01" / "needles.json").write_text("{")
     with pytest.raises(SemblanceError, match=r"is damaged .* do the step needles again"):
         case.round().result("needles")
     (case.folder / "case.json").write_text("[]")
     with pytest.raises(SemblanceError, match="start the case again after"):
-        hard_cases.open_case("mine", Settings()).about  # noqa: B018
+        open_case("mine", Settings()).about  # noqa: B018
     shutil.rmtree(files / "scenes")
 
 
@@ -420,4 +428,4 @@ def test_the_demo_begins_with_a_detector_that_is_wrong_on_stripes_alone(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UsageError, match="take 50 at least"):
-        demo.start(Settings(), scenes=10)
+        start_demo(Settings(), scenes=10)

@@ -9,8 +9,15 @@ from streamlit.testing.v1 import AppTest
 
 from app.server import jobs, store
 from pipeline.annotations import annotations
-from pipeline.hard_cases import choices, compare, encode, import_back, needles, shortlist, start, steps
+from pipeline.hard_cases import review
 from pipeline.hard_cases.case import Round
+from pipeline.hard_cases.compare import compare_parts
+from pipeline.hard_cases.encode import encode_round
+from pipeline.hard_cases.import_back import import_annotations
+from pipeline.hard_cases.needles import find_failures
+from pipeline.hard_cases.shortlist import make_shortlist
+from pipeline.hard_cases.start import start_case
+from pipeline.hard_cases.steps import next_step
 from pipeline.settings import Settings
 from tests.drawn_scenes import detected, scenes
 from tests.tiny_gallery import encoder
@@ -39,13 +46,13 @@ def button(app: AppTest, label: str):  # type: ignore[no-untyped-def]
 
 
 @pytest.fixture
-def turn(app: AppTest, tmp_path: Path) -> Round:
+def round(app: AppTest, tmp_path: Path) -> Round:
     """A case that was begun, with its files beside."""
     truth = scenes(tmp_path / "scenes")
     annotations.write(truth, tmp_path / "truth.json")
     annotations.write(detected(truth), tmp_path / "predictions.json")
     annotations.write(detected(truth, fails=False), tmp_path / "retrained.json")
-    return start.start(
+    return start_case(
         "mine",
         Settings(),
         pictures=tmp_path / "scenes",
@@ -57,13 +64,13 @@ def turn(app: AppTest, tmp_path: Path) -> Round:
     ).round()
 
 
-def done(turn: Round, *, until: str) -> None:
-    encode.encode(turn, Settings(), encoder(SPEC), spec=SPEC)
-    needles.find(turn)
+def done(round: Round, *, until: str) -> None:
+    encode_round(round, Settings(), encoder(SPEC), spec=SPEC)
+    find_failures(round)
     if until in ("shortlist", "compare"):
-        shortlist.make(turn, Settings(), min_score=0.96)
+        make_shortlist(round, Settings(), min_score=0.96)
     if until == "compare":
-        compare.compare(turn, rounds=100)
+        compare_parts(round, rounds=100)
     store.release()
 
 
@@ -102,7 +109,7 @@ def test_a_case_is_begun_from_files_of_this_machine(app: AppTest, started: list[
     assert command[4:6] == ["--pictures", str(tmp_path / "a")]
 
 
-def test_the_first_step_of_a_new_case_is_to_encode(app: AppTest, turn: Round, started: list[list[str]]) -> None:
+def test_the_first_step_of_a_new_case_is_to_encode(app: AppTest, round: Round, started: list[list[str]]) -> None:
     page = opened(app)
     assert "**45** pictures to search · **15** reference pictures" in said(page)
     button(page, "Encode").click().run()
@@ -111,62 +118,62 @@ def test_the_first_step_of_a_new_case_is_to_encode(app: AppTest, turn: Round, st
     assert "needs shortlist" in said(page)
 
 
-def test_needles_are_found_on_the_page_and_one_can_be_taken_back(app: AppTest, turn: Round) -> None:
-    encode.encode(turn, Settings(), encoder(SPEC), spec=SPEC)
+def test_needles_are_found_on_the_page_and_one_can_be_taken_back(app: AppTest, round: Round) -> None:
+    encode_round(round, Settings(), encoder(SPEC), spec=SPEC)
     store.release()
     page = opened(app, step="needles")
     button(page, "Find needles").click().run()
     assert not page.exception
-    table = turn.table("needles")
+    table = round.table("needles")
     assert f"**{len(table):,} needles asked with.**" in said(page)
-    choices.say(turn, "drop", [table["needle"].iat[0]])
+    review.record(round, "drop", [table["needle"].iat[0]])
     page.run()
     assert f"**{len(table) - 1:,} needles asked with.**" in said(page)
     button(page, "Undo").click().run()
     assert f"**{len(table):,} needles asked with.**" in said(page)
 
 
-def test_no_failure_is_told_with_what_there_is(app: AppTest, turn: Round) -> None:
+def test_no_failure_is_told_with_what_there_is(app: AppTest, round: Round) -> None:
     page = opened(app, step="needles")
     next(one for one in page.number_input if one.label == "Least score").set_value(0.99).run()
     button(page, "Find needles").click().run()
     assert "no false positive among" in said(page)
 
 
-def test_the_shortlist_stands_under_its_needles_and_onward_leads_to_the_comparison(app: AppTest, turn: Round) -> None:
-    done(turn, until="shortlist")
+def test_the_shortlist_stands_under_its_needles_and_onward_leads_to_the_comparison(app: AppTest, round: Round) -> None:
+    done(round, until="shortlist")
     page = opened(app, step="shortlist")
-    count = choices.shortlisted(turn)["path"].nunique()
+    count = review.shortlisted(round)["path"].nunique()
     assert f"**{count:,} pictures on the shortlist.**" in said(page)
     button(page, "Next: Compare").click().run()
     assert not page.exception
     assert "Three measurements of the same detector" in said(page)
 
 
-def test_the_comparison_says_its_verdict_and_a_changed_shortlist_is_told(app: AppTest, turn: Round) -> None:
-    done(turn, until="compare")
+def test_the_comparison_says_its_verdict_and_a_changed_shortlist_is_told(app: AppTest, round: Round) -> None:
+    done(round, until="compare")
     page = opened(app, step="compare")
-    assert turn.needed("compare")["sentence"] in said(page)
+    assert round.needed("compare")["sentence"] in said(page)
     [table] = [frame.value for frame in page.dataframe]
     assert set(table["label"]) == {"cup", "hat", "shoe"}
-    choices.say(turn, "remove", [choices.shortlisted(turn)["path"].iat[0]])
+    review.record(round, "remove", [review.shortlisted(round)["path"].iat[0]])
     page.run()
     assert "The shortlist has changed since" in said(page)
 
 
-def test_what_came_back_is_shown_and_the_next_round_begins(app: AppTest, turn: Round, tmp_path: Path) -> None:
-    done(turn, until="compare")
-    import_back.take_back(turn, predictions=tmp_path / "retrained.json")
+def test_what_came_back_is_shown_and_the_next_round_begins(app: AppTest, round: Round, tmp_path: Path) -> None:
+    done(round, until="compare")
+    import_annotations(round, predictions=tmp_path / "retrained.json")
     page = opened(app, step="import")
     assert "On the reference mAP goes from" in said(page)
     button(page, "Begin the next round").click().run()
     assert not page.exception
-    assert turn.case.numbers == [1, 2]
+    assert round.case.numbers == [1, 2]
     assert [one.value for one in page.subheader if one.value == "Rounds"]
-    assert steps.next_step(turn.case.round()) == "encode"
+    assert next_step(round.case.round()) == "encode"
 
 
-def test_a_damaged_case_is_one_sentence(app: AppTest, turn: Round) -> None:
-    (turn.case.folder / "case.json").write_text("{}")
+def test_a_damaged_case_is_one_sentence(app: AppTest, round: Round) -> None:
+    (round.case.folder / "case.json").write_text("{}")
     page = opened(app)
     assert "start the case again" in said(page)

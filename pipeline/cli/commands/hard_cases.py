@@ -1,4 +1,4 @@
-"""Verbs that look for the pictures that hurt a detector: hard-cases start, encode, needles, shortlist, compare …"""
+"""The verbs `hard-cases start, encode, needles, review, shortlist, compare, demo`: from annotations to what hurts."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def start(
     progress: ProgressKind = "auto",
 ) -> None:
     """Begin a case: read the annotations, copy them in, and split the pictures."""
-    from pipeline.hard_cases import start as hard_cases_start
+    from pipeline.hard_cases.start import start_case
     from pipeline.settings import Settings
 
-    case = hard_cases_start.start(
+    case = start_case(
         name, Settings(), pictures=pictures, truth=truth, predictions=predictions, format=format, reference=reference,
         seed=seed, title=title,
     )  # fmt: skip
@@ -57,11 +57,9 @@ def start(
             f"note: {case.about['missing']:,} pictures are missing: {', '.join(case.about['first_missing'])}",
             file=sys.stderr,
         )
-    split = case.round().split
-    print(
-        f"{name}: {len(split['haystack']):,} pictures to search, {len(split['reference']):,} reference pictures, seed {seed}"
-    )
-    say_next(case.round())
+    round = case.round()
+    print(f"{name}: {sizes(round)}, seed {seed}")
+    print_next(round)
 
 
 @cases.command()
@@ -81,14 +79,14 @@ def encode(
 
     from pipeline import plugins
     from pipeline.errors import StoreError
-    from pipeline.hard_cases import encode as hard_cases_encode
+    from pipeline.hard_cases.encode import encode_round
     from pipeline.ingest import sync
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
-    turn, settings = round_of(name), Settings()
+    round, settings = round_of(name), Settings()
     spec = plugins.absolute("encoders", encoder)
-    made = plugins.build("encoders", spec, device=device or settings.device)
+    built = plugins.build("encoders", spec, device=device or settings.device)
     with contextlib.ExitStack() as stack:
         store = None
         try:
@@ -96,13 +94,13 @@ def encode(
         except StoreError as error:  # the steps read the gallery's parts; its index is for the other pages
             print(f"the gallery's index waits for sync: {error}", file=sys.stderr)
         show = stack.enter_context(shown(progress))
-        result = hard_cases_encode.encode(
-            turn, settings, made, spec=spec, objects=objects, margin=margin, score=score, store=store, progress=show
+        result = encode_round(
+            round, settings, built, spec=spec, objects=objects, margin=margin, score=score, store=store, progress=show
         )
     for path, reason in result["first_rejected"]:
         print(f"rejected {path}: {reason}", file=sys.stderr)
     print(f"{name}: gallery {result['gallery']}, {result['encoded']:,} encoded, {result['added']:,} of them new")
-    say_next(turn)
+    print_next(round)
 
 
 @cases.command()
@@ -115,19 +113,19 @@ def needles(
     progress: ProgressKind = "auto",
 ) -> None:
     """Find the detector's failures on the reference."""
-    from pipeline.hard_cases import needles as hard_cases_needles
+    from pipeline.hard_cases.needles import find_failures
 
-    turn = round_of(name)
-    result = hard_cases_needles.find(turn, kind=kind, score=score, iou=iou)
-    table = turn.table("needles")
+    round = round_of(name)
+    result = find_failures(round, kind=kind, score=score, iou=iou)
+    table = round.table("needles")
     if as_json:
-        as_json_text(result | {"rows": json.loads(table.to_json(orient="records"))})
+        print_json(result | {"rows": json.loads(table.to_json(orient="records"))})
         return
     for row in table.head(20).itertuples():
         of = f" on {row.truth_label}" if row.truth_label and row.truth_label != row.label else ""
         print(f"{row.needle}  {row.kind}: {row.label}{of}  score {row.score:.2f}, IoU {row.iou:.2f}  {row.path}")
     print(f"{name}: {len(table):,} needles on {result['pictures']:,} of {result['reference']:,} reference pictures")
-    say_next(turn)
+    print_next(round)
 
 
 @cases.command()
@@ -141,22 +139,22 @@ def review(
 ) -> None:
     """Leave needles out or keep them; take pictures off the shortlist or put them back."""
     from pipeline.errors import UsageError
-    from pipeline.hard_cases import choices
+    from pipeline.hard_cases import review
 
-    turn = round_of(name)
+    round = round_of(name)
     given = {"drop": _split(drop), "keep": _split(keep), "remove": remove or [], "restore": restore or []}
     if not undo and not any(given.values()):
         raise UsageError(
             "nothing said; give --drop or --keep with ids or a kind of needles, --remove or --restore with paths, or --undo"
         )
     if undo:
-        last = choices.undo(turn)
+        last = review.undo(round)
         print(f"taken back: {last['word']} {', '.join(last['ids'])}" if last else "nothing to take back")
     for word, ids in given.items():
         if ids:
-            choices.say(turn, word, ids)
-    kept = len(choices.kept_needles(turn)) if turn.result("needles") else 0
-    print(f"{name}: {kept:,} needles kept, {len(choices.left_out(turn, 'picture')):,} pictures removed")
+            review.record(round, word, ids)
+    kept = len(review.kept_failures(round)) if round.result("needles") else 0
+    print(f"{name}: {kept:,} needles kept, {len(review.left_out(round, 'picture')):,} pictures removed")
 
 
 @cases.command()
@@ -169,21 +167,21 @@ def shortlist(
     progress: ProgressKind = "auto",
 ) -> None:
     """Find the pictures of the haystack that are near a needle."""
-    from pipeline.hard_cases import shortlist as hard_cases_shortlist
+    from pipeline.hard_cases.shortlist import make_shortlist
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
-    turn = round_of(name)
+    round = round_of(name)
     with shown(progress) as show:
-        result = hard_cases_shortlist.make(turn, Settings(), k=k, min_score=_score(min_score), most=most, progress=show)
+        result = make_shortlist(round, Settings(), k=k, min_score=_score(min_score), most=most, progress=show)
     if as_json:
-        as_json_text(result | {"rows": json.loads(turn.table("shortlist").to_json(orient="records"))})
+        print_json(result | {"rows": json.loads(round.table("shortlist").to_json(orient="records"))})
         return
     print(
         f"{name}: {result['pictures']:,} of {result['haystack']:,} pictures near {result['needles']:,} needles, score from "
         f"{result['min_score']:.3f} ({result['min_score_from']}); {result['copies']:,} copies left out"
     )
-    say_next(turn)
+    print_next(round)
 
 
 @cases.command()
@@ -194,26 +192,24 @@ def compare(
     progress: ProgressKind = "auto",
 ) -> None:
     """mAP of the haystack without the shortlist, with it, and of it, beside a random shortlist of the same size."""
-    from pipeline.hard_cases import compare as hard_cases_compare
+    from pipeline.hard_cases.compare import PARTS, compare_parts
     from pipeline.progress import shown
 
-    turn = round_of(name)
+    round = round_of(name)
     with shown(progress) as show:
-        result = hard_cases_compare.compare(turn, rounds=rounds, progress=show)
+        result = compare_parts(round, rounds=rounds, progress=show)
     if as_json:
-        as_json_text(result)
+        print_json(result)
         return
-    for key, called in hard_cases_compare.PARTS.items():
-        one, share = result["map"][key], result["failing"]["shares"][key]
-        print(f"{called:8} mAP {figure(one)}  {result['pictures'][key]:>7,} pictures, {share:.1%} failing")
-    control = result["failing"]["control"]
-    print(
-        f"random   mAP {figure(result['control'])}  {result['pictures']['shortlist']:>7,} pictures, {control['value']:.1%} failing"
-    )
-    if result["failing"]["enrichment"] is not None:
-        print(f"S holds {result['failing']['enrichment']:.1f} × as many failing pictures as a random shortlist")
+    pictures, failing = result["pictures"], result["failing"]
+    rows = [(title, result["map"][part], pictures[part], failing["shares"][part]) for part, title in PARTS.items()]
+    rows.append(("random", result["control"], pictures["shortlist"], failing["control"]["value"]))
+    for title, interval, count, share in rows:
+        print(f"{title:8} mAP {interval_text(interval)}  {count:>7,} pictures, {share:.1%} failing")
+    if failing["enrichment"] is not None:
+        print(f"S holds {failing['enrichment']:.1f} × as many failing pictures as a random shortlist")
     print(f"{name}: {result['sentence']}")
-    say_next(turn)
+    print_next(round)
 
 
 @cases.command()
@@ -225,12 +221,12 @@ def demo(
     progress: ProgressKind = "auto",
 ) -> None:
     """Rendered street scenes and a detector that fails on stripes, up to the comparison."""
-    from pipeline.hard_cases import demo as hard_cases_demo
+    from pipeline.hard_cases.demo import start_demo
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
     with shown(progress) as show:
-        hard_cases_demo.start(Settings(), name=name, scenes=scenes, progress=show)
+        start_demo(Settings(), name=name, scenes=scenes, progress=show)
     encode(name, objects=objects, encoder=encoder, progress=progress)
     needles(name)
     shortlist(name, progress=progress)
@@ -238,24 +234,24 @@ def demo(
 
 
 def round_of(name: str) -> Round:
-    from pipeline.hard_cases import case as hard_cases
+    from pipeline.hard_cases.case import open_case
     from pipeline.settings import Settings
 
-    return hard_cases.open_case(name, Settings()).round()
+    return open_case(name, Settings()).round()
 
 
-def say_next(turn: Round) -> None:
-    from pipeline.hard_cases import steps
-
-    print(f"next: {steps.next_command(turn)}", file=sys.stderr)
+def sizes(round: Round) -> str:
+    return f"{len(round.pool):,} pictures to search, {len(round.reference):,} reference pictures"
 
 
-def figure(one: dict[str, Any]) -> str:
-    return (
-        "  none               "
-        if one["value"] is None
-        else f"{one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
-    )
+def print_next(round: Round) -> None:
+    from pipeline.hard_cases.steps import next_command
+
+    print(f"next: {next_command(round)}", file=sys.stderr)
+
+
+def interval_text(figure: dict[str, Any]) -> str:
+    return "{value:.3f} ({low:.3f} to {high:.3f})".format(**figure) if figure["value"] is not None else f"{'  none':21}"
 
 
 def _score(text: str) -> float | None:
@@ -271,7 +267,7 @@ def _split(ids: list[str] | None) -> list[str]:
     return [part for text in ids or [] for part in text.split(",") if part]
 
 
-def as_json_text(value: Any) -> None:
-    from pipeline.hard_cases.compare import plain
+def print_json(result: Any) -> None:
+    from pipeline.hard_cases.compare import json_ready
 
-    print(json.dumps(plain(value), ensure_ascii=False))
+    print(json.dumps(json_ready(result), ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""Verbs of hard-cases about what goes out, comes back and stays: export, import, next, show, list, drop."""
+"""The verbs `hard-cases export, import, next, show, list, drop`: what goes out, what comes back, and what is there."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.commands.hard_cases import AsJson, CaseName, as_json_text, cases, figure, round_of, say_next
+from pipeline.cli.commands.hard_cases import (
+    AsJson,
+    CaseName,
+    cases,
+    interval_text,
+    print_json,
+    print_next,
+    round_of,
+    sizes,
+)
 from pipeline.cli.console import ProgressKind
 
 
 def register(app: typer.Typer) -> None:
-    """They belong to `hard-cases`, which is there already."""
-    for name, verb in (
-        ("export", export), ("import", import_), ("next", next_), ("show", show), ("list", list_), ("drop", drop),
-    ):  # fmt: skip
-        cases.command(name)(verb)
+    """Nothing: hard_cases.py registers `cases`, to which these belong."""
 
 
+@cases.command()
 def export(
     name: CaseName,
     folder: Annotated[Path, typer.Argument(help="Made when missing", metavar="DIR")],
@@ -27,18 +33,19 @@ def export(
     progress: ProgressKind = "auto",
 ) -> None:
     """Write the shortlist to be annotated again."""
-    from pipeline.hard_cases import export as hard_cases_export
+    from pipeline.hard_cases.export import export_shortlist
     from pipeline.progress import shown
 
-    turn = round_of(name)
+    round = round_of(name)
     with shown(progress) as show:
-        result = hard_cases_export.export(turn, folder, format=format, progress=show)
+        result = export_shortlist(round, folder, format=format, progress=show)
     if result["missing"]:
         print(f"{len(result['missing']):,} pictures are gone: {', '.join(result['missing'][:10])}", file=sys.stderr)
     print(f"{name}: {result['pictures']:,} pictures as {', '.join(result['files'])} in {folder}")
-    say_next(turn)
+    print_next(round)
 
 
+@cases.command("import")
 def import_(
     name: CaseName,
     truth: Annotated[Path | None, typer.Option(help="Corrected annotations, of all pictures or of some")] = None,
@@ -48,70 +55,70 @@ def import_(
     progress: ProgressKind = "auto",
 ) -> None:
     """Bring back corrected annotations and the retrained detector, and measure what has changed."""
-    from pipeline.hard_cases import import_back
+    from pipeline.hard_cases.import_back import NAMES, import_annotations
     from pipeline.progress import shown
 
-    turn = round_of(name)
+    round = round_of(name)
     with shown(progress) as show:
-        result = import_back.take_back(turn, truth=truth, predictions=predictions, format=format, progress=show)
+        result = import_annotations(round, truth=truth, predictions=predictions, format=format, progress=show)
     if as_json:
-        as_json_text(result)
+        print_json(result)
         return
     for note in result["notes"]:
         print(f"note: {note}", file=sys.stderr)
-    for key, one in result["map"].items():
-        print(f"{import_back.NAMES[key]:18} mAP {figure(one['before'])} → {figure(one['after'])}")
+    for part, change in result["map"].items():
+        print(f"{NAMES[part]:18} mAP {interval_text(change['before'])} → {interval_text(change['after'])}")
     print(f"{name}: {result['corrected']:,} pictures have other annotations. {result['sentence']}")
-    say_next(turn)
+    print_next(round)
 
 
+@cases.command("next")
 def next_(name: CaseName, progress: ProgressKind = "auto") -> None:
     """Begin the next round on what was imported."""
-    from pipeline.hard_cases import start
+    from pipeline.hard_cases.start import start_next_round
 
-    case = round_of(name).case
-    number = start.begin_next(case)
-    print(f"{name}: round {number}, {len(case.round().split['haystack']):,} pictures to search")
-    say_next(case.round())
+    round = start_next_round(round_of(name).case)
+    print(f"{name}: round {round.number}, {len(round.pool):,} pictures to search")
+    print_next(round)
 
 
+@cases.command()
 def show(name: CaseName, as_json: AsJson = False) -> None:
     """Where a case stands, and the command that comes next."""
-    from pipeline.hard_cases import steps
+    from pipeline.hard_cases.steps import steps_of, summary
 
     case = round_of(name).case
     if as_json:
-        as_json_text(steps.summary(case))
+        print_json(summary(case))
         return
     for number in case.numbers:
-        turn = case.round(number)
-        split = turn.split
-        print(
-            f"round {number}: {len(split['haystack']):,} pictures to search, {len(split['reference']):,} reference pictures"
-        )
-        for step in steps.steps(turn):
-            print(f"  {step.name:10} {step.state:8} {step.said}")
-    say_next(case.round())
+        round = case.round(number)
+        print(f"round {number}: {sizes(round)}")
+        for step in steps_of(round):
+            print(f"  {step.name:10} {step.state:8} {step.outcome}")
+    print_next(case.round())
 
 
+@cases.command("list")
 def list_(as_json: AsJson = False) -> None:
     """Cases, a line each."""
-    from pipeline.hard_cases import case as hard_cases
-    from pipeline.hard_cases import steps
+    from pipeline.hard_cases.case import case_names, open_case
+    from pipeline.hard_cases.steps import next_step, summary
     from pipeline.settings import Settings
 
-    found = [hard_cases.open_case(name, Settings()) for name in hard_cases.names(Settings())]
+    opened = [open_case(name, Settings()) for name in case_names(Settings())]
     if as_json:
-        as_json_text([steps.summary(case) for case in found])
+        print_json([summary(case) for case in opened])
         return
-    for case in found:
-        print(f"{case.name}  round {case.numbers[-1]}, next: {steps.next_step(case.round())}  {case.about['title']}")
-    if not found:
+    for case in opened:
+        print(f"{case.name}  round {case.numbers[-1]}, next: {next_step(case.round())}  {case.about['title']}")
+    if not opened:
         print(
             "no cases yet; begin one: python -m pipeline hard-cases start NAME …, or: python -m pipeline hard-cases demo"
         )
 
 
+@cases.command()
 def drop(
     name: CaseName,
     galleries: Annotated[bool, typer.Option("--galleries", help="Its galleries too")] = False,
@@ -121,17 +128,18 @@ def drop(
     import contextlib
 
     from pipeline.gallery.opening import open_gallery
-    from pipeline.hard_cases import case as hard_cases
+    from pipeline.hard_cases.case import drop_case, galleries_of, open_case
     from pipeline.ingest import sync
     from pipeline.settings import Settings
 
     settings = Settings()
-    case = hard_cases.open_case(name, settings)
+    case = open_case(name, settings)
     if not yes:
         typer.confirm(f"delete the case {name}?", abort=True, err=True)
     if galleries:
-        for one in hard_cases.galleries_of(case):
+        for gallery in galleries_of(case):
             with contextlib.closing(sync.open_store(settings)) as store:
-                sync.drop(open_gallery(one, settings), store)
-    hard_cases.drop(case)
+                sync.drop(open_gallery(gallery, settings), store)
+
+    drop_case(case)
     print(f"{name}: deleted")
