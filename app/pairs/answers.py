@@ -7,8 +7,7 @@ import numpy as np
 from app.server import encoders, pictures, resources, store
 from app.server.pictures import Upload
 from pipeline.gallery.gallery import Gallery
-from pipeline.recognition import identification
-from pipeline.recognition.identification import Match
+from pipeline.recognition.identification import Match, best_match, picture_embedding, ranked_matches
 
 Embedded = tuple[np.ndarray, set[str]]
 
@@ -20,25 +19,25 @@ def score(gallery: Gallery, first: str | Upload, second: str | Upload) -> float:
 
 def matches(gallery: Gallery, picture: str | Upload) -> list[Match]:
     """Identities and labels, the highest score first."""
-    asked, own = embedding(gallery, picture)
-    return store.answered(gallery, lambda index: identification.identify(gallery, index, asked, own=own))[0]
+    query, own = embedding(gallery, picture)
+    return store.answered(gallery, lambda index: ranked_matches(gallery, index, query, own=own))[0]
 
 
 def against(gallery: Gallery, picture: str | Upload, who: str) -> Match:
     """who: `identity:NAME` or `label:NAME`. UsageError when nothing but the picture itself has the name."""
-    asked, own = embedding(gallery, picture)
+    query, own = embedding(gallery, picture)
     kind, _, name = who.partition(":")
-    return store.answered(
-        gallery, lambda index: identification.against(gallery, index, asked, name, kind=kind, own=own)
-    )[0]
+    return store.answered(gallery, lambda index: best_match(gallery, index, query, name, kind=kind, own=own))[0]
 
 
 def embedding(gallery: Gallery, picture: str | Upload) -> Embedded:
     """(dim,) of unit length, and the ids that are this very picture."""
     if isinstance(picture, Upload):
         return pictures.embeddings(encoders.of_gallery(gallery), [picture])[0][0], {picture.id}
-    return resources.kept(gallery, "embedding", gallery.current, picture, make=lambda: _known(gallery, picture))
+    return resources.kept(
+        gallery, "embedding", gallery.current, picture, make=lambda: _stored_embedding(gallery, picture)
+    )
 
 
-def _known(gallery: Gallery, picture: str) -> Embedded:
-    return store.answered(gallery, lambda index: identification.embedding(gallery, index, None, picture))[0]
+def _stored_embedding(gallery: Gallery, picture: str) -> Embedded:
+    return store.answered(gallery, lambda index: picture_embedding(gallery, index, None, picture))[0]

@@ -19,11 +19,11 @@ POINTS = 400  # of the ROC drawn, evenly over its logarithm
 
 def pairs_section(curve: Curve, *, rate: float, score: float | None) -> None:
     """score: of the pair that is looked at, which is marked."""
-    about = curve.about
-    counts = about["pairs"][verification.MEASURE]
+    report = curve.report
+    counts = report["pairs"][verification.MEASURE]
     st.subheader("This gallery's pairs", anchor=False)
     st.markdown(
-        f"{counts['same']:,} same and {counts['different']:,} different pairs by {about['by']}, of {counts['pictures']:,} pictures "
+        f"{counts['same']:,} same and {counts['different']:,} different pairs by {report['by']}, of {counts['pictures']:,} pictures "
         "that did not choose the thresholds."
     )
     left, right = st.columns(2, gap="medium")
@@ -54,7 +54,7 @@ def roc_table(curve: Curve) -> pd.DataFrame:
 
 
 def roc_figure(curve: Curve, table: pd.DataFrame, *, rate: float, score: float | None) -> go.Figure:
-    least = 1 / curve.about["pairs"][verification.MEASURE]["different"]
+    least = 1 / curve.report["pairs"][verification.MEASURE]["different"]
     figure = go.Figure()
     figure.add_scatter(
         x=table["false_accept_rate"].clip(lower=least), y=table["true_accept_rate"], mode="lines", name="this gallery",
@@ -79,7 +79,7 @@ def roc_figure(curve: Curve, table: pd.DataFrame, *, rate: float, score: float |
         share = this.higher / this.n_different
         _mark(figure, share, 1 - this.lower / this.n_same, "this score", least, "circle")
     finished(
-        figure, "How many same pairs are found", f"AUC {curve.about['auc']:.3f}; the share of different pairs is on a logarithmic scale",
+        figure, "How many same pairs are found", f"AUC {curve.report['auc']:.3f}; the share of different pairs is on a logarithmic scale",
         x="different pairs accepted, share", y="same pairs accepted, share",
     )  # fmt: skip
     figure.update_xaxes(type="log", rangemode="normal", range=[np.log10(least), 0.02], tickformat=".2~%", dtick=1)
@@ -121,9 +121,9 @@ def score_figure(curve: Curve, table: pd.DataFrame, *, threshold: float, score: 
                 x=[at, at], y=[0, top], mode="lines", name=name, line={"dash": dash, "width": 2, "color": MARK},
                 hovertemplate=f"{name} {at:.3f}<extra></extra>",
             )  # fmt: skip
-    said = f"equal error rate {percent(curve.about['eer'])} at score {curve.about['eer_threshold']:.3f}"
+    subtitle = f"equal error rate {percent(curve.report['eer'])} at score {curve.report['eer_threshold']:.3f}"
     figure.update_layout(barmode="overlay", bargap=0)
-    finished(figure, "Scores of same and different pairs", said, x="score, cosine", y="share of its kind")
+    finished(figure, "Scores of same and different pairs", subtitle, x="score, cosine", y="share of its kind")
     figure.update_xaxes(rangemode="normal")
     figure.update_yaxes(tickformat=".0%", range=[0, top])
     return figure
@@ -133,11 +133,11 @@ def points(curve: Curve) -> None:
     """The figures of each rate, and of the curve as a whole."""
     table = points_table(curve)
     st.dataframe(table, hide_index=True, width="stretch", alt="thresholds and rates at three false accept rates")
-    about = curve.about
+    report = curve.report
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.caption(
-            f"AUC {about['auc']:.4f} · equal error rate {percent(about['eer'])} at score {about['eer_threshold']:.4f} · "
-            f"{about['encoder']} · seed {about['seed']} · intervals of 95 %: bootstrap over pictures"
+            f"AUC {report['auc']:.4f} · equal error rate {percent(report['eer'])} at score {report['eer_threshold']:.4f} · "
+            f"{report['encoder']} · seed {report['seed']} · intervals of 95 %: bootstrap over pictures"
         )
         st.download_button(
             "CSV", data=lambda: as_csv(table), file_name="false-accept-rates.csv", mime="text/csv", type="tertiary",
@@ -156,7 +156,7 @@ def points_table(curve: Curve) -> pd.DataFrame:
                 "different pairs accepted": interval(point["false_accept"]),
                 "note": "" if point["enough"] else f"too few: needs {1 / point['rate']:,.0f} different pairs",
             }
-            for point in curve.about["points"]
+            for point in curve.report["points"]
         ]
     )
     return table if table["note"].any() else table.drop(columns="note")

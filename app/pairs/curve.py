@@ -9,7 +9,7 @@ from pipeline.gallery.gallery import Gallery
 from pipeline.recognition import verification
 from pipeline.recognition.verification import Curve
 
-QUICK = 8_000_000  # bytes of embeddings, read and measured within a second
+QUICK_BYTES = 8_000_000  # bytes of embeddings, read and measured within a second
 
 
 def groupings(gallery: Gallery) -> list[str]:
@@ -17,25 +17,25 @@ def groupings(gallery: Gallery) -> list[str]:
     return _groupings(str(gallery.root), gallery.generation, gallery)
 
 
-def curve(gallery: Gallery, by: str) -> Curve | None:
+def measured_curve(gallery: Gallery, by: str) -> Curve | None:
     """None while there is none, and the page has said what to do."""
-    kept = verification.kept(gallery, by=by)
-    fresh = kept is not None and kept.about["generation"] == gallery.generation
-    if not fresh and gallery.count() * gallery.encoder()["dim"] * 4 <= QUICK:
+    kept = verification.kept_curve(gallery, by=by)
+    fresh = kept is not None and kept.report["generation"] == gallery.generation
+    if not fresh and gallery.count() * gallery.encoder()["dim"] * 4 <= QUICK_BYTES:
         return verification.curve(gallery, by=by)
     if not fresh:
-        said = (
+        reason = (
             "The gallery has changed since its pairs were measured."
             if kept
             else "No pairs of this gallery are measured yet."
         )
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(f":material/history: {said}")
+            st.caption(f":material/history: {reason}")
             st.button("Measure pairs", icon=":material/play_arrow:", on_click=_start, args=(gallery, by))
     return kept
 
 
-def nothing_says() -> None:
+def explain_no_groupings() -> None:
     st.info(
         "Nothing says which pictures of this gallery show the same, so there is no threshold; a score is set against random pairs "
         "instead. Ingest a folder with a subfolder for each label, or a table with a label or item column: two labels, with some "

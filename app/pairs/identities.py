@@ -6,7 +6,7 @@ import html
 
 import streamlit as st
 
-from app.pairs import ask
+from app.pairs import pair_query
 from app.pairs.verdict import against_threshold, card
 from app.server import jobs, resources
 from app.server.pictures import Upload
@@ -19,14 +19,14 @@ from pipeline.recognition import enrolment, identities, verification
 from pipeline.recognition.identification import IDENTITY, LABEL, Match
 from pipeline.recognition.verification import Curve
 
-RANKED = 12
+MAX_SHOWN = 12
 
 
 def who_options(gallery: Gallery) -> list[str]:
     """ "" for all, then identities, then labels where they are few enough to choose from."""
-    known = [f"{IDENTITY}:{name}" for name in identities.identities(gallery)]
+    names = [f"{IDENTITY}:{name}" for name in identities.identities(gallery)]
     labels = [f"{LABEL}:{label}" for label in sorted(resources.values(gallery, "label")) if label]
-    return ["", *known, *labels]
+    return ["", *names, *labels]
 
 
 def who_title(who: str) -> str:
@@ -40,22 +40,22 @@ def title_of(match: Match) -> str:
     return who_title(f"{match.kind}:{match.name}")
 
 
-def ranking(gallery: Gallery, curve: Curve | None, found: list[Match], *, rate: float) -> None:
+def ranking(gallery: Gallery, curve: Curve | None, matches: list[Match], *, rate: float) -> None:
     """The best of each name, the highest score first, and whether any reaches the threshold."""
-    decided = [verification.decide(curve, match.score, rate=rate) if curve else None for match in found[:RANKED]]
-    if not found:
+    decisions = [verification.decide(curve, match.score, rate=rate) if curve else None for match in matches[:MAX_SHOWN]]
+    if not matches:
         st.html(card("Nobody known", "this gallery has no identity and no label yet; name this picture below", "open"))
-    elif (best := decided[0]) is None:
+    elif (best := decisions[0]) is None:
         st.html(card("No verdict", "nothing says which score is enough here; the order is what counts", "open"))
     else:
-        who = html.escape(title_of(found[0])) if best.same else "Nobody known"
-        others = sum(one is not None and one.same for one in decided) - 1
-        more = f"; {others} more reach it" if others > 0 else ""
-        st.html(card(who, against_threshold(best) + more, "yes" if best.same else "no"))
+        who = html.escape(title_of(matches[0])) if best.same else "Nobody known"
+        more_names = sum(decision is not None and decision.same for decision in decisions) - 1
+        also = f"; {more_names} more reach it" if more_names > 0 else ""
+        st.html(card(who, against_threshold(best) + also, "yes" if best.same else "no"))
     tiles = []
-    for match, one in zip(found, decided, strict=False):
-        verdict = "" if one is None else " same" if one.same else " different"
-        kind = "right" if one and one.same else ""
+    for match, decision in zip(matches, decisions, strict=False):
+        verdict = "" if decision is None else " same" if decision.same else " different"
+        kind = "right" if decision and decision.same else ""
         tiles.append(Tile(match.id, title_of(match), f"{match.score:.3f}{verdict}", kind=kind))
     picture_row.draw(gallery.name, tiles)
     st.caption(
@@ -66,26 +66,26 @@ def ranking(gallery: Gallery, curve: Curve | None, found: list[Match], *, rate: 
 
 def naming(gallery: Gallery, picture: str | Upload) -> None:
     """A name for the picture makes an identity of it; below, those there are. picture: "" = none is chosen yet."""
-    _said(gallery)
-    known = identities.identities(gallery)
-    mine = picture if isinstance(picture, str) else picture.id
-    owner = next((name for name, ids in known.items() if mine in ids), "")
+    _last_change(gallery)
+    by_name = identities.identities(gallery)
+    picture_id = picture if isinstance(picture, str) else picture.id
+    owner = next((name for name, ids in by_name.items() if picture_id in ids), "")
     if owner:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.text(f"This picture belongs to {display_name(owner)!r}.")
-            st.button("Take it out", icon=":material/undo:", on_click=_take_out, args=(gallery, owner, mine))
+            st.button("Take it out", icon=":material/undo:", on_click=_take_out, args=(gallery, owner, picture_id))
     elif picture:
         _name_form(gallery, picture)
         offered = st.session_state.get("pair-offer", "")
-        if offered in known:
+        if offered in by_name:
             st.button(
                 f"Add the picture to {display_name(offered)!r}", icon=":material/add:",
                 on_click=_extend, args=(gallery, offered, picture),
             )  # fmt: skip
-    if known:
-        with st.expander(f"Identities ({len(known):,})", icon=":material/groups:"):
-            for name, ids in known.items():
-                _one(gallery, name, ids, "" if owner else picture)
+    if by_name:
+        with st.expander(f"Identities ({len(by_name):,})", icon=":material/groups:"):
+            for name, ids in by_name.items():
+                _identity(gallery, name, ids, "" if owner else picture)
 
 
 def _name_form(gallery: Gallery, picture: str | Upload) -> None:
@@ -96,10 +96,13 @@ def _name_form(gallery: Gallery, picture: str | Upload) -> None:
             _add(gallery, name, picture)
 
 
-def _one(gallery: Gallery, name: str, ids: list[str], picture: str | Upload) -> None:
+def _identity(gallery: Gallery, name: str, ids: list[str], picture: str | Upload) -> None:
     with st.container(border=True):
-        st.text(f"{display_name(name)}: {identities.many(len(ids))}")
-        tiles = [Tile(one, "", alt=f"{name}, picture {number}") for number, one in enumerate(ids[:RANKED], 1)]
+        st.text(f"{display_name(name)}: {identities.picture_count(len(ids))}")
+        tiles = [
+            Tile(picture_id, "", alt=f"{name}, picture {number}")
+            for number, picture_id in enumerate(ids[:MAX_SHOWN], 1)
+        ]
         picture_row.draw(gallery.name, tiles)
         with st.container(horizontal=True):
             if picture:
@@ -117,11 +120,11 @@ def _add(gallery: Gallery, name: str, picture: str | Upload) -> None:
     st.session_state.pop("pair-offer", None)
     try:
         name = identities.check_new(gallery, name)
-        if known := _known(gallery, picture):
-            identities.add(gallery, name, [known])
-            _note(gallery, f"{name!r} is known now", name, [known], undo="remove")
+        if picture_id := _id_in_gallery(gallery, picture):
+            identities.add(gallery, name, [picture_id])
+            _note_change(gallery, f"{name!r} is known now", name, [picture_id], undo="remove")
         else:
-            _take_in("add", gallery, name, picture)
+            _enrol("add", gallery, name, picture)
         st.rerun()
     except SemblanceError as error:
         st.session_state["pair-offer"] = " ".join(name.split())  # drawn where it is the name of one that exists
@@ -131,11 +134,11 @@ def _add(gallery: Gallery, name: str, picture: str | Upload) -> None:
 def _extend(gallery: Gallery, name: str, picture: str | Upload) -> None:
     st.session_state.pop("pair-offer", None)
     try:
-        if known := _known(gallery, picture):
-            identities.extend(gallery, name, [known])
-            _note(gallery, f"The picture is one of {name!r} now", name, [known], undo="remove")
+        if picture_id := _id_in_gallery(gallery, picture):
+            identities.extend(gallery, name, [picture_id])
+            _note_change(gallery, f"The picture is one of {name!r} now", name, [picture_id], undo="remove")
         else:
-            _take_in("extend", gallery, name, picture)
+            _enrol("extend", gallery, name, picture)
     except SemblanceError as error:
         st.session_state["pair-problem"] = str(error)
 
@@ -143,42 +146,42 @@ def _extend(gallery: Gallery, name: str, picture: str | Upload) -> None:
 def _take_out(gallery: Gallery, name: str, picture: str = "") -> None:
     """Forget the identity, or take one picture from it."""
     try:
-        taken = identities.remove(gallery, name, [picture] if picture else [])
-        left = identities.identities(gallery).get(name)
-        said = f"The picture is none of {name!r} any more" if left else f"{name!r} is forgotten"
-        _note(gallery, said, name, taken, undo="extend" if left else "add")
-        if not left and ask.current().who == f"{IDENTITY}:{name}":
-            ask.change(who="")
+        taken_out = identities.remove(gallery, name, [picture] if picture else [])
+        remaining = identities.identities(gallery).get(name)
+        text = f"The picture is none of {name!r} any more" if remaining else f"{name!r} is forgotten"
+        _note_change(gallery, text, name, taken_out, undo="extend" if remaining else "add")
+        if not remaining and pair_query.current().who == f"{IDENTITY}:{name}":
+            pair_query.change(who="")
     except SemblanceError as error:
         st.session_state["pair-problem"] = str(error)
 
 
-def _known(gallery: Gallery, picture: str | Upload) -> str:
+def _id_in_gallery(gallery: Gallery, picture: str | Upload) -> str:
     """The picture's id when the gallery has it; "" for an upload that it lacks."""
-    known = picture if isinstance(picture, str) else picture.id
-    return known if isinstance(picture, str) or known in gallery.ids() else ""
+    picture_id = picture if isinstance(picture, str) else picture.id
+    return picture_id if isinstance(picture, str) or picture_id in gallery.ids() else ""
 
 
-def _take_in(verb: str, gallery: Gallery, name: str, picture: str | Upload) -> None:
+def _enrol(verb: str, gallery: Gallery, name: str, picture: str | Upload) -> None:
     """A child process encodes the upload and keeps it in the gallery, then names it."""
     assert isinstance(picture, Upload)
-    file = enrolment.keep(gallery, picture.name, picture.data)
+    file = enrolment.save_original(gallery, picture.name, picture.data)
     command = ["pipeline", "identity", verb, gallery.name, name, "--picture", str(file)]
     jobs.start(command, title=f"Take in {display_name(name)}", gallery=gallery.name)
     st.session_state["pair-job"] = True  # the list of jobs lies outside the fragment
 
 
-def _note(gallery: Gallery, said: str, name: str, ids: list[str], *, undo: str) -> None:
-    st.session_state["pair-done"] = (gallery.name, said, name, ids, undo)
+def _note_change(gallery: Gallery, text: str, name: str, ids: list[str], *, undo: str) -> None:
+    st.session_state["pair-done"] = (gallery.name, text, name, ids, undo)
 
 
-def _said(gallery: Gallery) -> None:
+def _last_change(gallery: Gallery) -> None:
     if problem := st.session_state.pop("pair-problem", ""):
         st.error(problem)
-    where, said, name, ids, undo = st.session_state.get("pair-done", ("", "", "", [], ""))
-    if where == gallery.name:
+    of_gallery, text, name, ids, undo = st.session_state.get("pair-done", ("", "", "", [], ""))
+    if of_gallery == gallery.name:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.text(f"{said}.")
+            st.text(f"{text}.")
             st.button("Undo", icon=":material/undo:", on_click=_undo, args=(gallery, name, ids, undo), key="pair-undo")
 
 

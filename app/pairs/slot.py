@@ -8,7 +8,7 @@ import random
 import streamlit as st
 
 from app import COMPONENTS
-from app.pairs import ask
+from app.pairs import pair_query
 from app.server import pictures, resources
 from app.server.pictures import Upload
 from app.server.routes import thumbnail_url
@@ -19,22 +19,22 @@ from pipeline.images.display_names import display_name
 from pipeline.records import SearchHit
 
 CSS = COMPONENTS / "pairs.css"
-PICKS = 6
-EXAMPLES = 12
+MAX_PICKS = 6
+N_EXAMPLES = 12
 
 
 def slot(gallery: Gallery, which: str, title: str) -> None:
     """Changes the ask in a callback, before the page is drawn."""
-    picture = getattr(ask.current(), which)
+    picture = getattr(pair_query.current(), which)
     if picture:
         st.html(figure(*shown(gallery, picture), title))
         st.button(
             "Another picture", icon=":material/swap_horiz:", key=f"pair-drop-{which}", width="stretch",
-            on_click=lambda: ask.change(**{which: ""}),
+            on_click=lambda: pair_query.change(**{which: ""}),
         )  # fmt: skip
         return
     # a new key empties the widget; the other's stays, so that what is dropped there meanwhile is not lost
-    key = f"pair-{which}-{st.session_state.setdefault(f'pair-turn-{which}', 0)}"
+    key = f"pair-{which}-{st.session_state.setdefault(f'pair-upload-{which}', 0)}"
     upload.picture_field(title, key=key, on_change=take, args=(gallery, key, which))
     for message in st.session_state.pop(f"pair-refused-{which}", []):
         st.error(message)
@@ -44,24 +44,24 @@ def slot(gallery: Gallery, which: str, title: str) -> None:
 
 def take(gallery: Gallery, key: str, which: str) -> None:
     """The upload takes its place; what cannot be opened is said and changes nothing."""
-    came, st.session_state[f"pair-refused-{which}"] = upload.uploads(key, gallery)
-    if came:
-        ask.change(**{which: came[0]})
-    st.session_state[f"pair-turn-{which}"] += 1
+    accepted, st.session_state[f"pair-refused-{which}"] = upload.uploads(key, gallery)
+    if accepted:
+        pair_query.change(**{which: accepted[0]})
+    st.session_state[f"pair-upload-{which}"] += 1
 
 
 def examples(gallery: Gallery, which: str) -> None:
     """Pictures of the gallery to begin with."""
-    known = list(resources.paths(gallery))
-    chosen = random.Random(0).sample(known, min(EXAMPLES, len(known)))
+    ids = list(resources.paths(gallery))
+    chosen = random.Random(0).sample(ids, min(N_EXAMPLES, len(ids)))
     _grid(gallery, f"pair-examples-{which}", chosen, which)
 
 
 def figure(source: str, name: str, title: str) -> str:
     """One picture with its name, as markup; texts are escaped."""
-    said = html.escape(f"{title}: {name}" if title else name)
-    image = f'<img src="{source}" alt="{said}">' if source else f'<div class="gone">{said} is not in this gallery</div>'
-    return f'<figure class="pair-picture">{image}<figcaption title="{said}">{said}</figcaption></figure>'
+    text = html.escape(f"{title}: {name}" if title else name)
+    image = f'<img src="{source}" alt="{text}">' if source else f'<div class="gone">{text} is not in this gallery</div>'
+    return f'<figure class="pair-picture">{image}<figcaption title="{text}">{text}</figcaption></figure>'
 
 
 def shown(gallery: Gallery, picture: str | Upload) -> tuple[str, str]:
@@ -73,25 +73,27 @@ def shown(gallery: Gallery, picture: str | Upload) -> tuple[str, str]:
 
 
 def _pick(gallery: Gallery, which: str) -> None:
-    said = "Id, or part of a file name"
+    label = "Id, or part of a file name"
     wanted = (
-        st.text_input(said, placeholder=said, label_visibility="collapsed", key=f"pair-pick-{which}").strip().lower()
+        st.text_input(label, placeholder=label, label_visibility="collapsed", key=f"pair-pick-{which}").strip().lower()
     )
-    known = resources.paths(gallery)
-    found = [i for i, path in known.items() if wanted in path.lower() or i.startswith(wanted)]
+    paths = resources.paths(gallery)
+    matching = [i for i, path in paths.items() if wanted in path.lower() or i.startswith(wanted)]
     if wanted:
-        st.caption(f"{len(found):,} found" + (f", the first {PICKS} are shown" if len(found) > PICKS else ""))
-        found = found[:PICKS]
+        st.caption(
+            f"{len(matching):,} found" + (f", the first {MAX_PICKS} are shown" if len(matching) > MAX_PICKS else "")
+        )
+        matching = matching[:MAX_PICKS]
     else:
-        found = random.Random(which).sample(found, min(PICKS, len(found)))
-    _grid(gallery, f"pair-picks-{which}", found, which)
+        matching = random.Random(which).sample(matching, min(MAX_PICKS, len(matching)))
+    _grid(gallery, f"pair-picks-{which}", matching, which)
 
 
 def _grid(gallery: Gallery, key: str, ids: list[str], which: str) -> None:
     def chosen() -> None:
         if action := st.session_state[key].get("action"):
-            ask.change(**{which: action["id"]})
+            pair_query.change(**{which: action["id"]})
 
-    known = resources.paths(gallery)
-    tiles = [tile(gallery.name, SearchHit(id=i, score=0, path=known[i])) | {"label": ""} for i in ids]
+    paths = resources.paths(gallery)
+    tiles = [tile(gallery.name, SearchHit(id=i, score=0, path=paths[i])) | {"label": ""} for i in ids]
     results_grid(tiles, key=key, actions=("search",), small=True, on_action=chosen)

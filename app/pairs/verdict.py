@@ -20,54 +20,56 @@ def verdict(gallery: Gallery, curve: Curve | None, score: float, *, rate: float,
         if percentile == percentile:
             st.markdown(f"Higher than **{percentile:.1f} %** of random pairs of this gallery.")
         return
-    decided = verification.decide(curve, score, rate=rate)
+    decision = verification.decide(curve, score, rate=rate)
     name = html.escape(of)
-    title = (f"Same as {name}" if of else "Same") if decided.same else (f"Not {name}" if of else "Different")
-    st.html(card(title, against_threshold(decided), "yes" if decided.same else "no"))
-    st.markdown(at_this_score(decided))
+    title = (f"Same as {name}" if of else "Same") if decision.same else (f"Not {name}" if of else "Different")
+    st.html(card(title, against_threshold(decision), "yes" if decision.same else "no"))
+    st.markdown(at_this_score(decision))
     st.caption(what_the_rate_means(curve, rate))
     if of:
         st.caption(
-            f"The score is the highest over all pictures of {_plain(of)}. The rate is of one pair: the more pictures there are, the "
+            f"The score is the highest over all pictures of {_escaped(of)}. The rate is of one pair: the more pictures there are, the "
             "likelier one is taken for the same by mistake."
         )
 
 
-def card(title: str, said: str, kind: str) -> str:
+def card(title: str, text: str, kind: str) -> str:
     """Markup; texts are the caller's to escape. kind: yes, no or open."""
     sign = {"yes": "=", "no": "≠", "open": "?"}[kind]
-    return f'<div class="pair-verdict {kind}" role="status"><i>{sign}</i><div><b>{title}</b><span>{said}</span></div></div>'
+    return f'<div class="pair-verdict {kind}" role="status"><i>{sign}</i><div><b>{title}</b><span>{text}</span></div></div>'
 
 
-def against_threshold(decided: Decision) -> str:
-    sign = "≥" if decided.same else "&lt;"
-    said = f"score <b>{decided.score:.3f}</b> {sign} threshold <b>{decided.threshold:.3f}</b>"
-    return said + (": two pictures that differ are copies, so no score is enough" if decided.threshold > 1 else "")
+def against_threshold(decision: Decision) -> str:
+    sign = "≥" if decision.same else "&lt;"
+    comparison = f"score <b>{decision.score:.3f}</b> {sign} threshold <b>{decision.threshold:.3f}</b>"
+    return comparison + (
+        ": two pictures that differ are copies, so no score is enough" if decision.threshold > 1 else ""
+    )
 
 
-def at_this_score(decided: Decision) -> str:
+def at_this_score(decision: Decision) -> str:
     return (
-        f"**{decided.higher:,}** of {decided.n_different:,} different pairs of this gallery score at least as high "
-        f"({percent(decided.higher / decided.n_different)}), **{decided.lower:,}** of {decided.n_same:,} same pairs score lower "
-        f"({percent(decided.lower / decided.n_same)})."
+        f"**{decision.higher:,}** of {decision.n_different:,} different pairs of this gallery score at least as high "
+        f"({percent(decision.higher / decision.n_different)}), **{decision.lower:,}** of {decision.n_same:,} same pairs score lower "
+        f"({percent(decision.lower / decision.n_same)})."
     )
 
 
 def what_the_rate_means(curve: Curve, rate: float) -> str:
     point = verification.point_of(curve, rate)
-    accepted, mistaken = point["true_accept"], point["false_accept"]
-    said = (
+    true_accepted, false_accepted = point["true_accept"], point["false_accept"]
+    text = (
         f"The threshold was chosen on half of the pictures so that at most {percent(rate)} of different pairs reach it. On the other "
-        f"half {interval(mistaken)} of different pairs did, and {interval(accepted)} of same pairs."
+        f"half {interval(false_accepted)} of different pairs did, and {interval(true_accepted)} of same pairs."
     )
     if not point["enough"]:
-        n = curve.about["pairs"][verification.CHOOSE]["different"]
-        said += (
+        n = curve.report["pairs"][verification.CHOOSE]["different"]
+        text += (
             f" A rate of {percent(rate)} needs at least {1 / rate:,.0f} different pairs; here it was chosen on {n:,}."
         )
-    if accepted["value"] < 0.5:
-        said += " Most same pairs stay below it, so “different” says little; a higher rate finds more of them."
-    return said
+    if true_accepted["value"] < 0.5:
+        text += " Most same pairs stay below it, so “different” says little; a higher rate finds more of them."
+    return text
 
 
 def percent(share: float) -> str:
@@ -78,6 +80,6 @@ def interval(figure: dict[str, float]) -> str:
     return f"{percent(figure['value'])} (95 %: {100 * figure['low']:.3g} to {percent(figure['high'])})"
 
 
-def _plain(name: str) -> str:
+def _escaped(name: str) -> str:
     """Markdown's signs are shown as they are."""
     return "".join(f"\\{char}" if char in r"\`*_{}[]<>()#+-.!|~:$" else char for char in name)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.pairs import answers, ask
-from app.pairs import curve as pair_curve
-from app.pairs.ask import NAMED, SLOTS, TWO
+from app.pairs import answers, pair_query
 from app.pairs.charts import pairs_section
+from app.pairs.curve import explain_no_groupings, groupings, measured_curve
 from app.pairs.examples import example_pairs
 from app.pairs.identities import naming, ranking, who_options, who_title
+from app.pairs.pair_query import NAMED, SLOTS, TWO
 from app.pairs.slot import CSS, examples, figure, shown, slot
 from app.pairs.verdict import percent, verdict
 from app.widgets import picture_row
@@ -22,7 +22,7 @@ MODES = {TWO: "Two pictures", NAMED: "Picture against identity"}
 
 
 def page(gallery: Gallery) -> None:
-    ask.belongs_to(gallery.name)
+    pair_query.belongs_to(gallery.name)
     st.html(CSS)
     picture_row.styles()
     area(gallery)
@@ -32,38 +32,38 @@ def page(gallery: Gallery) -> None:
 def area(gallery: Gallery) -> None:
     if st.session_state.pop("pair-job", False):
         st.rerun()
-    ways = pair_curve.groupings(gallery)
-    options(gallery, ways)
-    asked = ask.current()
+    fields = groupings(gallery)
+    options(gallery, fields)
+    query = pair_query.current()
     curve, score = None, None
-    if ways:
+    if fields:
         try:
-            curve = pair_curve.curve(gallery, asked.by)
+            curve = measured_curve(gallery, query.by)
         except SemblanceError as error:
             st.info(str(error))
     else:
-        pair_curve.nothing_says()
-    if asked.lost_upload:
+        explain_no_groupings()
+    if query.lost_upload:
         st.info(
             "This link was made for an uploaded picture, which stays with its owner. Drop it here to compare again."
         )
     try:
-        score = two_pictures(gallery, curve) if asked.mode == TWO else one_picture(gallery, curve)
+        score = two_pictures(gallery, curve) if query.mode == TWO else one_picture(gallery, curve)
     except SemblanceError as error:
         st.error(str(error))
     if curve:
-        pairs_section(curve, rate=asked.rate, score=score)
-    ask.write_address()
+        pairs_section(curve, rate=query.rate, score=score)
+    pair_query.write_address()
 
 
-def options(gallery: Gallery, ways: list[str]) -> None:
+def options(gallery: Gallery, fields: list[str]) -> None:
     """The ask is what counts: widgets are set from it and change it in a callback."""
-    asked = ask.current()
-    if ways and asked.by not in ways:
-        asked = ask.change(by=ways[0])
+    query = pair_query.current()
+    if fields and query.by not in fields:
+        query = pair_query.change(by=fields[0])
     for name in ("mode", "rate", "by"):
-        if st.session_state.get(f"pair-{name}") != getattr(asked, name):
-            st.session_state[f"pair-{name}"] = getattr(asked, name)
+        if st.session_state.get(f"pair-{name}") != getattr(query, name):
+            st.session_state[f"pair-{name}"] = getattr(query, name)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
             "Compare", list(MODES), key="pair-mode", required=True, format_func=MODES.__getitem__, on_change=_choose
@@ -77,10 +77,10 @@ def options(gallery: Gallery, ways: list[str]) -> None:
             width=170,
             on_change=_choose,
         )
-        if len(ways) > 1:
+        if len(fields) > 1:
             st.selectbox(
                 "The same is",
-                ways,
+                fields,
                 key="pair-by",
                 format_func=lambda by: f"the same {by}",
                 width=190,
@@ -90,66 +90,66 @@ def options(gallery: Gallery, ways: list[str]) -> None:
 
 def _choose() -> None:
     names = [name for name in ("mode", "rate", "by") if f"pair-{name}" in st.session_state]
-    ask.change(**{name: st.session_state[f"pair-{name}"] for name in names})
+    pair_query.change(**{name: st.session_state[f"pair-{name}"] for name in names})
 
 
 def two_pictures(gallery: Gallery, curve: Curve | None) -> float | None:
     """Both drop zones and the verdict; the score once there are two."""
-    asked = ask.current()
+    query = pair_query.current()
     pictures, right = st.columns([2, 1.4], gap="medium")
     with pictures, st.container(key="pair-slots"):
         for column, which in zip(st.columns(2, gap="medium"), SLOTS, strict=True):
             with column:
                 slot(gallery, which, f"{which.capitalize()} picture")
-    if not (asked.first and asked.second):
+    if not (query.first and query.second):
         with right:
             example_pairs(gallery, curve)
         return None
-    score = answers.score(gallery, asked.first, asked.second)
+    score = answers.score(gallery, query.first, query.second)
     with right:
-        verdict(gallery, curve, score, rate=asked.rate)
+        verdict(gallery, curve, score, rate=query.rate)
     return score
 
 
 def one_picture(gallery: Gallery, curve: Curve | None) -> float | None:
     """One drop zone, whom to compare with, and how to name the picture; the highest score."""
-    asked = ask.current()
+    query = pair_query.current()
     left, right = st.columns([1, 2.4], gap="medium")
     with left:
         slot(gallery, "first", "Picture")
     with right:
-        if not asked.first:
+        if not query.first:
             st.markdown("**Drop a picture, or begin with one of this gallery:**")
             examples(gallery, "first")
             naming(gallery, "")
             return None
         options = who_options(gallery)
-        options += [asked.who] if asked.who not in options else []
-        if st.session_state.get("pair-who") != asked.who:
-            st.session_state["pair-who"] = asked.who
+        options += [query.who] if query.who not in options else []
+        if st.session_state.get("pair-who") != query.who:
+            st.session_state["pair-who"] = query.who
         st.selectbox(
             "Against", options, key="pair-who", format_func=who_title,
-            on_change=lambda: ask.change(who=st.session_state["pair-who"]),
+            on_change=lambda: pair_query.change(who=st.session_state["pair-who"]),
         )  # fmt: skip
         score = named(gallery, curve)
-        naming(gallery, asked.first)
+        naming(gallery, query.first)
     return score
 
 
 def named(gallery: Gallery, curve: Curve | None) -> float | None:
-    asked = ask.current()
-    if not asked.who:
-        found = answers.matches(gallery, asked.first)
-        ranking(gallery, curve, found, rate=asked.rate)
-        return found[0].score if found else None
-    best = answers.against(gallery, asked.first, asked.who)
+    query = pair_query.current()
+    if not query.who:
+        matches = answers.matches(gallery, query.first)
+        ranking(gallery, curve, matches, rate=query.rate)
+        return matches[0].score if matches else None
+    best = answers.against(gallery, query.first, query.who)
     picture, words = st.columns([1, 1.6], gap="medium")
     with picture:
         st.html(figure(*shown(gallery, best.id), f"Nearest of {best.name}"))
     with words:
-        verdict(gallery, curve, best.score, rate=asked.rate, of=best.name)
+        verdict(gallery, curve, best.score, rate=query.rate, of=best.name)
     return best.score
 
 
-ask.follow_address()
+pair_query.follow_address()
 gallery_page("Same or different?", page)

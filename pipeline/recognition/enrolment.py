@@ -16,12 +16,12 @@ from pipeline.search.search import load_encoder
 FOLDER = "identities"  # among the originals; pictures lie at its top, so they have no label
 
 
-def keep(gallery: Gallery, name: str, data: bytes) -> Path:
+def save_original(gallery: Gallery, name: str, data: bytes) -> Path:
     """The picture's file among the originals. PictureError when it is none."""
     return uploads.save_upload(name, data, gallery.originals / FOLDER)
 
 
-def take_in(
+def enrol(
     gallery: Gallery, file: Path, *, store: VectorStore | None, device: str = "auto", progress: Progress = silent
 ) -> str:
     """The picture's id; it is ingested unless the gallery has it. With no store the index is left to `sync`.
@@ -40,7 +40,7 @@ def take_in(
             return picture
         folder = gallery.originals / FOLDER
         if file.absolute().parent != folder.absolute():
-            keep(gallery, file.name, data)
+            save_original(gallery, file.name, data)
     except PictureError as error:
         raise PictureError(f"{display_names.display_name(file)}: {error}") from None
     dataset = plugins.absolute("datasets", f"folder:root={folder}")

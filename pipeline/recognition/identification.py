@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,12 @@ from pipeline.filters import Clause, Filter
 from pipeline.gallery.gallery import Gallery
 from pipeline.recognition.identities import identities
 from pipeline.records import Encoder, VectorStore
-from pipeline.search import query as queries
-from pipeline.search.query import Query, QueryPicture
+from pipeline.search.query import Query, QueryPicture, vector
 
 if TYPE_CHECKING:
     import numpy as np
 
-NEAREST = 1000  # pictures among which the labels are ranked
+MAX_HITS = 1000  # pictures among which the labels are ranked
 IDENTITY, LABEL = "identity", "label"
 
 
@@ -31,71 +30,77 @@ class Match:
     id: str
 
 
-def embedding(
+def picture_embedding(
     gallery: Gallery, store: VectorStore, encoder: Encoder | None, picture: bytes | str
 ) -> tuple[np.ndarray, set[str]]:
     """(dim,) of a file's bytes, or of a picture of the gallery by its id; and the ids that are this very picture.
 
     encoder may be None for an id. Raises as `search` does.
     """
-    asked = Query(ids=(picture,)) if isinstance(picture, str) else Query(pictures=(QueryPicture(picture),))
-    vector, own, _ = queries.vector(gallery, store, gallery.collection(), gallery.encoder()["dim"], encoder, asked)
-    return vector, own
+    query = Query(ids=(picture,)) if isinstance(picture, str) else Query(pictures=(QueryPicture(picture),))
+    embedding, own, _ = vector(gallery, store, gallery.collection(), gallery.encoder()["dim"], encoder, query)
+    return embedding, own
 
 
-def identify(
-    gallery: Gallery, store: VectorStore, asked: np.ndarray, *, own: Iterable[str] = (), labels: bool = True
+def ranked_matches(
+    gallery: Gallery, store: VectorStore, query: np.ndarray, *, own: Set[str] = frozenset(), labels: bool = True
 ) -> list[Match]:
     """Identities, then with them the labels among the nearest 1,000 pictures; the highest score first.
 
-    asked: (dim,) of unit length. own: ids of the picture itself, which is no witness for its own name.
+    query: (dim,) of unit length. own: ids of the picture itself, which is no witness for its own name.
     """
-    mine = set(own)
-    found = [
-        match for name, ids in identities(gallery).items() if (match := _best(gallery, store, asked, name, ids, mine))
+    matches = [
+        match
+        for name, ids in identities(gallery).items()
+        if (match := _best_of_identity(gallery, store, query, name, ids, own))
     ]
     if labels:
-        first: dict[str, Match] = {}
-        for match in _labelled(gallery, store, asked, mine, Filter(), NEAREST):
-            first.setdefault(match.name, match)
-        found += first.values()
-    return sorted(found, key=lambda match: (-match.score, match.kind, match.name))
+        best_of_label: dict[str, Match] = {}
+        for match in _label_matches(gallery, store, query, own, Filter(), MAX_HITS):
+            best_of_label.setdefault(match.name, match)
+        matches += best_of_label.values()
+    return sorted(matches, key=lambda match: (-match.score, match.kind, match.name))
 
 
-def against(
-    gallery: Gallery, store: VectorStore, asked: np.ndarray, name: str, *, kind: str = IDENTITY, own: Iterable[str] = ()
+def best_match(
+    gallery: Gallery,
+    store: VectorStore,
+    query: np.ndarray,
+    name: str,
+    *,
+    kind: str = IDENTITY,
+    own: Set[str] = frozenset(),
 ) -> Match:
     """UsageError when nothing has this name, or nothing but the picture itself."""
-    mine = set(own)
     if kind == IDENTITY:
-        found = _best(gallery, store, asked, name, identities(gallery).get(name, []), mine)
+        match = _best_of_identity(gallery, store, query, name, identities(gallery).get(name, []), own)
     else:
-        there = _labelled(gallery, store, asked, mine, Filter((Clause("label", (name,)),)), 50)
-        found = next(iter(there), None)
-    if found is None:
+        matches = _label_matches(gallery, store, query, own, Filter((Clause("label", (name,)),)), 50)
+        match = next(iter(matches), None)
+    if match is None:
         raise UsageError(
             f"{gallery.name} has no picture of {name!r} beside the one asked with; add another one, or choose another name"
         )
-    return found
+    return match
 
 
-def _best(
-    gallery: Gallery, store: VectorStore, asked: np.ndarray, name: str, ids: Iterable[str], own: set[str]
+def _best_of_identity(
+    gallery: Gallery, store: VectorStore, query: np.ndarray, name: str, ids: Iterable[str], own: Set[str]
 ) -> Match | None:
-    known = store.embeddings(gallery.collection(), [picture for picture in ids if picture not in own])
-    scores = {picture: float(vector @ asked) for picture, vector in known.items()}
+    embeddings = store.embeddings(gallery.collection(), [picture for picture in ids if picture not in own])
+    scores = {picture: float(embedding @ query) for picture, embedding in embeddings.items()}
     best = max(scores, key=lambda picture: (scores[picture], picture), default="")
     return Match(name, IDENTITY, scores[best], best) if best else None
 
 
-def _labelled(
-    gallery: Gallery, store: VectorStore, asked: np.ndarray, own: set[str], where: Filter, k: int
+def _label_matches(
+    gallery: Gallery, store: VectorStore, query: np.ndarray, own: Set[str], where: Filter, k: int
 ) -> Iterable[Match]:
     """The nearest pictures that have a label, as matches of it; parts of the picture itself are left out too."""
-    gone = own | gallery.removed()
-    [hits] = store.search(gallery.collection(), asked[None], k=k, where=where)
+    left_out = own | gallery.removed()
+    [hits] = store.search(gallery.collection(), query[None], k=k, where=where)
     return [
         Match(hit.label, LABEL, hit.score, hit.id)
         for hit in hits
-        if hit.label and hit.id not in gone and hit.parent not in own
+        if hit.label and hit.id not in left_out and hit.parent not in own
     ]

@@ -11,21 +11,23 @@ from pipeline.gallery.gallery import Gallery
 
 def identities(gallery: Gallery) -> dict[str, list[str]]:
     """Name to the ids of its pictures, both in the order they were given; removed pictures are left out."""
-    found: dict[str, dict[str, None]] = {}
+    by_name: dict[str, dict[str, None]] = {}
     for judgment in judgments.read(gallery.judgments_file):
         if judgment["kind"] == "identity":
-            name, given = judgment["value"]
-            held = found.setdefault(name, {})
+            name, added = judgment["value"]
+            pictures = by_name.setdefault(name, {})
             for picture in judgment["ids"]:
-                if given:
-                    held[picture] = None
+                if added:
+                    pictures[picture] = None
                 else:
-                    held.pop(picture, None)
-            if not held:
-                del found[name]  # a later one of this name is new, and comes last
-    gone = gallery.removed()
-    kept = {name: [picture for picture in held if picture not in gone] for name, held in found.items()}
-    return {name: ids for name, ids in kept.items() if ids}
+                    pictures.pop(picture, None)
+            if not pictures:
+                del by_name[name]  # a later one of this name is new, and comes last
+    removed = gallery.removed()
+    remaining = {
+        name: [picture for picture in pictures if picture not in removed] for name, pictures in by_name.items()
+    }
+    return {name: ids for name, ids in remaining.items() if ids}
 
 
 def add(gallery: Gallery, name: str, ids: Sequence[str]) -> str:
@@ -50,12 +52,12 @@ def extend(gallery: Gallery, name: str, ids: Sequence[str]) -> str:
 
 def remove(gallery: Gallery, name: str, ids: Sequence[str] = ()) -> list[str]:
     """Take pictures from an identity, all of them by default, and it is gone; the ids, with which `add` undoes it."""
-    held = pictures_of(gallery, name)
-    if strange := sorted(set(ids) - set(held)):
+    pictures = pictures_of(gallery, name)
+    if missing := sorted(set(ids) - set(pictures)):
         raise UsageError(
-            f"identity {name!r} of {gallery.name} does not have the picture {strange[0]}; nothing was changed"
+            f"identity {name!r} of {gallery.name} does not have the picture {missing[0]}; nothing was changed"
         )
-    taken = [picture for picture in held if picture in ids] if ids else held
+    taken = [picture for picture in pictures if picture in ids] if ids else pictures
     gallery.judge("identity", taken, [name, False])
     return taken
 
@@ -65,9 +67,9 @@ def check_new(gallery: Gallery, name: str) -> str:
     name = " ".join(name.split())
     if not name or len(name) > tags.LONGEST or not name.isprintable():
         raise UsageError(f"an identity's name is a line of 1 to {tags.LONGEST} characters, not {name[:80]!r}")
-    if held := identities(gallery).get(name):
+    if pictures := identities(gallery).get(name):
         raise UsageError(
-            f"{gallery.name} has an identity {name!r} already, with {many(len(held))}; choose another name, or add the picture "
+            f"{gallery.name} has an identity {name!r} already, with {picture_count(len(pictures))}; choose another name, or add the picture "
             f"to it: python -m pipeline identity extend {gallery.name} {name!r} …"
         )
     return name
@@ -80,14 +82,16 @@ def owner(gallery: Gallery, picture_id: str) -> str:
 
 def pictures_of(gallery: Gallery, name: str) -> list[str]:
     """Its ids; UsageError names the identities there are."""
-    known = identities(gallery)
-    if name not in known:
-        there = ", ".join(map(repr, list(known)[:12])) or "none yet"
-        raise UsageError(f"{gallery.name} has no identity {name!r}; it has: {there}{', …' if len(known) > 12 else ''}")
-    return known[name]
+    by_name = identities(gallery)
+    if name not in by_name:
+        names = ", ".join(map(repr, list(by_name)[:12])) or "none yet"
+        raise UsageError(
+            f"{gallery.name} has no identity {name!r}; it has: {names}{', …' if len(by_name) > 12 else ''}"
+        )
+    return by_name[name]
 
 
-def many(n: int) -> str:
+def picture_count(n: int) -> str:
     """`1 picture`, `3 pictures`."""
     return f"{n:,} picture{'' if n == 1 else 's'}"
 
@@ -95,11 +99,11 @@ def many(n: int) -> str:
 def _check_pictures(gallery: Gallery, ids: Sequence[str]) -> None:
     if not ids:
         raise UsageError("an identity needs a picture; give one")
-    known, gone = gallery.ids(), gallery.removed()
+    present, removed = gallery.ids(), gallery.removed()
     for picture in ids:
-        if picture not in known:
+        if picture not in present:
             raise GalleryError(f"gallery {gallery.name} has no picture {picture}; nothing was changed")
-        if picture in gone:
+        if picture in removed:
             raise GalleryError(
                 f"the picture {picture} was removed from {gallery.name}; bring it back first: "
                 f"python -m pipeline restore {gallery.name} --ids {picture}"

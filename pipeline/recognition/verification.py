@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 KIND = "same-or-different"
 RATES = (0.001, 0.01, 0.05)
-PAIRS = 20_000  # of each kind and half, at most
-ROUNDS = 500
+MAX_PAIRS = 20_000  # of each kind and half, at most
+BOOTSTRAP_ROUNDS = 500
 SLACK = 1e-6  # two ways to the same score, by a store and by the files, differ by rounding
 CHOOSE, MEASURE = "choose", "measure"  # the halves
 
 
 @dataclass(frozen=True)
 class Curve:
-    """about: the report. pairs: a row a pair with first, second (ids), half, same and score."""
+    """report: as it is kept. pairs: a row a pair with first, second (ids), half, same and score."""
 
-    about: dict[str, Any]
+    report: dict[str, Any]
     pairs: pd.DataFrame
 
     def scores(self, half: str = MEASURE) -> tuple[np.ndarray, np.ndarray]:
         """Of the half's same pairs and of its different ones."""
-        held = self.pairs[self.pairs["half"] == half]
-        same = held["same"].to_numpy(bool)
-        scores = held["score"].to_numpy("float32")
+        rows = self.pairs[self.pairs["half"] == half]
+        same = rows["same"].to_numpy(bool)
+        scores = rows["score"].to_numpy("float32")
         return scores[same], scores[~same]
 
     def roc(self) -> verification.Roc:
@@ -69,22 +69,24 @@ def decide(curve: Curve, score: float, *, rate: float = 0.01) -> Decision:
     return Decision(score + SLACK >= threshold, score, threshold, rate, higher, len(different), lower, len(same))
 
 
-def curve(gallery: Gallery, *, by: str = "label", n: int = PAIRS, seed: int = 0, progress: Progress = silent) -> Curve:
+def curve(
+    gallery: Gallery, *, by: str = "label", n: int = MAX_PAIRS, seed: int = 0, progress: Progress = silent
+) -> Curve:
     """The kept curve of the gallery as it is now, else a new one, which is kept in its place.
 
     by: `label`, or a metadata field: two pictures are the same where it agrees; pictures without it take no part. n: pairs
     of each kind in each half, at most. Raises UsageError where a half has no pairs of one kind.
     """
-    found = kept(gallery, by=by, n=n, seed=seed)
-    if found and found.about["generation"] == gallery.generation:
-        return found
+    existing = kept_curve(gallery, by=by, n=n, seed=seed)
+    if existing and existing.report["generation"] == gallery.generation:
+        return existing
     generation, rows = gallery.generation, gallery.rows()
     progress("pairs", 0, 0)
     pairs, counts = _pairs(gallery, rows, by, n, seed)
     measured = Curve({}, pairs).roc()
     rate, threshold = verification.eer(measured)
     entry = gallery.encoder()
-    about = counts | {
+    report = counts | {
         "by": by,
         "n": n,
         "seed": seed,
@@ -96,21 +98,21 @@ def curve(gallery: Gallery, *, by: str = "label", n: int = PAIRS, seed: int = 0,
         "eer_threshold": round(threshold, 6),
         "points": points(pairs, RATES, seed=seed),
     }
-    older = [name for name in reports.names(gallery, KIND) if _about(gallery, name).get("by", by) == by]
-    name = reports.write(gallery, KIND, about, pairs)
-    for one in older:
-        reports.delete(gallery, one)
+    outdated = [name for name in reports.names(gallery, KIND) if _report(gallery, name).get("by", by) == by]
+    name = reports.write(gallery, KIND, report, pairs)
+    for other in outdated:
+        reports.delete(gallery, other)
     return Curve(reports.read(gallery, name), pairs)
 
 
-def kept(gallery: Gallery, *, by: str = "label", n: int = PAIRS, seed: int = 0) -> Curve | None:
+def kept_curve(gallery: Gallery, *, by: str = "label", n: int = MAX_PAIRS, seed: int = 0) -> Curve | None:
     """The newest one of the gallery's encoder; its `generation` says whether the gallery has changed since."""
     wanted = {"by": by, "n": n, "seed": seed, "fingerprint": gallery.encoder()["fingerprint"]}
     for name in reports.names(gallery, KIND):
-        about = _about(gallery, name)
-        if wanted.items() <= about.items():
+        report = _report(gallery, name)
+        if wanted.items() <= report.items():
             try:
-                return Curve(about, reports.table(gallery, name))
+                return Curve(report, reports.table(gallery, name))
             except GalleryError:
                 continue
     return None
@@ -118,8 +120,8 @@ def kept(gallery: Gallery, *, by: str = "label", n: int = PAIRS, seed: int = 0) 
 
 def point_of(curve: Curve, rate: float) -> dict[str, Any]:
     """The report's point of this rate; one of another rate is measured now."""
-    known = {one["rate"]: one for one in curve.about["points"]}
-    return known.get(rate) or points(curve.pairs, (rate,), seed=curve.about["seed"])[0]
+    measured = {point["rate"]: point for point in curve.report["points"]}
+    return measured.get(rate) or points(curve.pairs, (rate,), seed=curve.report["seed"])[0]
 
 
 def points(pairs: pd.DataFrame, rates: Sequence[float], *, seed: int = 0) -> list[dict[str, Any]]:
@@ -135,10 +137,10 @@ def points(pairs: pd.DataFrame, rates: Sequence[float], *, seed: int = 0) -> lis
     chosen = verification.roc(*choosing)
     thresholds = np.array([verification.at_false_accept(chosen, rate=rate)[0] for rate in rates])
     thresholds[np.isinf(thresholds)] = choosing[1].max() + 2 * SLACK
-    held = pairs[pairs["half"] == MEASURE]
-    pictures = np.unique(held[["first", "second"]].to_numpy(str), return_inverse=True)[1].reshape(-1, 2)
-    accepted = held["score"].to_numpy()[:, None] >= thresholds  # (pairs, rates)
-    same = held["same"].to_numpy(bool)
+    rows = pairs[pairs["half"] == MEASURE]
+    pictures = np.unique(rows[["first", "second"]].to_numpy(str), return_inverse=True)[1].reshape(-1, 2)
+    accepted = rows["score"].to_numpy()[:, None] >= thresholds  # (pairs, rates)
+    same = rows["same"].to_numpy(bool)
     true = _intervals(accepted[same], pictures[same], seed)
     false = _intervals(accepted[~same], pictures[~same], seed)
     return [
@@ -156,15 +158,15 @@ def points(pairs: pd.DataFrame, rates: Sequence[float], *, seed: int = 0) -> lis
 def groupings(gallery: Gallery) -> list[str]:
     """`label` and the metadata fields by which some pictures are the same and others are not."""
     table = gallery.table()
-    found = []
+    fields = []
     for name in ("label", *gallery.manifest()["metadata_keys"]):
         counts = _values(table, name).value_counts().drop("", errors="ignore")
         if len(counts) > 1 and counts.max() > 1:
-            found.append(name)
-    return found
+            fields.append(name)
+    return fields
 
 
-def _about(gallery: Gallery, name: str) -> dict[str, Any]:
+def _report(gallery: Gallery, name: str) -> dict[str, Any]:
     """{} when it is damaged, or was deleted by another process meanwhile."""
     try:
         return reports.read(gallery, name)
@@ -181,10 +183,10 @@ def _pairs(gallery: Gallery, rows: Rows, by: str, n: int, seed: int) -> tuple[pd
     import numpy as np
     import pandas as pd
 
-    known = ["label", *gallery.manifest()["metadata_keys"]]
-    if by not in known:
+    fields = ["label", *gallery.manifest()["metadata_keys"]]
+    if by not in fields:
         raise UsageError(
-            f"gallery {gallery.name} has no field {by!r} to pair pictures by; choose from {', '.join(known)}"
+            f"gallery {gallery.name} has no field {by!r} to pair pictures by; choose from {', '.join(fields)}"
         )
     values = _values(rows.table, by).to_numpy(str)
     keep = values != ""
@@ -238,13 +240,13 @@ def _intervals(accepted: np.ndarray, pictures: np.ndarray, seed: int) -> list[di
     """value, low and high of the share of pairs in each column of accepted (m, n); pictures (m, 2): whom a pair is of."""
     import numpy as np
 
-    m, most = len(accepted), int(pictures.max()) + 1
+    m, n_pictures = len(accepted), int(pictures.max()) + 1
     # Pairs that share a picture are no independent draws, pictures are; one drawn twice makes its pairs count twice.
     random = np.random.default_rng(seed)
     counted = np.column_stack([accepted, np.ones(m, bool)]).astype(np.float32)  # last: every pair
     sums = []
-    for _ in range(ROUNDS):
-        drawn = np.bincount(random.integers(most, size=most), minlength=most).astype(np.float32)
+    for _ in range(BOOTSTRAP_ROUNDS):
+        drawn = np.bincount(random.integers(n_pictures, size=n_pictures), minlength=n_pictures).astype(np.float32)
         sums.append((drawn[pictures[:, 0]] * drawn[pictures[:, 1]]) @ counted)
     totals = np.array([one for one in sums if one[-1]] or [counted.sum(0)])
     lows, highs = np.quantile(totals[:, :-1] / totals[:, -1:], intervals.TAILS, axis=0)

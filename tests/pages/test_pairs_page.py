@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app.pairs import curve as pair_curve
+from app.pairs import curve
 from app.pairs.charts import points_table, roc_table, score_table
 from app.server import jobs
 from pipeline.gallery.gallery import Gallery
@@ -77,13 +77,13 @@ def test_the_verdict_is_the_decision_of_the_pipeline_at_the_rate_of_the_address(
     first, second = ids_of(gallery, "red")[0], ids_of(gallery, "green")[0]
     rows = gallery.rows()
     known = dict(zip(rows.table["id"], rows.embeddings, strict=True))
-    decided = verification.decide(verification.curve(gallery), float(known[first] @ known[second]), rate=rate)
+    decision = verification.decide(verification.curve(gallery), float(known[first] @ known[second]), rate=rate)
     app = opened(filled, gallery="shades", first=first, second=second, rate=f"{rate:g}")
     text = markup(app)
-    assert f"score <b>{decided.score:.3f}</b>" in text
-    assert f"threshold <b>{decided.threshold:.3f}</b>" in text
-    assert f"<b>{'Same' if decided.same else 'Different'}</b>" in text
-    assert f"**{decided.higher:,}** of {decided.n_different:,} different pairs" in said(app)
+    assert f"score <b>{decision.score:.3f}</b>" in text
+    assert f"threshold <b>{decision.threshold:.3f}</b>" in text
+    assert f"<b>{'Same' if decision.same else 'Different'}</b>" in text
+    assert f"**{decision.higher:,}** of {decision.n_different:,} different pairs" in said(app)
     if rate != 0.01:
         assert f"{rate:g}" in str(app.query_params["rate"]), "the address keeps what is not usual"
 
@@ -176,7 +176,7 @@ def test_a_new_upload_is_taken_in_by_a_child_process(
 def test_a_large_gallery_is_measured_by_a_child_process(filled: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[list[str]] = []
     monkeypatch.setattr(jobs, "start", lambda command, **_: started.append(command))
-    monkeypatch.setattr(pair_curve, "QUICK", 0)
+    monkeypatch.setattr(curve, "QUICK_BYTES", 0)
     app = press(opened(filled, gallery="shades"), "Measure pairs")
     assert started == [["pipeline", "pairs", "shades", "--by", "label"]]
     assert "No pairs of this gallery are measured yet" in said(app)
@@ -200,14 +200,14 @@ def test_without_labels_two_pictures_still_have_a_score(app: AppTest, tmp_path: 
 
 
 def test_the_tables_behind_the_charts_hold_the_curve(filled: AppTest) -> None:
-    curve = verification.curve(shades())
-    same, different = curve.scores()
-    table = roc_table(curve)
+    measured = verification.curve(shades())
+    same, different = measured.scores()
+    table = roc_table(measured)
     for row in table.itertuples():
         assert row.true_accept_rate == pytest.approx((same >= row.threshold).mean())
         assert row.false_accept_rate == pytest.approx((different >= row.threshold).mean())
     assert table["false_accept_rate"].iloc[-1] == 1
-    bins = score_table(curve)
+    bins = score_table(measured)
     assert bins["same"].sum() == pytest.approx(1)
     assert bins["different"].sum() == pytest.approx(1)
-    assert points_table(curve)["note"].str.contains("too few").all()
+    assert points_table(measured)["note"].str.contains("too few").all()

@@ -107,7 +107,7 @@ def test_names_are_ranked_by_the_best_of_their_pictures_and_a_picture_is_no_witn
     embeddings = dict(zip(ids, rows.embeddings, strict=True))
     identities.add(gallery, "Anna", [ids[0], ids[4]])
     identities.add(gallery, "Bert", [ids[5]])
-    asked, own = identification.embedding(gallery, store, None, ids[0])
+    query, own = identification.picture_embedding(gallery, store, None, ids[0])
     assert own == {ids[0]}
     groups = {("Anna", "identity"): [ids[4]], ("Bert", "identity"): [ids[5]]}
     for label in set(labels):
@@ -115,14 +115,14 @@ def test_names_are_ranked_by_the_best_of_their_pictures_and_a_picture_is_no_witn
     expected = {}
     for name, members in groups.items():
         expected[name] = max((float(embeddings[ids[0]] @ embeddings[one]), one) for one in members)
-    found = identification.identify(gallery, store, asked, own=own)
-    assert [match.score for match in found] == sorted((match.score for match in found), reverse=True)
-    assert {(match.name, match.kind) for match in found} == set(expected)
-    for match in found:
+    matches = identification.ranked_matches(gallery, store, query, own=own)
+    assert [match.score for match in matches] == sorted((match.score for match in matches), reverse=True)
+    assert {(match.name, match.kind) for match in matches} == set(expected)
+    for match in matches:
         assert match.score == pytest.approx(expected[match.name, match.kind][0], abs=1e-6)
-        again = identification.against(gallery, store, asked, match.name, kind=match.kind, own=own)
+        again = identification.best_match(gallery, store, query, match.name, kind=match.kind, own=own)
         assert (again.id, again.score) == (match.id, pytest.approx(match.score, abs=1e-6))
-    assert {match.kind for match in identification.identify(gallery, store, asked, own=own, labels=False)} == {
+    assert {match.kind for match in identification.ranked_matches(gallery, store, query, own=own, labels=False)} == {
         "identity"
     }
 
@@ -130,46 +130,46 @@ def test_names_are_ranked_by_the_best_of_their_pictures_and_a_picture_is_no_witn
 def test_an_identity_of_this_picture_alone_has_nothing_to_compare_with(gallery: Gallery, store: VectorStore) -> None:
     picture = sorted(gallery.ids())[0]
     identities.add(gallery, "Anna", [picture])
-    asked, own = identification.embedding(gallery, store, None, picture)
-    assert "Anna" not in [match.name for match in identification.identify(gallery, store, asked, own=own)]
+    query, own = identification.picture_embedding(gallery, store, None, picture)
+    assert "Anna" not in [match.name for match in identification.ranked_matches(gallery, store, query, own=own)]
     for name, kind in (("Anna", "identity"), ("nobody", "identity"), ("nobody", "label")):
         with pytest.raises(UsageError, match=f"no picture of '{name}' beside the one asked with"):
-            identification.against(gallery, store, asked, name, kind=kind, own=own)
+            identification.best_match(gallery, store, query, name, kind=kind, own=own)
 
 
 def test_a_file_and_the_same_picture_in_the_gallery_embed_alike(
     gallery: Gallery, store: VectorStore, tmp_path: Path
 ) -> None:
     file = tmp_path / "photos" / "cup" / "000.png"
-    asked, own = identification.embedding(gallery, store, encoder(), file.read_bytes())
+    query, own = identification.picture_embedding(gallery, store, encoder(), file.read_bytes())
     [picture] = own
-    assert np.allclose(asked, identification.embedding(gallery, store, None, picture)[0], atol=1e-6)
+    assert np.allclose(query, identification.picture_embedding(gallery, store, None, picture)[0], atol=1e-6)
 
 
 def test_a_file_is_taken_in_once_and_can_be_found(gallery: Gallery, store: VectorStore, tmp_path: Path) -> None:
     file = draw(tmp_path / "new.png", 99)
-    picture = enrolment.take_in(gallery, file, store=store)
+    picture = enrolment.enrol(gallery, file, store=store)
     assert picture in gallery.ids()
     assert store.count(gallery.collection()) == 10
     row = gallery.table().set_index("id").loc[picture]
     assert row["label"] == ""
     generation = gallery.generation
-    assert enrolment.take_in(gallery, file, store=store) == picture
+    assert enrolment.enrol(gallery, file, store=store) == picture
     [kept] = (gallery.originals / enrolment.FOLDER).iterdir()
-    assert enrolment.take_in(gallery, kept, store=store) == picture
+    assert enrolment.enrol(gallery, kept, store=store) == picture
     assert gallery.generation == generation
     identities.add(gallery, "New", [picture])
-    other = enrolment.take_in(gallery, draw(tmp_path / "other.png", 98), store=None)
+    other = enrolment.enrol(gallery, draw(tmp_path / "other.png", 98), store=None)
     assert other in gallery.ids()
 
 
 def test_what_cannot_be_taken_in_is_named(gallery: Gallery, tmp_path: Path) -> None:
     (tmp_path / "notes.png").write_text("no picture")
     with pytest.raises(PictureError, match=r"notes\.png: "):
-        enrolment.take_in(gallery, tmp_path / "notes.png", store=None)
+        enrolment.enrol(gallery, tmp_path / "notes.png", store=None)
     assert not list(gallery.originals.glob("*/*"))
     gone = tmp_path / "photos" / "cup" / "000.png"
-    picture = enrolment.take_in(gallery, gone, store=None)
+    picture = enrolment.enrol(gallery, gone, store=None)
     gallery.remove([picture])
     with pytest.raises(GalleryError, match=f"restore small --ids {picture}"):
-        enrolment.take_in(gallery, gone, store=None)
+        enrolment.enrol(gallery, gone, store=None)

@@ -26,12 +26,12 @@ def test_two_pictures_are_decided_at_the_rate_that_was_asked_for(gallery: Galler
     for rate in ("0.05", "0.2"):
         ran = run("same", "small", rows.table["id"][0], file, "--false-accept", rate, "--json")
         assert (ran.returncode, ran.stderr) == (0, "")
-        told = json.loads(ran.stdout)
-        decided = verification.decide(curve, score, rate=float(rate))
-        assert told["score"] == pytest.approx(score, abs=1e-5)
-        assert told["same"] == decided.same
-        assert told["threshold"] == pytest.approx(decided.threshold)
-        assert told["different_pairs_at_least_as_high"] == decided.higher
+        result = json.loads(ran.stdout)
+        decision = verification.decide(curve, score, rate=float(rate))
+        assert result["score"] == pytest.approx(score, abs=1e-5)
+        assert result["same"] == decision.same
+        assert result["threshold"] == pytest.approx(decision.threshold)
+        assert result["different_pairs_at_least_as_high"] == decision.higher
     ran = run("same", "small", rows.table["id"][0], rows.table["id"][0])
     assert ran.stdout.startswith("same: score 1.0000, higher than 100.0 % of random pairs")
     assert "too few different pairs: this rate needs 100" in ran.stdout
@@ -42,8 +42,8 @@ def test_pairs_tells_every_rate_and_keeps_the_figures(gallery: Gallery) -> None:
     assert ran.returncode == 0
     assert ran.stdout.count("false accepts") == 3
     assert "this rate needs 1,000" in ran.stdout
-    told = json.loads(run("pairs", "small", "--json", "--progress", "none").stdout)
-    assert told["points"] == verification.curve(gallery).about["points"]
+    result = json.loads(run("pairs", "small", "--json", "--progress", "none").stdout)
+    assert result["points"] == verification.curve(gallery).report["points"]
 
 
 def test_a_picture_file_becomes_an_identity_is_found_and_forgotten(gallery: Gallery, tmp_path: Path) -> None:
@@ -57,9 +57,9 @@ def test_a_picture_file_becomes_an_identity_is_found_and_forgotten(gallery: Gall
     other = draw(tmp_path / "other.jpg", 77, size=(60, 44))  # the same blobs in another file
     ran = run("identify", "small", other, "--json")
     assert ran.returncode == 0
-    told = json.loads(ran.stdout)
-    assert (told["matches"][0]["name"], told["matches"][0]["id"]) == ("My cup", picture)
-    assert told["known"] == told["matches"][0]["same"]
+    result = json.loads(ran.stdout)
+    assert (result["matches"][0]["name"], result["matches"][0]["id"]) == ("My cup", picture)
+    assert result["known"] == result["matches"][0]["same"]
     only = json.loads(run("identify", "small", other, "--who", "bowl", "--json").stdout)
     assert [(match["name"], match["kind"]) for match in only["matches"]] == [("bowl", "label")]
     assert json.loads(run("identity", "list", "small", "--json").stdout) == {"My cup": [picture]}
@@ -97,7 +97,7 @@ def test_without_labels_two_pictures_still_have_a_score(home: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "message"),
     [
         (["same", "small", "f" * 32, "f" * 32], 1, "has no picture ffff"),
         (["same", "small", "notes.txt", "notes.txt"], 1, "notes.txt: "),
@@ -112,13 +112,13 @@ def test_without_labels_two_pictures_still_have_a_score(home: Path, tmp_path: Pa
     ],
 )
 def test_a_wrong_request_is_one_sentence(
-    gallery: Gallery, tmp_path: Path, words: list[str], code: int, said: str
+    gallery: Gallery, tmp_path: Path, words: list[str], code: int, message: str
 ) -> None:
     (tmp_path / "notes.txt").write_text("no picture")
-    known = gallery.rows().table["id"][0]
-    there = {"notes.txt": str(tmp_path / "notes.txt"), "{id}": known}
+    picture = gallery.rows().table["id"][0]
+    there = {"notes.txt": str(tmp_path / "notes.txt"), "{id}": picture}
     ran = run(*[there.get(word, word) for word in words])
     assert ran.returncode == code, ran.stderr
-    assert said in ran.stderr
+    assert message in ran.stderr
     assert "Traceback" not in ran.stderr
     assert ran.stdout == ""

@@ -34,11 +34,11 @@ def add(
     """A new identity. A name that exists is refused; `extend` gives it more pictures."""
     from pipeline.recognition import identities
 
-    gallery = _opened(name)
+    gallery = _gallery(name)
     who = identities.check_new(gallery, who)  # before a picture is taken in for it
-    ids = _chosen(gallery, id, picture, device, progress)
+    ids = _picture_ids(gallery, id, picture, device, progress)
     identities.add(gallery, who, ids)
-    print(f"{name}: {who!r} is known by {identities.many(len(ids))}; undo: {_command(name, 'remove', who)}")
+    print(f"{name}: {who!r} is known by {identities.picture_count(len(ids))}; undo: {_command(name, 'remove', who)}")
 
 
 @identity.command()
@@ -48,12 +48,12 @@ def extend(
     """More pictures for an identity that exists."""
     from pipeline.recognition import identities
 
-    gallery = _opened(name)
+    gallery = _gallery(name)
     identities.pictures_of(gallery, who)
-    ids = _chosen(gallery, id, picture, device, progress)
+    ids = _picture_ids(gallery, id, picture, device, progress)
     identities.extend(gallery, who, ids)
-    known = identities.many(len(identities.pictures_of(gallery, who)))
-    print(f"{name}: {who!r} is known by {known}; undo: {_command(name, 'remove', who, ids)}")
+    count = identities.picture_count(len(identities.pictures_of(gallery, who)))
+    print(f"{name}: {who!r} is known by {count}; undo: {_command(name, 'remove', who, ids)}")
 
 
 @identity.command()
@@ -61,10 +61,12 @@ def remove(name: Name, who: Who, id: Ids = None) -> None:
     """Forget an identity, or take pictures from it; they stay in the gallery."""
     from pipeline.recognition import identities
 
-    gallery = _opened(name)
+    gallery = _gallery(name)
     taken = identities.remove(gallery, who, id or [])
     verb = "extend" if who in identities.identities(gallery) else "add"
-    print(f"{name}: {identities.many(len(taken))} taken from {who!r}; undo: {_command(name, verb, who, taken)}")
+    print(
+        f"{name}: {identities.picture_count(len(taken))} taken from {who!r}; undo: {_command(name, verb, who, taken)}"
+    )
 
 
 @identity.command("list")
@@ -72,17 +74,17 @@ def list_(name: Name, as_json: Annotated[bool, typer.Option("--json", help="JSON
     """Names and their pictures, in the order they were given."""
     from pipeline.recognition import identities
 
-    known = identities.identities(_opened(name))
+    by_name = identities.identities(_gallery(name))
     if as_json:
-        print(json.dumps(known, ensure_ascii=False))
+        print(json.dumps(by_name, ensure_ascii=False))
         return
-    for who, ids in known.items():
-        print(f"{who:30s}  {identities.many(len(ids))}  {' '.join(ids[:3])}{' …' if len(ids) > 3 else ''}")
-    if not known:
+    for who, ids in by_name.items():
+        print(f"{who:30s}  {identities.picture_count(len(ids))}  {' '.join(ids[:3])}{' …' if len(ids) > 3 else ''}")
+    if not by_name:
         print(f"{name} has no identity yet; make one: {_command(name, 'add', 'NAME')} --id ID", file=sys.stderr)
 
 
-def _opened(name: str) -> Gallery:
+def _gallery(name: str) -> Gallery:
     from pipeline.gallery.opening import open_gallery
     from pipeline.settings import Settings
 
@@ -90,11 +92,13 @@ def _opened(name: str) -> Gallery:
 
 
 def _command(name: str, verb: str, who: str, ids: list[str] | None = None) -> str:
-    given = [part for one in ids or [] for part in ("--id", one)]
-    return shlex.join(["python", "-m", "pipeline", "identity", verb, name, who, *given])
+    options = [part for picture in ids or [] for part in ("--id", picture)]
+    return shlex.join(["python", "-m", "pipeline", "identity", verb, name, who, *options])
 
 
-def _chosen(gallery: Gallery, ids: list[str] | None, picture: Path | None, device: str, progress: str) -> list[str]:
+def _picture_ids(
+    gallery: Gallery, ids: list[str] | None, picture: Path | None, device: str, progress: str
+) -> list[str]:
     """The ids; a file is ingested first."""
     import contextlib
 
@@ -118,4 +122,4 @@ def _chosen(gallery: Gallery, ids: list[str] | None, picture: Path | None, devic
             )
             store = None
         show = stack.enter_context(shown(progress))
-        return [enrolment.take_in(gallery, picture, store=store, device=device or settings.device, progress=show)]
+        return [enrolment.enrol(gallery, picture, store=store, device=device or settings.device, progress=show)]

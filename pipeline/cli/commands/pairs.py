@@ -45,19 +45,19 @@ def pairs(
     from pipeline.settings import Settings
 
     with shown(progress) as show:
-        about = verification.curve(open_gallery(name, Settings()), by=by, n=n, seed=seed, progress=show).about
+        report = verification.curve(open_gallery(name, Settings()), by=by, n=n, seed=seed, progress=show).report
     if as_json:
-        print(json.dumps(about, ensure_ascii=False))
+        print(json.dumps(report, ensure_ascii=False))
         return
-    for one in about["points"]:
-        few = "" if one["enough"] else f"  too few different pairs: this rate needs {1 / one['rate']:,.0f}"
+    for point in report["points"]:
+        few = "" if point["enough"] else f"  too few different pairs: this rate needs {1 / point['rate']:,.0f}"
         print(
-            f"false accepts {one['rate']:6.1%}  threshold {one['threshold']:.4f}  of same pairs accepted {_share(one['true_accept'])}, "
-            f"of different ones {_share(one['false_accept'])}{few}"
+            f"false accepts {point['rate']:6.1%}  threshold {point['threshold']:.4f}  of same pairs accepted {_share(point['true_accept'])}, "
+            f"of different ones {_share(point['false_accept'])}{few}"
         )
-    counts = about["pairs"]["measure"]
+    counts = report["pairs"]["measure"]
     print(
-        f"{name}: auc {about['auc']:.4f}, equal error rate {about['eer']:.4f} at score {about['eer_threshold']:.4f}; "
+        f"{name}: auc {report['auc']:.4f}, equal error rate {report['eer']:.4f} at score {report['eer_threshold']:.4f}; "
         f"{counts['same']:,} same and {counts['different']:,} different pairs by {by}, seed {seed}"
     )
 
@@ -75,26 +75,31 @@ def same(
     from pipeline.gallery import calibration
     from pipeline.gallery.opening import open_gallery
     from pipeline.ingest import sync
-    from pipeline.recognition import identification as identifying
+    from pipeline.recognition.identification import picture_embedding
     from pipeline.settings import Settings
 
     gallery = open_gallery(name, Settings())
-    asked = [_picture(one) for one in (first, second)]
+    pictures = [_picture(picture) for picture in (first, second)]
     curve = _curve(gallery, by)
-    encoder, store = _encoder(gallery, asked, device), sync.exact_store(gallery)
-    left, right = (identifying.embedding(gallery, store, encoder, one)[0] for one in asked)
+    encoder, store = _encoder(gallery, pictures, device), sync.exact_store(gallery)
+    left, right = (picture_embedding(gallery, store, encoder, picture)[0] for picture in pictures)
     score = float(left @ right)
     percentile = calibration.percentile(score, gallery.encoder()["calibration"])
-    decided = _decided(curve, score, false_accept)
+    decision = _decision(curve, score, false_accept)
     if as_json:
-        known = percentile if percentile == percentile else None
-        told = {"gallery": name, "pictures": [first, second], "score": round(score, 6), "percentile": known}
-        print(json.dumps(told | {"by": by} | decided, ensure_ascii=False))
+        known_percentile = percentile if percentile == percentile else None
+        result = {
+            "gallery": name,
+            "pictures": [first, second],
+            "score": round(score, 6),
+            "percentile": known_percentile,
+        }
+        print(json.dumps(result | {"by": by} | decision, ensure_ascii=False))
         return
-    verdict = "no decision" if decided["same"] is None else "same" if decided["same"] else "different"
+    verdict = "no decision" if decision["same"] is None else "same" if decision["same"] else "different"
     print(f"{verdict}: score {score:.4f}, higher than {percentile:.1f} % of random pairs of {name}")
     if curve:
-        print(_worth(curve, decided))
+        print(_worth(curve, decision))
 
 
 def identify(
@@ -112,34 +117,34 @@ def identify(
     from pipeline.gallery.opening import open_gallery
     from pipeline.images.display_names import display_name
     from pipeline.ingest import sync
-    from pipeline.recognition import identification as identifying
+    from pipeline.recognition.identification import IDENTITY, LABEL, best_match, picture_embedding, ranked_matches
     from pipeline.recognition.identities import identities
     from pipeline.settings import Settings
 
     gallery = open_gallery(name, Settings())
-    asked = _picture(picture)
+    query = _picture(picture)
     curve = _curve(gallery, by)
     store = sync.exact_store(gallery)
-    vector, own = identifying.embedding(gallery, store, _encoder(gallery, [asked], device), asked)
+    vector, own = picture_embedding(gallery, store, _encoder(gallery, [query], device), query)
     if who:
-        kind = identifying.IDENTITY if who in identities(gallery) else identifying.LABEL
-        found = [identifying.against(gallery, store, vector, who, kind=kind, own=own)]
+        kind = IDENTITY if who in identities(gallery) else LABEL
+        matches = [best_match(gallery, store, vector, who, kind=kind, own=own)]
     else:
-        found = identifying.identify(gallery, store, vector, own=own, labels=labels)[:k]
-    decided = [_decided(curve, match.score, false_accept) for match in found]
-    known = any(one["same"] for one in decided)
+        matches = ranked_matches(gallery, store, vector, own=own, labels=labels)[:k]
+    decisions = [_decision(curve, match.score, false_accept) for match in matches]
+    known = any(decision["same"] for decision in decisions)
     if as_json:
-        matches = [
-            {"name": match.name, "kind": match.kind, "id": match.id, "score": round(match.score, 6)} | one
-            for match, one in zip(found, decided, strict=True)
+        rows = [
+            {"name": match.name, "kind": match.kind, "id": match.id, "score": round(match.score, 6)} | decision
+            for match, decision in zip(matches, decisions, strict=True)
         ]
-        print(json.dumps({"gallery": name, "picture": picture, "known": known, "matches": matches}, ensure_ascii=False))
+        print(json.dumps({"gallery": name, "picture": picture, "known": known, "matches": rows}, ensure_ascii=False))
         return
-    for match, one in zip(found, decided, strict=True):
-        verdict = "-" if one["same"] is None else "same" if one["same"] else "different"
+    for match, decision in zip(matches, decisions, strict=True):
+        verdict = "-" if decision["same"] is None else "same" if decision["same"] else "different"
         print(f"{verdict:9s}  {match.score:.4f}  {match.kind:8s}  {match.id}  {display_name(match.name)}")
     if not known and curve:
-        print("nobody known: " + ("no score reaches the threshold" if found else f"{name} has no identity yet"))
+        print("nobody known: " + ("no score reaches the threshold" if matches else f"{name} has no identity yet"))
     print(
         "the rate is of one pair; more pictures or names to compare with are more chances to be wrong", file=sys.stderr
     )
@@ -174,45 +179,45 @@ def _curve(gallery: Gallery, by: str) -> Curve | None:
         return None
 
 
-def _encoder(gallery: Gallery, asked: list[bytes | str], device: str) -> Encoder | None:
+def _encoder(gallery: Gallery, pictures: list[bytes | str], device: str) -> Encoder | None:
     """None where every picture is one of the gallery, whose embeddings are there."""
     from pipeline.search.search import load_encoder
     from pipeline.settings import Settings
 
-    if all(isinstance(one, str) for one in asked):
+    if all(isinstance(picture, str) for picture in pictures):
         return None
     return load_encoder(gallery, device=device or Settings().device)
 
 
-def _decided(curve: Curve | None, score: float, rate: float) -> dict[str, Any]:
+def _decision(curve: Curve | None, score: float, rate: float) -> dict[str, Any]:
     from pipeline.recognition import verification
 
     if curve is None:
         return {"same": None}
-    one = verification.decide(curve, score, rate=rate)
+    decision = verification.decide(curve, score, rate=rate)
     return {
-        "same": one.same,
-        "threshold": one.threshold,
+        "same": decision.same,
+        "threshold": decision.threshold,
         "false_accept": rate,
-        "different_pairs_at_least_as_high": one.higher,
-        "different_pairs": one.n_different,
-        "same_pairs_lower": one.lower,
-        "same_pairs": one.n_same,
+        "different_pairs_at_least_as_high": decision.higher,
+        "different_pairs": decision.n_different,
+        "same_pairs_lower": decision.lower,
+        "same_pairs": decision.n_same,
     }
 
 
-def _worth(curve: Curve, one: dict[str, Any]) -> str:
+def _worth(curve: Curve, decision: dict[str, Any]) -> str:
     from pipeline.recognition import verification
 
-    point = verification.point_of(curve, one["false_accept"])
-    few = "" if point["enough"] else f"; too few different pairs: this rate needs {1 / one['false_accept']:,.0f}"
+    point = verification.point_of(curve, decision["false_accept"])
+    few = "" if point["enough"] else f"; too few different pairs: this rate needs {1 / decision['false_accept']:,.0f}"
     return (
-        f"threshold {one['threshold']:.4f}, which accepts {_share(point['true_accept'])} of same pairs and {_share(point['false_accept'])} of different "
+        f"threshold {decision['threshold']:.4f}, which accepts {_share(point['true_accept'])} of same pairs and {_share(point['false_accept'])} of different "
         f"ones, measured on pictures that did not choose it{few}\n"
-        f"{one['different_pairs_at_least_as_high']:,} of {one['different_pairs']:,} different pairs score as high, "
-        f"{one['same_pairs_lower']:,} of {one['same_pairs']:,} same pairs score lower"
+        f"{decision['different_pairs_at_least_as_high']:,} of {decision['different_pairs']:,} different pairs score as high, "
+        f"{decision['same_pairs_lower']:,} of {decision['same_pairs']:,} same pairs score lower"
     )
 
 
-def _share(one: dict[str, float]) -> str:
-    return f"{one['value']:.2%} (95 % {one['low']:.2%} to {one['high']:.2%})"
+def _share(figure: dict[str, float]) -> str:
+    return f"{figure['value']:.2%} (95 % {figure['low']:.2%} to {figure['high']:.2%})"

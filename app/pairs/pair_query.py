@@ -14,7 +14,7 @@ SLOTS = ("first", "second")
 
 
 @dataclass(frozen=True)
-class PairAsk:
+class PairQuery:
     """One state of the page. A picture is an id of the gallery, an upload, or "" for none yet."""
 
     gallery: str = ""
@@ -28,59 +28,67 @@ class PairAsk:
 
     def address(self) -> dict[str, str]:
         """Query parameters that repeat this; uploads are named by content only."""
-        made = {"gallery": self.gallery, "mode": self.mode, "rate": f"{self.rate:g}", "by": self.by, "who": self.who}
-        usual = PairAsk()
-        kept = {
-            name: value for name, value in made.items() if value not in ("", getattr(usual, name), f"{usual.rate:g}")
+        parameters = {
+            "gallery": self.gallery,
+            "mode": self.mode,
+            "rate": f"{self.rate:g}",
+            "by": self.by,
+            "who": self.who,
+        }
+        default = PairQuery()
+        address = {
+            name: value
+            for name, value in parameters.items()
+            if value not in ("", getattr(default, name), f"{default.rate:g}")
         }
         for slot in SLOTS:
             picture = getattr(self, slot)
             if isinstance(picture, Upload):
-                kept["upload"] = picture.id[:8]
+                address["upload"] = picture.id[:8]
             elif picture:
-                kept[slot] = picture
-        return kept
+                address[slot] = picture
+        return address
 
 
-def of_address() -> PairAsk:
+def of_address() -> PairQuery:
     """What the page's address describes; parts that cannot be read are passed over."""
     params = st.query_params
     given = {name: params[name] for name in ("gallery", "by", "who", *SLOTS) if name in params}
-    rate = next((one for one in RATES if f"{one:g}" == params.get("rate")), PairAsk.rate)
+    rate = next((rate for rate in RATES if f"{rate:g}" == params.get("rate")), PairQuery.rate)
     mode = NAMED if params.get("mode") == NAMED else TWO
-    return PairAsk(mode=mode, rate=rate, lost_upload="upload" in params, **given)
+    return PairQuery(mode=mode, rate=rate, lost_upload="upload" in params, **given)
 
 
 def follow_address() -> None:
     """Take what somebody typed or followed; for full runs of the page only, as app/search/query_state.py says."""
     given = dict(st.query_params)
     if given and given != st.session_state.get("pair-written"):
-        st.session_state["pair-ask"] = of_address()
+        st.session_state["pair-query"] = of_address()
 
 
-def current() -> PairAsk:
-    return st.session_state.setdefault("pair-ask", PairAsk())
+def current() -> PairQuery:
+    return st.session_state.setdefault("pair-query", PairQuery())
 
 
-def change(**changes: object) -> PairAsk:
+def change(**changes: object) -> PairQuery:
     new = replace(current(), lost_upload=False, **changes)  # type: ignore[arg-type]
-    st.session_state["pair-ask"] = new
+    st.session_state["pair-query"] = new
     return new
 
 
 def belongs_to(gallery: str) -> None:
     """Another gallery has other ids and names; uploads stay."""
-    asked = current()
-    if asked.gallery and asked.gallery != gallery:
-        kept = {slot: picture for slot in SLOTS if isinstance(picture := getattr(asked, slot), Upload)}
-        st.session_state["pair-ask"] = PairAsk(gallery, asked.mode, asked.rate, **kept)
-    elif not asked.gallery:
-        st.session_state["pair-ask"] = replace(asked, gallery=gallery)
+    query = current()
+    if query.gallery and query.gallery != gallery:
+        uploads = {slot: picture for slot in SLOTS if isinstance(picture := getattr(query, slot), Upload)}
+        st.session_state["pair-query"] = PairQuery(gallery, query.mode, query.rate, **uploads)
+    elif not query.gallery:
+        st.session_state["pair-query"] = replace(query, gallery=gallery)
 
 
 def write_address() -> None:
     """Put what is asked into the page's address, so that a link repeats it."""
-    asked = current()
-    if asked.address() != dict(st.query_params) and not asked.lost_upload:
-        st.query_params.from_dict(asked.address())
+    query = current()
+    if query.address() != dict(st.query_params) and not query.lost_upload:
+        st.query_params.from_dict(query.address())
     st.session_state["pair-written"] = dict(st.query_params)
