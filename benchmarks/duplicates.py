@@ -146,7 +146,7 @@ def main() -> int:
 
 def measure(asked: argparse.Namespace, home: Path) -> int:
     from pipeline import plugins
-    from pipeline.duplicates import find
+    from pipeline.duplicates.find import KIND, TIERS, find_duplicates
     from pipeline.gallery import reports
     from pipeline.gallery.opening import create_gallery
     from pipeline.ingest import ingest
@@ -166,10 +166,10 @@ def measure(asked: argparse.Namespace, home: Path) -> int:
             spec=asked.encoder, store=None, dataset_spec=spec, progress=show,
         )  # fmt: skip
         begun = time.perf_counter()
-        report = find.find(gallery, progress=show)
+        report = find_duplicates(gallery, progress=show)
         seconds = time.perf_counter() - begun
-    reports.write(gallery, find.KIND, report)
-    tiers = {tier: [group for group in report["groups"] if group["tier"] == tier] for tier in find.TIERS}
+    reports.write(gallery, KIND, report)
+    tiers = {tier: [group for group in report["groups"] if group["tier"] == tier] for tier in TIERS}
     copies = _with_copies(tiers["same"], tiers["identical"])
     recalls, wrong = scored(copies, truth)
     counted = [*EDITS, COPY]
@@ -182,7 +182,7 @@ def measure(asked: argparse.Namespace, home: Path) -> int:
         table(["edit", "recall of identical + same"], [[kind, f"{recalls[kind]:.3f}"] for kind in (*counted, MIRRORED)])
     )
     rows = []
-    for tier in find.TIERS:
+    for tier in TIERS:
         of_tier, bad = (recalls, wrong) if tier == "same" else scored(tiers[tier], truth)
         total = pair_count(copies if tier == "same" else tiers[tier])
         meant = [COPY] if tier == "identical" else [*EDITS] if tier == "same" else []

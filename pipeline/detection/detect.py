@@ -24,7 +24,7 @@ class DetectReport:
     rejected: list[tuple[str, str]] = field(default_factory=list)  # (path, reason)
 
 
-def detect(
+def detect_pictures(
     dataset: Dataset, detector: Detector, target: Path, *, limit: int = 0, progress: Progress = silent
 ) -> DetectReport:
     """Write the predictions to `target`; what is done so far is kept beside it until then.
@@ -37,52 +37,52 @@ def detect(
     # a dataset of parts names a file several times
     files = {readable(record).path: record.path for record in dataset.records()}
     files = dict(islice(files.items(), limit or None))
-    beside = target.with_name(f"{target.name}.partial")
-    head = {"detector": detector.fingerprint, "root": str(dataset.root)}
-    done = _done(beside, head)
+    partial = target.with_name(f"{target.name}.partial")
+    header = {"detector": detector.fingerprint, "root": str(dataset.root)}
+    done = _read_partial(partial, header)
     report = DetectReport(len(files), resumed=len(files.keys() & done))
     if not done:
-        beside.unlink(missing_ok=True)
-        _add(beside, head)
+        partial.unlink(missing_ok=True)
+        _append(partial, header)
     for number, (name, path) in enumerate(files.items(), 1):
         if name not in done:
-            done[name] = {"path": name} | _found(dataset.root, path, detector)
-            _add(beside, done[name])
+            done[name] = {"path": name} | _detections(dataset.root, path, detector)
+            _append(partial, done[name])
         progress("detect", number, len(files))
-    told = [done[name] for name in files]
-    pictures = [{key: one[key] for key in ("path", "width", "height")} for one in told if "fault" not in one]
-    boxes = [{"path": one["path"]} | box for one in told for box in one.get("boxes", ())]
+    rows = [done[name] for name in files]
+    pictures = [{key: row[key] for key in ("path", "width", "height")} for row in rows if "fault" not in row]
+    boxes = [{"path": row["path"]} | box for row in rows for box in row.get("boxes", ())]
     annotation_files.write(annotation_files.of(pictures, boxes), target)
-    beside.unlink()
-    report.boxes, report.rejected = len(boxes), [(one["path"], one["fault"]) for one in told if "fault" in one]
+    partial.unlink()
+    report.boxes, report.rejected = len(boxes), [(row["path"], row["fault"]) for row in rows if "fault" in row]
     return report
 
 
-def _found(root: Path, path: str, detector: Detector) -> dict[str, Any]:
+def _detections(root: Path, path: str, detector: Detector) -> dict[str, Any]:
     """Of one picture: width, height, boxes; or why it cannot be opened."""
     try:
         picture = opening.open_image(opening.read_file(opening.inside(root, path)), full=True)
     except PictureError as error:
         return {"fault": str(error)}
     boxes = []
-    for one in detector.detect(picture):
-        sides = dict(zip(("x", "y", "width", "height"), one.box, strict=True))
-        boxes.append({key: value for key, value in asdict(one).items() if key != "box"} | sides)
+    for detection in detector.detect(picture):
+        sides = dict(zip(("x", "y", "width", "height"), detection.box, strict=True))
+        boxes.append({key: value for key, value in asdict(detection).items() if key != "box"} | sides)
     return {"width": picture.width, "height": picture.height, "boxes": boxes}
 
 
-def _add(beside: Path, line: dict[str, Any]) -> None:
-    atomic.append(beside, json.dumps(line) + "\n")
+def _append(partial: Path, line: dict[str, Any]) -> None:
+    atomic.append(partial, json.dumps(line) + "\n")
 
 
-def _done(beside: Path, head: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _read_partial(partial: Path, header: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What an interrupted call with the same detector and folder did, by path; a torn line is done again."""
-    if not beside.is_file():
+    if not partial.is_file():
         return {}
     lines = []
-    for text in beside.read_text(encoding="utf-8", errors="replace").splitlines():
+    for text in partial.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             lines.append(json.loads(text))
         except ValueError:
             continue
-    return {one["path"]: one for one in lines[1:] if "path" in one} if lines[:1] == [head] else {}
+    return {row["path"]: row for row in lines[1:] if "path" in row} if lines[:1] == [header] else {}

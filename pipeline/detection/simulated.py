@@ -47,40 +47,44 @@ def simulate(
 
     An object's fate depends on the seed and its number alone. Raises UsageError when no object has the value.
     """
-    hard = _hard(truth, fails_on)
+    fails = _fails(truth, fails_on)
     sizes = {row.path: (row.width or np.inf, row.height or np.inf) for row in truth.pictures.itertuples()}
     labels = truth.labels
-    told: list[dict[str, Any]] = []
-    for row, fails in zip(truth.boxes.itertuples(), hard, strict=True):
-        habits, random = failing if fails else usual, np.random.default_rng([seed, row.number])
+    predictions: list[dict[str, Any]] = []
+    for row, fails_here in zip(truth.boxes.itertuples(), fails, strict=True):
+        habits, random = failing if fails_here else usual, np.random.default_rng([seed, row.number])
         box = np.array([row.x, row.y, row.width, row.height])
         fate, good = random.random(), _jittered(random, box, habits.jitter)
-        wrong = float(random.uniform(*habits.scores))
+        wrong_score = float(random.uniform(*habits.scores))
         other = [label for label in labels if label != row.label]
         if fate < habits.missed:
             pass
         elif fate < habits.missed + habits.confused and other:
-            told.append(_one(row.path, str(random.choice(other)), good, wrong, sizes))
+            predictions.append(_prediction(row.path, str(random.choice(other)), good, wrong_score, sizes))
         elif fate < habits.missed + habits.confused + habits.poor:
-            told.append(_one(row.path, row.label, _poor(random, box), wrong, sizes))
+            predictions.append(_prediction(row.path, row.label, _poor(random, box), wrong_score, sizes))
         else:
-            told.append(_one(row.path, row.label, good, float(0.5 + 0.5 * random.beta(4, 1.5)), sizes))
+            predictions.append(_prediction(row.path, row.label, good, float(0.5 + 0.5 * random.beta(4, 1.5)), sizes))
         if random.random() < habits.invented:
-            told.append(_one(row.path, str(random.choice(labels)), _beside(random, box), wrong, sizes))
-    return annotation_files.of(truth.pictures.copy(), [one for one in told if one["width"] >= 1 and one["height"] >= 1])
+            predictions.append(
+                _prediction(row.path, str(random.choice(labels)), _beside(random, box), wrong_score, sizes)
+            )
+    return annotation_files.of(
+        truth.pictures.copy(), [box for box in predictions if box["width"] >= 1 and box["height"] >= 1]
+    )
 
 
-def _hard(truth: Annotations, fails_on: str) -> np.ndarray:
+def _fails(truth: Annotations, fails_on: str) -> np.ndarray:
     """(boxes,) bool."""
     if not fails_on:
         return np.zeros(len(truth.boxes), bool)
     name, equals, value = fails_on.partition("=")
     values = truth.boxes["label"] if name == "label" else truth.attribute(name)
     if not equals or not (values == value).any():
-        held = ", ".join(sorted({str(one) for one in values if one})[:12])
+        choices = ", ".join(sorted({str(value) for value in values if value})[:12])
         raise UsageError(
             f"no object has {fails_on!r}; write attribute=value with one of "
-            f"{f'the values {held}' if held else 'the attributes of the ground truth'}"
+            f"{f'the values {choices}' if choices else 'the attributes of the ground truth'}"
         )
     return (values == value).to_numpy(bool)
 
@@ -104,7 +108,7 @@ def _beside(random: np.random.Generator, box: np.ndarray) -> np.ndarray:
     return np.concatenate([box[:2] + away * box[2:], box[2:] * random.uniform(0.7, 1.1, 2)])
 
 
-def _one(path: str, label: str, box: np.ndarray, score: float, sizes: dict[str, Any]) -> dict[str, Any]:
+def _prediction(path: str, label: str, box: np.ndarray, score: float, sizes: dict[str, Any]) -> dict[str, Any]:
     """A prediction, clipped to its picture."""
     low = np.clip(box[:2], 0, sizes[path])
     x, y = low.tolist()

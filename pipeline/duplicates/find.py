@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.duplicates import groups as duplicate_groups
+from pipeline.duplicates.groups import groups_by_pixels
 from pipeline.errors import UsageError
 from pipeline.gallery import judgments, ledgers
 from pipeline.gallery.gallery import Gallery
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 KIND = "duplicates"
 TIERS = ("identical", "same", "lookalike")
 REMOVABLE = "same"  # an identical file has no record of its own; lookalikes are two pictures
-RATE = 1e-4  # share of random pairs that the calibrated threshold lets through
-SAMPLE = 200_000  # random pairs for the threshold and the histograms
+PASS_RATE = 1e-4  # share of random pairs that the calibrated threshold lets through
+MAX_RANDOM_PAIRS = 200_000  # random pairs for the threshold and the histograms
 
 
-def find(
+def find_duplicates(
     gallery: Gallery,
     *,
     tiers: Sequence[str] = TIERS,
@@ -58,10 +58,17 @@ def find(
     copies = _copies(gallery, rows.table)
     groups = [_identical(members) for members in copies.values()] if "identical" in tiers else []
     if set(tiers) - {"identical"}:
-        found, facts = duplicate_groups.by_pixels(
-            gallery, rows, judged(gallery), threshold=threshold, rate=RATE, sample=SAMPLE, seed=seed, progress=progress
+        by_pixels, facts = groups_by_pixels(
+            gallery,
+            rows,
+            judged(gallery),
+            threshold=threshold,
+            rate=PASS_RATE,
+            sample=MAX_RANDOM_PAIRS,
+            seed=seed,
+            progress=progress,
         )
-        groups += [group for group in found if group["tier"] in tiers]
+        groups += [group for group in by_pixels if group["tier"] in tiers]
         report |= facts
     report["groups"] = groups
     return report | _across(groups, copies)
@@ -74,24 +81,24 @@ def judged(gallery: Gallery) -> dict[frozenset[str], bool]:
         if judgment["kind"] not in ("same", "not_same"):
             continue
         ids = list(dict.fromkeys(judgment["ids"]))
-        for number, one in enumerate(ids):
-            for other in ids[number + 1 :]:
+        for number, first in enumerate(ids):
+            for second in ids[number + 1 :]:
                 if judgment["value"]:
-                    verdicts[frozenset((one, other))] = judgment["kind"] == "same"
+                    verdicts[frozenset((first, second))] = judgment["kind"] == "same"
                 else:  # taken back
-                    verdicts.pop(frozenset((one, other)), None)
+                    verdicts.pop(frozenset((first, second)), None)
     return verdicts
 
 
 def removable(gallery: Gallery, groups: Sequence[dict[str, Any]]) -> list[str]:
     """Ids that go when only the best copies stay: all but `keep` of the groups `same` that nobody judged otherwise."""
-    gone, verdicts = gallery.removed(), judged(gallery)
-    found = []
+    removed, verdicts = gallery.removed(), judged(gallery)
+    ids = []
     for group in groups:
-        if group["tier"] == REMOVABLE and group["keep"] not in gone:
+        if group["tier"] == REMOVABLE and group["keep"] not in removed:
             others = [member["id"] for member in group["members"] if member["id"] != group["keep"]]
-            found += [one for one in others if verdicts.get(frozenset((one, group["keep"]))) is not False]
-    return [one for one in dict.fromkeys(found) if one not in gone]
+            ids += [picture for picture in others if verdicts.get(frozenset((picture, group["keep"]))) is not False]
+    return [picture for picture in dict.fromkeys(ids) if picture not in removed]
 
 
 def _copies(gallery: Gallery, table: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
@@ -99,16 +106,16 @@ def _copies(gallery: Gallery, table: pd.DataFrame) -> dict[str, list[dict[str, A
     further: dict[str, list[tuple[str, str, str]]] = {}
     for picture, path, label, split in ledgers.read(gallery.root / ledgers.MERGED):
         further.setdefault(picture, []).append((path, label, split))
-    found = {}
+    copies = {}
     for row in table[table["id"].isin(list(further))].itertuples():
         files = dict.fromkeys([(row.path, row.label, row.split), *further[row.id]])
         if len(files) > 1:
-            found[row.id] = [
+            copies[row.id] = [
                 {"id": row.id, "path": path, "label": label, "split": split, "score": 1.0}
                 | {"width": row.width, "height": row.height}
                 for path, label, split in files
             ]
-    return found
+    return copies
 
 
 def _identical(members: list[dict[str, Any]]) -> dict[str, Any]:

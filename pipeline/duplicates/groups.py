@@ -7,18 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.duplicates import pairs as duplicate_pairs
-from pipeline.duplicates.pairs import Looks, Pairs, Reader
+from pipeline.duplicates.pairs import Looks, Pairs, Reader, compare_pairs, look_at, nearest_pairs
 from pipeline.features import alignment, simhash
 from pipeline.gallery.gallery import Gallery
 from pipeline.metrics.verification import pair_scores
 from pipeline.records import Progress, Rows
 
-_EQUAL = 0.97  # pixels within 3 % count as as many: a border is found to a pixel of the thumbnail
+_AS_MANY_PIXELS = 0.97  # pixels within 3 % count as as many: a border is found to a pixel of the thumbnail
 Verdicts = dict[frozenset[str], bool]
 
 
-def by_pixels(
+def groups_by_pixels(
     gallery: Gallery,
     rows: Rows,
     verdicts: Verdicts,
@@ -32,17 +31,19 @@ def by_pixels(
     """Groups `same` and `lookalike`, the largest first, and the facts that a report tells about them."""
     n, ids = len(rows), rows.table["id"].tolist()
     reader = Reader(gallery, ids, rows.table["path"].tolist())
-    seen = duplicate_pairs.looks(reader, n, progress)
-    near = duplicate_pairs.nearest_pairs(gallery, rows, progress)
-    pairs = duplicate_pairs.compared(near, seen, reader, progress)
+    looks = look_at(reader, n, progress)
+    near = nearest_pairs(gallery, rows, progress)
+    pairs = compare_pairs(near, looks, reader, progress)
     place = {picture: row for row, picture in enumerate(ids)}
-    said = {
+    judged_rows = {
         (min(a, b), max(a, b)): same
-        for (a, b), same in ((tuple(place.get(one, -1) for one in pair), same) for pair, same in verdicts.items())
+        for (a, b), same in (
+            (tuple(place.get(picture, -1) for picture in pair), same) for pair, same in verdicts.items()
+        )
         if min(a, b) >= 0
     }
-    banned = {pair for pair, same in said.items() if not same}
-    edges = [pair for pair, same in said.items() if same]
+    banned = {pair for pair, same in judged_rows.items() if not same}
+    edges = [pair for pair, same in judged_rows.items() if same]
     order = np.argsort(-pairs.details[pairs.same], kind="stable")
     edges += map(tuple, pairs.rows[pairs.same][order].tolist())  # the surest first: a ban cuts the weakest
     same = joined(edges, banned)
@@ -64,10 +65,10 @@ def by_pixels(
         if threshold is not None
         else f"what 1 in {round(1 / rate):,} of {len(random):,} random pairs reaches",
         "compared_pairs": int((pairs.details > -1).sum()),
-        "not_seen": int((~seen.known).sum()),
-        "from_files": seen.from_files,
+        "not_seen": int((~looks.known).sum()),
+        "from_files": looks.from_files,
         "files_missing": copies.missing,
-        "hamming": _histograms(rows.embeddings, seen, pairs, random, seed=seed),
+        "hamming": _histograms(rows.embeddings, looks, pairs, random, seed=seed),
     }
     return groups, facts
 
@@ -80,14 +81,14 @@ def joined(edges: Iterable[tuple[int, int]], banned: set[tuple[int, int]]) -> li
         enemies.setdefault(a, set()).add(b)
         enemies.setdefault(b, set()).add(a)
     for a, b in edges:
-        one, other = group.setdefault(a, [a]), group.setdefault(b, [b])
-        if one is other or any(enemies.get(member, set()).intersection(other) for member in one):
+        left, right = group.setdefault(a, [a]), group.setdefault(b, [b])
+        if left is right or any(enemies.get(member, set()).intersection(right) for member in left):
             continue
-        small, large = sorted((one, other), key=len)
+        small, large = sorted((left, right), key=len)
         large += small
         group.update(dict.fromkeys(small, large))
-    found = {id(members): sorted(members) for members in group.values() if len(members) > 1}
-    return sorted(found.values(), key=lambda members: (-len(members), members))
+    components = {id(members): sorted(members) for members in group.values() if len(members) > 1}
+    return sorted(components.values(), key=lambda members: (-len(members), members))
 
 
 def _lookalikes(
@@ -103,16 +104,16 @@ def _lookalikes(
         if (a, b) not in banned:
             around.setdefault(a, set()).add(b)
             around.setdefault(b, set()).add(a)
-    free, found = set(around), []
+    free, stars = set(around), []
     for centre in sorted(around, key=lambda row: (-len(around[row]), row)):
         if centre in free and (others := sorted(around[centre] & free)):
             star = [centre]
             for other in others:
-                if not any((min(other, one), max(other, one)) in banned for one in star):
+                if not any((min(other, member), max(other, member)) in banned for member in star):
                     star.append(other)
             free.difference_update(star)
-            found.append(sorted(star))
-    return sorted((star for star in found if len(star) > 1), key=lambda star: (-len(star), star))
+            stars.append(sorted(star))
+    return sorted((star for star in stars if len(star) > 1), key=lambda star: (-len(star), star))
 
 
 class Copies:
@@ -159,7 +160,7 @@ class Copies:
     def _best(self, members: list[int]) -> tuple[int, str]:
         """Resolution without a border, then bytes, then sharpness, then the first that came."""
         pixels = {row: self._pixels(row) for row in members}
-        best = [row for row in members if pixels[row] >= _EQUAL * max(pixels.values())]
+        best = [row for row in members if pixels[row] >= _AS_MANY_PIXELS * max(pixels.values())]
         shape = "{width:,} × {height:,} px".format(**self._table[max(best, key=lambda row: pixels[row])])
         if len(best) == 1:
             return best[0], f"most pixels: {shape}"
@@ -207,13 +208,13 @@ def _random_pairs(n: int, most: int, seed: int) -> np.ndarray:
 
 
 def _histograms(
-    embeddings: np.ndarray, seen: Looks, pairs: Pairs, random: np.ndarray, *, seed: int
+    embeddings: np.ndarray, looks: Looks, pairs: Pairs, random: np.ndarray, *, seed: int
 ) -> dict[str, dict[str, list[int]]]:
     """Hamming distances of 64-bit hashes of pixels and of embeddings: 65 counts for each kind of pair."""
     kinds = {"random": random, "nearest": pairs.rows[pairs.nearest & ~pairs.same], "same": pairs.rows[pairs.same]}
-    looked = {kind: rows[seen.known[rows].all(axis=1)] for kind, rows in kinds.items()}
+    known_rows = {kind: rows[looks.known[rows].all(axis=1)] for kind, rows in kinds.items()}
     bits = simhash.signatures(embeddings, seed=seed)
     return {
-        "perceptual": {kind: simhash.histogram(seen.hashes, rows) for kind, rows in looked.items()},
+        "perceptual": {kind: simhash.histogram(looks.hashes, rows) for kind, rows in known_rows.items()},
         "simhash": {kind: simhash.histogram(bits, rows) for kind, rows in kinds.items()},
     }

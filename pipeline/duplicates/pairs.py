@@ -92,18 +92,18 @@ class Reader:
         return self._squares[row]
 
 
-def looks(reader: Reader, n: int, progress: Progress) -> Looks:
+def look_at(reader: Reader, n: int, progress: Progress) -> Looks:
     hashes, coarse = np.zeros((n, 1), np.uint64), np.zeros((n, 16, 16, 3), np.uint8)
     known, from_files = np.zeros(n, bool), 0
 
     def look(rows: Sequence[int]) -> list[tuple[int, bool, Image.Image | None]]:
-        found = []
+        looked = []
         for row in rows:
             small = reader.thumbnail(row)
             image = small if small is not None else reader.picture(row)
             inner = None if image is None else alignment.without_border(image)
-            found.append((row, small is None and image is not None, inner))
-        return found
+            looked.append((row, small is None and image is not None, inner))
+        return looked
 
     done = 0
     for block in parallel.in_order(range(n), look, chunk=32):
@@ -126,18 +126,18 @@ def nearest_pairs(gallery: Gallery, rows: Rows, progress: Progress) -> np.ndarra
     return np.unique(np.sort(np.stack([asking, near.ravel()], axis=1), axis=1), axis=0)
 
 
-def compared(near: np.ndarray, seen: Looks, reader: Reader, progress: Progress) -> Pairs:
+def compare_pairs(near: np.ndarray, looks: Looks, reader: Reader, progress: Progress) -> Pairs:
     """Neighbours by embedding (m, 2) and pairs with close hashes, and which of them are one picture."""
     rows = [near]
-    done = np.flatnonzero(seen.known)
-    for pairs in simhash.near_pairs(seen.hashes[done], most=HASH_BITS):
+    done = np.flatnonzero(looks.known)
+    for pairs in simhash.near_pairs(looks.hashes[done], most=HASH_BITS):
         rows.append(done[pairs])
     both, first = np.unique(np.concatenate(rows), axis=0, return_index=True)
-    close = simhash.hamming(seen.hashes[both[:, 0]], seen.hashes[both[:, 1]]) <= HASH_BITS
-    likely = seen.known[both].all(axis=1)
+    close = simhash.hamming(looks.hashes[both[:, 0]], looks.hashes[both[:, 1]]) <= HASH_BITS
+    likely = looks.known[both].all(axis=1)
     for start in range(0, len(both), _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
-        alike = alignment.coarse_agreement(seen.coarse[both[some, 0]], seen.coarse[both[some, 1]])
+        alike = alignment.coarse_agreement(looks.coarse[both[some, 0]], looks.coarse[both[some, 1]])
         likely[some] &= (alike >= COARSE) | close[some]
     same, details = np.zeros(len(both), bool), np.full(len(both), -1.0)
     chosen = np.flatnonzero(likely)
@@ -150,7 +150,7 @@ def compared(near: np.ndarray, seen: Looks, reader: Reader, progress: Progress) 
 
 def _judged(pairs: np.ndarray, reader: Reader) -> tuple[np.ndarray, np.ndarray]:
     left, right = ([reader.squares(int(row)) for row in side] for side in pairs.T)
-    same, details = one_picture(np.stack([one for one, _ in left]), np.stack([one for one, _ in right]))
+    same, details = one_picture(np.stack([square for square, _ in left]), np.stack([square for square, _ in right]))
     # A wall behind a product is a border too, and is taken off one copy more than off another.
     again = np.array([a is not None or b is not None for (_, a), (_, b) in zip(left, right, strict=True)]) & ~same
     if again.any():

@@ -18,7 +18,7 @@ from torchvision import models
 
 from pipeline import plugins, records
 from pipeline.annotations import annotations, masks
-from pipeline.detection.detect import detect
+from pipeline.detection.detect import detect_pictures
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.images import opening
 from pipeline.networks import detection
@@ -46,11 +46,11 @@ def opened(tmp_path: Path, size: tuple[int, int] = (130, 90)) -> records.Picture
 
 def test_boxes_lie_inside_and_masks_are_of_the_pictures_size(masking, tmp_path: Path) -> None:
     picture = opened(tmp_path)
-    found = masking.detect(picture)
-    assert len(found) >= 5
-    scores = [one.score for one in found]
+    detections = masking.detect(picture)
+    assert len(detections) >= 5
+    scores = [one.score for one in detections]
     assert scores == sorted(scores, reverse=True)
-    for one in found:
+    for one in detections:
         x, y, width, height = one.box
         assert -0.01 <= x < x + width <= 130.01
         assert -0.01 <= y < y + height <= 90.01
@@ -70,9 +70,9 @@ def test_the_answer_is_torchvisions_own(boxing, tmp_path: Path) -> None:
     network = detection.build("fasterrcnn_mobilenet_v3_large_320_fpn", weights="none", seed=0, **options)
     with torch.inference_mode():
         [expected] = network([torch.from_numpy(np.array(picture.image)).permute(2, 0, 1) / 255])
-    found = boxing.detect(picture)
-    assert len(found) == len(expected["boxes"])
-    for one, box, score in zip(found[:20], expected["boxes"].tolist(), expected["scores"].tolist(), strict=False):
+    detections = boxing.detect(picture)
+    assert len(detections) == len(expected["boxes"])
+    for one, box, score in zip(detections[:20], expected["boxes"].tolist(), expected["scores"].tolist(), strict=False):
         assert one.score == pytest.approx(score, abs=1e-4)
         x, y, width, height = one.box
         assert (x, y, x + width, y + height) == pytest.approx(box, abs=1.5)
@@ -107,28 +107,28 @@ class Corner:
 def test_predictions_can_be_read_again(tmp_path: Path) -> None:
     folder = photos(tmp_path / "photos", 4)
     (folder / "bad.png").write_bytes(b"nothing")
-    report = detect(plugins.build("datasets", f"folder:root={folder}"), Corner(), tmp_path / "found.json")
+    report = detect_pictures(plugins.build("datasets", f"folder:root={folder}"), Corner(), tmp_path / "found.json")
     assert (report.pictures, report.boxes) == (5, 4)
     assert [path for path, _ in report.rejected] == ["bad.png"]
-    told = annotations.read(tmp_path / "found.json", pictures=folder)
-    assert told.faults == []
-    assert told.predicted
-    assert len(told.pictures) == 4
-    assert told.boxes[["x", "y", "width", "height", "score"]].to_numpy().tolist() == [[0, 0, 20, 16, 0.75]] * 4
-    assert masks.decode(told.boxes["mask"][0], width=40, height=32)[:16, :20].all()
+    result = annotations.read(tmp_path / "found.json", pictures=folder)
+    assert result.faults == []
+    assert result.predicted
+    assert len(result.pictures) == 4
+    assert result.boxes[["x", "y", "width", "height", "score"]].to_numpy().tolist() == [[0, 0, 20, 16, 0.75]] * 4
+    assert masks.decode(result.boxes["mask"][0], width=40, height=32)[:16, :20].all()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["found.json", "photos"]
 
 
 def test_what_an_interrupted_run_did_is_not_done_again(tmp_path: Path) -> None:
     dataset = plugins.build("datasets", f"folder:root={photos(tmp_path / 'photos', 6)}")
     with pytest.raises(KeyboardInterrupt):
-        detect(dataset, Corner(stop_after=4), tmp_path / "found.json")
+        detect_pictures(dataset, Corner(stop_after=4), tmp_path / "found.json")
     partial = tmp_path / "found.json.partial"
     partial.write_bytes(partial.read_bytes()[:-20])  # a power cut tears the last line
     second = Corner()
-    report = detect(dataset, second, tmp_path / "found.json")
+    report = detect_pictures(dataset, second, tmp_path / "found.json")
     assert (second.seen, report.resumed) == (3, 3)
-    once = detect(dataset, Corner(), tmp_path / "once.json")
+    once = detect_pictures(dataset, Corner(), tmp_path / "once.json")
     assert once.boxes == report.boxes
     assert (tmp_path / "once.json").read_bytes() == (tmp_path / "found.json").read_bytes()
 
@@ -136,17 +136,17 @@ def test_what_an_interrupted_run_did_is_not_done_again(tmp_path: Path) -> None:
 def test_another_detector_begins_anew(tmp_path: Path) -> None:
     dataset = plugins.build("datasets", f"folder:root={photos(tmp_path / 'photos', 3)}")
     with pytest.raises(KeyboardInterrupt):
-        detect(dataset, Corner(stop_after=2), tmp_path / "found.json")
+        detect_pictures(dataset, Corner(stop_after=2), tmp_path / "found.json")
     other = Corner()
     other.fingerprint = "1" * 64
-    assert detect(dataset, other, tmp_path / "found.json").resumed == 0
+    assert detect_pictures(dataset, other, tmp_path / "found.json").resumed == 0
     assert other.seen == 3
 
 
 def test_a_file_is_looked_at_once_where_a_dataset_names_its_parts(tmp_path: Path) -> None:
     dataset = plugins.build("datasets", f"tiles:root={photos(tmp_path / 'photos', 2)},grid=2")
     counted = Corner()
-    assert detect(dataset, counted, tmp_path / "found.json").pictures == counted.seen == 2
+    assert detect_pictures(dataset, counted, tmp_path / "found.json").pictures == counted.seen == 2
 
 
 @pytest.mark.parametrize(
@@ -232,9 +232,9 @@ def test_the_command_line_detects_and_says_how_many(tmp_path: Path) -> None:
     folder = photos(tmp_path / "photos", 2)
     ran = run("detect", folder, "--detector", TINY, "--out", tmp_path / "found.json", "--device", "cpu", "--json")
     assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout)
-    assert told["pictures"] == 2
-    assert told["boxes"] == len(annotations.read(tmp_path / "found.json").boxes) > 0
+    result = json.loads(ran.stdout)
+    assert result["pictures"] == 2
+    assert result["boxes"] == len(annotations.read(tmp_path / "found.json").boxes) > 0
     refused = run("detect", folder, "--detector", "nothing", "--out", tmp_path / "found.json")
     assert refused.returncode == 2
     assert "choose from torchvision" in refused.stderr

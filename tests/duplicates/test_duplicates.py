@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from pipeline.duplicates import find
-from pipeline.duplicates import groups as duplicate_groups
+from pipeline.duplicates.find import find_duplicates
+from pipeline.duplicates.groups import joined, lowest_score
 from pipeline.errors import GalleryError, UsageError
 from pipeline.features import alignment
 from pipeline.gallery import judgments, reports
@@ -57,15 +57,15 @@ def gallery(home: Path, photos: Path) -> Gallery:
 
 
 def groups(report: dict[str, Any], tier: str) -> list[set[str]]:
-    found = [group for group in report["groups"] if group["tier"] == tier]
-    return [{member["path"].rsplit("/")[-1] for member in group["members"]} for group in found]
+    report = [group for group in report["groups"] if group["tier"] == tier]
+    return [{member["path"].rsplit("/")[-1] for member in group["members"]} for group in report]
 
 
 COPIES = {"saved.jpg", "small.jpg", "cropped.jpg", "framed.png", "darker.webp"}
 
 
 def test_copies_are_found_in_their_tiers_and_nothing_else(gallery: Gallery) -> None:
-    report = find.find(gallery)
+    report = find_duplicates(gallery)
     assert groups(report, "identical") == [{"original.png", "again.png"}]
     [same] = groups(report, "same")
     assert same - {"original.png", "again.png"} == COPIES
@@ -74,7 +74,7 @@ def test_copies_are_found_in_their_tiers_and_nothing_else(gallery: Gallery) -> N
 
 
 def test_the_report_has_the_keys_that_programs_read(gallery: Gallery) -> None:
-    for group in find.find(gallery)["groups"]:
+    for group in find_duplicates(gallery)["groups"]:
         assert {"tier", "keep", "reason", "members"} <= set(group)
         assert group["members"][0]["id"] == group["keep"]
         assert group["members"][0]["score"] == pytest.approx(1)
@@ -82,18 +82,18 @@ def test_the_report_has_the_keys_that_programs_read(gallery: Gallery) -> None:
 
 
 def test_only_the_tiers_asked_for_are_told_and_an_unknown_one_is_refused(gallery: Gallery) -> None:
-    assert {group["tier"] for group in find.find(gallery, tiers=["same"])["groups"]} == {"same"}
-    only = find.find(gallery, tiers=["identical"])
+    assert {group["tier"] for group in find_duplicates(gallery, tiers=["same"])["groups"]} == {"same"}
+    only = find_duplicates(gallery, tiers=["identical"])
     assert {group["tier"] for group in only["groups"]} == {"identical"}
     assert "hamming" not in only  # no picture was opened
     with pytest.raises(UsageError, match="unknown tier 'similar'; choose from identical, same, lookalike"):
-        find.find(gallery, tiers=["similar"])
+        find_duplicates(gallery, tiers=["similar"])
     with pytest.raises(UsageError, match="threshold is 7"):
-        find.find(gallery, threshold=7)
+        find_duplicates(gallery, threshold=7)
 
 
 def test_lookalikes_are_pairs_above_the_threshold_that_are_not_one_picture(gallery: Gallery) -> None:
-    report = find.find(gallery, threshold=-1)
+    report = find_duplicates(gallery, threshold=-1)
     rows = gallery.rows()
     [alike] = groups(report, "lookalike")
     [same] = groups(report, "same")
@@ -105,13 +105,13 @@ def test_lookalikes_are_pairs_above_the_threshold_that_are_not_one_picture(galle
 
 def test_the_threshold_lets_as_many_random_pairs_through_as_it_says() -> None:
     scores = np.random.default_rng(0).uniform(-1, 1, 20_000).astype(np.float32)
-    lowest = duplicate_groups.lowest_score(scores, rate=1e-3)
+    lowest = lowest_score(scores, rate=1e-3)
     assert lowest is not None
     assert (scores >= lowest).sum() == 20
-    few = duplicate_groups.lowest_score(scores[:100], rate=1e-3)
+    few = lowest_score(scores[:100], rate=1e-3)
     assert few is not None
     assert not (scores[:100] >= few).any()
-    assert duplicate_groups.lowest_score(scores[:0], rate=1e-3) is None
+    assert lowest_score(scores[:0], rate=1e-3) is None
 
 
 # the best copy
@@ -120,7 +120,7 @@ def test_the_threshold_lets_as_many_random_pairs_through_as_it_says() -> None:
 def test_the_best_copy_has_the_most_pixels(home: Path, tmp_path: Path) -> None:
     save(scene(0), tmp_path / "p" / "large.jpg", quality=50)
     save(scene(0).resize((80, 60)), tmp_path / "p" / "small.png")
-    [group] = find.find(fill(tmp_path / "p")[0])["groups"]
+    [group] = find_duplicates(fill(tmp_path / "p")[0])["groups"]
     assert (group["keep_path"], group["reason"]) == ("large.jpg", "most pixels: 160 × 120 px")
 
 
@@ -128,12 +128,12 @@ def test_of_equal_sizes_the_one_with_the_most_bytes_and_without_files_the_sharpe
     save(scene(0), tmp_path / "p" / "a.jpg", quality=30)
     save(scene(0), tmp_path / "p" / "b.png")
     gallery, _ = fill(tmp_path / "p")
-    [group] = find.find(gallery)["groups"]
+    [group] = find_duplicates(gallery)["groups"]
     assert group["keep_path"] == "b.png"
     assert group["reason"].startswith("most bytes (")
     for file in (tmp_path / "p").iterdir():
         file.unlink()
-    report = find.find(gallery)
+    report = find_duplicates(gallery)
     assert report["files_missing"] == 2  # judged by the thumbnails
     [group] = report["groups"]
     assert "sharpest of 2 with 160 × 120 px whose files are gone" in group["reason"]
@@ -146,10 +146,10 @@ def test_a_missing_thumbnail_is_made_from_the_file_and_without_both_it_is_said(h
     gallery, _ = fill(tmp_path / "p")
     for picture in gallery.ids():
         gallery.thumbnail(picture).unlink()
-    report = find.find(gallery)
+    report = find_duplicates(gallery)
     assert (report["from_files"], len(report["groups"])) == (2, 1)
     (tmp_path / "p" / "b.jpg").unlink()
-    report = find.find(gallery)
+    report = find_duplicates(gallery)
     assert (report["not_seen"], report["groups"]) == (1, [])
 
 
@@ -161,14 +161,14 @@ def same_ids(report: dict[str, Any]) -> list[list[str]]:
 
 
 def test_what_was_judged_not_the_same_is_in_no_group_until_it_is_taken_back(gallery: Gallery) -> None:
-    [[keep, other, *rest]] = same_ids(find.find(gallery))
+    [[keep, other, *rest]] = same_ids(find_duplicates(gallery))
     judgments.add(gallery.judgments_file, "not_same", [keep, other])
-    for ids in same_ids(find.find(gallery)):
+    for ids in same_ids(find_duplicates(gallery)):
         assert not {keep, other} <= set(ids)
     judgments.add(gallery.judgments_file, "not_same", [keep, other, *rest])
-    assert same_ids(find.find(gallery)) == []
+    assert same_ids(find_duplicates(gallery)) == []
     judgments.add(gallery.judgments_file, "not_same", [keep, other, *rest], False)
-    assert len(same_ids(find.find(gallery))[0]) == 6
+    assert len(same_ids(find_duplicates(gallery))[0]) == 6
 
 
 def test_what_was_judged_the_same_is_one_group_whatever_the_pixels_say(gallery: Gallery) -> None:
@@ -176,12 +176,12 @@ def test_what_was_judged_the_same_is_one_group_whatever_the_pixels_say(gallery: 
     pair = table["id"][table["label"] == "shoe"].tolist()[:2]
     judgments.add(gallery.judgments_file, "not_same", pair)
     judgments.add(gallery.judgments_file, "same", pair)  # the later one counts
-    assert set(pair) in map(set, same_ids(find.find(gallery)))
+    assert set(pair) in map(set, same_ids(find_duplicates(gallery)))
 
 
 def test_a_ban_holds_across_a_third_picture() -> None:
-    assert duplicate_groups.joined([(0, 1), (1, 2), (2, 3)], set()) == [[0, 1, 2, 3]]
-    assert duplicate_groups.joined([(0, 1), (1, 2), (2, 3)], {(0, 2)}) == [[0, 1], [2, 3]]
+    assert joined([(0, 1), (1, 2), (2, 3)], set()) == [[0, 1, 2, 3]]
+    assert joined([(0, 1), (1, 2), (2, 3)], {(0, 2)}) == [[0, 1], [2, 3]]
 
 
 # over splits and labels
@@ -194,7 +194,7 @@ def test_splits_and_labels_that_share_a_picture_are_listed(home: Path, tmp_path:
         lines.append(f"{path.as_posix()},{path.parts[0]},{'test' if file.name == 'small.jpg' else 'train'}")
     (photos / "table.csv").write_text("\n".join(lines))
     gallery, _ = fill(f"table:file={photos / 'table.csv'}")
-    report = find.find(gallery)
+    report = find_duplicates(gallery)
     [leak] = report["leakage"]
     assert (leak["tier"], leak["splits"]) == ("same", ["test", "train"])
     assert leak["paths"]["test"] == "bowl/small.jpg"
@@ -215,7 +215,7 @@ def test_two_pictures_of_one_colour_agree_when_the_colours_do() -> None:
 def test_pictures_of_one_colour_do_not_all_become_one_group(home: Path, tmp_path: Path) -> None:
     for level in range(0, 240, 30):
         save(Image.new("RGB", (40, 30), (level, 20, 120)), tmp_path / "p" / f"{level}.png")
-    assert groups(find.find(fill(tmp_path / "p")[0]), "same") == []
+    assert groups(find_duplicates(fill(tmp_path / "p")[0]), "same") == []
 
 
 def test_a_border_is_taken_off_and_a_picture_without_one_is_left() -> None:
@@ -236,12 +236,12 @@ def test_a_blurred_copy_is_less_sharp() -> None:
 
 def test_an_empty_gallery_is_refused_and_one_picture_has_no_duplicates(home: Path, tmp_path: Path) -> None:
     with pytest.raises(GalleryError, match="holds no pictures yet; run: python -m pipeline ingest small"):
-        find.find(create_gallery("small", Settings()))
+        find_duplicates(create_gallery("small", Settings()))
     draw(tmp_path / "one" / "a.png", 0)
     gallery, _ = fill(tmp_path / "one")
-    assert find.find(gallery)["groups"] == []
+    assert find_duplicates(gallery)["groups"] == []
     gallery.remove(sorted(gallery.ids()))
-    assert find.find(gallery)["groups"] == []
+    assert find_duplicates(gallery)["groups"] == []
 
 
 def test_removing_takes_a_dry_run_then_a_yes_and_restore_undoes_it(gallery: Gallery) -> None:
@@ -253,13 +253,13 @@ def test_removing_takes_a_dry_run_then_a_yes_and_restore_undoes_it(gallery: Gall
     assert gallery.count() == before
     done = run("duplicates", "small", "--remove", "--yes", "--json", "--progress", "none")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert len(found["to_remove"]) == 5
-    assert gallery.removed() == set(found["to_remove"])
-    [same] = [group for group in found["groups"] if group["tier"] == "same"]
-    assert same["keep"] not in found["to_remove"]
-    assert reports.read(gallery, found["report"])["groups"] == found["groups"]
-    gallery.restore(found["to_remove"])
+    report = json.loads(done.stdout)
+    assert len(report["to_remove"]) == 5
+    assert gallery.removed() == set(report["to_remove"])
+    [same] = [group for group in report["groups"] if group["tier"] == "same"]
+    assert same["keep"] not in report["to_remove"]
+    assert reports.read(gallery, report["report"])["groups"] == report["groups"]
+    gallery.restore(report["to_remove"])
     assert gallery.count() == before
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from tiny_gallery import SPEC, draw, encoder, lite
 
 from pipeline import plugins
-from pipeline.duplicates import find
+from pipeline.duplicates.find import find_duplicates
 from pipeline.errors import GalleryError, UsageError
 from pipeline.exchange import exchange
 from pipeline.fingerprints import file_id, region_id
@@ -217,12 +217,12 @@ def test_parts_survive_removal_sync_export_and_import(root: Path, tmp_path: Path
 
 def test_duplicates_leave_parts_out(root: Path) -> None:
     gallery, _ = fill(root, parts(whole=True))
-    assert find.find(gallery)["rows"] == 3
+    assert find_duplicates(gallery)["rows"] == 3
 
 
 def test_duplicates_of_a_gallery_of_parts_alone_are_none(root: Path) -> None:
     gallery, _ = fill(root, parts())
-    assert find.find(gallery)["groups"] == []
+    assert find_duplicates(gallery)["groups"] == []
 
 
 def asked(gallery: Gallery, query: Query, **options):

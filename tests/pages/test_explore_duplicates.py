@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from app.explore import duplicate_list
 from app.explore.duplicates import members_table
 from app.server import jobs, store
-from pipeline.duplicates import find
+from pipeline.duplicates.find import KIND, find_duplicates
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
@@ -47,8 +47,8 @@ def gallery(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gall
 
 
 def found(gallery: Gallery, **changes: Any) -> dict[str, Any]:
-    report = find.find(gallery) | changes
-    reports.write(gallery, find.KIND, report)
+    report = find_duplicates(gallery) | changes
+    reports.write(gallery, KIND, report)
     return report
 
 
@@ -127,9 +127,9 @@ def test_not_duplicates_is_remembered_until_it_is_undone(gallery: Gallery) -> No
     found(gallery)
     page = click(shown(), "Not duplicates")
     assert any(text.value.startswith("**Not duplicates.**") for text in page.markdown)
-    assert len([group for group in find.find(gallery)["groups"] if group["tier"] == "same"]) == 1
+    assert len([group for group in find_duplicates(gallery)["groups"] if group["tier"] == "same"]) == 1
     click(page, "Undo")
-    assert len([group for group in find.find(gallery)["groups"] if group["tier"] == "same"]) == 2
+    assert len([group for group in find_duplicates(gallery)["groups"] if group["tier"] == "same"]) == 2
 
 
 def test_identical_files_are_listed_without_a_button(gallery: Gallery) -> None:
@@ -186,7 +186,7 @@ def test_without_duplicates_it_says_so(gallery: Gallery) -> None:
     "content", ["", '{"kind": "duplicates"}', '{"kind": "duplicates", "groups": [1], "tiers": []}']
 )
 def test_a_damaged_report_is_a_warning_and_finding_again_is_offered(gallery: Gallery, content: str) -> None:
-    name = reports.write(gallery, find.KIND, {})
+    name = reports.write(gallery, KIND, {})
     (gallery.root / "reports" / f"{name}.json").write_text(content)
     page = shown()
     assert "damaged" in page.warning[0].value
@@ -194,8 +194,8 @@ def test_a_damaged_report_is_a_warning_and_finding_again_is_offered(gallery: Gal
 
 
 def test_names_of_files_are_text_and_never_markup(gallery: Gallery) -> None:
-    report = find.find(gallery)
+    report = find_duplicates(gallery)
     for group in report["groups"]:
         group["members"][0]["path"] = "<b>x</b>.png"
-    reports.write(gallery, find.KIND, report)
+    reports.write(gallery, KIND, report)
     assert "<b>x</b>" not in drawn(shown())

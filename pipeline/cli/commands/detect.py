@@ -28,7 +28,7 @@ def detect(
 ) -> None:
     """Find objects in all pictures of a folder; after an interruption it goes on."""
     from pipeline import plugins
-    from pipeline.detection import detect as detection
+    from pipeline.detection.detect import detect_pictures
     from pipeline.images import display_names
     from pipeline.progress import shown
     from pipeline.settings import Settings
@@ -37,16 +37,16 @@ def detect(
     dataset = (
         plugins.build("datasets", "folder", root=str(folder)) if folder.is_dir() else plugins.build("datasets", source)
     )
-    made = plugins.build("detectors", detector, device=device or Settings().device)
+    built = plugins.build("detectors", detector, device=device or Settings().device)
     with shown(progress) as show:
-        report = detection.detect(dataset, made, out, limit=limit, progress=show)
+        report = detect_pictures(dataset, built, out, limit=limit, progress=show)
     for path, reason in report.rejected[:10]:
         print(f"rejected {display_names.display_name(path)}: {reason}", file=sys.stderr)
     if len(report.rejected) > 10:
         print(f"… and {len(report.rejected) - 10:,} more", file=sys.stderr)
-    told = {"pictures": report.pictures, "boxes": report.boxes, "resumed": report.resumed}
+    result = {"pictures": report.pictures, "boxes": report.boxes, "resumed": report.resumed}
     if as_json:
-        print(json.dumps(told | {"rejected": report.rejected, "file": str(out)}, ensure_ascii=False))
+        print(json.dumps(result | {"rejected": report.rejected, "file": str(out)}, ensure_ascii=False))
         return
     before = f" ({report.resumed:,} before the interruption)" if report.resumed else ""
     print(f"{report.boxes:,} boxes in {report.pictures - len(report.rejected):,} pictures{before}: {out}")

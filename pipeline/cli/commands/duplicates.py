@@ -34,7 +34,7 @@ def duplicates(
 ) -> None:
     """Pictures that the gallery holds more than once, in groups with the best copy; kept in its reports."""
     from pipeline.cli.commands.remove import remove as remove_pictures
-    from pipeline.duplicates import find as finding
+    from pipeline.duplicates.find import KIND, find_duplicates, removable
     from pipeline.errors import UsageError
     from pipeline.gallery import reports
     from pipeline.gallery.opening import open_gallery
@@ -46,44 +46,46 @@ def duplicates(
     gallery = open_gallery(name, Settings())
     tiers = [part.strip() for part in tier.split(",") if part.strip()]
     with shown(progress) as show:
-        found = finding.find(gallery, tiers=tiers, threshold=threshold, seed=seed, progress=show)
-    kept = reports.write(gallery, finding.KIND, found)
-    going = finding.removable(gallery, found["groups"]) if remove else []
+        report = find_duplicates(gallery, tiers=tiers, threshold=threshold, seed=seed, progress=show)
+    report_name = reports.write(gallery, KIND, report)
+    to_remove = removable(gallery, report["groups"]) if remove else []
     if as_json:
-        print(json.dumps(reports.read(gallery, kept) | {"report": kept, "to_remove": going}, ensure_ascii=False))
+        kept = reports.read(gallery, report_name)
+        print(json.dumps(kept | {"report": report_name, "to_remove": to_remove}, ensure_ascii=False))
+
     else:
-        _told(name, found, kept)
+        _print_groups(name, report, report_name)
     if remove:
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-            _dry_run(found["groups"], going)
-            if going and yes:
-                remove_pictures(name, going)
-            elif going:
+            _dry_run(report["groups"], to_remove)
+            if to_remove and yes:
+                remove_pictures(name, to_remove)
+            elif to_remove:
                 print("dry run, nothing was removed; to remove them add --yes (`restore` undoes it)")
 
 
-def _told(name: str, found: dict[str, Any], kept: str) -> None:
-    for group in found["groups"]:
+def _print_groups(name: str, report: dict[str, Any], report_name: str) -> None:
+    for group in report["groups"]:
         print(f"{group['tier']}, keep {group['keep']}: {group['reason']}")
         for member in group["members"]:
             print(f"  {member['score']:.4f}  {member['id']}  {member['path']}")
-    counts = {tier: sum(group["tier"] == tier for group in found["groups"]) for tier in found["tiers"]}
-    print(f"{name}: {', '.join(f'{count:,} {tier}' for tier, count in counts.items())}; kept as {kept}")
-    for key, said in (("leakage", "in different splits"), ("label_conflicts", "with different labels")):
-        if crossing := found[key]:
-            print(f"{len(crossing):,} groups have members {said}, such as {', '.join(crossing[0]['paths'].values())}")
-    if found.get("threshold") is not None:
-        print(f"lookalikes score {found['threshold']:.4f} and more ({found['threshold_from']})", file=sys.stderr)
-    if missing := found.get("files_missing"):
+    counts = {tier: sum(group["tier"] == tier for group in report["groups"]) for tier in report["tiers"]}
+    print(f"{name}: {', '.join(f'{count:,} {tier}' for tier, count in counts.items())}; kept as {report_name}")
+    for key, text in (("leakage", "in different splits"), ("label_conflicts", "with different labels")):
+        if crossing := report[key]:
+            print(f"{len(crossing):,} groups have members {text}, such as {', '.join(crossing[0]['paths'].values())}")
+    if report.get("threshold") is not None:
+        print(f"lookalikes score {report['threshold']:.4f} and more ({report['threshold_from']})", file=sys.stderr)
+    if missing := report.get("files_missing"):
         print(f"{missing:,} files are gone or changed: judged by their thumbnails, bytes unknown", file=sys.stderr)
-    if unseen := found.get("not_seen"):
+    if unseen := report.get("not_seen"):
         print(f"{unseen:,} pictures have neither thumbnail nor file and were not compared", file=sys.stderr)
 
 
-def _dry_run(groups: list[dict[str, Any]], going: list[str]) -> None:
+def _dry_run(groups: list[dict[str, Any]], to_remove: list[str]) -> None:
     paths = {member["id"]: member["path"] for group in groups for member in group["members"]}
-    print(f"{len(going):,} pictures to remove, the best copy of each stays; files on disk are left alone")
-    for picture in going:
+    print(f"{len(to_remove):,} pictures to remove, the best copy of each stays; files on disk are left alone")
+    for picture in to_remove:
         print(f"  {picture}  {paths[picture]}")
     if any(group["tier"] == "identical" for group in groups):
         print("identical files are one record of the gallery already, so nothing is removed for them")
