@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -56,6 +56,12 @@ class Annotations:
         boxes = self.boxes[self.boxes["path"].isin(wanted)].reset_index(drop=True)
         return Annotations(pictures, boxes, self.faults)
 
+    def by_picture(self) -> Iterator[tuple[Any, pd.DataFrame]]:
+        """(row of pictures, its boxes), in the pictures' order; a picture without boxes has none."""
+        boxes, none = dict(list(self.boxes.groupby("path", sort=False))), self.boxes.iloc[:0]
+        for picture in self.pictures.itertuples():
+            yield picture, boxes.get(picture.path, none)
+
     def attribute(self, name: str) -> pd.Series:
         """The boxes' attribute of this name as text, '' where they have none."""
         import json
@@ -71,21 +77,21 @@ def of(pictures: Any, boxes: Any, faults: Iterable[tuple[str, str]] = ()) -> Ann
     import numpy as np
     import pandas as pd
 
-    shown, drawn = pd.DataFrame(pictures), pd.DataFrame(boxes)
+    picture_table, box_table = pd.DataFrame(pictures), pd.DataFrame(boxes)
     for name in ("width", "height"):
-        if name not in shown:
-            shown[name] = 0
+        if name not in picture_table:
+            picture_table[name] = 0
     for name, value in _ABSENT.items():
-        drawn[name] = drawn[name].fillna(value) if name in drawn else value
-    if drawn.empty:
-        drawn = drawn.reindex(columns=list(BOX))
-    if "number" not in drawn:
-        drawn["number"] = np.arange(len(drawn))
-    sides = drawn["width"] * drawn["height"]
-    drawn["area"] = drawn["area"].fillna(sides) if "area" in drawn else sides
-    if shown.empty:
-        shown = shown.reindex(columns=list(PICTURE))
-    return Annotations(_typed(shown, PICTURE), _typed(drawn, BOX), list(faults))
+        box_table[name] = box_table[name].fillna(value) if name in box_table else value
+    if box_table.empty:
+        box_table = box_table.reindex(columns=list(BOX))
+    if "number" not in box_table:
+        box_table["number"] = np.arange(len(box_table))
+    sides = box_table["width"] * box_table["height"]
+    box_table["area"] = box_table["area"].fillna(sides) if "area" in box_table else sides
+    if picture_table.empty:
+        picture_table = picture_table.reindex(columns=list(PICTURE))
+    return Annotations(_typed(picture_table, PICTURE), _typed(box_table, BOX), list(faults))
 
 
 def formats() -> list[str]:
@@ -105,12 +111,12 @@ def read(source: Path, format: str = "auto", *, pictures: Path | None = None, tr
         raise UsageError(f"{pictures}: there is no such folder of pictures; check the spelling")
     module = _module(_recognised(source) if format == "auto" else format)
     try:
-        found: Annotations = module.read(source, pictures=Path(pictures) if pictures else None, truth=truth)
+        annotations: Annotations = module.read(source, pictures=Path(pictures) if pictures else None, truth=truth)
     except UnicodeDecodeError as error:
         raise UsageError(f"{source.name} is not UTF-8 text ({error.reason}); save it as UTF-8") from error
     except OSError as error:
         raise UsageError(f"cannot read {error.filename or source}: {error.strerror or error}") from error
-    return found
+    return annotations
 
 
 def write(annotations: Annotations, target: Path, format: str = "coco") -> list[str]:
@@ -130,34 +136,36 @@ def fault_counts(annotations: Annotations) -> list[tuple[str, int, str]]:
 
 def check(truth: Annotations, predictions: Annotations) -> list[str]:
     """One sentence for each reason why predictions may not fit their ground truth; none: they fit."""
-    said = []
+    sentences = []
     if truth.predicted:
-        said.append("the ground truth's boxes have scores: are these predictions, given in the place of the truth?")
+        sentences.append(
+            "the ground truth's boxes have scores: are these predictions, given in the place of the truth?"
+        )
     if truth.boxes.empty:
-        said.append("the ground truth has no boxes, so nothing can be found or missed")
+        sentences.append("the ground truth has no boxes, so nothing can be found or missed")
     if predictions.boxes.empty:
-        said.append("there are no predictions, so every object counts as missed")
+        sentences.append("there are no predictions, so every object counts as missed")
     elif not predictions.predicted:
-        said.append("the predictions have no scores: is this ground truth, given in the place of predictions?")
-    shown, known = set(truth.pictures["path"]), set(truth.labels)
-    strange = predictions.boxes[~predictions.boxes["path"].isin(shown)]
-    if len(strange):
-        pictures = strange["path"].unique()
-        said.append(
-            f"{len(strange):,} predictions are for {len(pictures):,} pictures without ground truth "
+        sentences.append("the predictions have no scores: is this ground truth, given in the place of predictions?")
+    paths, labels = set(truth.pictures["path"]), set(truth.labels)
+    elsewhere = predictions.boxes[~predictions.boxes["path"].isin(paths)]
+    if len(elsewhere):
+        pictures = elsewhere["path"].unique()
+        sentences.append(
+            f"{len(elsewhere):,} predictions are for {len(pictures):,} pictures without ground truth "
             f"(first: {pictures[0]}); they are left out"
         )
-    silent = sorted(shown - set(predictions.boxes["path"]))
-    if silent and not predictions.boxes.empty:
-        said.append(f"{len(silent):,} of {len(shown):,} pictures have no prediction (first: {silent[0]})")
-    unknown = [label for label in predictions.labels if label not in known]
-    if unknown and known:
-        some = ", ".join(unknown[:5]) + ("…" if len(unknown) > 5 else "")
-        said.append(
-            f"the predictions' labels {some} are not in the ground truth; each such box is a false positive. "
+    without = sorted(paths - set(predictions.boxes["path"]))
+    if without and not predictions.boxes.empty:
+        sentences.append(f"{len(without):,} of {len(paths):,} pictures have no prediction (first: {without[0]})")
+    unknown = [label for label in predictions.labels if label not in labels]
+    if unknown and labels:
+        first_labels = ", ".join(unknown[:5]) + ("…" if len(unknown) > 5 else "")
+        sentences.append(
+            f"the predictions' labels {first_labels} are not in the ground truth; each such box is a false positive. "
             "Are labels spelt alike, in the same case?"
         )
-    return said
+    return sentences
 
 
 def _typed(table: pd.DataFrame, columns: dict[str, type]) -> pd.DataFrame:

@@ -17,10 +17,10 @@ def decode(mask: str, *, width: int, height: int) -> np.ndarray:
     import numpy as np
 
     try:
-        told = json.loads(mask)
-        if isinstance(told, dict) and [int(side) for side in told["size"]] != [height, width]:
-            raise ValueError(f"it is for a picture of {told['size'][1]} × {told['size'][0]}")
-        runs = _runs(told["counts"] if isinstance(told, dict) else _filled(told, width, height))
+        encoded = json.loads(mask)
+        if isinstance(encoded, dict) and [int(side) for side in encoded["size"]] != [height, width]:
+            raise ValueError(f"it is for a picture of {encoded['size'][1]} × {encoded['size'][0]}")
+        runs = _runs(encoded["counts"] if isinstance(encoded, dict) else _filled(encoded, width, height))
         if min(runs, default=-1) < 0 or sum(runs) != width * height:
             raise ValueError("its runs do not add up to the picture")
     except (ValueError, TypeError, KeyError, IndexError) as error:
@@ -44,8 +44,8 @@ def _runs(counts: Any) -> list[int]:
         return [int(count) for count in counts]
     runs: list[int] = []
     value = shift = 0
-    for sign in counts:  # five bits a sign, the sixth says that more follow; from the third on, differences
-        bits = ord(sign) - 48
+    for char in counts:  # five bits a sign, the sixth says that more follow; from the third on, differences
+        bits = ord(char) - 48
         value |= (bits & 31) << shift
         shift += 5
         if not bits & 32:

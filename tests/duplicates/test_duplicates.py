@@ -57,8 +57,8 @@ def gallery(home: Path, photos: Path) -> Gallery:
 
 
 def groups(report: dict[str, Any], tier: str) -> list[set[str]]:
-    report = [group for group in report["groups"] if group["tier"] == tier]
-    return [{member["path"].rsplit("/")[-1] for member in group["members"]} for group in report]
+    of_tier = [group for group in report["groups"] if group["tier"] == tier]
+    return [{member["path"].rsplit("/")[-1] for member in group["members"]} for group in of_tier]
 
 
 COPIES = {"saved.jpg", "small.jpg", "cropped.jpg", "framed.png", "darker.webp"}

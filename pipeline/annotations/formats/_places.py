@@ -55,14 +55,14 @@ class Places:
             return False
 
     def _only(self, how: str, key: str) -> str:
-        found = self._listed.get((how, key), [])
-        return found[0] if len(found) == 1 else ""
+        paths = self._listed.get((how, key), [])
+        return paths[0] if len(paths) == 1 else ""
 
     @functools.cached_property
     def _listed(self) -> dict[tuple[str, str], list[str]]:
-        held: dict[tuple[str, str], list[str]] = {}
+        paths_by_key: dict[tuple[str, str], list[str]] = {}
         for path in picture_files(self.root) if self.root else ():
             plain = PurePosixPath(path)
             for key in (("name", plain.name), ("stem", plain.with_suffix("").as_posix()), ("last", plain.stem)):
-                held.setdefault(key, []).append(path)
-        return held
+                paths_by_key.setdefault(key, []).append(path)
+        return paths_by_key

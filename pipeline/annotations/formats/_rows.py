@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.annotations.annotations import Annotations, of
+from pipeline.annotations.annotations import BOX, Annotations, of
 from pipeline.annotations.formats._places import Places
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OUTSIDE = "the path leads outside the pictures' folder; the picture and its boxes are left out"
-REACH = 0.01  # px that a box may leave its picture by without a word: rounding
-_HELD = {
+MAX_ROUNDING = 0.01  # px that a box may leave its picture by without a word: rounding
+_OCCURS = {
     "mask": lambda boxes: boxes["mask"] != "",
     "crowd": lambda boxes: boxes["crowd"],
     "attributes": lambda boxes: boxes["attributes"] != "",
     "fraction": lambda boxes: (boxes[["x", "y", "width", "height"]] % 1 != 0).any(axis=1),
 }
-_SAID = {
+_SENTENCES = {
     "mask": "no such mask: only its box is kept",
     "crowd": "no groups: they are written as single objects",
     "attributes": "no attributes: they are left out",
@@ -41,23 +41,7 @@ class Rows:
         self.number = -1  # of the last box, counted also where one is left out
         self._sizes: dict[str, tuple[int, int]] = {}
         self._names: dict[str, str] = {}
-        self._columns: dict[str, list[Any]] = {
-            name: []
-            for name in [
-                "path",
-                "label",
-                "x",
-                "y",
-                "width",
-                "height",
-                "score",
-                "area",
-                "crowd",
-                "mask",
-                "attributes",
-                "number",
-            ]
-        }
+        self._columns: dict[str, list[Any]] = {name: [] for name in BOX}
 
     def picture(self, name: str, width: Any = 0, height: Any = 0) -> str:
         """Add a picture; its path, or '' when it is left out. A size that is no number is unknown."""
@@ -101,33 +85,33 @@ class Rows:
         import pandas as pd
 
         pictures = [(path, width, height) for path, (width, height) in self._sizes.items()]
-        shown = pd.DataFrame(pictures, columns=["path", "width", "height"])
-        boxes = of(shown, self._columns).boxes
+        picture_table = pd.DataFrame(pictures, columns=["path", "width", "height"])
+        boxes = of(picture_table, self._columns).boxes
         self._columns.clear()
         if len(boxes):
             boxes = self._mended(boxes)
-        return of(shown, boxes, self.faults)
+        return of(picture_table, boxes, self.faults)
 
-    def _size(self, path: str, said: tuple[int, int]) -> tuple[int, int]:
+    def _size(self, path: str, given: tuple[int, int]) -> tuple[int, int]:
         if self.places.root is None:
-            return said
-        found = self.places.size(path)
-        if found is None:
+            return given
+        actual = self.places.size(path)
+        if actual is None:
             self.faults.append((path, "there is no picture of this path to read; kept, but it cannot be shown"))
-            return said
-        if 0 not in said and said != found:
-            what = "the picture's size is not the one in the file; boxes are taken as they are"
-            if said == found[::-1]:
-                what = "width and height are swapped: was it annotated before it was turned upright? boxes as they are"
-            self.faults.append((path, what))
-        return found
+            return given
+        if 0 not in given and given != actual:
+            fault = "the picture's size is not the one in the file; boxes are taken as they are"
+            if given == actual[::-1]:
+                fault = "width and height are swapped: was it annotated before it was turned upright? boxes as they are"
+            self.faults.append((path, fault))
+        return actual
 
     def _mended(self, boxes: pd.DataFrame) -> pd.DataFrame:
         import numpy as np
 
         sides = ["x", "y", "width", "height"]
         boxes = self._without(boxes, ~np.isfinite(boxes[sides]).all(axis=1), "a number is missing or not finite")
-        self._say(boxes[(boxes[["width", "height"]] < 0).any(axis=1)], "the corners are swapped; swapped back")
+        self._add_faults(boxes[(boxes[["width", "height"]] < 0).any(axis=1)], "the corners are swapped; swapped back")
         for start, side in (("x", "width"), ("y", "height")):
             swapped = boxes[side] < 0
             boxes.loc[swapped, start] += boxes.loc[swapped, side]
@@ -135,15 +119,17 @@ class Rows:
         boxes = self._clipped(boxes)
         boxes = self._without(boxes, (boxes["width"] <= 0) | (boxes["height"] <= 0), "the box has no area")
         nameless = boxes["label"] == ""
-        self._say(boxes[nameless], "the box has no label; called unlabelled")
+        self._add_faults(boxes[nameless], "the box has no label; called unlabelled")
         boxes.loc[nameless, "label"] = "unlabelled"
         if boxes["score"].notna().any():
             boxes = self._without(boxes, ~np.isfinite(boxes["score"]), "the prediction has no score")
             odd = (boxes["score"] < 0) | (boxes["score"] > 1)
-            self._say(boxes[odd], "the score is not between 0 and 1; kept, higher still counts as surer")
+            self._add_faults(boxes[odd], "the score is not between 0 and 1; kept, higher still counts as surer")
         same = boxes.duplicated(["path", "label", *sides, "score"])
         if boxes["score"].notna().any():
-            self._say(boxes[same], "the same prediction comes twice; kept, the second counts as a false positive")
+            self._add_faults(
+                boxes[same], "the same prediction comes twice; kept, the second counts as a false positive"
+            )
         else:
             boxes = self._without(boxes, same, "the same box comes twice")
         small = ~np.isfinite(boxes["area"]) | (boxes["area"] <= 0)
@@ -158,19 +144,19 @@ class Rows:
         before = boxes[["x", "y", "width", "height"]].to_numpy()
         low, high = before[:, :2], before[:, :2] + before[:, 2:]
         left, right = np.clip(low, 0, sizes), np.clip(high, 0, sizes)
-        beyond = (np.abs(left - low) > REACH).any(axis=1) | (np.abs(right - high) > REACH).any(axis=1)
+        beyond = (np.abs(left - low) > MAX_ROUNDING).any(axis=1) | (np.abs(right - high) > MAX_ROUNDING).any(axis=1)
         changed = (left != low).any(axis=1) | (right != high).any(axis=1)
         gone = beyond & (right <= left).any(axis=1)
-        self._say(boxes[beyond & ~gone], "the box reaches outside its picture; clipped")
+        self._add_faults(boxes[beyond & ~gone], "the box reaches outside its picture; clipped")
         inner = np.where(changed[:, None], np.hstack([left, right - left]), before)
         boxes[["x", "y", "width", "height"]] = inner
         return self._without(boxes, gone, "the box lies outside its picture")
 
     def _without(self, boxes: pd.DataFrame, rows: np.ndarray | pd.Series, fault: str) -> pd.DataFrame:
-        self._say(boxes[rows], f"{fault}; left out")
+        self._add_faults(boxes[rows], f"{fault}; left out")
         return boxes[~rows].copy()
 
-    def _say(self, boxes: pd.DataFrame, fault: str) -> None:
+    def _add_faults(self, boxes: pd.DataFrame, fault: str) -> None:
         places = zip(boxes["path"], boxes["number"], strict=True)
         self.faults += [(f"{path}, box {number}", fault) for path, number in places]
 
@@ -191,5 +177,7 @@ def _whole(value: Any) -> int:
 def losses(format_name: str, annotations: Annotations, *kinds: str) -> list[str]:
     """A sentence for each of these kinds that occurs."""
     boxes: pd.DataFrame = annotations.boxes
-    counts = {kind: int(_HELD[kind](boxes).sum()) for kind in kinds} if len(boxes) else {}
-    return [f"{format_name} holds {_SAID[kind]} ({n:,} of {len(boxes):,} boxes)" for kind, n in counts.items() if n]
+    counts = {kind: int(_OCCURS[kind](boxes).sum()) for kind in kinds} if len(boxes) else {}
+    return [
+        f"{format_name} holds {_SENTENCES[kind]} ({n:,} of {len(boxes):,} boxes)" for kind, n in counts.items() if n
+    ]

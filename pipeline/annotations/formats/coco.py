@@ -35,28 +35,28 @@ def matches(source: Path) -> bool:
 def read(source: Path, *, pictures: Path | None = None, truth: Path | None = None) -> Annotations:
     names: dict[str, tuple[str, Any, Any]] = {}
     labels: dict[str, str] = {}
-    rows, drawn, results = Rows(pictures), list[tuple[Any, ...]](), False
-    for key, one in items(source):
-        results |= key == ""
-        if key in ("", "annotations") and one is not None:
-            drawn.append(_taken(one))
-        elif isinstance(one, dict):
-            _learn(key, one, names, labels)
-    if results and truth is not None:
-        for key, one in items(truth):
-            if isinstance(one, dict):
-                _learn(key, one, names, labels)
-    if not names and drawn:
-        what = "a list of COCO results" if results else "COCO without its list of images"
+    rows, boxes, is_results = Rows(pictures), list[tuple[Any, ...]](), False
+    for key, entry in items(source):
+        is_results |= key == ""
+        if key in ("", "annotations") and entry is not None:
+            boxes.append(_taken(entry))
+        elif isinstance(entry, dict):
+            _learn(key, entry, names, labels)
+    if is_results and truth is not None:
+        for key, entry in items(truth):
+            if isinstance(entry, dict):
+                _learn(key, entry, names, labels)
+    if not names and boxes:
+        what = "a list of COCO results" if is_results else "COCO without its list of images"
         raise UsageError(
             f"{source.name} is {what}, which names pictures by number only; "
             "give the COCO ground truth that has the numbers as truth"
         )
     for name, width, height in names.values():
         rows.picture(name, width, height)
-    drawn.reverse()  # taken from the end, so that each is freed as it goes over into columns
-    while drawn:
-        image, category, box, *more = drawn.pop()
+    boxes.reverse()  # taken from the end, so that each is freed as it goes over into columns
+    while boxes:
+        image, category, box, *more = boxes.pop()
         _add(rows, f"box {rows.number + 1}", names.get(image), category, labels, box, *more)
     return rows.finish()
 
@@ -69,26 +69,26 @@ def write(annotations: Annotations, target: Path) -> list[str]:
     return []
 
 
-def _learn(key: str, one: dict[str, Any], names: dict[str, tuple[str, Any, Any]], labels: dict[str, str]) -> None:
+def _learn(key: str, entry: dict[str, Any], names: dict[str, tuple[str, Any, Any]], labels: dict[str, str]) -> None:
     if key == "images":
-        name = one.get("file_name") or one.get("path") or ""
-        names[str(one.get("id"))] = (str(name), one.get("width"), one.get("height"))
+        name = entry.get("file_name") or entry.get("path") or ""
+        names[str(entry.get("id"))] = (str(name), entry.get("width"), entry.get("height"))
     elif key == "categories":
-        labels[str(one.get("id"))] = str(one.get("name", one.get("id")))
+        labels[str(entry.get("id"))] = str(entry.get("name", entry.get("id")))
 
 
-def _taken(one: Any) -> tuple[Any, ...]:
+def _taken(entry: Any) -> tuple[Any, ...]:
     """What is kept of an annotation until all pictures and labels are known."""
-    if not isinstance(one, dict):
+    if not isinstance(entry, dict):
         return ("", "", None, math.nan, math.nan, False, "", {})
-    mask = one.get("segmentation")
+    mask = entry.get("segmentation")
     # compressed here: parsed polygons take ten times the memory of their text
     text = json.dumps(mask, separators=(",", ":")) if mask else ""
-    score = number(one["score"]) if "score" in one else math.nan
-    more = one.get("attributes")
-    image, category = (sys.intern(str(one.get(key))) for key in ("image_id", "category_id"))
+    score = number(entry["score"]) if "score" in entry else math.nan
+    more = entry.get("attributes")
+    image, category = (sys.intern(str(entry.get(key))) for key in ("image_id", "category_id"))
     return (
-        *(image, category, one.get("bbox"), score, number(one.get("area")), bool(one.get("iscrowd")), text),
+        *(image, category, entry.get("bbox"), score, number(entry.get("area")), bool(entry.get("iscrowd")), text),
         more if isinstance(more, dict) else {},
     )
 
@@ -144,21 +144,21 @@ def _pieces(annotations: Annotations) -> Iterator[str]:
     categories = {label: at for at, label in enumerate(annotations.labels, 1)}
     yield '{"images": ['
     for at, row in enumerate(pictures.itertuples(), 1):
-        one = {"id": at, "file_name": row.path, "width": row.width, "height": row.height}
-        yield (",\n" if at > 1 else "\n") + json.dumps(one, ensure_ascii=False)
+        entry = {"id": at, "file_name": row.path, "width": row.width, "height": row.height}
+        yield (",\n" if at > 1 else "\n") + json.dumps(entry, ensure_ascii=False)
     named = [{"id": at, "name": label} for label, at in categories.items()]
     yield f'],\n"categories": {json.dumps(named, ensure_ascii=False)},\n"annotations": ['
     for at, row in enumerate(boxes.itertuples(), 1):
         if row.path not in images:
             raise UsageError(f"{row.path} has a box and is not among the pictures; add it to pictures")
-        one = {"id": at, "image_id": images[row.path], "category_id": categories[row.label]}
-        one |= {"bbox": [_short(v) for v in (row.x, row.y, row.width, row.height)], "area": _short(row.area)}
-        one |= {"iscrowd": int(row.crowd), "segmentation": json.loads(row.mask) if row.mask else []}
+        entry = {"id": at, "image_id": images[row.path], "category_id": categories[row.label]}
+        entry |= {"bbox": [_short(v) for v in (row.x, row.y, row.width, row.height)], "area": _short(row.area)}
+        entry |= {"iscrowd": int(row.crowd), "segmentation": json.loads(row.mask) if row.mask else []}
         if not math.isnan(row.score):
-            one["score"] = row.score
+            entry["score"] = row.score
         if row.attributes:
-            one["attributes"] = json.loads(row.attributes)
-        yield (",\n" if at > 1 else "\n") + json.dumps(one, ensure_ascii=False)
+            entry["attributes"] = json.loads(row.attributes)
+        yield (",\n" if at > 1 else "\n") + json.dumps(entry, ensure_ascii=False)
     yield "]}\n"
 
 

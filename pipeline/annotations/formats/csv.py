@@ -60,19 +60,17 @@ def read(source: Path, *, pictures: Path | None = None, truth: Path | None = Non
 
 def write(annotations: Annotations, target: Path) -> list[str]:
     """Columns path, label, x, y, width, height, score, area, crowd and the picture's size."""
-    drawn = dict(list(annotations.boxes.groupby("path", sort=False)))
     with replacing(target) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(_WRITTEN)
-        for row in annotations.pictures.itertuples():
-            size = (row.width, row.height)
-            if row.path not in drawn:
-                table.writerow([row.path, *[""] * 8, *size])
-                continue
-            for box in drawn[row.path].itertuples():
+        for picture, boxes in annotations.by_picture():
+            size = (picture.width, picture.height)
+            if boxes.empty:
+                table.writerow([picture.path, *[""] * 8, *size])
+            for box in boxes.itertuples():
                 score = "" if math.isnan(box.score) else box.score
                 sides = (box.x, box.y, box.width, box.height)
-                table.writerow([row.path, box.label, *sides, score, box.area, int(box.crowd), *size])
+                table.writerow([picture.path, box.label, *sides, score, box.area, int(box.crowd), *size])
     return losses("CSV", annotations, "mask", "attributes")
 
 

@@ -27,10 +27,10 @@ def matches(source: Path) -> bool:
 
 def read(source: Path, *, pictures: Path | None = None, truth: Path | None = None) -> Annotations:
     rows = Rows(pictures)
-    for key, one in items(source):
-        if key == "project" and isinstance(one, dict) and "pid" in one:
+    for key, value in items(source):
+        if key == "project" and isinstance(value, dict) and "pid" in value:
             raise UsageError(f"{source.name} is a project of VIA 3; export its annotations as COCO and read that")
-        entries = one.values() if key == "_via_img_metadata" and isinstance(one, dict) else [one]
+        entries = value.values() if key == "_via_img_metadata" and isinstance(value, dict) else [value]
         for entry in entries if not key.startswith("_via_") or key == "_via_img_metadata" else ():
             if isinstance(entry, dict) and "filename" in entry:
                 _picture(rows, entry)
@@ -41,11 +41,10 @@ def read(source: Path, *, pictures: Path | None = None, truth: Path | None = Non
 
 def write(annotations: Annotations, target: Path) -> list[str]:
     """What VIA 2 imports. A score, a group and attributes become attributes of the region, the size those of the file."""
-    drawn = dict(list(annotations.boxes.groupby("path", sort=False)))
-    told, flattened = {}, 0
-    for row in annotations.pictures.itertuples():
+    entries, flattened = {}, 0
+    for picture, boxes in annotations.by_picture():
         regions = []
-        for box in drawn[row.path].itertuples() if row.path in drawn else ():
+        for box in boxes.itertuples():
             ring = _one_ring(box.mask)
             flattened += bool(box.mask) and ring is None
             attributes = {"label": box.label, **(json.loads(box.attributes) if box.attributes else {})}
@@ -57,10 +56,10 @@ def write(annotations: Annotations, target: Path) -> list[str]:
             if ring is not None:
                 shape = {"name": "polygon", "all_points_x": ring[::2], "all_points_y": ring[1::2]}
             regions.append({"shape_attributes": shape, "region_attributes": attributes})
-        size = {"width": str(row.width), "height": str(row.height)}
-        told[row.path] = {"filename": row.path, "size": -1, "regions": regions, "file_attributes": size}
+        size = {"width": str(picture.width), "height": str(picture.height)}
+        entries[picture.path] = {"filename": picture.path, "size": -1, "regions": regions, "file_attributes": size}
     with replacing(target) as temporary:
-        temporary.write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
+        temporary.write_text(json.dumps(entries, ensure_ascii=False, indent=1), encoding="utf-8")
     if not flattened:
         return []
     return losses(

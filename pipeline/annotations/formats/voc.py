@@ -33,10 +33,10 @@ def read(source: Path, *, pictures: Path | None = None, truth: Path | None = Non
             rows.faults.append((place, f"this is not whole XML ({error}); the file is left out"))
             continue
         path = _picture(rows, page, place)
-        for one in page.iter("object") if path else ():
-            corners = tuple(number(one.findtext(f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax"))
-            label, score = (one.findtext("name") or "").strip(), number(one.findtext("score"))
-            objects.append((path, label, corners, one.findtext("difficult", "0").strip() == "1", score))
+        for element in page.iter("object") if path else ():
+            corners = tuple(number(element.findtext(f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax"))
+            label, score = (element.findtext("name") or "").strip(), number(element.findtext("score"))
+            objects.append((path, label, corners, element.findtext("difficult", "0").strip() == "1", score))
     first = 1
     if from_zero := [path for path, _, corners, _, _ in objects if 0 in corners[:2]]:
         first = 0
@@ -55,26 +55,27 @@ def read(source: Path, *, pictures: Path | None = None, truth: Path | None = Non
 def write(annotations: Annotations, target: Path) -> list[str]:
     """A file a picture, under the picture's own path; every picture gets one, with boxes or without."""
     written: dict[str, str] = {}
-    drawn = dict(list(annotations.boxes.groupby("path", sort=False)))
-    for row in annotations.pictures.itertuples():
+    for picture, boxes in annotations.by_picture():
         page = ElementTree.Element("annotation")
-        _put(page, {"folder": PurePosixPath(row.path).parent.as_posix(), "filename": row.path})
-        _put(ElementTree.SubElement(page, "size"), {"width": row.width, "height": row.height, "depth": 3})
-        for box in drawn[row.path].itertuples() if row.path in drawn else ():
-            one = ElementTree.SubElement(page, "object")
-            _put(one, {"name": box.label, "difficult": int(box.crowd)})
+        _put(page, {"folder": PurePosixPath(picture.path).parent.as_posix(), "filename": picture.path})
+        _put(ElementTree.SubElement(page, "size"), {"width": picture.width, "height": picture.height, "depth": 3})
+        for box in boxes.itertuples():
+            element = ElementTree.SubElement(page, "object")
+            _put(element, {"name": box.label, "difficult": int(box.crowd)})
             if not math.isnan(box.score):
-                _put(one, {"score": box.score})
+                _put(element, {"score": box.score})
             left, top = round(box.x), round(box.y)
             right, bottom = max(left + 1, round(box.x + box.width)), max(top + 1, round(box.y + box.height))
             _put(
-                ElementTree.SubElement(one, "bndbox"),
+                ElementTree.SubElement(element, "bndbox"),
                 {"xmin": left + 1, "ymin": top + 1, "xmax": right, "ymax": bottom},
             )
-        name = PurePosixPath(row.path).with_suffix(".xml").as_posix()
+        name = PurePosixPath(picture.path).with_suffix(".xml").as_posix()
         if name in written:
-            raise UsageError(f"{row.path} and {written[name]} would share {name}; VOC has a file a picture: rename one")
-        written[name] = row.path
+            raise UsageError(
+                f"{picture.path} and {written[name]} would share {name}; VOC has a file a picture: rename one"
+            )
+        written[name] = picture.path
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         ElementTree.indent(page)
         with replacing(target / name) as temporary:
@@ -103,8 +104,8 @@ def _parsed(file: Path) -> ElementTree.Element:
 def _picture(rows: Rows, page: ElementTree.Element, place: str) -> str:
     """By the file name it holds, below the folder it lies in; the XML's own name where there is no better."""
     beside = PurePosixPath(place).parent
-    said = (page.findtext("filename") or "").strip() or PurePosixPath(place).stem + ".jpg"
-    name = said if "/" in said or "\\" in said else (beside / said).as_posix()
+    file_name = (page.findtext("filename") or "").strip() or PurePosixPath(place).stem + ".jpg"
+    name = file_name if "/" in file_name or "\\" in file_name else (beside / file_name).as_posix()
     stem = PurePosixPath(place).with_suffix("").as_posix()
     if rows.places.size(rows.places.find(name)) is None:
         name = rows.places.find_stem(stem) or name

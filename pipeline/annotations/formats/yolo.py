@@ -49,25 +49,24 @@ def read(source: Path, *, pictures: Path | None = None, truth: Path | None = Non
 
 def write(annotations: Annotations, target: Path) -> list[str]:
     """A text a picture, under the picture's own path, and classes.txt. UsageError where a size is unknown."""
-    drawn = dict(list(annotations.boxes.groupby("path", sort=False)))
     classes = {label: at for at, label in enumerate(annotations.labels)}
     written = {"classes.txt": "the list of classes"}
-    for row in annotations.pictures.itertuples():
-        name = PurePosixPath(row.path).with_suffix(".txt").as_posix()
+    for picture, boxes in annotations.by_picture():
+        name = PurePosixPath(picture.path).with_suffix(".txt").as_posix()
         if name in written:
             raise UsageError(
-                f"{row.path} and {written[name]} would share {name}; YOLO has a file a picture: rename one"
+                f"{picture.path} and {written[name]} would share {name}; YOLO has a file a picture: rename one"
             )
-        written[name] = row.path
-        if not (row.width and row.height) and row.path in drawn:
+        written[name] = picture.path
+        if not (picture.width and picture.height) and len(boxes):
             raise UsageError(
-                f"the size of {row.path} is unknown, and YOLO writes shares of it; give the pictures' folder"
+                f"the size of {picture.path} is unknown, and YOLO writes shares of it; give the pictures' folder"
             )
         lines = []
-        for box in drawn[row.path].itertuples() if row.path in drawn else ():
+        for box in boxes.itertuples():
             shares = (
-                *((box.x + box.width / 2) / row.width, (box.y + box.height / 2) / row.height),
-                *(box.width / row.width, box.height / row.height),
+                *((box.x + box.width / 2) / picture.width, (box.y + box.height / 2) / picture.height),
+                *(box.width / picture.width, box.height / picture.height),
             )
             values = [*shares, box.score] if not math.isnan(box.score) else shares
             lines.append(" ".join([str(classes[box.label]), *(f"{value:.12g}" for value in values)]))
@@ -116,12 +115,12 @@ def _from_yaml(file: Path) -> dict[int, str]:
     import yaml
 
     try:
-        told = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+        content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
     except yaml.YAMLError as error:
         raise UsageError(
             f"{file.name} cannot be read as YAML ({' '.join(str(error).split())}); save it again"
         ) from error
-    names = told.get("names") if isinstance(told, dict) else None
+    names = content.get("names") if isinstance(content, dict) else None
     if isinstance(names, list):
         return {at: str(name) for at, name in enumerate(names)}
     if isinstance(names, dict) and all(isinstance(key, int) for key in names):
