@@ -15,7 +15,7 @@ from exposed_app import free_port
 from tiny_gallery import SPEC, fill, lite, photos, process, run
 
 from app.search import query_state
-from app.search.query_state import Ask
+from app.search.query_state import SearchState
 from app.server.pictures import Upload
 from benchmarks.sessions import counted, until_ready, visit
 from benchmarks.streamlit_client import Visitor
@@ -88,9 +88,9 @@ def test_after_the_start_a_collection_of_garbage_looks_through_no_library(people
 
 def test_the_way_back_forgets_its_oldest_steps_when_their_pictures_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query_state, "HISTORY_BYTES", 250)
-    history: list[Ask] = []
+    history: list[SearchState] = []
     for number in range(5):
         upload = Upload(bytes(100), name=str(number))
         for k in (12, 24, 48):  # one picture in three steps counts once
-            query_state._keep(history, Ask(uploads=(upload,), k=k))
+            query_state._keep(history, SearchState(uploads=(upload,), k=k))
     assert [(step.uploads[0].name, step.k) for step in history] == [(n, k) for n in "34" for k in (12, 24, 48)]

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app.server import resources
-from app.widgets import picture_row, report_section
+from app.widgets import downloads, picture_row, report_section
 from app.widgets.charts import as_csv
 from app.widgets.picture_row import Tile
 from pipeline.analysis import clustering
@@ -21,7 +21,7 @@ from pipeline.gallery.gallery import Gallery
 AT_ONCE = 12  # clusters on one page of the list
 METHODS = {"hdbscan": "Dense groups (HDBSCAN)", "kmeans": "Every picture in one (k-means)"}
 ORDERS = {"size": "Largest", "purity": "Least pure", "silhouette": "Loosest"}
-MOST = 500  # k-means clusters that can be asked for here
+MAX_CLUSTERS = 500  # k-means clusters that can be asked for here
 
 
 def clusters_section(gallery: Gallery) -> None:
@@ -61,17 +61,15 @@ def _show(gallery: Gallery, name: str, report: dict[str, Any]) -> None:
         way += ", the number with the best silhouette"
     st.caption(report_section.on_what(gallery, report, way))
     with st.container(horizontal=True):
-        _download(gallery, "Clusters", lambda: as_csv(table), "clusters", "A row for each cluster")
+        _download(gallery, "Clusters", "clusters", table, "A row for each cluster")
         paths = resources.paths(gallery)
         of_all = assigned.assign(path=assigned["id"].map(paths).fillna(""))
-        _download(gallery, "Pictures", lambda: as_csv(of_all), "clusters-pictures", "Each picture with its cluster")
+        _download(gallery, "Pictures", "clusters-pictures", of_all, "Each picture with its cluster")
 
 
-def _download(gallery: Gallery, label: str, data: Any, name: str, meaning: str) -> None:
-    st.download_button(
-        f"{label} (CSV)", data=data, file_name=f"{gallery.name}-{name}.csv", mime="text/csv", icon=":material/download:",
-        on_click="ignore", help=meaning, key=f"{name}-csv-{gallery.name}",
-    )  # fmt: skip
+def _download(gallery: Gallery, label: str, name: str, table: pd.DataFrame, meaning: str) -> None:
+    file, key = f"{gallery.name}-{name}.csv", f"{name}-csv-{gallery.name}"
+    downloads.button(f"{label} (CSV)", file, lambda: as_csv(table), help=meaning, key=key)
 
 
 def _summary(report: dict[str, Any]) -> str:
@@ -119,12 +117,12 @@ def _list(gallery: Gallery, clusters: list[dict[str, Any]]) -> None:
         ]
         if tiles and tiles[0].id == one["medoid"]:
             tiles[0] = replace(tiles[0], second="most typical", kind="query")
-        picture_row.draw(gallery.name, tiles, said=said_of(one))
+        picture_row.draw(gallery.name, tiles, said=caption_of(one))
     if pages > 1:
         st.pagination(pages, key=key)
 
 
-def said_of(one: dict[str, Any]) -> str:
+def caption_of(one: dict[str, Any]) -> str:
     """Name and figures of a cluster as markup."""
     figures = [f"{one['size']:,} pictures"]
     if one["purity"] is not None:
@@ -169,7 +167,7 @@ def _find(gallery: Gallery, name: str, *, primary: bool) -> None:
             count = st.number_input(
                 "Clusters",
                 min_value=0,
-                max_value=min(MOST, gallery.count()),
+                max_value=min(MAX_CLUSTERS, gallery.count()),
                 help="0: the number with the best silhouette of a few",
                 width=140,
                 key=f"clusters-count-{gallery.name}",

@@ -11,8 +11,8 @@ import streamlit as st
 from app import COMPONENTS
 from app.server import resources, store
 from app.server.routes import thumbnail_url
+from app.widgets.page import attempt, problem
 from pipeline.duplicates import find
-from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 from pipeline.images.display_names import display_name
 
@@ -40,8 +40,7 @@ def groups_list(gallery: Gallery, groups: list[dict[str, Any]], counts: dict[str
         label_visibility="collapsed",
     )
     st.caption(f"{tier.capitalize()}: {MEANING[tier]}.")
-    if problem := st.session_state.pop("duplicates-problem", ""):
-        st.error(problem)
+    problem()
     chosen = [(number, group) for number, group in enumerate(groups) if group["tier"] == tier]
     there, gone, verdicts = resources.paths(gallery), gallery.removed(), find.judged(gallery)
     key = f"duplicates-shown-{gallery.name}-{tier}"
@@ -90,7 +89,7 @@ def _group(
             _way_back(_take_back, gallery, ids, number)
         elif taken and not others:
             st.markdown(f"**{len(taken):,} removed**; files on disk are left alone.")
-            _way_back(_restore, gallery, taken, number)
+            _way_back(store.restore, gallery, taken, number)
         elif len(ids) < 2 or keep not in there:
             st.markdown("Dealt with elsewhere; find duplicates again.")
         else:
@@ -98,8 +97,8 @@ def _group(
             st.button(
                 "Remove the other" if len(others) == 1 else f"Remove the other {len(others):,}",
                 icon=":material/delete:",
-                on_click=_remove,
-                args=(gallery, others),
+                on_click=attempt,
+                args=(store.remove, gallery, others),
                 help="From the gallery only, and it can be undone",
                 key=f"remove-{gallery.name}-{number}",
             )
@@ -114,23 +113,8 @@ def _group(
 
 
 def _way_back(undo: Any, gallery: Gallery, ids: list[str], number: int) -> None:
-    st.button("Undo", icon=":material/undo:", on_click=undo, args=(gallery, ids), key=f"undo-{gallery.name}-{number}")
-
-
-def _remove(gallery: Gallery, ids: list[str]) -> None:
-    _changed(gallery, ids, gallery.remove)
-
-
-def _restore(gallery: Gallery, ids: list[str]) -> None:
-    _changed(gallery, ids, gallery.restore)
-
-
-def _changed(gallery: Gallery, ids: list[str], change: Any) -> None:
-    try:
-        change(ids)
-        store.judged(gallery, ids)
-    except SemblanceError as error:  # a callback has no place to draw; the list says it
-        st.session_state["duplicates-problem"] = str(error)
+    key = f"undo-{gallery.name}-{number}"
+    st.button("Undo", icon=":material/undo:", on_click=attempt, args=(undo, gallery, ids), key=key)
 
 
 def _judge_apart(gallery: Gallery, ids: list[str]) -> None:

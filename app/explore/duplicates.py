@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.explore import duplicate_list
-from app.widgets import report_section
+from app.widgets import downloads, report_section
 from app.widgets.charts import as_csv, chart, finished
 from pipeline.duplicates.find import KIND
 from pipeline.duplicates.pairs import HASH_BITS
@@ -55,13 +55,10 @@ def _show(gallery: Gallery, report: dict[str, Any]) -> None:
     st.caption(_on_what(gallery, report))
     with st.container(horizontal=True):
         _find(gallery, "Find again", primary=False)
-        st.download_button(
+        downloads.button(
             "CSV",
-            data=lambda: as_csv(table),
-            file_name=f"{gallery.name}-duplicates.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
+            f"{gallery.name}-duplicates.csv",
+            lambda: as_csv(table),
             help="Every member of every group",
             disabled=table.empty,
             key=f"duplicates-csv-{gallery.name}",
@@ -69,18 +66,20 @@ def _show(gallery: Gallery, report: dict[str, Any]) -> None:
 
 
 def _on_what(gallery: Gallery, report: dict[str, Any]) -> str:
-    said = f"Found {report['made'][:16].replace('T', ' ')} UTC among {report['rows']:,} pictures, {report['encoder']}."
+    sentence = (
+        f"Found {report['made'][:16].replace('T', ' ')} UTC among {report['rows']:,} pictures, {report['encoder']}."
+    )
     if report.get("threshold") is not None:
-        said += (
+        sentence += (
             f" Lookalikes score {report['threshold']:.3f} and more ({report['threshold_from']}, seed {report['seed']})."
         )
     if report.get("files_missing"):
-        said += f" {report['files_missing']:,} files are gone or changed: judged by their thumbnails."
+        sentence += f" {report['files_missing']:,} files are gone or changed: judged by their thumbnails."
     if report.get("not_seen"):
-        said += f" {report['not_seen']:,} pictures have neither thumbnail nor file and were not compared."
+        sentence += f" {report['not_seen']:,} pictures have neither thumbnail nor file and were not compared."
     if report["generation"] != gallery.generation:
-        said += " The gallery has changed since."
-    return said
+        sentence += " The gallery has changed since."
+    return sentence
 
 
 def members_table(groups: list[dict[str, Any]]) -> pd.DataFrame:
@@ -134,12 +133,12 @@ def _histograms(gallery: Gallery, hamming: dict[str, dict[str, list[int]]]) -> N
         "simhash": ("SimHash", "of embeddings: 32 bits stand for a right angle"),
     }
     with st.expander("Hamming distances of the hashes", icon=":material/bar_chart:"):
-        for place, (name, (title, said)) in zip(st.columns(2, gap="medium"), made.items(), strict=True):
+        for place, (name, (title, subtitle)) in zip(st.columns(2, gap="medium"), made.items(), strict=True):
             table = pd.DataFrame({"bits": range(65), **hamming[name]})
             table = (
                 table.groupby(2 * (table["bits"] // 2)).sum().drop(columns="bits").reset_index()
             )  # see histogram_figure
-            figure = histogram_figure(table, title, said)
+            figure = histogram_figure(table, title, subtitle)
             if name == "perceptual":
                 figure.add_vline(x=HASH_BITS, line={"dash": "dot", "width": 1, "color": "#8a8f94"})
             with place:
@@ -147,7 +146,7 @@ def _histograms(gallery: Gallery, hamming: dict[str, dict[str, list[int]]]) -> N
                 chart(figure, table, f"{gallery.name}-hamming-{name}", alt)
 
 
-def histogram_figure(table: pd.DataFrame, title: str, said: str) -> go.Figure:
+def histogram_figure(table: pd.DataFrame, title: str, subtitle: str) -> go.Figure:
     """Each kind as a share of its own pairs: there are far more random ones.
 
     Two distances a step, because half the bits of a perceptual hash are set, so that it differs in an even number.
@@ -165,7 +164,7 @@ def histogram_figure(table: pd.DataFrame, title: str, said: str) -> go.Figure:
             line={"color": colour, "dash": dash, "width": 2, "shape": "hvh"},
             hovertemplate="%{x} or 1 more: %{customdata:,} pairs, %{y:.1f} %<extra>" + SAID[kind] + "</extra>",
         )
-    finished(figure, title, said, x="bits that differ, of 64", y="share of pairs, %")
+    finished(figure, title, subtitle, x="bits that differ, of 64", y="share of pairs, %")
     figure.update_layout(margin_b=70)
     return figure.update_xaxes(range=[0, 64], dtick=8)
 

@@ -53,8 +53,8 @@ def map_section(gallery: Gallery) -> None:
         st.error(str(error))
         _tools(gallery, right, name)
         return
-    asked = _query(gallery)
-    choices = columns(gallery, data, query=asked is not None)
+    query = _query(gallery)
+    choices = columns(gallery, data, query=query is not None)
     wanted = params.get("colour", "")
     by = middle.selectbox(
         "Colour by",
@@ -67,11 +67,11 @@ def map_section(gallery: Gallery) -> None:
     _keep(map=name, colour=by)
     if data.map.stale:
         st.info(data.map.stale[0].upper() + data.map.stale[1:])
-    shown = colouring(gallery, data, by, asked)
-    _draw(gallery, data, shown, asked)
+    shown = colouring(gallery, data, by, query)
+    _draw(gallery, data, shown, query)
 
 
-def _draw(gallery: Gallery, data: MapData, shown: Colouring, asked: Any) -> None:
+def _draw(gallery: Gallery, data: MapData, shown: Colouring, query: Any) -> None:
     params = st.query_params
     there = {name for _, name, _ in shown.legend}
     only = [name for name in params.get_all("only") if name in there]
@@ -84,7 +84,7 @@ def _draw(gallery: Gallery, data: MapData, shown: Colouring, asked: Any) -> None
     with left:
         point_map(
             _component_data(gallery, data, shown, only=only, shape=shape, picked=picked, near=near)
-            | {"query": map_query.spot(gallery, data, asked) if asked is not None else None},
+            | {"query": map_query.spot(gallery, data, query) if query is not None else None},
             key=key,
             on_picked=lambda: _picked(key),
             on_selected=lambda: _selected(key),

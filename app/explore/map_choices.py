@@ -32,9 +32,9 @@ def columns(gallery: Gallery, data: MapData, *, query: bool) -> dict[str, str]:
     return found | {NONE: "One colour"}
 
 
-def colouring(gallery: Gallery, data: MapData, by: str, asked: Any) -> Colouring:
+def colouring(gallery: Gallery, data: MapData, by: str, query: Any) -> Colouring:
     if by == "score":
-        return on_scale("Score to the query", map_query.scores(gallery, data, asked))
+        return on_scale("Score to the query", map_query.scores(gallery, data, query))
     if by == "tag":
         return _by_tag(gallery, data)
     if by == "cluster" and (report := clustering.newest(gallery)):

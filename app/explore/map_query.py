@@ -22,13 +22,13 @@ _rows: Cache[Rows] = Cache(MAX_BYTES)
 
 def embedding(gallery: Gallery) -> np.ndarray | None:
     """(dim,) of unit length: the mean of what is asked for in this gallery; None when nothing is."""
-    asked = query_state.current()
-    if asked.gallery != gallery.name or not (asked.uploads or asked.ids):
+    query = query_state.current()
+    if query.gallery != gallery.name or not (query.uploads or query.ids):
         return None
-    encoder = encoders.of_gallery(gallery) if asked.uploads else None
-    found = list(pictures.embeddings(encoder, asked.uploads)[0]) if encoder else []
-    if asked.ids and (rows := rows_of(gallery)) is not None:
-        found += list(rows.embeddings[rows.table["id"].isin(asked.ids).to_numpy()])
+    encoder = encoders.of_gallery(gallery) if query.uploads else None
+    found = list(pictures.embeddings(encoder, query.uploads)[0]) if encoder else []
+    if query.ids and (rows := rows_of(gallery)) is not None:
+        found += list(rows.embeddings[rows.table["id"].isin(query.ids).to_numpy()])
     if not found:
         return None
     mean = np.mean(found, axis=0)
@@ -47,24 +47,24 @@ def _read(gallery: Gallery) -> Rows:
         return gallery.rows()
 
 
-def scores(gallery: Gallery, data: MapData, asked: np.ndarray) -> np.ndarray:
+def scores(gallery: Gallery, data: MapData, query: np.ndarray) -> np.ndarray:
     """(n,) cosine of every picture on the map to the query; not a number where it has no embedding at hand."""
     rows = rows_of(gallery)
     if rows is None:
         return np.full(len(data.points), np.nan)
-    known = dict(zip(rows.table["id"], rows.embeddings @ asked, strict=True))
+    known = dict(zip(rows.table["id"], rows.embeddings @ query, strict=True))
     return np.array([known.get(one, np.nan) for one in data.table["id"]])
 
 
-def spot(gallery: Gallery, data: MapData, asked: np.ndarray) -> list[float] | None:
+def spot(gallery: Gallery, data: MapData, query: np.ndarray) -> list[float] | None:
     """Where the query stands on the map, without computing the map again; None for a map of another encoder."""
     try:
         if (rows := rows_of(gallery)) is not None:
-            return data.scaled(projection.place(gallery, data.map, asked, rows=rows))
+            return data.scaled(projection.place(gallery, data.map, query, rows=rows))
         if data.map.about["fingerprint"][:8] != gallery.current:
             return None
         [hits] = store.searchable(gallery)[0].search(
-            gallery.collection(), asked[None], k=map_placing.NEAREST, where=Filter()
+            gallery.collection(), query[None], k=map_placing.NEAREST, where=Filter()
         )
         return data.scaled(projection.place_hits(data.map, hits))
     except SemblanceError:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.explore import oddity_rows
-from app.widgets import report_section
+from app.widgets import downloads, report_section
 from app.widgets.charts import as_csv, chart, finished
 from pipeline.analysis import label_errors, outliers
 from pipeline.errors import SemblanceError
@@ -72,13 +72,10 @@ def _show(gallery: Gallery, found: dict[str, dict[str, Any]], tables: dict[str, 
     if label_errors.KIND not in found:
         st.info("There is no list of label errors: it needs pictures of two labels or more, and asks their neighbours.")
     st.caption(report_section.on_what(gallery, report, f"the {report['k']} nearest others of each are asked"))
-    st.download_button(
+    downloads.button(
         "CSV",
-        data=lambda: as_csv(flat(table)),
-        file_name=f"{gallery.name}-{kind}.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
+        f"{gallery.name}-{kind}.csv",
+        lambda: as_csv(flat(table)),
         help=f"The {len(table):,} rows of this list, with their neighbours",
         disabled=table.empty,
         key=f"oddities-csv-{kind}-{gallery.name}",

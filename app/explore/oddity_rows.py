@@ -10,9 +10,9 @@ import streamlit as st
 
 from app.server import resources, store
 from app.widgets import picture_row
+from app.widgets.page import attempt, problem
 from app.widgets.picture_row import Tile
 from pipeline.analysis import label_errors
-from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 from pipeline.images.display_names import display_name
 
@@ -23,8 +23,7 @@ AT_ONCE = 10
 def rows_list(gallery: Gallery, kind: str, table: pd.DataFrame) -> None:
     """kind: label-errors or outliers, whose rows `table` has."""
     picture_row.styles()
-    if problem := st.session_state.pop("oddities-problem", ""):
-        st.error(problem)
+    problem()
     pages = -(-len(table) // AT_ONCE)
     key = f"oddities-page-{gallery.name}-{kind}-{len(table)}"
     page = min(st.session_state.get(key, 1), pages)
@@ -79,7 +78,7 @@ def _actions(
     picture, key = row["id"], f"{gallery.name}-{kind}-{row['rank']}"
     if out:
         st.markdown("**Removed**; the file on disk is left alone.")
-        _button("Undo", "undo", _changed, (gallery, picture, gallery.restore), f"undo-{key}")
+        _button("Undo", "undo", store.restore, (gallery, [picture]), f"undo-{key}")
         return
     if picture not in there:
         st.markdown("No longer in the gallery; look for oddities again.")
@@ -92,19 +91,13 @@ def _actions(
         remembered = "Remembered: it is not listed again"
         _button("Label is right", "check", _judge, (gallery, picture, row["label"]), f"right-{key}", remembered)
     whole = "From the gallery only, and it can be undone"
-    _button("Remove", "delete", _changed, (gallery, picture, gallery.remove), f"remove-{key}", whole)
+    _button("Remove", "delete", store.remove, (gallery, [picture]), f"remove-{key}", whole)
 
 
 def _button(label: str, icon: str, act: Any, args: tuple[Any, ...], key: str, meaning: str = "") -> None:
-    st.button(label, icon=f":material/{icon}:", on_click=act, args=args, key=f"odd-{key}", help=meaning or None)
-
-
-def _changed(gallery: Gallery, picture: str, change: Any) -> None:
-    try:
-        change([picture])
-        store.judged(gallery, [picture])
-    except SemblanceError as error:  # a callback has no place to draw; the list says it
-        st.session_state["oddities-problem"] = str(error)
+    st.button(
+        label, icon=f":material/{icon}:", on_click=attempt, args=(act, *args), key=f"odd-{key}", help=meaning or None
+    )
 
 
 def _judge(gallery: Gallery, picture: str, label: str | bool) -> None:

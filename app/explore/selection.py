@@ -16,6 +16,7 @@ from app.server import store
 from app.widgets import downloads
 from app.widgets.charts import as_csv
 from app.widgets.colours import Colouring
+from app.widgets.page import attempt, problem
 from app.widgets.point_map import Shape
 from app.widgets.results_grid import results_grid, tile
 from pipeline.errors import SemblanceError
@@ -35,8 +36,7 @@ def selection_panel(
 ) -> None:
     """Pictures inside the shape that belong to the isolated entries; nothing without either."""
     _undo(gallery)
-    if problem := st.session_state.pop("map-problem", ""):
-        st.error(problem)
+    problem()
     if shape is None and not only:
         return
     taken = shown.among(only)
@@ -72,21 +72,12 @@ def _actions(gallery: Gallery, data: MapData, table: pd.DataFrame, taken: pd.Ser
             help="The nearest pictures to the mean of the selection",
             on_click=lambda: st.session_state.update({"map-like": ids}),
         )
-        st.download_button(
-            "CSV",
-            data=lambda: as_csv(_flat(data, table, taken)),
-            file_name=f"{gallery.name}-selection.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-        st.download_button(
+        downloads.button("CSV", f"{gallery.name}-selection.csv", lambda: as_csv(_flat(data, table, taken)))
+        downloads.button(
             "Zip",
-            data=lambda: downloads.as_zip(gallery, table),
-            file_name=f"{gallery.name}-selection.zip",
-            mime="application/zip",
-            icon=":material/folder_zip:",
-            on_click="ignore",
+            f"{gallery.name}-selection.zip",
+            lambda: downloads.as_zip(gallery, table),
+            icon="folder_zip",
             help="The pictures' files, in folders by label",
         )
         with st.popover("Remove", icon=":material/delete:"):
@@ -149,25 +140,18 @@ def _tagging(gallery: Gallery, ids: list[str]) -> None:
 
 
 def _tag(gallery: Gallery, ids: list[str], name: str, given: bool) -> None:
-    try:
+    def tag() -> None:
         kept = tags.tag(gallery, ids, name, given=given)
-    except SemblanceError as error:
-        st.session_state["map-problem"] = str(error)
-        return
-    st.session_state["map-tagged"] = (
-        f"{len(ids):,} {'have' if given else 'have no longer'} the tag “{_unmarked(kept)}”."
-    )
+        have = "have" if given else "have no longer"
+        st.session_state["map-tagged"] = f"{len(ids):,} {have} the tag “{_unmarked(kept)}”."
+
+    attempt(tag)
 
 
 def _remove(gallery: Gallery, ids: list[str]) -> None:
-    try:
-        gallery.remove(ids)
-        store.judged(gallery, ids)
-    except SemblanceError as error:
-        st.session_state["map-problem"] = str(error)
-        return
-    st.session_state["map-removed"] = (gallery.name, ids)
-    st.query_params.pop("select", None)
+    if attempt(store.remove, gallery, ids):
+        st.session_state["map-removed"] = (gallery.name, ids)
+        st.query_params.pop("select", None)
 
 
 def _undo(gallery: Gallery) -> None:
@@ -180,8 +164,7 @@ def _undo(gallery: Gallery) -> None:
 
 
 def _restore(gallery: Gallery, ids: list[str]) -> None:
-    gallery.restore(ids)
-    store.judged(gallery, ids)
+    store.restore(gallery, ids)
     del st.session_state["map-removed"]
 
 

@@ -12,6 +12,7 @@ import streamlit as st
 from app.galleries.finetune import finetune_room
 from app.galleries.new import add_pictures
 from app.server import jobs, store
+from app.widgets import downloads
 from app.widgets.charts import as_csv
 from app.widgets.option_form import encoder_choice
 from app.widgets.results_grid import results_grid, tile
@@ -120,8 +121,7 @@ def _removed(gallery: Gallery) -> None:
     results_grid([tile(gallery.name, hit) for hit in hits], key=f"removed-{gallery.name}", actions=("open",))
     restore, drop = st.columns(2)
     if restore.button("Restore all", icon=":material/undo:", key=f"restore-{gallery.name}"):
-        gallery.restore(gone["id"].tolist())
-        store.judged(gallery, gone["id"].tolist())
+        store.restore(gallery, gone["id"].tolist())
         st.rerun()
     sure = drop.checkbox("I want them gone for good", key=f"sure-{gallery.name}")
     if drop.button("Drop for good", disabled=not sure, key=f"compact-{gallery.name}"):
@@ -135,22 +135,14 @@ def _rejected(gallery: Gallery) -> None:
         st.info("Every file of this gallery could be read.")
         return
     st.dataframe(table, hide_index=True, width="stretch")
-    st.download_button("CSV", as_csv(table), f"{gallery.name}-rejected.csv", "text/csv")
+    downloads.button("CSV", f"{gallery.name}-rejected.csv", lambda: as_csv(table))
 
 
 def _export(gallery: Gallery) -> None:
     st.markdown(
         "One Parquet file with every row and its embedding; `python -m pipeline import NAME FILE` takes it back."
     )
-    st.download_button(
-        "Parquet",
-        data=lambda: _parquet(gallery),
-        file_name=f"{gallery.name}.parquet",
-        mime="application/vnd.apache.parquet",
-        icon=":material/download:",
-        on_click="ignore",
-        key=f"export-{gallery.name}",
-    )
+    downloads.button("Parquet", f"{gallery.name}.parquet", lambda: _parquet(gallery), key=f"export-{gallery.name}")
 
 
 def _parquet(gallery: Gallery) -> bytes:

@@ -108,8 +108,8 @@ def _maps(gallery: Gallery, name: str) -> None:
 
 
 def _verdict(gallery: Gallery, report: dict[str, Any]) -> str:
-    found = report["metrics"]["map_at_r"]
-    moved = f"map_at_r {found['before']['value']:.3f} → **{found['after']['value']:.3f}**"
+    figures = report["metrics"]["map_at_r"]
+    moved = f"map_at_r {figures['before']['value']:.3f} → **{figures['after']['value']:.3f}**"
     if report["after"] and gallery.encoder()["spec"] == report["after"]:
         return f":material/check_circle: {moved}. The gallery is searched with what was learned."
     if report["after"]:
@@ -117,10 +117,10 @@ def _verdict(gallery: Gallery, report: dict[str, Any]) -> str:
     return f":material/do_not_disturb_on: {moved}. Not better for certain, so the gallery stays as it was."
 
 
-def _row(metric: str, found: dict[str, dict[str, float]]) -> dict[str, str]:
+def _row(metric: str, figures: dict[str, dict[str, float]]) -> dict[str, str]:
     cells = {"Metric": metric}
     for when, sign in (("before", ""), ("after", ""), ("rise", "+")):
-        one = found[when]
+        one = figures[when]
         cells[when.capitalize()] = f"{one['value']:{sign}.3f} ({one['low']:{sign}.3f} to {one['high']:{sign}.3f})"
     return cells
 

@@ -76,7 +76,7 @@ def cost_table(table: pd.DataFrame) -> pd.DataFrame:
     return made.sort_values("build_seconds").rename(columns={"disk": "disk_mb", "megabytes": "memory_mb"})
 
 
-def cost_figure(costs: pd.DataFrame, columns: dict[str, str], title: str, said: str, unit: str) -> go.Figure:
+def cost_figure(costs: pd.DataFrame, columns: dict[str, str], title: str, subtitle: str, unit: str) -> go.Figure:
     """columns: of `costs`, with their names in the legend."""
     figure = go.Figure()
     for (column, name), colour in zip(columns.items(), COLOURS, strict=False):
@@ -84,7 +84,7 @@ def cost_figure(costs: pd.DataFrame, columns: dict[str, str], title: str, said: 
             y=costs["base"], x=costs[column], name=name, orientation="h", marker={"color": colour},
             hovertemplate="%{y}: %{x:,.2f} " + unit + "<extra>" + name + "</extra>",
         )  # fmt: skip
-    finished(figure, title, said, x=unit, y="")
+    finished(figure, title, subtitle, x=unit, y="")
     figure.update_layout(height=120 + 26 * max(len(costs), 4), showlegend=len(columns) > 1, margin_b=70)
     return figure.update_xaxes(type="log", rangemode="normal")
 

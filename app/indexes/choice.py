@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.server import store
+from app.widgets.page import attempt, problem
 from pipeline.comparison import index_advice
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
@@ -41,13 +42,12 @@ def index_choice(gallery: Gallery, table: pd.DataFrame) -> None:
             type="primary",
             icon=":material/check:",
             disabled=wanted == chosen,
-            on_click=_use,
-            args=(gallery, "" if wanted == AUTO else wanted),
+            on_click=attempt,
+            args=(_use, gallery, "" if wanted == AUTO else wanted),
             help="The index is built anew in the background; until then every picture is compared",
             key=f"index-use-{gallery.name}",
         )
-    if problem := st.session_state.pop("index-problem", ""):
-        st.error(problem)
+    problem()
 
 
 @st.fragment(run_every=1.0)
@@ -70,8 +70,5 @@ def _now(gallery: Gallery) -> str:
 
 
 def _use(gallery: Gallery, setting: str) -> None:
-    try:
-        sync.choose_index(gallery, store.store(), setting)
-        store.refresh(gallery)
-    except SemblanceError as error:  # a callback has no place to draw; the page says it
-        st.session_state["index-problem"] = str(error)
+    sync.choose_index(gallery, store.store(), setting)
+    store.refresh(gallery)

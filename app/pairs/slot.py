@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import COMPONENTS
 from app.pairs import pair_query
+from app.search.query_panel import SHOWN, look_up
 from app.server import pictures, resources
 from app.server.pictures import Upload
 from app.server.routes import thumbnail_url
@@ -19,7 +20,6 @@ from pipeline.images.display_names import display_name
 from pipeline.records import SearchHit
 
 CSS = COMPONENTS / "pairs.css"
-MAX_PICKS = 6
 N_EXAMPLES = 12
 
 
@@ -73,20 +73,11 @@ def shown(gallery: Gallery, picture: str | Upload) -> tuple[str, str]:
 
 
 def _pick(gallery: Gallery, which: str) -> None:
-    label = "Id, or part of a file name"
-    wanted = (
-        st.text_input(label, placeholder=label, label_visibility="collapsed", key=f"pair-pick-{which}").strip().lower()
-    )
-    paths = resources.paths(gallery)
-    matching = [i for i, path in paths.items() if wanted in path.lower() or i.startswith(wanted)]
-    if wanted:
-        st.caption(
-            f"{len(matching):,} found" + (f", the first {MAX_PICKS} are shown" if len(matching) > MAX_PICKS else "")
-        )
-        matching = matching[:MAX_PICKS]
-    else:
-        matching = random.Random(which).sample(matching, min(MAX_PICKS, len(matching)))
-    _grid(gallery, f"pair-picks-{which}", matching, which)
+    ids = look_up(gallery, key=f"pair-pick-{which}")
+    if ids is None:
+        known = list(resources.paths(gallery))
+        ids = random.Random(which).sample(known, min(SHOWN, len(known)))
+    _grid(gallery, f"pair-picks-{which}", ids, which)
 
 
 def _grid(gallery: Gallery, key: str, ids: list[str], which: str) -> None:

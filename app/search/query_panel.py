@@ -1,4 +1,4 @@
-"""The left side of the search page: ways to ask, and what is asked."""
+"""The left side of the search page: ways to ask, and the query."""
 
 from __future__ import annotations
 
@@ -81,8 +81,7 @@ def act(key: str) -> None:
         st.session_state["why"] = action["id"]
     elif action.get("kind") == "remove":
         gallery = resources.gallery(query_state.current().gallery)
-        gallery.remove([action["id"]])
-        store.judged(gallery, [action["id"]])
+        store.remove(gallery, [action["id"]])
         st.session_state["removed"] = (gallery.name, action["id"], query_state.current())
 
 
@@ -90,33 +89,39 @@ def _combining() -> bool:
     return bool(st.session_state.get("combine")) and not query_state.current().empty
 
 
-def _pick(gallery: Gallery) -> None:
-    """A picture of the gallery by id or by part of its file name."""
-    said = "Id, or part of a file name"
-    if not (wanted := st.text_input(said, placeholder=said, label_visibility="collapsed").strip().lower()):
-        return
-    paths = resources.paths(gallery).items()
-    found = [(i, path) for i, path in paths if wanted in path.lower() or i.startswith(wanted)]
+def look_up(gallery: Gallery, *, key: str) -> list[str] | None:
+    """Ids of the first SHOWN pictures with the typed text in their path, or an id that begins with it; None without text."""
+    label = "Id, or part of a file name"
+    text = st.text_input(label, placeholder=label, label_visibility="collapsed", key=key).strip().lower()
+    if not text:
+        return None
+    found = [i for i, path in resources.paths(gallery).items() if text in path.lower() or i.startswith(text)]
     st.caption(f"{len(found):,} found" + (f", the first {SHOWN} are shown" if len(found) > SHOWN else ""))
-    tiles = [tile(gallery.name, SearchHit(id=i, score=0, path=path)) for i, path in found[:SHOWN]]
-    results_grid(tiles, key="picks", actions=("search",), on_action=lambda: act("picks"))
+    return found[:SHOWN]
+
+
+def _pick(gallery: Gallery) -> None:
+    if (ids := look_up(gallery, key="pick")) is not None:
+        paths = resources.paths(gallery)
+        tiles = [tile(gallery.name, SearchHit(id=i, score=0, path=paths[i])) for i in ids]
+        results_grid(tiles, key="picks", actions=("search",), on_action=lambda: act("picks"))
 
 
 def _show_query(gallery: Gallery) -> None:
     """The query pictures; on each a box can be drawn, so that only a part is searched."""
-    asked = query_state.current()
-    for picture in asked.uploads:
+    state = query_state.current()
+    for picture in state.uploads:
         _show_upload(picture)
-    if len(asked.ids) == 1 and (preview := resources.preview(gallery, asked.ids[0])):
-        _show_known(gallery, asked.ids[0], preview)
+    if len(state.ids) == 1 and (preview := resources.preview(gallery, state.ids[0])):
+        _show_known(gallery, state.ids[0], preview)
     else:
-        _small_grid(gallery, "Query", asked.ids)
-    _small_grid(gallery, "More like", asked.like)
-    _small_grid(gallery, "Less like", asked.unlike)
-    if not asked.empty or query_state.can_go_back():
+        _small_grid(gallery, "Query", state.ids)
+    _small_grid(gallery, "More like", state.like)
+    _small_grid(gallery, "Less like", state.unlike)
+    if not state.empty or query_state.can_go_back():
         with st.container(horizontal=True):
             st.button("Back", icon=":material/undo:", on_click=query_state.back, disabled=not query_state.can_go_back())
-            st.button("Clear", icon=":material/close:", on_click=_clear, disabled=asked.empty)
+            st.button("Clear", icon=":material/close:", on_click=_clear, disabled=state.empty)
 
 
 def _show_upload(picture: Upload) -> None:

@@ -21,7 +21,7 @@ NOTHING: dict[str, tuple[str, ...]] = dict.fromkeys(("uploads", "ids", "like", "
 
 
 @dataclass(frozen=True)
-class Ask:
+class SearchState:
     """One state of the search page. Immutable: each change makes a new one and the old one goes on the history."""
 
     gallery: str = ""
@@ -63,10 +63,10 @@ class Ask:
         return made
 
 
-_DEFAULT = {"k": Ask.k, "collapse": Ask.collapse}
+_DEFAULT = {"k": SearchState.k, "collapse": SearchState.collapse}
 
 
-def of_address() -> Ask:
+def of_address() -> SearchState:
     """The ask that the page's address describes; parts that cannot be read are passed over."""
     params = st.query_params
     many = {name: tuple(filter(str.strip, params.get_all(name))) for name in LISTS}
@@ -75,9 +75,9 @@ def of_address() -> Ask:
     except UsageError:
         many["where"] = ()
     flags = {name: params.get(name) == "1" for name in FLAGS}
-    return Ask(
+    return SearchState(
         gallery=params.get("gallery", ""),
-        k=_number(params.get("k", ""), Ask.k, 1, 1000),
+        k=_number(params.get("k", ""), SearchState.k, 1, 1000),
         collapse=_fraction(params.get("collapse", "")),
         lost_upload="upload" in params,
         **many,
@@ -97,11 +97,11 @@ def follow_address() -> None:
         st.session_state["ask"] = visited or of_address()
 
 
-def current() -> Ask:
-    return st.session_state.setdefault("ask", Ask())
+def current() -> SearchState:
+    return st.session_state.setdefault("ask", SearchState())
 
 
-def change(*, remember: bool = True, **changes: object) -> Ask:
+def change(*, remember: bool = True, **changes: object) -> SearchState:
     """Make a new ask of the current one. remember: `back` returns to the old one."""
     old = current()
     new = replace(old, lost_upload=False, **changes)  # type: ignore[arg-type]
@@ -112,7 +112,7 @@ def change(*, remember: bool = True, **changes: object) -> Ask:
     return new
 
 
-def _keep(history: list[Ask], old: Ask) -> None:
+def _keep(history: list[SearchState], old: SearchState) -> None:
     """The way back is bounded in steps and in bytes; an upload that several asks share counts once."""
     history.append(old)
     del history[:-20]
@@ -120,7 +120,7 @@ def _keep(history: list[Ask], old: Ask) -> None:
         del history[0]
 
 
-def _bytes(history: list[Ask]) -> int:
+def _bytes(history: list[SearchState]) -> int:
     return sum({id(upload.data): len(upload.data) for ask in history for upload in ask.uploads}.values())
 
 
@@ -133,7 +133,7 @@ def can_go_back() -> bool:
     return bool(st.session_state.get("history"))
 
 
-def write_address(ask: Ask) -> None:
+def write_address(ask: SearchState) -> None:
     """Put the ask into the page's address, so that a link repeats it."""
     if _as_lists(ask) != _given() and not ask.lost_upload:
         st.query_params.from_dict(ask.address())
@@ -144,7 +144,7 @@ def _given() -> dict[str, list[str]]:
     return {name: st.query_params.get_all(name) for name in st.query_params}
 
 
-def _as_lists(ask: Ask) -> dict[str, list[str]]:
+def _as_lists(ask: SearchState) -> dict[str, list[str]]:
     return {name: value if isinstance(value, list) else [value] for name, value in ask.address().items()}
 
 

@@ -11,6 +11,7 @@ from PIL.Image import Image
 
 from app import COMPONENTS
 from app.server import encoders, pictures, resources
+from app.widgets import downloads
 from pipeline.errors import GalleryError, SemblanceError
 from pipeline.explain import explain as explaining
 from pipeline.explain import heat_maps
@@ -36,19 +37,19 @@ def why_similar(
     st.html(_STYLE)
     if note:
         st.caption(note)
-    place, said = st.empty(), st.empty()
+    place, below = st.empty(), st.empty()
     try:
         opened = _opened(gallery, query), _opened(gallery, hit)
         place.html(_pair(_addresses(*opened), ("", ""), titles))  # at once; the heat comes over it
-        with said, st.spinner("Hiding one place after the other …"):
-            found = _explained(gallery, (_name(query), hit), opened)
+        with below, st.spinner("Hiding one place after the other …"):
+            explanation = _explained(gallery, (_name(query), hit), opened)
     except SemblanceError as error:
         place.empty()
-        said.error(str(error))
+        below.error(str(error))
         return
-    place.html(_pair(_addresses(*opened), _heat(found, opened), titles))
-    said.html(_scale(found) + _bars(found))
-    _downloads(gallery, found, opened, titles)
+    place.html(_pair(_addresses(*opened), _heat(explanation, opened), titles))
+    below.html(_scale(explanation) + _bars(explanation))
+    _downloads(gallery, explanation, opened, titles)
 
 
 def _explained(gallery: Gallery, names: tuple[str, str], opened: tuple[Image, Image]) -> Explanation:
@@ -85,37 +86,37 @@ def _pair(plain: tuple[str, str], heat: tuple[str, str], titles: tuple[str, str]
     """Both pictures with the heat over them; pointing at one, or giving it the focus, shows it as it is."""
     figures = ""
     for below, above, title in zip(plain, heat, titles, strict=True):
-        said = html.escape(title)
-        over = f'<img class="heat" src="{above}" alt="Heat map: {said}">' if above else ""
+        name = html.escape(title)
+        over = f'<img class="heat" src="{above}" alt="Heat map: {name}">' if above else ""
         figures += (
-            f'<figure><div class="both" tabindex="0"><img src="{below}" alt="{said}">{over}</div>'
-            f"<figcaption>{said}</figcaption></figure>"
+            f'<figure><div class="both" tabindex="0"><img src="{below}" alt="{name}">{over}</div>'
+            f"<figcaption>{name}</figcaption></figure>"
         )
     return f'<div class="why-pair">{figures}</div>'
 
 
-def _scale(found: Explanation) -> str:
-    if not found.most:
+def _scale(explanation: Explanation) -> str:
+    if not explanation.most:
         return '<div class="why-scale">No single place carries the score: hiding any of them loses nothing.</div>'
     last = len(heat_maps.VIRIDIS) - 1
     opacities = [round(255 * (heat_maps.VEIL + heat_maps.HEAT * step / last)) for step in range(last + 1)]
     stops = ", ".join(f"{code}{a:02x}" for code, a in zip(heat_maps.VIRIDIS, opacities, strict=True))
     return (
         f'<div class="why-scale"><span>0</span>'
-        f'<i style="background: linear-gradient(90deg, {stops}), {heat_maps.GREY}"></i><span>{found.most:.3f}</span>'
-        f"<span>of the score {found.score:.3f} is lost when this place is hidden</span></div>"
+        f'<i style="background: linear-gradient(90deg, {stops}), {heat_maps.GREY}"></i><span>{explanation.most:.3f}</span>'
+        f"<span>of the score {explanation.score:.3f} is lost when this place is hidden</span></div>"
     )
 
 
-def _bars(found: Explanation) -> str:
+def _bars(explanation: Explanation) -> str:
     made = ""
     for name in explaining.PARTS:
-        tick = f'<b style="left:{_percent(found.usual[name])}"></b>' if name in found.usual else ""
+        tick = f'<b style="left:{_percent(explanation.usual[name])}"></b>' if name in explanation.usual else ""
         made += (
-            f'<div class="why-part"><span>{heat_maps.NAMES[name]}</span><span>{heat_maps.meaning(found, name)}</span>'
-            f'<div class="bar"><i style="width:{_percent(found.parts[name])}"></i>{tick}</div></div>'
+            f'<div class="why-part"><span>{heat_maps.NAMES[name]}</span><span>{heat_maps.meaning(explanation, name)}</span>'
+            f'<div class="bar"><i style="width:{_percent(explanation.parts[name])}"></i>{tick}</div></div>'
         )
-    tick = "The tick is what two random pictures of this gallery have. " if found.usual else ""
+    tick = "The tick is what two random pictures of this gallery have. " if explanation.usual else ""
     return (
         f'{made}<p class="why-note">{tick}Meaning is the encoder\'s score, which ranks the hits; colour and texture '
         "are measured beside it and do not enter it. Point at a picture, or tap it, to see it without its heat.</p>"
@@ -126,10 +127,10 @@ def _percent(cosine: float) -> str:
     return f"{100 * min(1.0, max(0.0, cosine)):.1f}%"
 
 
-def _heat(found: Explanation, opened: tuple[Image, Image]) -> tuple[str, str]:
-    maps = found.heat_query, found.heat_hit
+def _heat(explanation: Explanation, opened: tuple[Image, Image]) -> tuple[str, str]:
+    maps = explanation.heat_query, explanation.heat_hit
     drawn = [
-        heat_maps.overlay(picture, heat, most=found.most, side=_SHOWN)
+        heat_maps.overlay(picture, heat, most=explanation.most, side=_SHOWN)
         for picture, heat in zip(opened, maps, strict=True)
     ]
     return _addresses(*drawn)
@@ -143,26 +144,14 @@ def _address(picture: Image) -> str:
     return pictures.data_address(decoding.thumbnail(picture, side=_SHOWN))
 
 
-def _downloads(gallery: Gallery, found: Explanation, opened: tuple[Image, Image], titles: tuple[str, str]) -> None:
+def _downloads(
+    gallery: Gallery, explanation: Explanation, opened: tuple[Image, Image], titles: tuple[str, str]
+) -> None:
     def as_png() -> bytes:
         buffer = io.BytesIO()
-        heat_maps.sheet(*opened, found, titles=titles).save(buffer, "PNG")
+        heat_maps.sheet(*opened, explanation, titles=titles).save(buffer, "PNG")
         return buffer.getvalue()
 
     with st.container(horizontal=True, horizontal_alignment="right"):
-        st.download_button(
-            "Picture",
-            data=as_png,
-            file_name=f"{gallery.name}-why.png",
-            mime="image/png",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-        st.download_button(
-            "Data",
-            data=lambda: json.dumps(explaining.as_json(found)),
-            file_name=f"{gallery.name}-why.json",
-            mime="application/json",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        downloads.button("Picture", f"{gallery.name}-why.png", as_png)
+        downloads.button("Data", f"{gallery.name}-why.json", lambda: json.dumps(explaining.as_json(explanation)))

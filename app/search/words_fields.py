@@ -19,12 +19,12 @@ def words_fields(gallery: Gallery) -> None:
     if not words.takes_words(spec):
         st.caption(
             "This encoder takes no words.",
-            help=f"{', '.join(words.takers())} takes words too: re-encode the gallery with it on the Galleries page.",
+            help=f"{', '.join(words.encoders_with_words())} takes words too: re-encode the gallery with it on the Galleries page.",
         )
         return
-    asked = query_state.current()
+    state = query_state.current()
     for name, key in _FIELDS.items():
-        said = "; ".join(getattr(asked, name))
+        said = "; ".join(getattr(state, name))
         if st.session_state.get(key) != said:
             st.session_state[key] = said
     with st.container(horizontal=True, key="words-row"):
@@ -42,13 +42,13 @@ def words_fields(gallery: Gallery) -> None:
             placeholder="laces",
             help=f"What hits should not show; it moves the query away a little. {_SEVERAL}",
             on_change=_say,
-            disabled=asked.empty,
+            disabled=state.empty,
             width="stretch",
         )
 
 
 def words_kept(name: str) -> dict[str, tuple[str, ...]]:
-    """What `ask.change` takes when the visitor goes over to the gallery `name`: words stay where they can be asked."""
+    """What `query_state.change` takes when the visitor goes over to the gallery `name`: words stay where they are taken."""
     return {} if words.takes_words(resources.gallery(name).encoder()["spec"]) else dict.fromkeys(_FIELDS, ())
 
 

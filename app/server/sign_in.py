@@ -19,7 +19,7 @@ from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_N
 from pipeline.settings import Settings
 
 KEYS = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
-LEAST_SECRET = 32  # characters; who guesses the secret signs a cookie for anybody
+MIN_SECRET = 32  # characters; who guesses the secret signs a cookie for anybody
 
 
 def wanted() -> bool:
@@ -57,9 +57,9 @@ def misconfigured() -> str:
         return f"Nobody can sign in: [auth] of .streamlit/secrets.toml lacks {', '.join(missing)}; see docs/security.md"
     if not is_authlib_installed():
         return "Signing in needs Authlib, which is not installed: pip install 'Authlib>=1.3.2'"
-    if len(get_cookie_secret()) < LEAST_SECRET:
+    if len(get_cookie_secret()) < MIN_SECRET:
         return (
-            f"cookie_secret in [auth] of secrets.toml is shorter than {LEAST_SECRET} characters; make one: "
+            f"cookie_secret in [auth] of secrets.toml is shorter than {MIN_SECRET} characters; make one: "
             'python -c "import secrets; print(secrets.token_urlsafe(48))"'
         )
     return ""

@@ -121,8 +121,18 @@ def _exact_store(gallery: Gallery) -> VectorStore:
     return _exact[key]
 
 
-def judged(gallery: Gallery, ids: Sequence[str]) -> None:
-    """After pictures were removed or restored: the next search sees it, whatever the size of the gallery."""
+def remove(gallery: Gallery, ids: Sequence[str]) -> None:
+    """Out of the gallery, so that the next search sees it, whatever the gallery's size. `restore` takes it back."""
+    gallery.remove(ids)
+    _judged(gallery, ids)
+
+
+def restore(gallery: Gallery, ids: Sequence[str]) -> None:
+    gallery.restore(ids)
+    _judged(gallery, ids)
+
+
+def _judged(gallery: Gallery, ids: Sequence[str]) -> None:
     with contextlib.suppress(StoreError):  # the files are the truth; a later refresh brings the rest
         sync.apply_removals(gallery, store(), ids)
 

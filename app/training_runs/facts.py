@@ -13,7 +13,7 @@ from pipeline.errors import SemblanceError
 from pipeline.settings import Settings
 from training.runs import Run
 
-SILENT = 600.0  # s; a run that says it is running and wrote nothing for this long has probably been killed
+SILENT_AFTER = 600.0  # s; a run that says it is running and wrote nothing for this long has probably been killed
 STATUS = {
     "new": "○ starting",
     "running": "● running",
@@ -26,7 +26,7 @@ NUMBERS = ("dim", "steps", "minutes", *BEST)
 
 
 @dataclass(frozen=True)
-class Seen:
+class Snapshot:
     """A run as it was on the disk when `read` was called."""
 
     run: Run
@@ -49,7 +49,7 @@ class Seen:
         """It says that it is running, and its files agree."""
         files = [file for name in ("metrics.jsonl", "run.json") if (file := self.run.root / name).exists()]
         last = max((file.stat().st_mtime for file in files), default=0.0)
-        return self._at_work and time.time() - last < SILENT
+        return self._at_work and time.time() - last < SILENT_AFTER
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
@@ -62,15 +62,17 @@ class Seen:
 
     def part(self, name: str) -> dict[str, Any]:
         """`recipe`, `network`, `data`, `versions` or `figures`; empty when the run has none."""
-        found = self.about.get(name)
-        return found if isinstance(found, dict) else {}
+        part = self.about.get(name)
+        return part if isinstance(part, dict) else {}
 
     @property
     def losses(self) -> str:
         """What it learned from, phase by phase."""
         phases = self.part("recipe").get("phases")
         told = (
-            [str(one.get("objective")) for one in phases if isinstance(one, dict)] if isinstance(phases, list) else []
+            [str(phase.get("objective")) for phase in phases if isinstance(phase, dict)]
+            if isinstance(phases, list)
+            else []
         )
         return ", then ".join(told) or str(self.part("recipe").get("loss", ""))
 
@@ -78,8 +80,8 @@ class Seen:
         """The figure of the weights that were kept; while nothing is, the highest on dev so far."""
         if metric in self.part("figures"):
             return self.part("figures")[metric]
-        seen = [line[metric] for line in self.metrics if line["kind"] == "dev" and metric in line]
-        return pd.to_numeric(pd.Series(seen, dtype=object), errors="coerce").max()
+        on_dev = [line[metric] for line in self.metrics if line["kind"] == "dev" and metric in line]
+        return pd.to_numeric(pd.Series(on_dev, dtype=object), errors="coerce").max()
 
     def row(self) -> dict[str, Any]:
         network, data = self.part("network"), self.part("data")
@@ -98,28 +100,28 @@ class Seen:
         }
 
 
-def read(name: str) -> Seen:
+def read(name: str) -> Snapshot:
     """RunError when the folder is damaged."""
     run = Run(Settings().runs / name)
-    return Seen(run, run.about())
+    return Snapshot(run, run.about())
 
 
-def overview(seen: list[Seen]) -> pd.DataFrame:
+def overview(snapshots: list[Snapshot]) -> pd.DataFrame:
     """One row a run. What should be a number and is none is left empty."""
-    table = pd.DataFrame([one.row() for one in seen])
+    table = pd.DataFrame([snapshot.row() for snapshot in snapshots])
     table[list(NUMBERS)] = table[list(NUMBERS)].apply(pd.to_numeric, errors="coerce")
     return table
 
 
 def state_of_all(names: list[str]) -> list[tuple[str, str]]:
     """Each run's name and status: another list when a run comes, goes, starts, ends or falls silent."""
-    found = []
+    states = []
     for name in names:
         try:
-            found.append((name, read(name).status))
+            states.append((name, read(name).status))
         except SemblanceError:
-            found.append((name, "damaged"))
-    return found
+            states.append((name, "damaged"))
+    return states
 
 
 def duration(seconds: float) -> str:

@@ -16,7 +16,7 @@ from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 
 SECTIONS = {"quality": "Quality", "encoders": "Encoders", "length": "Length of the embedding"}
-MOST = 4  # evaluations side by side
+MAX_SHOWN = 4  # evaluations side by side
 
 
 def page(gallery: Gallery) -> None:
@@ -53,7 +53,7 @@ def choose(readable: dict[str, Evaluation]) -> list[str]:
         list(readable),
         default=given or list(readable)[:1],
         format_func=lambda name: readable[name].title,
-        max_selections=MOST,
+        max_selections=MAX_SHOWN,
         placeholder="Choose measurements; the first is shown in full, the others are compared with it",
     )
     st.query_params["reports"] = ",".join(chosen)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.indexes import charts
 from app.indexes.choice import index_choice
-from app.widgets import report_section
+from app.widgets import downloads, report_section
 from app.widgets.charts import as_csv, chart
 from app.widgets.page import gallery_page
 from pipeline import plugins
@@ -128,14 +128,7 @@ def _rows(gallery: Gallery, report: dict[str, Any], table: Any) -> None:
         f"{report['seed']}, {report['machine']}. The measuring itself costs {1000 * cost['p50_ms']:.1f} µs a query"
     )
     st.caption(report_section.on_what(gallery, report | {"rows": report["n"]}, way))
-    st.download_button(
-        "CSV",
-        data=lambda: as_csv(table.drop(columns=["options"])),
-        file_name=f"{gallery.name}-indexes.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    downloads.button("CSV", f"{gallery.name}-indexes.csv", lambda: as_csv(table.drop(columns=["options"])))
 
 
 def _start(gallery: Gallery, *, primary: bool) -> None:

@@ -10,7 +10,7 @@ from app.search import query_state
 from app.search.common_terms import annotation_line, common_terms
 from app.search.kept_judgments import offer_to_keep
 from app.search.query_panel import act, query_panel
-from app.search.query_state import Ask
+from app.search.query_state import SearchState
 from app.search.why_similar import why_similar
 from app.search.words_fields import words_kept
 from app.server import encoders, pictures, resources, store
@@ -49,20 +49,20 @@ def search_area(gallery: Gallery) -> None:
     with panel:
         query_panel(gallery)
     with results:
-        asked = query_state.current()
-        option_row(gallery, asked)
+        state = query_state.current()
+        option_row(gallery, state)
         try:
-            show_start(gallery, asked) if asked.empty else show_results(gallery, asked)
+            show_start(gallery, state) if state.empty else show_results(gallery, state)
         except SemblanceError as error:
             st.error(str(error))
-    query_state.write_address(asked)
+    query_state.write_address(state)
 
 
-def option_row(gallery: Gallery, asked: Ask) -> None:
+def option_row(gallery: Gallery, state: SearchState) -> None:
     """Filters and options. The ask is what counts: widgets are set from it and change it in a callback."""
     clauses = resources.clauses(gallery)
-    values = {"where": list(asked.where), "k": asked.k} | {name: getattr(asked, name) for name in query_state.FLAGS}
-    values |= {"folding": asked.collapse > 0, "collapse": asked.collapse or 0.97}
+    values = {"where": list(state.where), "k": state.k} | {name: getattr(state, name) for name in query_state.FLAGS}
+    values |= {"folding": state.collapse > 0, "collapse": state.collapse or 0.97}
     for name, value in values.items():
         # Only what differs: a run that writes a widget's value takes back what the visitor chose since it began
         if st.session_state.get(f"option-{name}") != value:
@@ -70,7 +70,7 @@ def option_row(gallery: Gallery, asked: Ask) -> None:
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     left.multiselect(
         "Filter",
-        [*clauses, *(clause for clause in asked.where if clause not in clauses)],
+        [*clauses, *(clause for clause in state.where if clause not in clauses)],
         key="option-where",
         format_func=_readable,
         placeholder="Filter: type a label or any value",
@@ -80,12 +80,12 @@ def option_row(gallery: Gallery, asked: Ask) -> None:
         on_change=_choose,
     )
     with right.popover("Options", icon=":material/tune:", width="stretch"):
-        st.select_slider("Hits", sorted({*query_state.KS, asked.k}), key="option-k", on_change=_choose)
+        st.select_slider("Hits", sorted({*query_state.KS, state.k}), key="option-k", on_change=_choose)
         st.toggle("Group by label", key="option-by_label", on_change=_choose)
         if resources.regions(gallery):
             st.toggle("One hit per picture", key="option-by_picture", on_change=_choose)
         st.toggle("Hide near-duplicates", key="option-folding", on_change=_choose)
-        off = not asked.collapse
+        off = not state.collapse
         st.slider(
             "Near-duplicate from score", 0.80, 1.0, step=0.01, key="option-collapse", disabled=off, on_change=_choose
         )
@@ -103,9 +103,9 @@ def _readable(clause: str) -> str:
     return f"{name} {'is not' if sign == '!=' else 'is'} {value or '(empty)'}"
 
 
-def show_start(gallery: Gallery, asked: Ask) -> None:
+def show_start(gallery: Gallery, state: SearchState) -> None:
     """Nothing is asked yet: pictures of the gallery to begin with."""
-    if asked.lost_upload:
+    if state.lost_upload:
         st.info(
             "This link was made for an uploaded picture, which stays with its owner. Drop it here to repeat the search."
         )
@@ -121,11 +121,11 @@ def show_start(gallery: Gallery, asked: Ask) -> None:
     results_grid(tiles, key="examples-grid", actions=("search",), on_action=lambda: act("examples-grid"))
 
 
-def show_results(gallery: Gallery, asked: Ask) -> None:
-    query = Query(asked.uploads, asked.ids, asked.like, asked.unlike, asked.texts, asked.not_texts)
-    result = answer(gallery, asked, query)
-    offer_undo(asked)
-    offer_to_keep(gallery, asked)
+def show_results(gallery: Gallery, state: SearchState) -> None:
+    query = Query(state.uploads, state.ids, state.like, state.unlike, state.texts, state.not_texts)
+    result = answer(gallery, state, query)
+    offer_undo(state)
+    offer_to_keep(gallery, state)
     if not result.hits:
         st.info("No picture of this gallery passes the filter. Take a filter away to see more.")
         return
@@ -135,15 +135,15 @@ def show_results(gallery: Gallery, asked: Ask) -> None:
             f"{len(result.hits)} nearest · {' · '.join(parts)}", help=SCORES_OF_WORDS if query.has_words else None
         )
         downloads.result_buttons(gallery, query, result)
-    if asked.uploads and not query.has_words:  # with words the hits say less about the upload
+    if state.uploads and not query.has_words:  # with words the hits say less about the upload
         annotation_line(gallery, result.hits)
-    common_terms(gallery, [hit.id for hit in result.hits], asked=asked)
+    common_terms(gallery, [hit.id for hit in result.hits], state=state)
     results_grid(
-        tiles_of(gallery.name, result, by_label=asked.by_label),
+        tiles_of(gallery.name, result, by_label=state.by_label),
         key="hits",
         actions=("search", "like", "unlike", "open", *(("why",) if first_picture(query) else ()), "remove"),
-        like=asked.like,
-        unlike=asked.unlike,
+        like=state.like,
+        unlike=state.unlike,
         on_action=lambda: act("hits"),
         on_feedback=_refine,
     )
@@ -155,10 +155,10 @@ def explain_chosen(gallery: Gallery, query: Query, result: SearchResult) -> None
     chosen = st.session_state.pop("why", "")
     for rank, hit in enumerate(result.hits, 1):
         if hit.id == chosen and (first := first_picture(query)):
-            asked = (*query.pictures, *query.ids, *query.like, *query.unlike, *query.texts, *query.not_texts)
+            parts = (*query.pictures, *query.ids, *query.like, *query.unlike, *query.texts, *query.not_texts)
             several = "Against the first picture asked with; all that was asked together ranked the hits."
             titles = ("Query", f"Hit {rank}: {hit.label or display_name(hit.path)}")
-            why_similar(gallery, first, hit.id, titles=titles, note=several if len(asked) > 1 else "")
+            why_similar(gallery, first, hit.id, titles=titles, note=several if len(parts) > 1 else "")
 
 
 def first_picture(query: Query) -> QueryPicture | str | None:
@@ -166,7 +166,7 @@ def first_picture(query: Query) -> QueryPicture | str | None:
     return next(iter((*query.pictures, *query.ids, *query.like)), None)
 
 
-def answer(gallery: Gallery, asked: Ask, query: Query) -> SearchResult:
+def answer(gallery: Gallery, state: SearchState, query: Query) -> SearchResult:
     """By Milvus; when it fails, exactly from the gallery's files, and the page says so."""
     if query.has_words:
         text.require(gallery)  # before anything is loaded
@@ -179,11 +179,11 @@ def answer(gallery: Gallery, asked: Ask, query: Query) -> SearchResult:
                 index,
                 encoder,
                 query,
-                k=asked.k,
-                where=asked.filter(),
-                collapse=asked.collapse or None,
-                by_picture=asked.by_picture,
-                exclude_query=not asked.keep_query,
+                k=state.k,
+                where=state.filter(),
+                collapse=state.collapse or None,
+                by_picture=state.by_picture,
+                exclude_query=not state.keep_query,
                 encode=pictures.embeddings,
             ),
         )
@@ -197,19 +197,17 @@ def _refine() -> None:
     query_state.change(like=tuple(feedback.get("like", ())), unlike=tuple(feedback.get("unlike", ())))
 
 
-def offer_undo(asked: Ask) -> None:
+def offer_undo(state: SearchState) -> None:
     """Until something else is asked."""
     name, picture_id, when = st.session_state.get("removed", ("", "", None))
-    if when == asked:
+    if when == state:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown("One picture removed from the gallery.")
             st.button("Undo", icon=":material/undo:", on_click=_undo, args=(name, picture_id), key=f"undo-{picture_id}")
 
 
 def _undo(name: str, picture_id: str) -> None:
-    gallery = resources.gallery(name)
-    gallery.restore([picture_id])
-    store.judged(gallery, [picture_id])
+    store.restore(resources.gallery(name), [picture_id])
     del st.session_state["removed"]
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 from app import COMPONENTS
 from app.server.exposure import shown
 from app.training_runs import charts, triplets
-from app.training_runs.facts import BEST, STATUS, Seen, duration, overview, read, state_of_all
+from app.training_runs.facts import BEST, STATUS, Snapshot, duration, overview, read, state_of_all
 from app.widgets.charts import chart
 from app.widgets.page import guarded
 from pipeline.errors import SemblanceError
@@ -29,26 +29,26 @@ def page() -> None:
     st.html(CSS)
     names = runs.names(Settings())
     st.session_state["runs_seen"] = state_of_all(names)
-    seen: dict[str, Seen] = {}
+    snapshots: dict[str, Snapshot] = {}
     for name in names:
         try:
-            seen[name] = read(name)
+            snapshots[name] = read(name)
         except SemblanceError as error:
             st.warning(f"Run {name}: {error}")
-    progress(any(one.live for one in seen.values()))
-    if not seen:
+    progress(any(snapshot.live for snapshot in snapshots.values()))
+    if not snapshots:
         how_to_begin()
         return
-    for one in seen.values():
-        if one.status == "silent":
+    for snapshot in snapshots.values():
+        if snapshot.status == "silent":
             st.warning(
-                f"Run {one.name} was running and has written nothing for a while. If its process is gone, go on with: "
-                f"`python -m training train --resume {one.name}`"
+                f"Run {snapshot.name} was running and has written nothing for a while. If its process is gone, go on with: "
+                f"`python -m training train --resume {snapshot.name}`"
             )
-    side_by_side(list(seen.values()))
-    if shown := [seen[name] for name in choose(list(seen))]:
+    side_by_side(list(snapshots.values()))
+    if shown := [snapshots[name] for name in choose(list(snapshots))]:
         curves(shown)
-        detail([one.name for one in shown])
+        detail([snapshot.name for snapshot in shown])
     else:
         st.info("Choose a run above to see its curves.")
 
@@ -76,12 +76,12 @@ def _progress() -> None:
 def _progress_of(name: str) -> str:
     """Markup of a fixed height; empty for a run that is not at work."""
     try:
-        one = read(name)
+        snapshot = read(name)
     except SemblanceError:
         return ""  # the page has said it
-    if not one.live:
+    if not snapshot.live:
         return ""
-    last, total = one.last, _number(one.about.get("steps"))
+    last, total = snapshot.last, _number(snapshot.about.get("steps"))
     done = _number(last.get("step")) or 0
     facts = [f"step {done:,.0f} of {total:,.0f}" if total else f"step {done:,.0f}"]
     for key, form in (("images_per_second", "{:,.0f} images/s"), ("loss", "loss {:.4g}")):
@@ -106,12 +106,12 @@ def _number(value: Any) -> float | None:
     return None if number is None or pd.isna(number) else float(number)
 
 
-def side_by_side(seen: list[Seen]) -> None:
+def side_by_side(snapshots: list[Snapshot]) -> None:
     help_best = "Of the weights that were kept; while there are none, the best on dev so far."
     best = {name: st.column_config.NumberColumn(name, format="%.3f", help=help_best) for name in BEST}
     plain = {name: name.capitalize() for name in ("run", "status", "loss", "network", "data", "device")}
     st.dataframe(
-        overview(seen),
+        overview(snapshots),
         hide_index=True,
         alt="one row for each run, with its recipe and its best figures on dev",
         column_config={
@@ -155,9 +155,9 @@ def _palette() -> list[str]:
     return list(st.get_option("theme.chartCategoricalColors"))
 
 
-def curves(shown: list[Seen]) -> None:
-    names = [one.name for one in shown]
-    st.fragment(_curves, run_every=10.0 if any(one.live for one in shown) else None)(names)
+def curves(shown: list[Snapshot]) -> None:
+    names = [snapshot.name for snapshot in shown]
+    st.fragment(_curves, run_every=10.0 if any(snapshot.live for snapshot in shown) else None)(names)
 
 
 def _curves(names: list[str]) -> None:
@@ -179,22 +179,22 @@ def detail(names: list[str]) -> None:
     st.subheader("One run", anchor=False)
     name = st.selectbox("Run", names, key="run-in-detail", label_visibility="collapsed")
     try:
-        one = read(name)
+        snapshot = read(name)
     except SemblanceError as error:  # since the page was drawn
         st.warning(str(error))
         return
-    if said := one.about.get("error") or one.about.get("warning"):
+    if said := snapshot.about.get("error") or snapshot.about.get("warning"):
         st.warning(f"This run said: {shown(str(said))}")
     for part in (strips_of, distances_of, command_of):
         try:
-            part(one)
+            part(snapshot)
         except SemblanceError as error:
             st.warning(str(error))
 
 
-def strips_of(one: Seen) -> None:
+def strips_of(snapshot: Snapshot) -> None:
     """Dev triplets, hardest first."""
-    found = triplets.strips(one.run.triplets(), one.name)
+    found = triplets.strips(snapshot.run.triplets(), snapshot.name)
     if not found:
         st.info("No triplets yet: they are written with the first look at dev.")
         return
@@ -202,39 +202,44 @@ def strips_of(one: Seen) -> None:
     st.markdown(
         f"**Triplets, hardest first.** Squared distances to the anchor; {right:,} of these {len(found):,} are right."
     )
-    key = f"triplets-{one.name}"
+    key = f"triplets-{snapshot.name}"
     count = st.session_state.setdefault(key, PAGE_OF_TRIPLETS)
-    version = (one.run.root / "triplets.json").stat().st_mtime_ns
-    st.html(triplets.as_html(found[:count], one.name, version))
+    version = (snapshot.run.root / "triplets.json").stat().st_mtime_ns
+    st.html(triplets.as_html(found[:count], snapshot.name, version))
     if count < len(found):
         more = {"on_click": st.session_state.__setitem__, "args": (key, count + PAGE_OF_TRIPLETS)}
-        st.button("More", icon=":material/expand_more:", key=f"more-{one.name}", **more)
+        st.button("More", icon=":material/expand_more:", key=f"more-{snapshot.name}", **more)
 
 
-def distances_of(one: Seen) -> None:
-    if distances := one.run.distances():
-        table = charts.distance_table(distances, one.name)
-        chart(charts.distance_figure(table, one.name), table, f"distances-{one.name}", f"distances of {one.name}")
+def distances_of(snapshot: Snapshot) -> None:
+    if distances := snapshot.run.distances():
+        table = charts.distance_table(distances, snapshot.name)
+        chart(
+            charts.distance_figure(table, snapshot.name),
+            table,
+            f"distances-{snapshot.name}",
+            f"distances of {snapshot.name}",
+        )
 
 
-def command_of(one: Seen) -> None:
+def command_of(snapshot: Snapshot) -> None:
     """How to make this run again."""
     st.markdown("**The command that made this run**")
-    st.code(shown(str(one.about.get("command", "not recorded"))), language="bash", wrap_lines=True)
-    data = one.part("data")
-    steps = _number(one.about.get("steps"))
+    st.code(shown(str(snapshot.about.get("command", "not recorded"))), language="bash", wrap_lines=True)
+    data = snapshot.part("data")
+    steps = _number(snapshot.about.get("steps"))
     counts = [f"{data[key]:,} {key}" for key in ("train", "dev", "labels") if isinstance(data.get(key), int)]
     facts = {
-        "Status": STATUS.get(one.status, one.status),
+        "Status": STATUS.get(snapshot.status, snapshot.status),
         "Data": ", ".join([str(data.get("name", "not recorded")), *counts]),
-        "Seed": one.about.get("seed", one.part("recipe").get("seed", "not recorded")),
+        "Seed": snapshot.about.get("seed", snapshot.part("recipe").get("seed", "not recorded")),
         "Steps": "not known yet" if steps is None else f"{steps:,.0f}",
-        "Loss": one.losses,
-        "Recipe": _listed(one.part("recipe")),
-        "Network": _listed(one.part("network")),
-        "Device": one.about.get("device", ""),
-        "Versions": _listed(one.part("versions")),
-        "Started": str(one.about.get("created", "")).replace("T", " "),
+        "Loss": snapshot.losses,
+        "Recipe": _listed(snapshot.part("recipe")),
+        "Network": _listed(snapshot.part("network")),
+        "Device": snapshot.about.get("device", ""),
+        "Versions": _listed(snapshot.part("versions")),
+        "Started": str(snapshot.about.get("created", "")).replace("T", " "),
     }
     rows = "".join(
         f"<tr><th>{name}</th><td>{html.escape(shown(str(value)))}</td></tr>" for name, value in facts.items()

@@ -1,1 +1,15 @@
-"""Parts that several pages draw with."""
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app import COMPONENTS
+
+
+@st.cache_resource
+def component(name: str, scripts: tuple[str, ...] = ()) -> Any:
+    """A component of ours: components/NAME.css, and the scripts one after the other, by default NAME.js alone."""
+    read = [(COMPONENTS / script).read_text(encoding="utf-8") for script in scripts or (f"{name}.js",)]
+    css = (COMPONENTS / f"{name}.css").read_text(encoding="utf-8")
+    return st.components.v2.component(f"semblance_{name}", html='<div class="root"></div>', css=css, js="\n".join(read))

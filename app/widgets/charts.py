@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.widgets import downloads
 from app.widgets.downloads import cell
 
 HEIGHT = 330
@@ -21,22 +22,13 @@ def chart(figure: go.Figure, table: pd.DataFrame, name: str, alt: str) -> None:
     """A figure and the data behind it."""
     with st.container(horizontal_alignment="right", gap="xxsmall"):
         st.plotly_chart(figure, key=f"chart-{name}", config=_CONFIG, alt=alt)
-        st.download_button(
-            "CSV",
-            data=lambda: as_csv(table),
-            file_name=f"{name}.csv",
-            mime="text/csv",
-            type="tertiary",
-            icon=":material/download:",
-            on_click="ignore",
-            help=f"The data behind this chart: {alt}",
-            key=f"csv-{name}",
-        )
+        meaning = f"The data behind this chart: {alt}"
+        downloads.button("CSV", f"{name}.csv", lambda: as_csv(table), type="tertiary", help=meaning, key=f"csv-{name}")
 
 
-def finished(figure: go.Figure, title: str, said: str, *, x: str, y: str) -> go.Figure:
+def finished(figure: go.Figure, title: str, subtitle: str, *, x: str, y: str) -> go.Figure:
     """One look for all. Dragging scrolls the page, as on a phone it must; the tool bar zooms."""
-    lines = textwrap.wrap(said, LINE)
+    lines = textwrap.wrap(subtitle, LINE)
     figure.update_layout(
         title={"text": title, "subtitle": {"text": "<br>".join(lines), "font": {"size": 12, "weight": 400}}, "x": 0},
         height=HEIGHT,

@@ -6,8 +6,8 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -21,28 +21,29 @@ from pipeline.search.search import Query, SearchResult
 if TYPE_CHECKING:
     import pandas as pd
 
-ZIPPED = 256 << 20  # bytes; more is a job for the folder itself
+MAX_ZIP_BYTES = 256 << 20  # more is a job for the folder itself
+MIMES = {
+    "csv": "text/csv",
+    "json": "application/json",
+    "png": "image/png",
+    "zip": "application/zip",
+    "parquet": "application/vnd.apache.parquet",
+}
+
+
+def button(
+    label: str, file_name: str, make: Callable[[], str | bytes], *, icon: str = "download", **options: Any
+) -> None:
+    """A file that is made when it is asked for, not on every run."""
+    mime = MIMES[file_name.rpartition(".")[2]]
+    icon = f":material/{icon}:"
+    st.download_button(label, data=make, file_name=file_name, mime=mime, icon=icon, on_click="ignore", **options)
 
 
 def result_buttons(gallery: Gallery, query: Query, result: SearchResult) -> None:
-    """Made when they are clicked, not on every run."""
     with st.container(horizontal=True, width="content"):
-        st.download_button(
-            "CSV",
-            data=lambda: as_csv(result),
-            file_name=f"{gallery.name}-hits.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-        st.download_button(
-            "Montage",
-            data=lambda: as_png(gallery, query, result),
-            file_name=f"{gallery.name}-hits.png",
-            mime="image/png",
-            icon=":material/grid_view:",
-            on_click="ignore",
-        )
+        button("CSV", f"{gallery.name}-hits.csv", lambda: as_csv(result))
+        button("Montage", f"{gallery.name}-hits.png", lambda: as_png(gallery, query, result), icon="grid_view")
 
 
 def as_csv(result: SearchResult) -> str:
@@ -72,7 +73,7 @@ def as_png(gallery: Gallery, query: Query, result: SearchResult) -> bytes:
 
 
 def as_zip(gallery: Gallery, table: pd.DataFrame) -> bytes:
-    """LABEL/NAME of each row's file, its thumbnail where the file is gone; up to ZIPPED bytes, what is not in is listed."""
+    """LABEL/NAME of each row's file, its thumbnail where the file is gone; up to MAX_ZIP_BYTES, what is not in is listed."""
     out, missing, folders = io.BytesIO(), [], roots(gallery)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for row, name in zip(table.itertuples(), _zip_names(table), strict=True):
@@ -83,7 +84,7 @@ def as_zip(gallery: Gallery, table: pd.DataFrame) -> bytes:
             except SemblanceError:
                 data = gallery.thumbnail_data(row.id)
                 name = name.rpartition(".")[0] + "-thumbnail.jpg"
-            if not data or out.tell() + len(data) > ZIPPED:
+            if not data or out.tell() + len(data) > MAX_ZIP_BYTES:
                 missing.append(row.path)
             else:
                 archive.writestr(name, data)

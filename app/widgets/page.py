@@ -21,6 +21,22 @@ def guarded(draw: Callable[[], None]) -> None:
         st.error(str(error))
 
 
+def attempt(act: Callable[..., object], *args: object) -> bool:
+    """For a callback, which has no place to draw: what a user can cause is said by `problem`. False when it failed."""
+    try:
+        act(*args)
+    except SemblanceError as error:
+        st.session_state["problem"] = str(error)
+        return False
+    return True
+
+
+def problem() -> None:
+    """Where an `attempt` of the last run that failed is said."""
+    if said := st.session_state.pop("problem", ""):
+        st.error(said)
+
+
 def gallery_page(title: str, draw: Callable[[Gallery], None]) -> None:
     """A page about the gallery of the address, else the one looked at last; without one, the ways to make the first."""
 

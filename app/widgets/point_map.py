@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
-from app import COMPONENTS
+from app.widgets import component
 from pipeline.analysis import selection
 
 _SCRIPTS = ("point_map_draw.js", "point_map.js", "point_map_hands.js")
-MOST_CORNERS = 128
+MAX_CORNERS = 128
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def shape_of(text: str) -> Shape | None:
         turned = _pair(turn) if turn else None
     except ValueError:
         return None
-    return Shape(polygon, turned) if 3 <= len(polygon) <= MOST_CORNERS else None
+    return Shape(polygon, turned) if 3 <= len(polygon) <= MAX_CORNERS else None
 
 
 def shape_from(value: Any) -> Shape | None:
@@ -60,16 +59,6 @@ def _pair(text: str) -> tuple[float, float]:
     return x, y
 
 
-@st.cache_resource
-def _component() -> Any:
-    return st.components.v2.component(
-        "semblance_point_map",
-        html='<div class="root"></div>',
-        css=(COMPONENTS / "point_map.css").read_text(encoding="utf-8"),
-        js="\n".join((COMPONENTS / script).read_text(encoding="utf-8") for script in _SCRIPTS),
-    )
-
-
 def point_map(
     data: dict[str, Any],
     *,
@@ -79,6 +68,6 @@ def point_map(
     on_isolated: Callable[[], None],
 ) -> None:
     """`session_state[key]` holds, in its callback, picked = {id}, selected = {shape} or isolated = {only}."""
-    _component()(
+    component("point_map", _SCRIPTS)(
         data=data, key=key, on_picked_change=on_picked, on_selected_change=on_selected, on_isolated_change=on_isolated
     )

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import streamlit as st
 
-from app import COMPONENTS
 from app.server.pictures import Preview
+from app.widgets import component
 from pipeline.images.decoding import MIN_SIDE
 from pipeline.images.regions import Box
 
 Share = tuple[float, float, float, float]  # x, y, w, h as shares of the picture
 
 
-@st.cache_resource
-def _component() -> Any:
-    return st.components.v2.component(
-        "semblance_region",
-        html='<div class="root"></div>',
-        css=(COMPONENTS / "region.css").read_text(encoding="utf-8"),
-        js=(COMPONENTS / "region.js").read_text(encoding="utf-8"),
-    )
-
-
 def region(picture: Preview, *, key: str, alt: str, box: Box | None, on_change: Callable[[], None]) -> None:
     """Show the picture with `box` on it; in the callback `drawn` gives what the visitor drew."""
     share = box and _to_share(box, picture)
     data = {"src": picture.source, "alt": alt, "width": picture.width, "height": picture.height, "box": share}
-    _component()(data=data, key=key, default={"box": share}, on_box_change=on_change)
+    component("region")(data=data, key=key, default={"box": share}, on_box_change=on_change)
 
 
 def drawn(key: str, picture: Preview) -> Box | None:

@@ -5,23 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import streamlit as st
-
-from app import COMPONENTS
 from app.server.routes import thumbnail_url, whole_url
+from app.widgets import component
 from pipeline.images.display_names import display_name
 from pipeline.records import SearchHit
 from pipeline.search.search import SearchResult
-
-
-@st.cache_resource
-def _component() -> Any:
-    return st.components.v2.component(
-        "semblance_results_grid",
-        html='<div class="root"></div>',
-        css=(COMPONENTS / "results_grid.css").read_text(encoding="utf-8"),
-        js=(COMPONENTS / "results_grid.js").read_text(encoding="utf-8"),
-    )
 
 
 def results_grid(
@@ -41,7 +29,7 @@ def results_grid(
     side: least width of a tile in pixels; 0 = the usual one. small: pictures alone.
     """
     ignore: Callable[[], None] = lambda: None  # noqa: E731
-    return _component()(
+    return component("results_grid")(
         data={
             "tiles": list(tiles),
             "actions": list(actions),

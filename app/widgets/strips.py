@@ -51,11 +51,11 @@ def _drawn(gallery: str, strip: Strip) -> str:
     return f'<div class="hits" role="listitem">{query}{hits}</div>{note}'
 
 
-def _hit(gallery: str, label: str, picture: str, found: str, score: float) -> str:
-    right = found == label
-    caption = f"<b>{'✓' if right else '✗'} {score:.2f}</b> {html.escape(found)}"
+def _hit(gallery: str, label: str, picture: str, hit_label: str, score: float) -> str:
+    right = hit_label == label
+    caption = f"<b>{'✓' if right else '✗'} {score:.2f}</b> {html.escape(hit_label)}"
     word = "right" if right else "wrong"
-    return _tile(gallery, picture, f"{word}, {found}", word, caption)
+    return _tile(gallery, picture, f"{word}, {hit_label}", word, caption)
 
 
 def _tile(gallery: str, picture: str, alt: str, kind: str, caption: str) -> str:

@@ -22,20 +22,20 @@ PAGE = """
 import json, os
 import streamlit as st
 from app.server import resources
-from app.search.query_state import Ask
+from app.search.query_state import SearchState
 from app.server.pictures import Upload
 from app.search.common_terms import annotation_line, common_terms
 from pipeline.records import SearchHit
 st.title("Words")
 gallery = resources.gallery("small")
 ids = json.loads(os.environ["TEST_IDS"])
-asked = {"none": None, "upload": Ask(gallery="small", uploads=(Upload(b"x", name="a.png"),)),
-         "ids": Ask(gallery="small", ids=("a", "b"), where=("split=train",), k=48),
-         "filtered": Ask(gallery="small", ids=("a",), where=("label=red",))}[os.environ.get("TEST_ASKED", "none")]
+asked = {"none": None, "upload": SearchState(gallery="small", uploads=(Upload(b"x", name="a.png"),)),
+         "ids": SearchState(gallery="small", ids=("a", "b"), where=("split=train",), k=48),
+         "filtered": SearchState(gallery="small", ids=("a",), where=("label=red",))}[os.environ.get("TEST_ASKED", "none")]
 if os.environ.get("TEST_LINE") == "annotation":
     annotation_line(gallery, [SearchHit(id, 0.9, "x") for id in ids])
 else:
-    common_terms(gallery, ids, asked=asked)
+    common_terms(gallery, ids, state=asked)
 """
 
 
@@ -186,6 +186,6 @@ def test_an_upload_looks_like_its_hits(gallery: Gallery, monkeypatch: pytest.Mon
 def test_a_gallery_too_large_for_a_page_has_no_lines(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     red = ids_of(gallery, "red")
     assert drawn(monkeypatch, red)
-    monkeypatch.setattr(common_terms, "MOST", gallery.count() - 1)
+    monkeypatch.setattr(common_terms, "MAX_PICTURES", gallery.count() - 1)
     assert drawn(monkeypatch, red) == ""
     assert drawn(monkeypatch, red, line="annotation") == ""

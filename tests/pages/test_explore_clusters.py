@@ -86,7 +86,7 @@ def test_each_cluster_is_a_row_of_its_pictures_with_its_figures(gallery: Gallery
     page = shown()
     assert page.markdown[0].value.startswith("**3 clusters** of 12 pictures · purity ")
     for one in report["clusters"]:
-        assert explore_clusters.said_of(one) in drawn(page)
+        assert explore_clusters.caption_of(one) in drawn(page)
         for picture in one["typical"]:
             assert f"/app/static/thumbnails/small/{picture}.jpg" in drawn(page)
     assert drawn(page).count('class="query"') == 3
@@ -101,7 +101,7 @@ def test_the_least_pure_cluster_comes_first_when_that_is_asked_for(gallery: Gall
     page.get("button_group")[0].set_value("purity")
     page.run()
     purest_last = sorted(report["clusters"], key=lambda one: one["purity"])
-    places = [drawn(page).index(explore_clusters.said_of(one)) for one in purest_last]
+    places = [drawn(page).index(explore_clusters.caption_of(one)) for one in purest_last]
     assert places == sorted(places)
 
 

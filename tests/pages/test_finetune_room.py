@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app.search.query_state import Ask
+from app.search.query_state import SearchState
 from pipeline import plugins
 from pipeline.gallery import feedback, reports, tags
 from pipeline.gallery.gallery import Gallery
@@ -88,7 +88,7 @@ def test_likes_of_a_search_are_kept_and_taken_back(filled: AppTest) -> None:
     gallery = open_gallery("shades", Settings())
     asked, near, far = gallery.table()["id"][:3]
     filled.run()
-    filled.session_state["ask"] = Ask(gallery="shades", ids=(asked,), like=(near,), unlike=(far,))
+    filled.session_state["ask"] = SearchState(gallery="shades", ids=(asked,), like=(near,), unlike=(far,))
     filled.run()
     (keep,) = (button for button in filled.button if button.label == "Keep for fine-tuning")
     keep.click().run()

@@ -237,7 +237,7 @@ def test_what_a_run_said_of_itself_is_shown(app: AppTest) -> None:
 def test_a_run_that_fell_silent_is_not_called_running(app: AppTest) -> None:
     run = make_run("killed", status="running")
     for file in run.root.iterdir():
-        os.utime(file, (time.time() - 2 * facts.SILENT,) * 2)
+        os.utime(file, (time.time() - 2 * facts.SILENT_AFTER,) * 2)
     at_training(app)
     assert "--resume killed" in app.warning[0].value
     assert "running" not in app.dataframe[0].value["status"].iloc[0]
