@@ -30,9 +30,10 @@ CONTENDER = """
 import sys
 import numpy as np
 import pandas as pd
-from pipeline.gallery import parts; from pipeline.ingest import sync; from pipeline import plugins
+from pipeline.ingest import sync; from pipeline import plugins
 from pipeline.errors import StoreLocked
 from pipeline.records import Rows
+from pipeline.schema import NAMES
 from pipeline.settings import Settings
 import filelock, pymilvus, milvus_lite
 me = int(sys.argv[1])
@@ -47,7 +48,7 @@ print("owner", flush=True)
 store.create("shared", dim=8)
 for number in range(int(sys.argv[2])):
     ids = [f"{me:08x}{number:08x}{i:016x}" for i in range(10)]
-    table = pd.DataFrame([dict.fromkeys(parts.COLUMNS, "") | {"id": one, "width": 9, "height": 9, "metadata": {}} for one in ids])
+    table = pd.DataFrame([dict.fromkeys(NAMES, "") | {"id": one, "width": 9, "height": 9, "metadata": {}} for one in ids])
     store.upsert("shared", Rows(table, np.eye(8, dtype=np.float32)[[number % 8] * 10]))
     print("wrote", number, flush=True)
 sys.stdin.readline()

@@ -12,12 +12,13 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline import schema
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("label", "split", "path", "parent")
+COLUMNS = tuple(column.name for column in schema.COLUMNS if column.filterable)
 _CLAUSE = re.compile(r"\s*(?P<field>[^=!]+?)\s*(?P<operator>!=|=)(?P<values>.*)", re.DOTALL)
 _VALUE = re.compile(r",((?:[^,\\]|\\.|\\$)*)", re.DOTALL)  # a comma, then text up to the next one not escaped
 

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pipeline.schema import COLUMNS, TEXTS
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -36,8 +38,8 @@ def encoder_fingerprint(weights: Mapping[str, np.ndarray] | None = None, **facts
 def row_digest(row: Mapping[str, Any], embedding: np.ndarray) -> str:
     """16 hex digits over everything a store keeps of a row: tells a stale row from a current one.
 
-    row: the columns of records.Rows.table, metadata as a dict.
+    row: the fields of schema.Row.
     """
-    facts = [str(row[key]) for key in ("id", "parent", "box", "path", "label", "split", "width", "height")]
-    text = json.dumps([*facts, sorted(row["metadata"].items())], ensure_ascii=False)
+    facts = [sorted(row[one.name].items()) if one.type is TEXTS else str(row[one.name]) for one in COLUMNS]
+    text = json.dumps(facts, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass") + embedding.astype("<f4").tobytes()).hexdigest()[:16]

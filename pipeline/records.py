@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pipeline.schema import Row
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -110,9 +112,8 @@ class Detector(Protocol):
 
 @dataclass
 class Rows:
-    """Gallery rows: row i of `table` belongs to row i of `embeddings`.
+    """Gallery rows: row i of `table` (a column for each field of schema.Row) belongs to row i of `embeddings`.
 
-    table: columns id, parent, box, path, label, split, width, height, metadata (dict[str, str]).
     embeddings: (n, dim) float32, unit length.
     """
 
@@ -122,21 +123,25 @@ class Rows:
     def __len__(self) -> int:
         return len(self.table)
 
+    def take(self, rows: np.ndarray | Sequence[int] | slice) -> Rows:
+        """These rows in this order, or those of a boolean mask; the new table counts from 0."""
+        return Rows(self.table.iloc[rows].reset_index(drop=True), self.embeddings[rows])
 
-@dataclass(frozen=True)
-class SearchHit:
-    """One picture found. `score` is cosine similarity in [-1, 1], higher is closer."""
 
-    id: str
+def joined(pieces: Sequence[Rows]) -> Rows:
+    """All rows of one or more, in order."""
+    import numpy as np
+    import pandas as pd
+
+    table = pd.concat([rows.table for rows in pieces], ignore_index=True)
+    return Rows(table, np.concatenate([rows.embeddings for rows in pieces]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchHit(Row):
+    """A row found. `score` is cosine similarity in [-1, 1], higher is closer."""
+
     score: float
-    path: str
-    label: str = ""
-    split: str = ""
-    width: int = 0
-    height: int = 0
-    metadata: dict[str, str] = field(default_factory=dict)
-    parent: str = ""
-    box: str = ""  # "x,y,w,h" in pixels of the parent
     folded: tuple[str, ...] = ()  # ids hidden behind this hit: near-duplicates, or other parts of its picture
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline.gallery import parts
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
 from pipeline.records import Rows
+from pipeline.schema import NAMES
 from pipeline.settings import Settings
 
 
@@ -38,7 +38,7 @@ def plant(
     made = create_gallery(name, Settings())
     first = len(made.ids())
     ids = [f"{number:032x}" for number in range(first, first + len(embeddings))]
-    table = pd.DataFrame(dict.fromkeys(parts.COLUMNS, ""), index=range(len(ids)))
+    table = pd.DataFrame(dict.fromkeys(NAMES, ""), index=range(len(ids)))
     table = table.assign(id=ids, path=[f"{one[-4:]}.jpg" for one in ids], width=8, height=8)
     table = table.assign(label=labels, metadata=list(metadata or [{} for _ in ids]))
     if parents is not None:

@@ -11,19 +11,10 @@ import pytest
 
 from pipeline.fingerprints import encoder_fingerprint, file_id, region_id, row_digest
 from pipeline.progress import shown
+from pipeline.schema import Row
 from pipeline.settings import Settings
 
-ROW = {
-    "id": "a",
-    "parent": "",
-    "box": "",
-    "path": "p",
-    "label": "l",
-    "split": "",
-    "width": 3,
-    "height": 4,
-    "metadata": {"k": "v"},
-}
+ROW = vars(Row(id="a", path="p", label="l", width=3, height=4, metadata={"k": "v"}))
 
 
 def test_a_file_is_named_by_32_digits_of_its_sha256() -> None:

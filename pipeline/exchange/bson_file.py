@@ -14,15 +14,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import schema
 from pipeline.errors import UsageError
-from pipeline.exchange.rows import TEXTS, Facts, foreign, unreadable
+from pipeline.exchange.rows import Facts, foreign, unreadable
 from pipeline.files import atomic
-from pipeline.gallery import parts
 from pipeline.records import Rows
+from pipeline.schema import NAMES, WHOLE
 
 if TYPE_CHECKING:
     import numpy as np
 
+_FIELDS = {name: name for name in NAMES} | {"id": "_id"}
 AT_ONCE = 1000  # documents whose embeddings are lists at a time
 INSTALL = "pip install pymongo"
 
@@ -35,11 +37,9 @@ def check_installed(what: str) -> None:
 
 def documents(facts: Facts, rows: Rows) -> Iterator[dict[str, Any]]:
     """One a picture, in the order of the rows: _id, the columns, metadata as a document, embedding, its encoder."""
-    columns = {name: rows.table[name].tolist() for name in parts.COLUMNS}
+    columns = {_FIELDS[name]: rows.table[name].tolist() for name in NAMES}
     for row in range(len(rows)):
-        made: dict[str, Any] = {"_id": columns["id"][row]}
-        made |= {name: columns[name][row] for name in parts.COLUMNS[1:]}
-        yield made | {
+        yield {name: values[row] for name, values in columns.items()} | {
             "embedding": rows.embeddings[row].tolist(),
             "encoder": facts.spec,
             "fingerprint": facts.fingerprint,
@@ -83,10 +83,9 @@ def read(source: Path) -> tuple[Facts, Rows]:
     check_installed("a .bson file")
     import bson
     import numpy as np
-    import pandas as pd
     from bson.errors import BSONError
 
-    columns: dict[str, list[Any]] = {name: [] for name in parts.COLUMNS}
+    columns: dict[str, list[Any]] = {name: [] for name in NAMES}
     blocks: list[np.ndarray] = []
     pending: list[list[float]] = []
     noted = _noted(source)
@@ -112,11 +111,7 @@ def read(source: Path) -> tuple[Facts, Rows]:
     facts = Facts(
         spec, fingerprint, dim, str(noted.get("title") or source.stem), tuple(map(str, noted.get("datasets", ())))
     )
-    frame = parts.empty(dim).table
-    made = {name: pd.Series(columns[name], dtype=frame[name].dtype) for name in parts.COLUMNS[:-1]}
-    return facts, Rows(
-        pd.DataFrame(made | {"metadata": pd.Series(columns["metadata"], dtype=object)}), np.concatenate(blocks)
-    )
+    return facts, Rows(schema.table(columns), np.concatenate(blocks))
 
 
 def _noted(source: Path) -> dict[str, Any]:
@@ -131,14 +126,13 @@ def _noted(source: Path) -> dict[str, Any]:
 
 def _take(source: Path, document: Mapping[str, Any], columns: dict[str, list[Any]]) -> tuple[str, str, int]:
     """Put the fields into the columns; returns spec, fingerprint and dim."""
-    values: dict[str, Any] = {"id": document.get("_id")} | {name: document.get(name) for name in parts.COLUMNS[1:]}
+    values: dict[str, Any] = {name: document.get(_FIELDS[name]) for name in NAMES}
     embedding: Any = document.get("embedding")
     encoder = [document.get("encoder"), document.get("fingerprint")]
-    types = dict.fromkeys(TEXTS, str) | {"width": int, "height": int, "metadata": dict}
-    lacking = [name for name, kind in types.items() if type(values[name]) is not kind]
-    sizes = [values[name] for name in ("width", "height")]
-    if not lacking and not all(0 <= size < 2**31 for size in sizes):
-        lacking = ["width or height"]
+    lacking = [one.name for one in schema.COLUMNS if type(values[one.name]) is not one.type.python]
+    numbers = schema.named(WHOLE)
+    if not lacking and not all(0 <= values[name] < 2**31 for name in numbers):
+        lacking = [" or ".join(numbers)]
     if not isinstance(embedding, list) or not embedding or any(type(value) is not float for value in embedding):
         lacking.append("embedding")
     if any(not isinstance(fact, str) for fact in encoder):

@@ -33,6 +33,5 @@ def _kept(gallery: Gallery, progress: Progress) -> Iterator[Rows]:
     done, total = 0, parts.count(gallery.folder())
     for rows in parts.each(gallery.folder(), dim):
         done += len(rows)
-        keep = ~rows.table["id"].isin(gone).to_numpy()
-        yield Rows(rows.table[keep].reset_index(drop=True), rows.embeddings[keep])
+        yield rows.take(~rows.table["id"].isin(gone).to_numpy())
         progress("export", done, total)

@@ -1,7 +1,7 @@
 """Exchange as one NPZ file, for NumPy without any other library: `numpy.load(file)["embedding"]`.
 
-Arrays: embedding (n, dim) float32; id, parent, box, path, label, split as (n,) unicode; metadata (n,) and facts () as
-JSON text in unicode; width, height (n,) int32. Nothing is pickled, and nothing pickled is read.
+Arrays: embedding (n, dim) float32; of the columns of schema.Row text as (n,) unicode, whole numbers as (n,) int32 and
+metadata as (n,) JSON in unicode; facts () as JSON in unicode. Nothing is pickled, and nothing pickled is read.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import schema
 from pipeline.errors import UsageError
-from pipeline.exchange.rows import TEXTS, Facts, foreign, unreadable
+from pipeline.exchange.rows import Facts, foreign, unreadable
 from pipeline.files import atomic
 from pipeline.gallery import parts
 from pipeline.records import Rows
+from pipeline.schema import TEXT, TEXTS, WHOLE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,11 +31,9 @@ def write(target: Path, facts: Facts, rows: Rows) -> None:
     """UsageError for text that NumPy cannot hold: one that ends in a zero character, or one far longer than the others."""
     import numpy as np
 
-    table = rows.table
-    columns = {name: _texts(name, table[name].tolist()) for name in TEXTS}
-    said = [json.dumps(row, ensure_ascii=False, sort_keys=True) for row in table["metadata"]]
-    columns["metadata"] = _texts("metadata", said)
-    columns |= {name: table[name].to_numpy(np.int32) for name in ("width", "height")}
+    flat = schema.flat(rows.table)
+    columns = {name: _texts(name, flat[name]) for name in schema.named(TEXT, TEXTS)}
+    columns |= {name: np.array(flat[name], np.int32) for name in schema.named(WHOLE)}
     columns["embedding"] = rows.embeddings.astype(np.float32, copy=False)
     noted = {"spec": facts.spec, "fingerprint": facts.fingerprint, "title": facts.title, "datasets": facts.datasets}
     columns["facts"] = np.array(json.dumps(noted, ensure_ascii=False))
@@ -51,7 +51,7 @@ def read(source: Path) -> tuple[Facts, Rows]:
                 raise ValueError("it is no archive of arrays")
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as held:
-                wanted = (*parts.COLUMNS, "embedding", "facts")
+                wanted = (*parts.COLUMNS, "facts")
                 if lacking := [name for name in wanted if name not in held]:
                     raise foreign(source, f"it has no {', '.join(lacking)}")
                 columns = {name: held[name] for name in wanted}
@@ -75,11 +75,9 @@ def _texts(name: str, values: list[str]) -> np.ndarray:
 
 
 def _taken(source: Path, columns: dict[str, Any]) -> tuple[Facts, Rows]:
-    import pandas as pd
-
     embedding = columns["embedding"]
     n = len(embedding) if embedding.ndim == 2 else -1
-    kinds = dict.fromkeys((*TEXTS, "metadata"), "U") | {"width": "i", "height": "i"}
+    kinds = {one.name: "i" if one.type is WHOLE else "U" for one in schema.COLUMNS}
     wrong = [name for name, kind in kinds.items() if columns[name].dtype.kind != kind or columns[name].shape != (n,)]
     if wrong or embedding.dtype.name != "float32" or columns["facts"].shape or columns["facts"].dtype.kind != "U":
         raise foreign(source, f"{', '.join(wrong) or 'embedding or facts'} has another type or length")
@@ -92,10 +90,8 @@ def _taken(source: Path, columns: dict[str, Any]) -> tuple[Facts, Rows]:
             str(noted["title"]),
             tuple(noted["datasets"]),
         )
-        metadata = [dict(json.loads(str(text))) for text in columns["metadata"]]
+        texts = {name: [dict(json.loads(text)) for text in columns[name].tolist()] for name in schema.named(TEXTS)}
     except (ValueError, KeyError, TypeError) as error:
         raise foreign(source, f"its facts or metadata cannot be read ({error})") from error
-    frame = parts.empty(facts.dim).table.iloc[:0]
-    made = {name: pd.Series(columns[name].tolist(), dtype=frame[name].dtype) for name in parts.COLUMNS[:-1]}
-    table = pd.DataFrame(made | {"metadata": pd.Series(metadata, dtype=object)})
-    return facts, Rows(table, embedding)
+    values = {name: columns[name].tolist() for name in schema.NAMES}
+    return facts, Rows(schema.table(values | texts), embedding)

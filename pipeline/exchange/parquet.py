@@ -35,11 +35,11 @@ def read(source: Path) -> tuple[Facts, Rows]:
         raise unreadable(source, error) from error
     noted = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     lacking = [f"semblance.{key}" for key in _KEYS if f"semblance.{key}" not in noted]
-    lacking += [column for column in (*parts.COLUMNS, "embedding") if column not in table.column_names]
+    lacking += [column for column in parts.COLUMNS if column not in table.column_names]
     if lacking:
         raise foreign(source, f"it has no {', '.join(lacking)}")
     dim = getattr(table.schema.field("embedding").type, "list_size", 0)
-    columns = table.select([*parts.COLUMNS, "embedding"]).schema
+    columns = table.select(parts.COLUMNS).schema
     if not dim or not columns.equals(parts.to_arrow(parts.empty(dim)).schema):
         raise foreign(source, "its columns have other types")
     if any(table[column].null_count for column in table.column_names):

@@ -10,7 +10,6 @@ from pipeline.errors import UsageError
 from pipeline.gallery.gallery import Gallery
 from pipeline.records import Rows
 
-TEXTS = ("id", "parent", "box", "path", "label", "split")  # columns; width and height are int32, metadata is a dict
 _ID = re.compile("[0-9a-f]{32}")
 
 

@@ -13,6 +13,7 @@ from pipeline.files import atomic
 from pipeline.gallery import judgments, ledgers, parts, thumbnails
 from pipeline.gallery import manifest as manifest_file
 from pipeline.records import GalleryInfo, Rows
+from pipeline.schema import with_every_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,18 +128,15 @@ class Gallery:
     def rows(self, fingerprint8: str = "", *, with_removed: bool = False) -> Rows:
         """All rows in the order of their ingest, removed ones left out, every metadata key filled in."""
         rows = parts.read(self.folder(fingerprint8), self.encoder(fingerprint8)["dim"])
-        empty = dict.fromkeys(self.manifest()["metadata_keys"], "")
-        rows.table["metadata"] = [empty | row for row in rows.table["metadata"]]
+        rows.table["metadata"] = with_every_key(rows.table["metadata"], self.manifest()["metadata_keys"])
         if with_removed or not (gone := self.removed()):
             return rows
-        keep = ~rows.table["id"].isin(gone).to_numpy()
-        return Rows(rows.table[keep].reset_index(drop=True), rows.embeddings[keep])
+        return rows.take(~rows.table["id"].isin(gone).to_numpy())
 
     def table(self) -> pd.DataFrame:
         """Like `rows` without the embeddings: small, also for a large gallery."""
         table = parts.read_table(self.folder())
-        empty = dict.fromkeys(self.manifest()["metadata_keys"], "")
-        table["metadata"] = [empty | row for row in table["metadata"]]
+        table["metadata"] = with_every_key(table["metadata"], self.manifest()["metadata_keys"])
         return table[~table["id"].isin(self.removed())].reset_index(drop=True)
 
     def ids(self, fingerprint8: str = "") -> set[str]:

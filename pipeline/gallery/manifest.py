@@ -10,8 +10,7 @@ from typing import Any
 from pipeline.errors import GalleryError
 from pipeline.files import checksummed
 from pipeline.gallery import ledgers
-
-FORMAT = 2
+from pipeline.gallery.migrations import FORMAT
 
 
 def new(title: str) -> dict[str, Any]:

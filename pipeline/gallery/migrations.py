@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import GalleryError
 from pipeline.files import atomic, checksummed
-from pipeline.gallery.manifest import FORMAT
 
 if TYPE_CHECKING:
     from pipeline.gallery.gallery import Gallery
@@ -22,6 +21,7 @@ def _say_the_index(root: Path, manifest: dict[str, Any]) -> dict[str, Any]:
 
 # From each format to the next: changes the folder and returns the new manifest. A kill has a step done once more.
 STEPS: dict[int, Callable[[Path, dict[str, Any]], dict[str, Any]]] = {1: _say_the_index}
+FORMAT = max(STEPS) + 1
 
 
 def bring_up(gallery: Gallery) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import schema
 from pipeline.errors import GalleryError
 from pipeline.files import atomic
 from pipeline.records import Rows
+from pipeline.schema import NAMES, TEXTS
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-COLUMNS = ("id", "parent", "box", "path", "label", "split", "width", "height", "metadata")
+COLUMNS = (*NAMES, "embedding")
 
 
 def files(folder: Path) -> list[Path]:
@@ -23,21 +25,19 @@ def files(folder: Path) -> list[Path]:
 
 
 def _schema(dim: int) -> pa.Schema:
-    """The columns of DESIGN section 4: metadata as JSON text, embedding as a fixed-size list of float32."""
+    """The columns of schema.Row, then the embedding as a fixed-size list of float32."""
     import pyarrow as pa
 
-    types = dict.fromkeys(COLUMNS, pa.string()) | {"width": pa.int32(), "height": pa.int32()}
+    types = {column.name: pa.type_for_alias(column.type.arrow) for column in schema.COLUMNS}
     return pa.schema(types | {"embedding": pa.list_(pa.float32(), dim)})
 
 
 def to_arrow(rows: Rows) -> pa.Table:
     import pyarrow as pa
 
-    columns: dict[str, Any] = {name: rows.table[name].tolist() for name in COLUMNS}
-    columns["metadata"] = [json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows.table["metadata"]]
-    flat = pa.array(rows.embeddings.astype("float32").ravel())
-    columns["embedding"] = pa.FixedSizeListArray.from_arrays(flat, rows.embeddings.shape[1])
-    return pa.table(columns, schema=_schema(rows.embeddings.shape[1]))
+    dim = rows.embeddings.shape[1]
+    embedding = pa.FixedSizeListArray.from_arrays(pa.array(rows.embeddings.astype("float32").ravel()), dim)
+    return pa.table(schema.flat(rows.table) | {"embedding": embedding}, schema=_schema(dim))
 
 
 def from_arrow(table: pa.Table, dim: int) -> Rows:
@@ -48,8 +48,9 @@ def from_arrow(table: pa.Table, dim: int) -> Rows:
 def _frame(table: pa.Table) -> pd.DataFrame:
     import pandas as pd
 
-    frame = table.select(list(COLUMNS)).to_pandas()
-    frame["metadata"] = pd.Series([json.loads(text) for text in frame["metadata"]], dtype=object)
+    frame = table.select(NAMES).to_pandas()
+    for name in schema.named(TEXTS):
+        frame[name] = pd.Series([json.loads(text) for text in frame[name]], dtype=object)
     return frame
 
 
@@ -79,7 +80,7 @@ def read_table(folder: Path) -> pd.DataFrame:
     """All parts without their embeddings."""
     import pyarrow as pa
 
-    tables = [_read(path, list(COLUMNS)) for path in files(folder)]
+    tables = [_read(path, NAMES) for path in files(folder)]
     return _frame(pa.concat_tables(tables)) if tables else empty(1).table
 
 
@@ -101,7 +102,7 @@ def find(folder: Path, picture_id: str) -> dict[str, Any] | None:
     import pyarrow.compute as pc
 
     for path in files(folder):
-        table = _read(path, ["id", "parent", "box", "path", "width", "height"])
+        table = _read(path, [name for name in NAMES if name not in schema.named(TEXTS)])
         if found := table.filter(pc.equal(table["id"], picture_id)).to_pylist():
             return dict(found[0])
     return None
@@ -119,23 +120,29 @@ def drop(folder: Path, gone: Collection[str]) -> int:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    lost = pa.array(sorted(gone), pa.string())
+    return rewrite(folder, lambda table: table.filter(pc.invert(pc.is_in(table["id"], value_set=lost))))
+
+
+def rewrite(folder: Path, change: Callable[[pa.Table], pa.Table], columns: Sequence[str] = COLUMNS) -> int:
+    """Replace the parts to which `change` gives other rows or columns; returns how many rows went.
+
+    columns: what it is given, for parts that were written with fewer. A kill leaves whole parts, old and new.
+    """
     count = 0
     for path in files(folder):
-        table = _read(path)
-        hit = pc.is_in(table["id"], value_set=pa.array(sorted(gone), pa.string()))
-        if lost := pc.sum(hit).as_py() or 0:
-            count += lost
-            kept = table.filter(pc.invert(hit))
-            _write(path, kept)  # also when it is empty: part numbers never go back, and no reader misses a file
+        table = _read(path, columns)
+        changed = change(table)
+        if changed.schema != table.schema or len(changed) != len(table):
+            count += len(table) - len(changed)
+            _write(path, changed)  # also when it is empty: part numbers never go back, and no reader misses a file
     return count
 
 
 def empty(dim: int) -> Rows:
     import numpy as np
-    import pandas as pd
 
-    frame = pd.DataFrame({name: pd.Series(dtype="int32" if name in ("width", "height") else "str") for name in COLUMNS})
-    return Rows(frame, np.zeros((0, dim), np.float32))
+    return Rows(schema.table(dict.fromkeys(NAMES, ())), np.zeros((0, dim), np.float32))
 
 
 def _write(path: Path, table: pa.Table) -> Path:
@@ -146,19 +153,16 @@ def _write(path: Path, table: pa.Table) -> Path:
     return path
 
 
-def _read(path: Path, columns: list[str] | None = None, *, dim: int = 0) -> pa.Table:
+def _read(path: Path, columns: Sequence[str] = COLUMNS, *, dim: int = 0) -> pa.Table:
     """dim: of the embeddings, 0 where the caller does not know it."""
     import pyarrow.parquet as pq
 
-    wanted = columns or [*COLUMNS, "embedding"]
-
     def read(path: Path) -> pa.Table:
-        table = pq.read_table(path, columns=wanted, partitioning=None, page_checksum_verification=True)
-        table = table.select(wanted)  # KeyError for a column that is not there: read_table passes over it
-        held = table.schema
-        length = dim or getattr(held.field("embedding").type if "embedding" in wanted else None, "list_size", 0)
+        table = pq.read_table(path, columns=list(columns), partitioning=None, page_checksum_verification=True)
+        table = table.select(columns)  # KeyError for a column that is not there: read_table passes over it
+        length = dim or getattr(table.schema.field(-1).type, "list_size", 0)
         written = _schema(length)
-        for field in held:  # hit where the file says what its columns are
+        for field in table.schema:  # hit where the file says what its columns are
             if field != written.field(field.name):
                 raise ValueError(f"column {field.name} reads as {field.type}")
         return table

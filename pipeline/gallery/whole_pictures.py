@@ -46,7 +46,7 @@ def of_gallery(gallery: Gallery, *, purpose: str) -> WholePictures:
     whole = (rows.table["parent"] == "").to_numpy()
     kept = bool(whole.all()) or not whole.any()  # a gallery of objects has regions only, and they are its pictures
     if not kept:  # regions repeat their picture
-        rows = Rows(rows.table[whole].reset_index(drop=True), rows.embeddings[whole])
+        rows = rows.take(whole)
     if (n := len(rows)) < 2:
         raise UsageError(
             f"gallery {gallery.name} has {n} picture{'' if n == 1 else 's'}, and it takes at least 2 {purpose}; "

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from pipeline import schema
 from pipeline.errors import PictureError, UsageError
 from pipeline.images import decoding, opening
 from pipeline.images.regions import OpenedFile, box_text, parse_box
-from pipeline.ingest import storable
 from pipeline.records import Encoder, ImageRecord, place
+from pipeline.schema import Row
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class Chunk:
     """What a task brings back, in the order of its records."""
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     embeddings: np.ndarray | None = None  # (len(rows), dim)
     repeated: list[tuple[str, ImageRecord]] = field(default_factory=list)  # (id, record) whose id was there before
     rejected: list[tuple[str, str]] = field(default_factory=list)  # (place, reason)
@@ -88,24 +89,27 @@ def encode_chunk(root: Path, records: Iterable[ImageRecord], encoder: Encoder, h
     return chunk
 
 
-def _row(picture_id: str, record: ImageRecord, file: OpenedFile) -> dict[str, Any]:
+def _row(picture_id: str, record: ImageRecord, file: OpenedFile) -> Row:
     whole = file.picture()
     parent, box, width, height = "", "", whole.width, whole.height
     if record.box:
         sides = parse_box(record.box)
         parent, box, (width, height) = file.id(""), box_text(sides), sides[2:]
-    row = {"id": picture_id, "parent": parent, "box": box, "path": record.path, "label": record.label}
-    return row | {"split": record.split, "width": width, "height": height, "metadata": record.metadata}
+    own = {"id": picture_id, "parent": parent, "box": box, "width": width, "height": height}
+    return Row(**(vars(record) | own))
 
 
 def _reject_unstorable(chunk: Chunk) -> None:
-    """Move rows that no store takes to `rejected`."""
+    """Move rows that no store takes to `rejected`, before they are in a part."""
     assert chunk.embeddings is not None
-    faults = storable.faults(chunk.rows, chunk.embeddings)
-    chunk.rejected += [
-        (place(row["path"], row["box"]), said) for row, said in zip(chunk.rows, faults, strict=True) if said
+    faults = [
+        schema.fault(vars(row)) or (wrong and f"its embedding {wrong}")
+        for row, wrong in zip(chunk.rows, schema.embedding_faults(chunk.embeddings), strict=True)
     ]
-    good = [i for i, said in enumerate(faults) if not said]
+    chunk.rejected += [
+        (place(row.path, row.box), fault) for row, fault in zip(chunk.rows, faults, strict=True) if fault
+    ]
+    good = [i for i, fault in enumerate(faults) if not fault]
     chunk.rows, chunk.embeddings = [chunk.rows[i] for i in good], chunk.embeddings[good]
 
 

@@ -12,8 +12,9 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pipeline import schema
 from pipeline.errors import GalleryError, StoreError
 from pipeline.files import atomic
 from pipeline.gallery import calibration, ledgers, parts, thumbnails
@@ -23,6 +24,7 @@ from pipeline.ingest.encoding import Chunk, Work
 from pipeline.ingest.engines import Engine, Threads
 from pipeline.ingest.upserts import Upserts
 from pipeline.records import Dataset, Encoder, ImageRecord, Progress, Rows, VectorStore, place, silent
+from pipeline.schema import Row
 
 if TYPE_CHECKING:
     import numpy as np
@@ -146,7 +148,7 @@ class _Run:
         self.merged_before = {(row[0], row[1]) for row in merged}
         self.rejected = {row[0]: row[1] for row in ledgers.read(gallery.root / ledgers.REJECTED)}
         self.folders: set[Path] = set()  # of thumbnails, made already
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[Row] = []
         self.embeddings: list[np.ndarray] = []
         self.merged: list[tuple[str, str, str, str]] = []
         self.committed_at = time.monotonic()
@@ -182,12 +184,12 @@ class _Run:
             self.report.rejected.append((where, reason))
             self.rejected[where] = reason
         for i, row in enumerate(chunk.rows):
-            if row["id"] in self.path_of:  # the same bytes twice in this run
-                self._repeated(row["id"], ImageRecord(row["path"], row["label"], row["split"], box=row["box"]))
+            if row.id in self.path_of:  # the same bytes twice in this run
+                self._repeated(row.id, ImageRecord(row.path, row.label, row.split, box=row.box))
                 continue
             assert chunk.embeddings is not None
-            self.path_of[row["id"]] = row["path"]
-            self.rejected.pop(place(row["path"], row["box"]), None)
+            self.path_of[row.id] = row.path
+            self.rejected.pop(place(row.path, row.box), None)
             self.rows.append(row)
             self.embeddings.append(chunk.embeddings[i])
         if len(self.rows) >= PART_ROWS or (self.rows and time.monotonic() - self.committed_at > PART_SECONDS):
@@ -209,14 +211,13 @@ class _Run:
     def flush(self) -> None:
         """Commit the part in the making, then send it to the store."""
         import numpy as np
-        import pandas as pd
 
         rows, embeddings, self.rows, self.embeddings = self.rows, self.embeddings, [], []
         merged, self.merged = self.merged, []
         # Emptied first: what fails here is left to the next run, and the flush that follows an error repeats nothing.
         committed = None
         if rows:
-            table = pd.DataFrame(rows, columns=list(parts.COLUMNS))
+            table = schema.table({name: [getattr(row, name) for row in rows] for name in schema.NAMES})
             committed = Rows(table, np.stack(embeddings).astype(np.float32))
             self.gallery.commit(self.fingerprint8, committed)
             self.report.added += len(rows)

@@ -16,7 +16,7 @@ from pipeline.gallery.originals import read_original, roots
 from pipeline.images.regions import OpenedFile
 from pipeline.ingest import sync
 from pipeline.parallel import in_order
-from pipeline.records import Encoder, Progress, Rows, VectorStore, silent
+from pipeline.records import Encoder, Progress, Rows, VectorStore, joined, silent
 
 CHUNK = 32
 PART_ROWS, PART_SECONDS = 1000, 10.0
@@ -82,22 +82,14 @@ def _fill(gallery: Gallery, encoder: Encoder, spec: str, progress: Progress) -> 
             waiting.append(rows)
             if len(waiting) * CHUNK >= PART_ROWS or time.monotonic() - committed_at > PART_SECONDS:
                 full, waiting = waiting, []
-                gallery.commit(fingerprint8, _joined(full))
+                gallery.commit(fingerprint8, joined(full))
                 committed_at = time.monotonic()
             done = min(done + CHUNK, len(table))
             progress("encode", done, len(table))
     finally:
         if waiting:  # Ctrl-C and a lost file too keep what was encoded
-            gallery.commit(fingerprint8, _joined(waiting))
+            gallery.commit(fingerprint8, joined(waiting))
     return fingerprint8
-
-
-def _joined(pieces: list[Rows]) -> Rows:
-    import numpy as np
-    import pandas as pd
-
-    table = pd.concat([rows.table for rows in pieces], ignore_index=True)
-    return Rows(table, np.concatenate([rows.embeddings for rows in pieces]))
 
 
 def shorten(gallery: Gallery, dim: int, *, store: VectorStore | None, progress: Progress = silent) -> str:
@@ -139,10 +131,9 @@ def _put(gallery: Gallery, rows: Rows, name: str, content: bytes, store: VectorS
     spec = f"{name.partition('-')[0]}:file={file.relative_to(gallery.root.parents[1]).as_posix()}"
     encoder = plugins.build("encoders", spec, device="cpu")
     fingerprint8 = gallery.add_encoder(spec, encoder.fingerprint, encoder.dim)
-    table = rows.table[~rows.table["id"].isin(parts.ids(gallery.folder(fingerprint8)))]
-    if len(table):
-        embeddings = encoder.of_base(rows.embeddings[table.index.to_numpy()])
-        gallery.commit(fingerprint8, Rows(table.reset_index(drop=True), embeddings))
+    new = rows.take(~rows.table["id"].isin(parts.ids(gallery.folder(fingerprint8))).to_numpy())
+    if len(new):
+        gallery.commit(fingerprint8, Rows(new.table, encoder.of_base(new.embeddings)))
     return _switch(gallery, fingerprint8, store, progress)
 
 

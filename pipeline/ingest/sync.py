@@ -10,6 +10,7 @@ from pipeline.errors import StoreError
 from pipeline.fingerprints import row_digest
 from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, Rows, VectorStore, silent
+from pipeline.schema import with_every_key
 from pipeline.settings import Settings
 
 BATCH = 1000
@@ -62,8 +63,7 @@ class Difference:
 def upsert(gallery: Gallery, store: VectorStore, fingerprint8: str, rows: Rows) -> None:
     """Send rows that were just committed, every metadata key filled in."""
     manifest = gallery.manifest()
-    empty = dict.fromkeys(manifest["metadata_keys"], "")
-    table = rows.table.assign(metadata=[empty | row for row in rows.table["metadata"]])
+    table = rows.table.assign(metadata=with_every_key(rows.table["metadata"], manifest["metadata_keys"]))
     collection = gallery.collection(fingerprint8)
     dim = manifest["encoders"][fingerprint8]["dim"]
     store.create(collection, dim=dim, metadata_keys=manifest["metadata_keys"], index=manifest["index"])
@@ -128,7 +128,7 @@ def _repair(rows: Rows, difference: Difference, collection: str, store: VectorSt
     progress("sync", 0, len(wanted))  # from here on its rate is counted
     for start in range(0, len(wanted), BATCH):
         pick = wanted[start : start + BATCH]
-        store.upsert(collection, Rows(rows.table.iloc[pick].reset_index(drop=True), rows.embeddings[pick]))
+        store.upsert(collection, rows.take(pick))
         progress("sync", min(start + BATCH, len(wanted)), len(wanted))
 
 
@@ -155,8 +155,7 @@ def apply_removals(gallery: Gallery, store: VectorStore, ids: Sequence[str]) -> 
         store.delete(collection, out)
     if back := set(ids) - gone:
         rows = gallery.rows()
-        pick = rows.table["id"].isin(back).to_numpy()
-        store.upsert(collection, Rows(rows.table[pick].reset_index(drop=True), rows.embeddings[pick]))
+        store.upsert(collection, rows.take(rows.table["id"].isin(back).to_numpy()))
 
 
 def drop(gallery: Gallery, store: VectorStore) -> None:

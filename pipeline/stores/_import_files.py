@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.records import Rows
+from pipeline.schema import COLUMNS, TEXTS, WHOLE, named
 from pipeline.stores import _wire
 
 if TYPE_CHECKING:
@@ -19,14 +20,14 @@ def table(rows: Rows, keys: Sequence[str]) -> pa.Table:
 
     import pyarrow as pa
 
-    sent: list[dict[str, Any]] = [one for batch in _wire.batches(rows, rows.embeddings, tuple(keys)) for one in batch]
-    kinds = {name: pa.string() for name in ("id", *_wire.TEXT)}
-    kinds |= {"width": pa.int64(), "height": pa.int64(), "metadata": pa.string(), "digest": pa.string()}
-    columns = {name: [one[name] for one in sent] for name in kinds}
-    columns["metadata"] = [json.dumps(metadata, ensure_ascii=False) for metadata in columns["metadata"]]
-    made = {name: pa.array(values, kinds[name]) for name, values in columns.items()}
-    made["embedding"] = pa.array([one["embedding"] for one in sent], pa.list_(pa.float32()))
-    return pa.table(made)
+    sent = [row for batch in _wire.batches(rows, rows.embeddings, tuple(keys)) for row in batch]
+    types = {one.name: pa.int64() if one.type is WHOLE else pa.string() for one in COLUMNS} | {"digest": pa.string()}
+    columns = {name: [row[name] for row in sent] for name in types}
+    for name in named(TEXTS):
+        columns[name] = [json.dumps(texts, ensure_ascii=False) for texts in columns[name]]
+    arrays = {name: pa.array(values, types[name]) for name, values in columns.items()}
+    arrays["embedding"] = pa.array([row["embedding"] for row in sent], pa.list_(pa.float32()))
+    return pa.table(arrays)
 
 
 def write(folder: Path, parts: Iterable[Rows], keys: Sequence[str], *, rows_a_file: int) -> list[Path]:

@@ -7,10 +7,10 @@ made on one store valid on the others.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pipeline import schema
 from pipeline.errors import StoreError
-from pipeline.stores._wire import sendable, sendable_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 MAX_K = 16_384
 MAX_DIM = 32_768
-TEXT_BYTES = {"id": 64, "parent": 64, "box": 64, "path": 8192, "label": 1024, "split": 256}
-METADATA_BYTES = 60_000  # a server's JSON field holds 65,536
 
 
 def check_name(name: str) -> None:
@@ -51,10 +49,9 @@ def check_vectors(what: str, vectors: np.ndarray, dim: int) -> np.ndarray:
             f"{what} have shape {array.shape}, the collection holds dim {dim}; they come from another encoder: "
             "use the gallery's own, or run `python -m pipeline reencode NAME --encoder SPEC`"
         )
-    if len(bad := np.flatnonzero(~np.isfinite(array).all(axis=1))):
-        raise StoreError(f"{what}: number {bad[0]} holds NaN or infinity; the encoder is broken for that picture")
-    if len(bad := np.flatnonzero(~array.any(axis=1))):
-        raise StoreError(f"{what}: number {bad[0]} is all zero and has no direction to compare")
+    for number, fault in enumerate(schema.embedding_faults(array)):
+        if fault:
+            raise StoreError(f"{what}: number {number} {fault}")
     return array
 
 
@@ -63,35 +60,10 @@ def check_rows(rows: Rows, dim: int) -> np.ndarray:
     if len(rows.table) != len(rows.embeddings):
         raise StoreError(f"{len(rows.table)} rows came with {len(rows.embeddings)} embeddings")
     embeddings = check_vectors("embeddings", rows.embeddings, dim)
-    for column, limit in TEXT_BYTES.items():
-        for number, value in enumerate(rows.table[column].tolist()):
-            _check_text(column, number, value, limit)
-    for number, metadata in enumerate(rows.table["metadata"].tolist()):
-        _check_metadata(number, metadata)
-    if len(empty := rows.table.index[rows.table["id"] == ""]):
-        raise StoreError(f"row {rows.table.index.get_loc(empty[0])} has no id")
+    for number, row in enumerate(rows.table.to_dict("records")):
+        if fault := schema.fault(row):
+            raise StoreError(f"row {number}: {fault}")
     return embeddings
-
-
-def _check_text(column: str, number: int, value: Any, limit: int) -> None:
-    if not isinstance(value, str):
-        raise StoreError(f"row {number}: {column} is {value!r}, not text")
-    if len(value) * 8 > limit and (size := len(sendable(value).encode())) > limit:
-        raise StoreError(
-            f"row {number}: {column} takes {size:,} bytes of UTF-8 and {limit:,} fit; shorten {value[:40]!r}…"
-        )
-
-
-def _check_metadata(number: int, metadata: Any) -> None:
-    if not isinstance(metadata, dict):
-        raise StoreError(f"row {number}: metadata is {metadata!r}, not a dict of text")
-    size = 0
-    for key, value in metadata.items():
-        if not isinstance(key, str) or not isinstance(value, str):
-            raise StoreError(f"row {number}: metadata {key!r} is {value!r}; keys and values are text")
-        size += len(sendable_key(key).encode()) + len(sendable(value).encode()) + 6
-    if size > METADATA_BYTES:
-        raise StoreError(f"row {number}: metadata takes {size:,} bytes and {METADATA_BYTES:,} fit; drop a column")
 
 
 def no_collection(collection: str, there: list[str]) -> str:

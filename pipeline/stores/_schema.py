@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import StoreError
-from pipeline.stores import _rules, _wanted, _wire
+from pipeline.schema import COLUMNS, NAMES, TEXT, VERSION
+from pipeline.stores import _wanted
 from pipeline.stores._wanted import Wanted
 
-VERSION = 1  # of the fields below; a change of their names, types or sizes adds 1
-_FIELDS = {*_wire.SHOWN, "digest", "embedding"}
+_FIELDS = {*NAMES, "digest", "embedding"}
 _VERSION = "semblance.schema"  # property of a collection: VERSION; one made before it was noted has 1
 _KEYS = "semblance.metadata_keys"  # property of a collection: JSON list
 _INDEX = "semblance.index"  # property of a collection: what `_wanted.Wanted.text` gives
@@ -42,12 +42,11 @@ def create(client: Any, collection: str, dim: int, keys: Sequence[str], wanted: 
     if client.has_collection(collection, timeout=seconds):  # made by another thread just now
         return
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
-    schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=_rules.TEXT_BYTES["id"])
-    for name in _wire.TEXT:
-        schema.add_field(name, DataType.VARCHAR, max_length=_rules.TEXT_BYTES[name])
-    for name in ("width", "height"):
-        schema.add_field(name, DataType.INT64)
-    schema.add_field("metadata", DataType.JSON)
+    for column in COLUMNS:
+        options: dict[str, Any] = {"is_primary": True} if column.name == "id" else {}
+        if column.type is TEXT:
+            options["max_length"] = column.max_bytes
+        schema.add_field(column.name, DataType[column.type.milvus], **options)
     schema.add_field("digest", DataType.VARCHAR, max_length=16)
     schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=dim)
     client.create_collection(

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pipeline import schema
 from pipeline.errors import StoreError
 from pipeline.filters import Filter, mask
 from pipeline.fingerprints import row_digest
 from pipeline.plugins import Card
-from pipeline.records import Rows, SearchHit, VectorStore
+from pipeline.records import Rows, SearchHit, VectorStore, joined
+from pipeline.schema import NAMES
 from pipeline.stores import _rules, _wire
 
 if TYPE_CHECKING:
@@ -39,17 +41,14 @@ class _Collection:
     def rows(self) -> Rows:
         """One row per id, the newest, in order of id."""
         import numpy as np
-        import pandas as pd
 
         if self.arrived or self.settled is None:
             parts = ([self.settled] if self.settled else []) + self.arrived
             if not parts:
-                empty = pd.DataFrame({name: [] for name in (*_rules.TEXT_BYTES, "width", "height", "metadata")})
-                return Rows(empty, np.empty((0, self.dim), np.float32))
-            table = pd.concat([part.table for part in parts], ignore_index=True)
-            newest = table.drop_duplicates("id", keep="last").sort_values("id")
-            embeddings = np.concatenate([part.embeddings for part in parts])[newest.index]
-            self.settled, self.arrived = Rows(newest.reset_index(drop=True), embeddings), []
+                return Rows(schema.table(dict.fromkeys(NAMES, ())), np.empty((0, self.dim), np.float32))
+            rows = joined(parts)
+            newest = rows.table["id"].drop_duplicates(keep="last").sort_values()
+            self.settled, self.arrived = rows.take(newest.index.to_numpy()), []
         return self.settled
 
 
@@ -81,17 +80,15 @@ class ExactStore:
             found = self._get(collection)
             embeddings = _rules.check_rows(rows, found.dim)
             if len(rows):
-                table = rows.table.copy()
-                table["given"] = table["metadata"]  # what the digest covers
-                table["metadata"] = [_wire.with_every_key(one, found.keys) for one in table["metadata"]]
+                metadata = schema.with_every_key(rows.table["metadata"], found.keys)
+                table = rows.table.assign(given=rows.table["metadata"], metadata=metadata)  # given: what is digested
                 found.arrived.append(Rows(table, embeddings.copy()))
 
     def delete(self, collection: str, ids: Sequence[str]) -> None:
         with self._lock:
             found = self._get(collection)
             rows = found.rows()
-            keep = ~rows.table["id"].isin(list(ids))
-            found.settled = Rows(rows.table[keep].reset_index(drop=True), rows.embeddings[keep.to_numpy(dtype=bool)])
+            found.settled = rows.take(~rows.table["id"].isin(list(ids)).to_numpy(dtype=bool))
 
     def search(self, collection: str, queries: np.ndarray, *, k: int, where: Filter) -> list[list[SearchHit]]:
         import numpy as np
@@ -193,18 +190,5 @@ def _best(table: pd.DataFrame, scores: np.ndarray, k: int) -> list[SearchHit]:
     else:
         near = np.arange(len(scores))
     order = near[np.argsort(-scores[near], kind="stable")][:k]
-    return [
-        SearchHit(
-            id=row.id,
-            score=float(scores[place]),
-            path=row.path,
-            label=row.label,
-            split=row.split,
-            width=int(row.width),
-            height=int(row.height),
-            metadata=row.metadata,
-            parent=row.parent,
-            box=row.box,
-        )
-        for place, row in zip(order, table.iloc[order].itertuples(), strict=True)
-    ]
+    rows = table.iloc[order][list(NAMES)].to_dict("records")
+    return [SearchHit(score=float(scores[place]), **row) for place, row in zip(order, rows, strict=True)]

@@ -14,6 +14,7 @@ from pipeline.errors import StoreError
 from pipeline.filters import Filter, to_milvus
 from pipeline.plugins import Card
 from pipeline.records import Rows, SearchHit, VectorStore
+from pipeline.schema import NAMES, received
 from pipeline.settings import Settings
 from pipeline.stores import _rules, _schema, _wanted, _wire
 from pipeline.stores._link import Action, Answer, Link, connect, open_link
@@ -128,7 +129,7 @@ class MilvusStore:
             "anns_field": "embedding",
             "filter": to_milvus(_wire.sendable_filter(where)),
             "limit": k,
-            "output_fields": _wire.SHOWN,
+            "output_fields": list(NAMES),
             "search_params": {
                 "metric_type": "COSINE",
                 "params": about.wanted.searched_with(k),
@@ -151,23 +152,20 @@ class MilvusStore:
         found = {}
         for chunk in _chunks(ids, max(1, min(_IDS, 1_000_000 // about.dim))):
             for row in self._query(about.name, _wire.among(chunk), ["id", "embedding"], limit=len(chunk)):
-                found[_wire.received(row["id"])] = np.asarray(row["embedding"], dtype=np.float32)
+                found[received(row["id"])] = np.asarray(row["embedding"], dtype=np.float32)
         return found
 
     def digests(self, collection: str) -> dict[str, str]:
         name = self._about(collection, patient=True).name
         if self._link.lite:  # it limits no answer, and would scan and sort all rows again for every page
-            return {
-                _wire.received(row["id"]): row["digest"]
-                for row in self._query(name, "", ["id", "digest"], patient=True)
-            }
+            return {received(row["id"]): row["digest"] for row in self._query(name, "", ["id", "digest"], patient=True)}
         found: dict[str, str] = {}
         last = ""
         while True:
             # `iterator` asks for the smallest keys first, in order; pymilvus then sends no consistency level
             where = f"id > {_wire.quoted(last)}"
             page = self._query(name, where, ["id", "digest"], patient=True, limit=_PAGE, iterator="True")
-            found |= {_wire.received(row["id"]): row["digest"] for row in page}
+            found |= {received(row["id"]): row["digest"] for row in page}
             if len(page) < _PAGE:
                 return found
             last = page[-1]["id"]

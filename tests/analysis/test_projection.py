@@ -15,10 +15,11 @@ from tiny_gallery import ROOT, fill, photos, run
 from pipeline import plugins
 from pipeline.analysis import map_files, projection
 from pipeline.errors import GalleryError, UsageError
-from pipeline.gallery import neighbours, parts
+from pipeline.gallery import neighbours
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
 from pipeline.records import Rows, SearchHit
+from pipeline.schema import NAMES
 from pipeline.settings import Settings
 
 TSNE = "tsne:iterations=50,perplexity=3"
@@ -33,7 +34,7 @@ def in_groups(count: int, *, dim: int = 16, seed: int = 0) -> np.ndarray:
 def add(gallery: Gallery, embeddings: np.ndarray, *, first: int = 0, fingerprint: str = "ab" * 32) -> list[str]:
     """Rows without pictures behind them; returns their ids."""
     ids = [f"{number:032x}" for number in range(first, first + len(embeddings))]
-    table = pd.DataFrame(dict.fromkeys(parts.COLUMNS, ""), index=range(len(ids)))
+    table = pd.DataFrame(dict.fromkeys(NAMES, ""), index=range(len(ids)))
     table = table.assign(id=ids, path=ids, label="cup", width=8, height=8, metadata=[{} for _ in ids])
     with gallery.writing():
         short = gallery.add_encoder("color_histogram", fingerprint, embeddings.shape[1])
@@ -167,12 +168,12 @@ def test_hits_place_a_query_as_the_embedding_does(gallery: Gallery) -> None:
     asked = in_groups(3, seed=9)[0]
     scores = rows.embeddings @ asked
     order = np.argsort(-scores)
-    hits = [SearchHit(rows.table["id"][row], float(scores[row]), "") for row in order]
+    hits = [SearchHit(id=rows.table["id"][row], score=float(scores[row])) for row in order]
     np.testing.assert_allclose(
         projection.place_hits(map_, hits), projection.place(gallery, map_, asked), rtol=1e-4, atol=1e-4
     )
     with pytest.raises(GalleryError, match="none of the 1 hits is on the map"):
-        projection.place_hits(map_, [SearchHit("f" * 32, 0.5, "")])
+        projection.place_hits(map_, [SearchHit(id="f" * 32, score=0.5)])
 
 
 @pytest.mark.parametrize("suffix", [".json", ".parquet"])

@@ -223,7 +223,7 @@ def test_an_upload_is_annotated_by_its_nearest(gallery: Gallery) -> None:
     rows = gallery.rows()
     scores = rows.embeddings @ embedding
     order = np.argsort(-scores, kind="stable")
-    hits = [SearchHit(rows.table["id"][row], float(scores[row]), rows.table["path"][row]) for row in order]
+    hits = [SearchHit(id=rows.table["id"][row], score=float(scores[row])) for row in order]
     assert terms.annotate(gallery, hits, k=6) == found
     wide = terms.annotate(gallery, hits, k=24)  # all pictures: the nearest have the most to say
     assert wide[0].term.text == "red"
@@ -243,7 +243,7 @@ def test_what_people_said_comes_before_clusters_and_visual_words(gallery: Galler
 
 def test_hits_that_were_taken_out_since_have_no_say(gallery: Gallery) -> None:
     red, blue = ids_of(gallery, "red")[0], ids_of(gallery, "blue")[0]
-    hits = [SearchHit(red, 0.9, "x"), SearchHit(blue, 0.9, "x")]
+    hits = [SearchHit(id=red, score=0.9), SearchHit(id=blue, score=0.9)]
     gallery.remove([red])
     assert terms.annotate(gallery, hits)[0].term.text == "blue"
     assert terms.annotate(gallery, hits[:1]) == []

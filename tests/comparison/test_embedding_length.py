@@ -16,11 +16,12 @@ from pipeline.comparison import embedding_length
 from pipeline.comparison.embedding_length import distance_contrast, lengths, measure, random_directions
 from pipeline.encoders.pca import PCAEncoder
 from pipeline.errors import GalleryError, UsageError
-from pipeline.gallery import parts, reports
+from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
 from pipeline.ingest import reencode
 from pipeline.records import Rows
+from pipeline.schema import NAMES
 from pipeline.settings import Settings
 
 
@@ -32,7 +33,7 @@ def made_of(embeddings: np.ndarray, labels: list[str], *, name: str = "made") ->
     """A gallery that holds these embeddings; there are no pictures behind it."""
     gallery = create_gallery(name, Settings())
     ids = [f"{number:032x}" for number in range(len(labels))]
-    table = pd.DataFrame(dict.fromkeys(parts.COLUMNS, ""), index=range(len(labels)))
+    table = pd.DataFrame(dict.fromkeys(NAMES, ""), index=range(len(labels)))
     table = table.assign(id=ids, path=ids, label=labels, width=8, height=8, metadata=[{} for _ in labels])
     with gallery.writing():
         fingerprint8 = gallery.add_encoder("color_histogram", "ab" * 32, embeddings.shape[1])

@@ -19,6 +19,7 @@ from pipeline.errors import StoreError
 from pipeline.filters import Clause, Filter, mask
 from pipeline.fingerprints import row_digest
 from pipeline.records import Rows, SearchHit, VectorStore
+from pipeline.schema import Row
 
 pytest_plugins = ("milvus_server",)
 
@@ -39,17 +40,19 @@ def make_rows(
     embeddings = np.random.default_rng(seed).normal(size=(n, DIM)).astype(np.float32)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     records = [
-        {
-            "id": f"{start + i:032x}",
-            "parent": f"{i:032x}" if i % 3 == 0 else "",
-            "box": "1,2,30,40" if i % 3 == 0 else "",
-            "path": f"folder/{start + i}.jpg",
-            "label": labels[i % len(labels)] if labels else f"label{i % 4}",
-            "split": ("train", "validation", "test")[i % 3],
-            "width": 100 + i,
-            "height": 50 + i,
-            "metadata": metadata[i % len(metadata)] if metadata else {"colour": f"c{i % 2}"},
-        }
+        vars(
+            Row(
+                id=f"{start + i:032x}",
+                parent=f"{i:032x}" if i % 3 == 0 else "",
+                box="1,2,30,40" if i % 3 == 0 else "",
+                path=f"folder/{start + i}.jpg",
+                label=labels[i % len(labels)] if labels else f"label{i % 4}",
+                split=("train", "validation", "test")[i % 3],
+                width=100 + i,
+                height=50 + i,
+                metadata=metadata[i % len(metadata)] if metadata else {"colour": f"c{i % 2}"},
+            )
+        )
         for i in range(n)
     ]
     # pandas keeps text as UTF-8, which cannot hold a file name that is not; as Python objects it can
@@ -59,8 +62,7 @@ def make_rows(
 
 
 def rows_without(rows: Rows, *positions: int) -> Rows:
-    keep = [i for i in range(len(rows)) if i not in positions]
-    return Rows(rows.table.iloc[keep].reset_index(drop=True), rows.embeddings[keep])
+    return rows.take([i for i in range(len(rows)) if i not in positions])
 
 
 def true_digests(rows: Rows) -> dict[str, str]:

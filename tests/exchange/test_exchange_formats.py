@@ -16,10 +16,10 @@ from tiny_gallery import fill, photos, run
 from pipeline.errors import UsageError
 from pipeline.exchange import bson_file, npz
 from pipeline.exchange.exchange import export_gallery, import_gallery
-from pipeline.gallery import parts
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
 from pipeline.records import Rows
+from pipeline.schema import NAMES
 from pipeline.settings import Settings
 
 ENDINGS = ("parquet", "npz", "bson")
@@ -48,7 +48,7 @@ def test_a_gallery_comes_back_row_by_row_and_bit_for_bit(gallery: Gallery, tmp_p
     assert export_gallery(gallery, file) == 5
     again = import_gallery("again", file, Settings())
     before, after = gallery.rows(), again.rows()
-    for name in parts.COLUMNS:
+    for name in NAMES:
         assert before.table[name].tolist() == after.table[name].tolist(), name
         assert before.table[name].dtype == after.table[name].dtype, name
     assert before.embeddings.tobytes() == after.embeddings.tobytes()

@@ -26,6 +26,7 @@ from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
 from pipeline.ingest import reencode, sync
 from pipeline.records import Rows, VectorStore
+from pipeline.schema import Row
 from pipeline.search.search import Query, search
 from pipeline.settings import Settings
 
@@ -55,8 +56,7 @@ def pictures(home: Path, tmp_path: Path) -> Gallery:
 def grown(name: str, n: int = N) -> Gallery:
     """n rows of an encoder FIRST, current, and of SECOND: the same ids, other embeddings. Every row is compared."""
     made = create_gallery(name, Settings())
-    table = pd.DataFrame({"id": [f"{i:032x}" for i in range(n)]}).assign(width=1, height=1, metadata=[{}] * n)
-    table = table.assign(**dict.fromkeys(("parent", "box", "path", "label", "split"), ""))
+    table = pd.DataFrame([vars(Row(id=f"{i:032x}")) for i in range(n)])
     with made.writing():
         for seed, fingerprint in enumerate((FIRST, SECOND)):
             embeddings = np.random.default_rng(seed).normal(size=(n, DIM)).astype(np.float32)

@@ -23,6 +23,7 @@ from pipeline.gallery import integrity, ledgers, parts, thumbnails
 from pipeline.gallery.opening import create_gallery, open_gallery
 from pipeline.networks import model_folder
 from pipeline.records import Rows
+from pipeline.schema import NAMES
 from pipeline.settings import Settings
 
 
@@ -40,7 +41,7 @@ def test_no_damage_gives_another_answer_without_a_word(original: Path, kind: byt
 
 @pytest.mark.parametrize("odd", [0, 1])
 def test_a_part_whose_columns_read_as_another_type_is_named(tmp_path: Path, odd: int) -> None:
-    table = pd.DataFrame({name: ["", ""] for name in parts.COLUMNS}).assign(width=1, height=1, metadata=[{}, {}])
+    table = pd.DataFrame({name: ["", ""] for name in NAMES}).assign(width=1, height=1, metadata=[{}, {}])
     rows = Rows(table, np.zeros((2, 4), np.float32))
     for _ in range(2):
         parts.write(tmp_path, rows)

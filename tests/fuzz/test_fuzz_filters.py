@@ -18,6 +18,7 @@ from pipeline import filters, plugins
 from pipeline.errors import StoreError, UsageError
 from pipeline.filters import Clause, Filter
 from pipeline.records import Rows, VectorStore
+from pipeline.schema import Row
 
 DIM, KEYS = 4, ("colour", 'a"b', "{x}")
 HOSTILE = ['"', "'", "\\", "{", "}", "$", "[", "]", "(", ")", ",", "=", "!", "%", "\0", "\n", "\x1b", "\u2028", "\ufeff",
@@ -39,17 +40,16 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[VectorStor
 def rows_of(labels: list[str]) -> Rows:
     embeddings = np.eye(DIM, dtype=np.float32)[[i % DIM for i in range(len(labels))]]
     records = [
-        {
-            "id": hashlib.sha256(f"{i}{label}".encode("utf-8", "surrogatepass")).hexdigest()[:32],
-            "parent": "",
-            "box": "",
-            "path": f"{i}.png",
-            "label": label,
-            "split": "",
-            "width": 9,
-            "height": 9,
-            "metadata": dict.fromkeys(KEYS, label),
-        }
+        vars(
+            Row(
+                id=hashlib.sha256(f"{i}{label}".encode("utf-8", "surrogatepass")).hexdigest()[:32],
+                path=f"{i}.png",
+                label=label,
+                width=9,
+                height=9,
+                metadata=dict.fromkeys(KEYS, label),
+            )
+        )
         for i, label in enumerate(labels)
     ]
     return Rows(pd.DataFrame(records, dtype=object).astype({"width": "int64", "height": "int64"}), embeddings)

@@ -12,6 +12,7 @@ from tiny_gallery import exact, fill, photos, process
 from pipeline.errors import GalleryError
 from pipeline.gallery import migrations
 from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.migrations import FORMAT
 from pipeline.gallery.opening import create_gallery, open_gallery
 from pipeline.ingest import sync
 from pipeline.settings import Settings
@@ -31,7 +32,7 @@ def old(home: Path, tmp_path: Path) -> Gallery:
 def test_a_gallery_of_format_1_is_brought_up_when_it_is_opened(old: Gallery, opened) -> None:
     before = old.manifest_file.read_bytes()
     made = opened("small", Settings())
-    assert made.manifest() == json.loads(before) | {"format": 2, "index": ""}
+    assert made.manifest() == json.loads(before) | {"format": FORMAT, "index": ""}
     assert (made.root / "gallery.json.format1").read_bytes() == before
     store = exact()
     sync.sync(made, store)
@@ -65,7 +66,7 @@ def test_a_gallery_that_an_older_program_writes_waits_for_it(old: Gallery) -> No
     assert old.manifest()["format"] == 1
 
 
-@pytest.mark.parametrize(("number", "fault"), [(3, r"newer Semblance \(format 3\)"), (0, "format 0, which never was")])
+@pytest.mark.parametrize(("number", "fault"), [(FORMAT + 1, "newer Semblance"), (0, "format 0, which never was")])
 def test_a_format_that_is_unknown_is_refused_and_nothing_is_changed(home: Path, number: int, fault: str) -> None:
     made = create_gallery("small", Settings())
     made.manifest_file.write_text(json.dumps(made.manifest() | {"format": number}))
@@ -92,7 +93,7 @@ def test_a_kill_at_any_write_has_the_step_done_again(old: Gallery, write: int) -
         assert child.wait(60) == -9
     assert old.manifest_file.read_bytes() == before
     made = open_gallery("small", Settings())
-    assert made.manifest() == json.loads(before) | {"format": 2, "index": ""}
+    assert made.manifest() == json.loads(before) | {"format": FORMAT, "index": ""}
     assert (made.root / "gallery.json.format1").read_bytes() == before
 
 

@@ -363,7 +363,9 @@ def test_all_parts_are_read_a_fixed_number_of_times_however_many_are_committed(
     monkeypatch.setattr(ingestion, "CHUNK", 2)
     reads = []
     real = parts._read
-    monkeypatch.setattr(parts, "_read", lambda path, *more: (reads.append(path), real(path, *more))[1])
+    monkeypatch.setattr(
+        parts, "_read", lambda path, *more, **named: (reads.append(path), real(path, *more, **named))[1]
+    )
     monkeypatch.setattr(ingestion, "PART_ROWS", 4)
     fill(folder, exact())
     assert len(parts.files(create_gallery("small", Settings()).folder())) == 6

@@ -33,7 +33,7 @@ asked = {"none": None, "upload": SearchState(gallery="small", uploads=(Upload(b"
          "ids": SearchState(gallery="small", ids=("a", "b"), where=("split=train",), k=48),
          "filtered": SearchState(gallery="small", ids=("a",), where=("label=red",))}[os.environ.get("TEST_ASKED", "none")]
 if os.environ.get("TEST_LINE") == "annotation":
-    annotation_line(gallery, [SearchHit(id, 0.9, "x") for id in ids])
+    annotation_line(gallery, [SearchHit(id=id, score=0.9) for id in ids])
 else:
     common_terms(gallery, ids, state=asked)
 """

@@ -10,11 +10,12 @@ from streamlit.testing.v1 import AppTest
 
 from app.server import jobs
 from pipeline.comparison import embedding_length
-from pipeline.gallery import parts, reports
+from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
 from pipeline.ingest import reencode
 from pipeline.records import Rows
+from pipeline.schema import NAMES
 from pipeline.settings import Settings
 
 PAGE = """
@@ -38,7 +39,7 @@ def gallery(home: Path) -> Gallery:
 
 def add(gallery: Gallery, rows: np.ndarray, *, first: int) -> None:
     ids = [f"{number:032x}" for number in range(first, first + len(rows))]
-    table = pd.DataFrame(dict.fromkeys(parts.COLUMNS, ""), index=range(len(rows)))
+    table = pd.DataFrame(dict.fromkeys(NAMES, ""), index=range(len(rows)))
     labels = [f"label {number % 4}" for number in range(len(rows))]
     table = table.assign(id=ids, path=ids, label=labels, width=8, height=8, metadata=[{} for _ in ids])
     with gallery.writing():

@@ -16,6 +16,7 @@ from pipeline.filters import Filter
 from pipeline.metrics import ann
 from pipeline.metrics.retrieval import nearest
 from pipeline.records import Rows, VectorStore
+from pipeline.schema import Row
 from pipeline.stores._link import connect
 
 pytest_plugins = ("milvus_server",)
@@ -29,11 +30,8 @@ def clustered(n: int) -> Rows:
     centres = random.normal(size=(n // 100, DIM))
     rows = centres[np.arange(n) % len(centres)] + 0.7 * random.normal(size=(n, DIM))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    ids = [f"{at:032x}" for at in range(n)]
-    table = pd.DataFrame({"id": ids, "path": [f"{at}.jpg" for at in range(n)], "width": 1, "height": 1})
-    for column in ("parent", "box", "label", "split"):
-        table[column] = ""
-    return Rows(table.assign(metadata=[{} for _ in ids]), rows.astype(np.float32))
+    table = pd.DataFrame([vars(Row(id=f"{at:032x}", path=f"{at}.jpg")) for at in range(n)])
+    return Rows(table, rows.astype(np.float32))
 
 
 def reopened_recall(where: str, rows: Rows) -> float:
@@ -43,7 +41,7 @@ def reopened_recall(where: str, rows: Rows) -> float:
         store.create(name, dim=DIM)
         for start in range(0, len(rows), 1_000):  # as an ingest commits its parts
             part = slice(start, start + 1_000)
-            store.upsert(name, Rows(rows.table.iloc[part].reset_index(drop=True), rows.embeddings[part]))
+            store.upsert(name, rows.take(part))
         store.point(f"{name}_alias", name)
     with contextlib.closing(plugins.build("stores", where)) as store:
         try:

@@ -23,6 +23,7 @@ from pipeline import ROOT
 from pipeline.errors import StoreError, StoreLocked
 from pipeline.filters import Filter
 from pipeline.records import Rows
+from pipeline.schema import Row
 from pipeline.stores import milvus
 
 pytest_plugins = ("milvus_server",)
@@ -41,17 +42,16 @@ time.sleep(600)
 def make_rows(n: int, *, start: int = 0, dim: int = DIM) -> Rows:
     embeddings = np.random.default_rng(start).normal(size=(n, dim)).astype(np.float32)
     records = [
-        {
-            "id": f"{start + i:032x}",
-            "parent": "",
-            "box": "",
-            "path": f"{start + i}.jpg",
-            "label": "shoes",
-            "split": "train",
-            "width": 4,
-            "height": 3,
-            "metadata": {},
-        }
+        vars(
+            Row(
+                id=f"{start + i:032x}",
+                path=f"{start + i}.jpg",
+                label="shoes",
+                split="train",
+                width=4,
+                height=3,
+            )
+        )
         for i in range(n)
     ]
     return Rows(pd.DataFrame(records), embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True))

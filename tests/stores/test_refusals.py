@@ -17,6 +17,7 @@ from pipeline.errors import StoreError
 from pipeline.filters import Filter
 from pipeline.ingest import sync
 from pipeline.records import Rows, VectorStore
+from pipeline.schema import Row
 from pipeline.stores import _link, _schema, milvus
 
 pytest_plugins = ("milvus_server",)
@@ -106,9 +107,7 @@ def test_a_look_that_a_write_needs_has_a_writes_patience(tmp_path: Path, monkeyp
 
 
 def _rows() -> Rows:
-    empty = dict.fromkeys(("parent", "box", "path", "label", "split"), "")
-    row = {"id": "0" * 32, "width": 1, "height": 1, "metadata": {}} | empty
-    return Rows(pd.DataFrame([row]), np.eye(1, 8, dtype=np.float32))
+    return Rows(pd.DataFrame([vars(Row(id="0" * 32))]), np.eye(1, 8, dtype=np.float32))
 
 
 def test_a_collection_of_an_older_schema_is_named_and_made_anew_by_sync(

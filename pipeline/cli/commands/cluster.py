@@ -87,7 +87,7 @@ def _montages(gallery: Gallery, clusters: list[dict[str, Any]], folder: Path) ->
     for cluster in clusters:
         shown = [picture for picture in cluster["typical"] if picture in labels.index]
         hits = [
-            SearchHit(picture, score, "", label=labels[picture])
+            SearchHit(id=picture, score=score, label=labels[picture])
             for picture, score in zip(shown, cluster["typical_scores"], strict=False)
         ]
         safe = re.sub(r"\W+", "-", cluster["name"]).strip("-") or "cluster"
