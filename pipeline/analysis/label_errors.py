@@ -16,7 +16,7 @@ from pipeline.errors import UsageError
 from pipeline.gallery import judgments, reports, whole_pictures
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.whole_pictures import WholePictures
-from pipeline.records import Neighbours, Progress, Rows, silent
+from pipeline.records import Neighbours, Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,8 +160,7 @@ def _check(gallery: Gallery, names: np.ndarray) -> None:
 
 
 def _only(held: WholePictures, chosen: np.ndarray) -> WholePictures:
-    rows = Rows(held.rows.table[chosen].reset_index(drop=True), held.rows.embeddings[chosen])
-    return WholePictures(rows, False, held.about, held.gallery)
+    return WholePictures(held.rows.take(chosen), False, held.about, held.gallery)
 
 
 def _table(

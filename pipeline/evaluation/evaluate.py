@@ -162,7 +162,7 @@ def _rest(rows: Rows, where: Filter, gallery: Gallery) -> Rows:
 
 def _part(rows: Rows, keep: np.ndarray, what: str, where: Filter, gallery: Gallery) -> Rows:
     if keep.any():
-        return Rows(rows.table[keep].reset_index(drop=True), rows.embeddings[keep])
+        return rows.take(keep)
     name = where.clauses[0].field
     counts = _field(rows, name).value_counts() if name not in ("path", "id") else {}
     there = ", ".join(f"{value or '(empty)'} ({n:,})" for value, n in list(counts.items())[:12])
@@ -170,8 +170,7 @@ def _part(rows: Rows, keep: np.ndarray, what: str, where: Filter, gallery: Galle
 
 
 def _labelled(rows: Rows) -> Rows:
-    keep = (rows.table["label"] != "").to_numpy()
-    return Rows(rows.table[keep].reset_index(drop=True), rows.embeddings[keep])
+    return rows.take((rows.table["label"] != "").to_numpy())
 
 
 def _check_labels(query_rows: Rows, gallery_rows: Rows, gallery: Gallery) -> None:
