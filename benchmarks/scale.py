@@ -121,7 +121,7 @@ def fill(store: VectorStore, vectors: np.ndarray, size: int) -> tuple[float, flo
 
 def alone(uri: str, index: str, vectors: np.ndarray, size: int) -> dict[str, float]:
     """Rows a second of pymilvus' own insert and upsert, each into a fresh collection of the same schema and index."""
-    from pipeline.stores import _schema, _wanted, _wire
+    from pipeline.stores import _index_spec, _schema, _wire
 
     client = connect(uri, "", 30)
 
@@ -131,9 +131,9 @@ def alone(uri: str, index: str, vectors: np.ndarray, size: int) -> dict[str, flo
         batches += list(_wire.batches(rows, rows.embeddings, ()))
     rates = {}
     for verb in ("insert", "upsert"):
-        name, wanted = f"alone_{verb}", _wanted.read(index)
-        _schema.create(client, name, vectors.shape[1], (), wanted, 30)
-        _schema.add_index(client, name, wanted, 30)
+        name, spec = f"alone_{verb}", _index_spec.read(index)
+        _schema.create(client, name, vectors.shape[1], (), spec, 30)
+        _schema.add_index(client, name, spec, 30)
         client.load_collection(name, timeout=30)
         begun = time.perf_counter()
         for batch in batches:

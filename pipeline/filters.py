@@ -70,8 +70,8 @@ def check(where: Filter, metadata_keys: Collection[str]) -> None:
     """UsageError when a clause names a field that neither the rows nor their metadata have."""
     for clause in where.clauses:
         if clause.field not in COLUMNS and clause.field not in metadata_keys:
-            known = ", ".join([*COLUMNS, *sorted(metadata_keys)])
-            raise UsageError(f"no field {clause.field!r} to filter by; this gallery has {known}")
+            fields = ", ".join([*COLUMNS, *sorted(metadata_keys)])
+            raise UsageError(f"no field {clause.field!r} to filter by; this gallery has {fields}")
 
 
 def to_milvus(where: Filter) -> str:

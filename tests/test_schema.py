@@ -19,7 +19,7 @@ from pipeline.exchange.exchange import export_gallery
 from pipeline.fingerprints import row_digest
 from pipeline.gallery import parts
 from pipeline.records import Rows, joined
-from pipeline.stores import _schema, _wanted
+from pipeline.stores import _index_spec, _schema
 
 ROWS = [
     {
@@ -82,7 +82,7 @@ def test_a_collection_has_the_fields_and_the_version_that_it_had() -> None:
         def create_collection(self, name: str, **options: Any) -> None:
             properties.update(options["properties"])
 
-    _schema.create(Client(), "c", 4, ["colour"], _wanted.read("flat"), 5.0)
+    _schema.create(Client(), "c", 4, ["colour"], _index_spec.read("flat"), 5.0)
     assert properties["semblance.schema"] == "1"
     assert list(fields.items()) == [
         *[("id", ("VARCHAR", 64)), ("parent", ("VARCHAR", 64)), ("box", ("VARCHAR", 64)), ("path", ("VARCHAR", 8192))],

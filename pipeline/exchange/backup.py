@@ -95,7 +95,7 @@ def restore(file: Path, settings: Settings, *, name: str = "", progress: Progres
     """
     from filelock import FileLock
 
-    listed = backup_archives.looked_over(file)
+    listed = backup_archives.inspect(file)
     check_name(listed.gallery)
     name = check_name(name or listed.gallery)
     root = settings.galleries / name
@@ -155,11 +155,11 @@ def _rename(root: Path, old: str, new: str) -> None:
     def renamed(spec: str) -> str:
         return spec.replace(f"file=galleries/{old}/", f"file=galleries/{new}/")
 
-    made = Gallery(root)
-    encoders = made.manifest()["encoders"]
+    gallery = Gallery(root)
+    encoders = gallery.manifest()["encoders"]
     moved = {key: entry | {"spec": renamed(entry["spec"])} for key, entry in encoders.items()}
     if moved != encoders:
-        made.update(encoders=moved)
+        gallery.update(encoders=moved)
     for file in root.glob("*.safetensors"):
         with safe_open(file, "np") as tensors:
             metadata = {key: renamed(text) for key, text in tensors.metadata().items()}

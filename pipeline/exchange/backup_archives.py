@@ -107,7 +107,7 @@ class _Hashed:
         return data
 
 
-def looked_over(file: Path) -> Listed:
+def inspect(file: Path) -> Listed:
     """The archive's list, once all its members are plain files, as large as the list says, in the gallery's folder.
 
     GalleryError names what is wrong; nothing is unpacked. Whether the bytes are right is not looked at.
@@ -146,19 +146,20 @@ def _read_list(file: Path, text: bytes) -> Listed:
 
 def _zip_members(file: Path) -> tuple[dict[str, int], bytes]:
     with zipfile.ZipFile(file) as archive:
-        found = archive.infolist()
+        members = archive.infolist()
         plain = [
-            one.compress_type == zipfile.ZIP_STORED and not one.flag_bits & 1 and not one.is_dir() for one in found
+            member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1 and not member.is_dir()
+            for member in members
         ]
-        sizes = _sizes(file, [(one.filename, one.file_size) for one in found], plain)
+        sizes = _sizes(file, [(member.filename, member.file_size) for member in members], plain)
         return sizes, archive.read(LIST)
 
 
 def _tar_members(file: Path) -> tuple[dict[str, int], bytes]:
     with tarfile.open(file, "r:") as archive:
-        found = archive.getmembers()
-        plain = [one.isreg() and not one.issparse() for one in found]
-        sizes = _sizes(file, [(one.name, one.size) for one in found], plain)
+        members = archive.getmembers()
+        plain = [member.isreg() and not member.issparse() for member in members]
+        sizes = _sizes(file, [(member.name, member.size) for member in members], plain)
         member = archive.extractfile(LIST)
         assert member is not None  # a plain file
         return sizes, member.read()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _FIELDS = {name: name for name in NAMES} | {"id": "_id"}
-AT_ONCE = 1000  # documents whose embeddings are lists at a time
+BLOCK_DOCUMENTS = 1000  # documents whose embeddings are lists at a time
 INSTALL = "pip install pymongo"
 
 
@@ -88,8 +88,8 @@ def read(source: Path) -> tuple[Facts, Rows]:
     columns: dict[str, list[Any]] = {name: [] for name in NAMES}
     blocks: list[np.ndarray] = []
     pending: list[list[float]] = []
-    noted = _noted(source)
-    encoders = {(str(noted["spec"]), str(noted["fingerprint"]), int(noted["dim"]))} if noted else set()
+    beside = _facts_beside(source)
+    encoders = {(str(beside["spec"]), str(beside["fingerprint"]), int(beside["dim"]))} if beside else set()
     try:
         # a double too large for float32 becomes infinite, which has no unit length
         with source.open("rb") as stream, np.errstate(over="ignore"):
@@ -98,7 +98,7 @@ def read(source: Path) -> tuple[Facts, Rows]:
                 if len(encoders) > 1:
                     raise foreign(source, "its documents are of several encoders")
                 pending.append(document["embedding"])
-                if len(pending) == AT_ONCE:
+                if len(pending) == BLOCK_DOCUMENTS:
                     blocks.append(np.array(pending, np.float32))
                     pending = []
             rest = np.array(pending, np.float32)
@@ -109,17 +109,17 @@ def read(source: Path) -> tuple[Facts, Rows]:
     [(spec, fingerprint, dim)] = encoders
     blocks.append(rest.reshape(-1, dim))
     facts = Facts(
-        spec, fingerprint, dim, str(noted.get("title") or source.stem), tuple(map(str, noted.get("datasets", ())))
+        spec, fingerprint, dim, str(beside.get("title") or source.stem), tuple(map(str, beside.get("datasets", ())))
     )
     return facts, Rows(schema.table(columns), np.concatenate(blocks))
 
 
-def _noted(source: Path) -> dict[str, Any]:
+def _facts_beside(source: Path) -> dict[str, Any]:
     """Our facts from the file beside; {} when there is none, or none of ours in it."""
     try:
-        noted = dict(json.loads(metadata_file(source).read_text(encoding="utf-8"))["semblance"])
-        usable = int(noted["dim"]) > 0 and {"spec", "fingerprint"} <= set(noted)
-        return noted if usable and isinstance(noted.get("datasets"), list) else {}
+        beside = dict(json.loads(metadata_file(source).read_text(encoding="utf-8"))["semblance"])
+        usable = int(beside["dim"]) > 0 and {"spec", "fingerprint"} <= set(beside)
+        return beside if usable and isinstance(beside.get("datasets"), list) else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

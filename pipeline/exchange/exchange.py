@@ -51,23 +51,23 @@ def import_gallery(name: str, source: Path | str, settings: Settings) -> Gallery
     file = Path(source)
     facts, rows = _format(file).read(file)
     exchange_rows.check(rows, file)
-    made = opening.create_gallery(name, settings, title=facts.title)
-    with made.writing():
+    gallery = opening.create_gallery(name, settings, title=facts.title)
+    with gallery.writing():
         try:
-            made.update(datasets=list(facts.datasets))
-            short = made.add_encoder(facts.spec, facts.fingerprint, facts.dim)
-            made.commit(short, rows)
-            calibration.refresh(made, short)
+            gallery.update(datasets=list(facts.datasets))
+            short = gallery.add_encoder(facts.spec, facts.fingerprint, facts.dim)
+            gallery.commit(short, rows)
+            calibration.refresh(gallery, short)
         except SemblanceError:  # a full disk: half of it would take the name
-            made.delete()
+            gallery.delete()
             raise
-    return made
+    return gallery
 
 
 def _format(file: Path) -> ModuleType:
-    found = FORMATS.get(file.suffix.lower())
-    if found is None:
+    module = FORMATS.get(file.suffix.lower())
+    if module is None:
         raise UsageError(
             f"unknown ending of {file.name!r}; choose {', '.join(FORMATS)}, or write to mongodb://HOST/DATABASE"
         )
-    return found
+    return module

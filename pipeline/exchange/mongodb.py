@@ -15,9 +15,9 @@ from pipeline.exchange.bson_file import check_installed, documents
 from pipeline.exchange.rows import Facts
 from pipeline.records import Progress, Rows, silent
 
-AT_ONCE = 500  # documents a call: 500 embeddings of 512 doubles are 4 MB of the 48 that a message may have
-REACHED = 4_000  # ms until a server must have been found
-ANSWERED = 30_000  # ms until it must have answered
+CALL_DOCUMENTS = 500  # documents a call: 500 embeddings of 512 doubles are 4 MB of the 48 that a message may have
+CONNECT_MS = 4_000  # ms until a server must have been found
+ANSWER_MS = 30_000  # ms until it must have answered
 DATABASE = "semblance"  # when the URL names none
 
 
@@ -40,22 +40,24 @@ def write(url: str, collection: str, facts: Facts, rows: Rows, *, progress: Prog
     shown = without_password(url)
     try:
         client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(
-            url, serverSelectionTimeoutMS=REACHED, connectTimeoutMS=REACHED, socketTimeoutMS=ANSWERED
+            url, serverSelectionTimeoutMS=CONNECT_MS, connectTimeoutMS=CONNECT_MS, socketTimeoutMS=ANSWER_MS
         )
     except (InvalidURI, ConfigurationError, ValueError) as error:
         raise UsageError(
             f"cannot read the address {shown} ({_short(error)}); write mongodb://USER:PASSWORD@HOST:27017/DATABASE"
         ) from None
-    made = documents(facts, rows)
+    waiting = documents(facts, rows)
     sent = 0
     try:
         with client:
             client.admin.command("ping")
             target = client.get_default_database(DATABASE)[collection]
-            while some := [pymongo.ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in islice(made, AT_ONCE)]:
+            while batch := list(islice(waiting, CALL_DOCUMENTS)):
                 progress("documents", sent, len(rows))
-                target.bulk_write(some, ordered=False)
-                sent += len(some)
+                target.bulk_write(
+                    [pymongo.ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in batch], ordered=False
+                )
+                sent += len(batch)
             progress("documents", sent, len(rows))
     except (PyMongoError, BSONError, OverflowError) as error:
         raise SemblanceError(

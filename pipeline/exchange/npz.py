@@ -24,7 +24,7 @@ from pipeline.schema import TEXT, TEXTS, WHOLE
 if TYPE_CHECKING:
     import numpy as np
 
-MOST = 1 << 30  # bytes of one text column: NumPy gives every text the width of the longest, 4 bytes a character
+MAX_COLUMN_BYTES = 1 << 30  # of text: NumPy gives every one the width of the longest, 4 bytes a character
 
 
 def write(target: Path, facts: Facts, rows: Rows) -> None:
@@ -50,11 +50,11 @@ def read(source: Path) -> tuple[Facts, Rows]:
             if not zipfile.is_zipfile(stream):
                 raise ValueError("it is no archive of arrays")
             stream.seek(0)
-            with np.load(stream, allow_pickle=False) as held:
-                wanted = (*parts.COLUMNS, "facts")
-                if lacking := [name for name in wanted if name not in held]:
+            with np.load(stream, allow_pickle=False) as arrays:
+                names = (*parts.COLUMNS, "facts")
+                if lacking := [name for name in names if name not in arrays]:
                     raise foreign(source, f"it has no {', '.join(lacking)}")
-                columns = {name: held[name] for name in wanted}
+                columns = {name: arrays[name] for name in names}
     # a damaged archive ends in almost any of these
     except (
         *(OSError, EOFError, ValueError, KeyError, MemoryError, SyntaxError, OverflowError, NotImplementedError),
@@ -67,7 +67,7 @@ def read(source: Path) -> tuple[Facts, Rows]:
 def _texts(name: str, values: list[str]) -> np.ndarray:
     import numpy as np
 
-    if 4 * len(values) * max(map(len, values), default=0) > MOST:
+    if 4 * len(values) * max(map(len, values), default=0) > MAX_COLUMN_BYTES:
         raise UsageError(f"a text in the column {name} is too long for an .npz file; export to .parquet instead")
     if any(value.endswith("\0") for value in values):
         raise UsageError(f"a text in the column {name} ends in a zero character, which .npz loses; export to .parquet")

@@ -53,8 +53,8 @@ def _is_text(metadata: object) -> bool:
 
 def unreadable(source: Path, error: Exception) -> UsageError:
     """For a file that is damaged, missing or of another kind."""
-    said = " ".join(str(error).split())[:200] or type(error).__name__
-    return UsageError(f"cannot read {source}: {said}")
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return UsageError(f"cannot read {source}: {reason}")
 
 
 def foreign(source: Path, lacking: str) -> UsageError:

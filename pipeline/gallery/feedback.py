@@ -21,13 +21,13 @@ def triplets_of(*, ids: Sequence[str], like: Sequence[str], unlike: Sequence[str
 
 def keep(gallery: Gallery, *, ids: Sequence[str], like: Sequence[str], unlike: Sequence[str]) -> int:
     """Keep a search's triplets for good; how many they are. UsageError where it makes none."""
-    found = triplets_of(ids=ids, like=like, unlike=unlike)
-    if not found:
+    triplets = triplets_of(ids=ids, like=like, unlike=unlike)
+    if not triplets:
         raise UsageError(
             "a judgment needs a picture that is liked, one that is not, and one of this gallery to compare with"
         )
-    _judge(gallery, found, True)
-    return len(found)
+    _judge(gallery, triplets, True)
+    return len(triplets)
 
 
 def take_back(gallery: Gallery, triplets: Sequence[Triplet]) -> None:
@@ -44,11 +44,11 @@ def _judge(gallery: Gallery, triplets: Sequence[Triplet], value: bool) -> None:
 def kept(gallery: Gallery) -> tuple[list[Triplet], int]:
     """Every triplet, and how many judgments a later one of the same two pictures contradicts: the later one counts."""
     liked: dict[tuple[str, str], bool] = {}
-    turned = 0
+    contradicted = 0
     for judgment in judgments.read(gallery.judgments_file):
         if judgment["kind"] in ("like", "unlike") and len(judgment["ids"]) == 2:
             pair, good = (judgment["ids"][0], judgment["ids"][1]), judgment["kind"] == "like"
-            turned += liked.pop(pair, good) != good
+            contradicted += liked.pop(pair, good) != good
             if judgment["value"]:
                 liked[pair] = good
     near = [pair for pair, good in liked.items() if good]
@@ -56,4 +56,4 @@ def kept(gallery: Gallery) -> tuple[list[Triplet], int]:
     for (anchor, other), good in liked.items():
         if not good:
             far.setdefault(anchor, []).append(other)
-    return [(anchor, one, other) for anchor, one in near for other in far.get(anchor, ())], turned
+    return [(anchor, close, other) for anchor, close in near for other in far.get(anchor, ())], contradicted

@@ -87,12 +87,12 @@ class Gallery:
     def encoder(self, fingerprint8: str = "") -> dict[str, Any]:
         """spec, fingerprint, dim and calibration of an encoder of this gallery, by default the current one."""
         manifest = self.manifest()
-        found = manifest["encoders"].get(fingerprint8 or manifest["current"])
-        if found is None:
+        entry = manifest["encoders"].get(fingerprint8 or manifest["current"])
+        if entry is None:
             raise GalleryError(
                 f"gallery {self.name} holds no pictures yet; run: python -m pipeline ingest {self.name} …"
             )
-        return dict(found)
+        return dict(entry)
 
     def add_encoder(self, spec: str, fingerprint: str, dim: int) -> str:
         """Note an encoder and return its fingerprint8; the first one becomes the current one. Needs the lock."""
@@ -153,14 +153,14 @@ class Gallery:
 
     def remove(self, ids: Sequence[str]) -> None:
         """Take pictures out of every answer; `restore` undoes it. Unknown ids: GalleryError, nothing removed."""
-        self._judge_removed(ids, True, known=self.ids())
+        self._judge_removed(ids, True, existing=self.ids())
 
     def restore(self, ids: Sequence[str]) -> None:
         """Take a removal back. What `compact` has dropped comes again at the next ingest of its folder."""
-        self._judge_removed(ids, False, known=self.ids() | self.removed())
+        self._judge_removed(ids, False, existing=self.ids() | self.removed())
 
-    def _judge_removed(self, ids: Sequence[str], value: bool, *, known: set[str]) -> None:
-        if unknown := sorted(set(ids) - known):
+    def _judge_removed(self, ids: Sequence[str], value: bool, *, existing: set[str]) -> None:
+        if unknown := sorted(set(ids) - existing):
             raise GalleryError(f"gallery {self.name} has no picture {unknown[0]}; nothing was changed")
         judgments.add(self.judgments_file, "removed", ids, value)  # also during an ingest: one append, one change
         self.update()

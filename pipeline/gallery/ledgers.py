@@ -43,10 +43,10 @@ def _rows(file: Path) -> tuple[list[list[str]], bool]:
     whole = rows if content.endswith("\n") else rows[:-1]
     columns = list(_HEADINGS[file.name])
     if heading == columns:
-        found = [row for row in whole if len(row) == len(columns)]
+        good = [row for row in whole if len(row) == len(columns)]
     else:
-        found = [row[:-1] for row in whole if len(row) == len(columns) + 1 and row[-1] == _check(row[:-1])]
-    return found, heading not in (columns, [*columns, _CHECK]) or len(found) < len(rows)
+        good = [row[:-1] for row in whole if len(row) == len(columns) + 1 and row[-1] == _check(row[:-1])]
+    return good, heading not in (columns, [*columns, _CHECK]) or len(good) < len(rows)
 
 
 def sizes(gallery: Path) -> dict[str, int]:

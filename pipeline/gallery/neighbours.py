@@ -68,17 +68,17 @@ def nearly(embeddings: np.ndarray, *, k: int, seed: int, progress: Progress = si
     from pynndescent import NNDescent
 
     progress("neighbours", 0, 0)
-    found, distances = NNDescent(
+    rows, distances = NNDescent(
         embeddings, n_neighbors=k + 1, metric="cosine", random_state=seed, n_jobs=1
     ).neighbor_graph  # (n, k + 1), mostly with the row itself first
-    if (found < 0).any():  # it found too few of some, as among many copies of one picture
+    if (rows < 0).any():  # it found too few of some, as among many copies of one picture
         return exact(embeddings, k=k, progress=progress), ""
-    others = found != np.arange(len(found))[:, None]
+    others = rows != np.arange(len(rows))[:, None]
     others[others.all(axis=1), -1] = False  # a copy of it stands in its place
-    shape = (len(found), k)
-    progress("neighbours", len(found), len(found))
+    shape = (len(rows), k)
+    progress("neighbours", len(rows), len(rows))
     note = "neighbours found by NN-descent, nearly all of the exact ones"
-    return Neighbours(found[others].reshape(shape), (1 - distances[others]).reshape(shape).astype(np.float32)), note
+    return Neighbours(rows[others].reshape(shape), (1 - distances[others]).reshape(shape).astype(np.float32)), note
 
 
 def exact(embeddings: np.ndarray, *, k: int, progress: Progress = silent) -> Neighbours:
@@ -89,24 +89,24 @@ def exact(embeddings: np.ndarray, *, k: int, progress: Progress = silent) -> Nei
     """
     _check(embeddings, k)
     n, dim = embeddings.shape
-    held = np.ascontiguousarray(embeddings, np.float32)
+    vectors = np.ascontiguousarray(embeddings, np.float32)
     rows, scores = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
     # Rounding in a float32 sum of `dim` products of unit vectors, met by two scores at once.
     doubt = 2 * float(np.finfo(np.float32).eps) * dim**0.5
     step = max(1, SCORES_AT_ONCE // n)
-    found = min(k + SPARE, n - 1)
+    candidates = min(k + SPARE, n - 1)
     for start in range(0, n, step):
         progress("neighbours", start, n)
         here = np.arange(start, min(n, start + step))
-        block = held[here] @ held.T  # (step, n)
+        block = vectors[here] @ vectors.T  # (step, n)
         block[here - start, here] = -np.inf
-        close, columns = highest(block, found)  # (step, found)
+        close, columns = highest(block, candidates)  # (step, candidates)
         unsure = np.flatnonzero((close[:, :-1] - close[:, 1:] < doubt)[:, :k].any(axis=1))
-        columns[unsure] = _decided(held, here[unsure], columns[unsure])
-        far = unsure[close[unsure, k - 1] - close[unsure, -1] < doubt] if found < n - 1 else unsure[:0]
+        columns[unsure] = _decided(vectors, here[unsure], columns[unsure])
+        far = unsure[close[unsure, k - 1] - close[unsure, -1] < doubt] if candidates < n - 1 else unsure[:0]
         columns = columns[:, :k]
         if len(far):  # a tie that may go on beyond the candidates
-            columns[far] = nearest(held[here[far]], held, k=k, exclude=here[far])[1]
+            columns[far] = nearest(vectors[here[far]], vectors, k=k, exclude=here[far])[1]
         rows[here] = columns
         # Not the sums of float64, which only some rows have: a map must not depend on how many neighbours were asked.
         scores[here] = np.minimum.accumulate(np.take_along_axis(block, columns, axis=1).clip(max=1), axis=1)
@@ -131,12 +131,12 @@ def _check(embeddings: np.ndarray, k: int) -> None:
         raise UsageError("an embedding has a value that is not finite; encode again or train with a lower rate")
 
 
-def _decided(held: np.ndarray, asking: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """(q, found) the candidates of each asking row, put in order by scores that are summed in float64."""
+def _decided(vectors: np.ndarray, queries: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """(q, candidates) the columns given for each row of `queries`, in order of scores that are summed in float64."""
     ordered = np.sort(columns, axis=1)  # so that a stable sort leaves ties by row
-    for start in range(0, len(asking), 64):  # what is gathered at a time: 64 x found x dim
+    for start in range(0, len(queries), 64):  # what is gathered at a time: 64 x candidates x dim
         here = slice(start, start + 64)
-        products = np.einsum("qd,qcd->qc", held[asking[here]], held[ordered[here]], dtype=np.float64)
+        products = np.einsum("qd,qcd->qc", vectors[queries[here]], vectors[ordered[here]], dtype=np.float64)
         order = np.argsort(-products.astype(np.float32), axis=1, kind="stable")
         ordered[here] = np.take_along_axis(ordered[here], order, axis=1)
     return ordered

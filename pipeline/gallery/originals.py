@@ -15,13 +15,13 @@ from pipeline.images.regions import shown
 
 def roots(gallery: Gallery) -> list[Path]:
     """Folders that the gallery's paths may be relative to; a dataset that has gone is passed over."""
-    found = [gallery.originals, *sorted(gallery.originals.glob("*/"))]
+    folders = [gallery.originals, *sorted(gallery.originals.glob("*/"))]
     for spec in gallery.manifest()["datasets"]:
         try:
-            found.append(plugins.build("datasets", spec).root)
+            folders.append(plugins.build("datasets", spec).root)
         except SemblanceError:
             continue
-    return [root for root in found if root.is_dir()]
+    return [root for root in folders if root.is_dir()]
 
 
 def read_original(path: str, picture_id: str, folders: list[Path], gallery_name: str, *, parent: str = "") -> bytes:

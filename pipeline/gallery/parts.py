@@ -90,11 +90,11 @@ def ids(folder: Path) -> set[str]:
 
 def paths(folder: Path) -> dict[str, str]:
     """id to path; neither embeddings nor metadata are read."""
-    found: dict[str, str] = {}
+    path_of: dict[str, str] = {}
     for path in files(folder):
         table = _read(path, ["id", "path"])
-        found.update(zip(table["id"].to_pylist(), table["path"].to_pylist(), strict=True))
-    return found
+        path_of.update(zip(table["id"].to_pylist(), table["path"].to_pylist(), strict=True))
+    return path_of
 
 
 def find(folder: Path, picture_id: str) -> dict[str, Any] | None:
@@ -103,8 +103,8 @@ def find(folder: Path, picture_id: str) -> dict[str, Any] | None:
 
     for path in files(folder):
         table = _read(path, [name for name in NAMES if name not in schema.named(TEXTS)])
-        if found := table.filter(pc.equal(table["id"], picture_id)).to_pylist():
-            return dict(found[0])
+        if rows := table.filter(pc.equal(table["id"], picture_id)).to_pylist():
+            return dict(rows[0])
     return None
 
 

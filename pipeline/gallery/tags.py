@@ -13,14 +13,14 @@ LONGEST = 60  # characters
 
 def tags(gallery: Gallery) -> dict[str, set[str]]:
     """Tag to the ids that have it now, in the order the tags were first given; removed pictures are left out."""
-    found: dict[str, set[str]] = {}
+    tagged: dict[str, set[str]] = {}
     for judgment in judgments.read(gallery.judgments_file):
         if judgment["kind"] == "tag":
             name, given = judgment["value"]
-            held = found.setdefault(name, set())
-            (held.update if given else held.difference_update)(judgment["ids"])
+            ids = tagged.setdefault(name, set())
+            (ids.update if given else ids.difference_update)(judgment["ids"])
     gone = gallery.removed()
-    return {name: ids - gone for name, ids in found.items() if ids - gone}
+    return {name: ids - gone for name, ids in tagged.items() if ids - gone}
 
 
 def tag(gallery: Gallery, ids: Sequence[str], name: str, *, given: bool = True) -> str:

@@ -29,7 +29,7 @@ class Chunk:
     size: int = 0  # records it was made of
 
 
-class Held(Protocol):
+class Existing(Protocol):
     """What the gallery holds already, as far as a task must know it, and where its thumbnails go."""
 
     def knows(self, picture_id: str) -> bool:
@@ -49,12 +49,12 @@ class Work:
     root: Path
     records: Sequence[ImageRecord]
     encoder: Encoder
-    held: Held
-    known: Callable[[], Collection[str]]  # every id that `held` knew before the first chunk, for who cannot ask it
+    existing: Existing
+    known: Callable[[], Collection[str]]  # every id that `existing` knew before the first chunk, for who cannot ask it
     size: int
 
 
-def encode_chunk(root: Path, records: Iterable[ImageRecord], encoder: Encoder, held: Held) -> Chunk:
+def encode_chunk(root: Path, records: Iterable[ImageRecord], encoder: Encoder, existing: Existing) -> Chunk:
     import numpy as np
 
     chunk = Chunk()
@@ -69,16 +69,16 @@ def encode_chunk(root: Path, records: Iterable[ImageRecord], encoder: Encoder, h
                 opened = named.path, OpenedFile(opening.read_file(opening.inside(root, named.path)))
             file = opened[1]
             picture_id = file.id(record.box)
-            repeated = held.knows(picture_id)
+            repeated = existing.knows(picture_id)
             if repeated:
                 chunk.repeated.append((picture_id, record))
-                if held.is_whole(picture_id):
+                if existing.is_whole(picture_id):
                     continue
             image = file.view(record.box)
         except (PictureError, UsageError) as error:  # UsageError: of a box
             chunk.rejected.append((record.place, str(error)))
             continue
-        held.keep(picture_id, decoding.thumbnail(image))
+        existing.keep(picture_id, decoding.thumbnail(image))
         if repeated:
             continue
         inputs.append(encoder.preprocess(image))

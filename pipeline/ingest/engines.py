@@ -12,7 +12,7 @@ from pipeline.parallel import in_order
 
 class Engine(Protocol):
     def chunks(self, work: Work) -> Generator[Chunk, None, None]:
-        """All records in chunks of at most `work.size`, in order, their thumbnails in `work.held`.
+        """All records in chunks of at most `work.size`, in order, their thumbnails in `work.existing`.
 
         Leaving early ends all work. A first Ctrl-C is raised between two chunks, as by `parallel.in_order`.
         """
@@ -27,7 +27,7 @@ class Threads:
     def chunks(self, work: Work) -> Generator[Chunk, None, None]:
         yield from in_order(
             work.records,
-            lambda some: encode_chunk(work.root, some, work.encoder, work.held),
+            lambda some: encode_chunk(work.root, some, work.encoder, work.existing),
             chunk=work.size,
             workers=self.workers,
         )

@@ -79,7 +79,7 @@ def ingest(
         with contextlib.closing(Upserts(gallery, fingerprint8, store)) as upserts:
             run = _Run(gallery, fingerprint8, upserts)
             upserts.failure = _reconcile(gallery, store, progress)
-            work = Work(dataset.root, records, encoder, held=run, known=run.known_before, size=CHUNK)
+            work = Work(dataset.root, records, encoder, existing=run, known=run.known_before, size=CHUNK)
             working = (engine or Threads()).chunks(work)
             try:
                 done = 0
@@ -135,7 +135,7 @@ def _settle(gallery: Gallery, store: VectorStore | None, progress: Progress, *, 
 
 
 class _Run:
-    """One ingest: what is known (encoding.Held), what waits for the next part, and the report."""
+    """One ingest: what is known (encoding.Existing), what waits for the next part, and the report."""
 
     def __init__(self, gallery: Gallery, fingerprint8: str, upserts: Upserts) -> None:
         self.gallery, self.fingerprint8, self.upserts = gallery, fingerprint8, upserts

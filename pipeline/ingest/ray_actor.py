@@ -36,7 +36,7 @@ def as_bytes(ids: Collection[str]) -> np.ndarray:
 class EncodingActor:
     """Called in several threads at once. Raises SemblanceError when this machine's encoder is another one."""
 
-    def __init__(self, *, root: str, spec: str, fingerprint: str, device: str, known: Any) -> None:
+    def __init__(self, *, root: str, spec: str, fingerprint: str, device: str, existing_ids: Any) -> None:
         import ray
 
         restarts = _restarts()
@@ -54,7 +54,7 @@ class EncodingActor:
                 f"a Ray worker's {spec} has other weights or another version than this one (fingerprint "
                 f"{self.encoder.fingerprint[:8]}, not {fingerprint[:8]}); install the same Semblance and files there"
             )
-        self.known = ray.get(known)
+        self.existing_ids = ray.get(existing_ids)
         self.restarted = restarts > 0
         self._of_thread = threading.local()
 
@@ -66,11 +66,11 @@ class EncodingActor:
             opened = [self._survives(record) for record in records]
             crashed = [record for record, whole in zip(records, opened, strict=True) if not whole]
             records = [record for record, whole in zip(records, opened, strict=True) if whole]
-        held = _HeldElsewhere(self.known)
-        chunk: Chunk = encode_chunk(self.root, records, self.encoder, held)
+        existing = _ExistingElsewhere(self.existing_ids)
+        chunk: Chunk = encode_chunk(self.root, records, self.encoder, existing)
         chunk.rejected += [(readable(record).place, CRASHED) for record in crashed]
         chunk.size += len(crashed)
-        return {"chunk": pickle.dumps((chunk, held.thumbnails))}
+        return {"chunk": pickle.dumps((chunk, existing.thumbnails))}
 
     def _survives(self, record: ImageRecord) -> bool:
         """Whether a process lives that opens it; twice, because a lack of memory ends one too."""
@@ -87,19 +87,19 @@ class EncodingActor:
         return False
 
 
-class _HeldElsewhere:
-    """encoding.Held where the gallery is not: ids as they were at the start, thumbnails to be sent."""
+class _ExistingElsewhere:
+    """encoding.Existing where the gallery is not: ids as they were at the start, thumbnails to be sent."""
 
-    def __init__(self, known: np.ndarray) -> None:
-        self.known = known
+    def __init__(self, existing_ids: np.ndarray) -> None:
+        self.existing_ids = existing_ids
         self.thumbnails: list[tuple[str, bytes]] = []
 
     def knows(self, picture_id: str) -> bool:
         import numpy as np
 
         wanted = np.array(bytes.fromhex(picture_id), dtype="S16")
-        i = int(np.searchsorted(self.known, wanted))
-        return i < len(self.known) and bool(self.known[i] == wanted)
+        i = int(np.searchsorted(self.existing_ids, wanted))
+        return i < len(self.existing_ids) and bool(self.existing_ids[i] == wanted)
 
     def is_whole(self, picture_id: str) -> bool:
         return True  # the engine looks: thumbnails lie on its machine

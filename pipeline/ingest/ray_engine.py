@@ -101,8 +101,8 @@ class Ray:
 def _completed(work: Work, chunk: Chunk, thumbnails: list[tuple[str, bytes]]) -> Chunk:
     """The chunk, its thumbnails written; what the actor could not know is done here."""
     for picture_id, thumbnail in thumbnails:
-        work.held.keep(picture_id, thumbnail)
+        work.existing.keep(picture_id, thumbnail)
     for picture_id, record in chunk.repeated:
-        if not work.held.is_whole(picture_id):  # its thumbnail was lost
-            chunk.rejected += encode_chunk(work.root, [record], work.encoder, work.held).rejected
+        if not work.existing.is_whole(picture_id):  # its thumbnail was lost
+            chunk.rejected += encode_chunk(work.root, [record], work.encoder, work.existing).rejected
     return chunk

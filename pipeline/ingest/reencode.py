@@ -36,9 +36,10 @@ def reencode(
 
 def encode_beside(gallery: Gallery, encoder: Encoder, *, spec: str, progress: Progress = silent) -> str:
     """Encode what this encoder has not yet, for evaluation: the gallery's current encoder stays. Returns fingerprint8."""
-    held = gallery.ids(encoder.fingerprint[:8]) if encoder.fingerprint[:8] in gallery.manifest()["encoders"] else set()
-    if gallery.current and gallery.ids() <= held:
-        return encoder.fingerprint[:8]
+    fingerprint8 = encoder.fingerprint[:8]
+    encoded = gallery.ids(fingerprint8) if fingerprint8 in gallery.manifest()["encoders"] else set()
+    if gallery.current and gallery.ids() <= encoded:
+        return fingerprint8
     with gallery.writing():
         fingerprint8 = _fill(gallery, encoder, spec, progress)
         calibration.refresh(gallery, fingerprint8)
@@ -101,11 +102,11 @@ def shorten(gallery: Gallery, dim: int, *, store: VectorStore | None, progress: 
         gallery.clean()
         entry = gallery.encoder()
         rows = gallery.rows(with_removed=True)
-        most = min(entry["dim"], len(rows)) - 1
-        if most < 2:
+        max_dim = min(entry["dim"], len(rows)) - 1
+        if max_dim < 2:
             raise UsageError(f"gallery {gallery.name} is too small to be shortened; it needs 4 pictures")
-        if not 2 <= dim <= most:
-            raise UsageError(f"--pca {dim}: choose 2 to {most} for this gallery")
+        if not 2 <= dim <= max_dim:
+            raise UsageError(f"--pca {dim}: choose 2 to {max_dim} for this gallery")
         mean, axes, _ = pca.fit(rows.embeddings)
         components = np.ascontiguousarray(axes[:dim])
         tensors = {"mean": mean.astype(np.float32), "components": components.astype(np.float32)}

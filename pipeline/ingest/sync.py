@@ -79,16 +79,16 @@ def compare(
 
 
 def _compare(rows: Rows, collection: str, store: VectorStore, stage: str, progress: Progress) -> Difference:
-    there = store.digests(collection) if store.exists(collection) else {}
-    here = {}
+    in_store = store.digests(collection) if store.exists(collection) else {}
+    in_gallery = {}
     for i, row in enumerate(rows.table.to_dict("records"), 1):
-        here[row["id"]] = row_digest(row, rows.embeddings[i - 1])
+        in_gallery[row["id"]] = row_digest(row, rows.embeddings[i - 1])
         if i % BATCH == 0 or i == len(rows):
             progress(stage, i, len(rows))
     return Difference(
-        missing=[key for key in here if key not in there],
-        surplus=[key for key in there if key not in here],
-        stale=[key for key, digest in here.items() if there.get(key, digest) != digest],
+        missing=[key for key in in_gallery if key not in in_store],
+        surplus=[key for key in in_store if key not in in_gallery],
+        stale=[key for key, digest in in_gallery.items() if in_store.get(key, digest) != digest],
     )
 
 
@@ -104,32 +104,32 @@ def sync(
     collection = gallery.collection(fingerprint8)
     dim, manifest = gallery.encoder(fingerprint8)["dim"], gallery.manifest()
     store.create(collection, dim=dim, metadata_keys=manifest["metadata_keys"], index=manifest["index"])
-    found = []
+    differences = []
     for stage in STAGES:  # each reads the gallery anew: pictures may be removed, or come, while a large one is sent
         rows = gallery.rows(fingerprint8)
-        found.append(_compare(rows, collection, store, stage, progress))
-        if not found[-1]:
+        differences.append(_compare(rows, collection, store, stage, progress))
+        if not differences[-1]:
             break
         if stage == STAGES[-1]:
             raise StoreError(
-                f"{collection} still differs from its gallery after two repairs ({found[-1]}): another program changes "
+                f"{collection} still differs from its gallery after two repairs ({differences[-1]}): another program changes "
                 f"one of the two; when it is done: python -m pipeline sync {gallery.name}"
             )
-        _repair(rows, found[-1], collection, store, progress)
+        _repair(rows, differences[-1], collection, store, progress)
     if point:
         store.point(gallery.name, collection)
-    return found[0]
+    return differences[0]
 
 
 def _repair(rows: Rows, difference: Difference, collection: str, store: VectorStore, progress: Progress) -> None:
     if difference.surplus:
         store.delete(collection, difference.surplus)
-    wanted = rows.table["id"].isin({*difference.missing, *difference.stale}).to_numpy().nonzero()[0]
-    progress("sync", 0, len(wanted))  # from here on its rate is counted
-    for start in range(0, len(wanted), BATCH):
-        pick = wanted[start : start + BATCH]
+    to_send = rows.table["id"].isin({*difference.missing, *difference.stale}).to_numpy().nonzero()[0]
+    progress("sync", 0, len(to_send))  # from here on its rate is counted
+    for start in range(0, len(to_send), BATCH):
+        pick = to_send[start : start + BATCH]
         store.upsert(collection, rows.take(pick))
-        progress("sync", min(start + BATCH, len(wanted)), len(wanted))
+        progress("sync", min(start + BATCH, len(to_send)), len(to_send))
 
 
 def choose_index(gallery: Gallery, store: VectorStore, index: str) -> None:

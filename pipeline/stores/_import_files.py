@@ -35,22 +35,22 @@ def write(folder: Path, parts: Iterable[Rows], keys: Sequence[str], *, rows_a_fi
     import pyarrow.parquet as pq
 
     folder.mkdir()
-    made: list[Path] = []
-    writer, held = None, 0
+    files: list[Path] = []
+    writer, written = None, 0
     try:
         for rows in parts:
             if not len(rows):
                 continue
             group = table(rows, keys)
             if writer is None:
-                made.append(folder / f"import-{len(made):06d}.parquet")
-                writer, held = pq.ParquetWriter(made[-1], group.schema, compression="zstd"), 0
+                files.append(folder / f"import-{len(files):06d}.parquet")
+                writer, written = pq.ParquetWriter(files[-1], group.schema, compression="zstd"), 0
             writer.write_table(group)
-            held += len(group)
-            if held >= rows_a_file:
+            written += len(group)
+            if written >= rows_a_file:
                 writer.close()
                 writer = None
     finally:
         if writer is not None:
             writer.close()
-    return made
+    return files

@@ -22,9 +22,9 @@ Answer = TypeVar("Answer")
 Action = Callable[[Any, float], Answer]
 """action(client, seconds): one or more calls of MilvusClient, each with timeout=seconds."""
 
-_UNFLUSHED = 2_000  # rows: Lite searches its unflushed rows 10 times slower than flushed ones (measured)
-_FEW = 200  # rows that may wait for their flush: they cost a search under 15 ms, and a flush leaves a file behind
-_PATIENT = 6  # a write gets this many times the timeout of a search
+_MAX_UNFLUSHED = 2_000  # rows: Lite searches its unflushed rows 10 times slower than flushed ones (measured)
+_MIN_FLUSHED = 200  # rows: fewer may wait, they cost a search under 15 ms, and a flush leaves a file behind
+_WRITE_FACTOR = 6  # a write gets this many times the timeout of a search
 
 _opening = threading.RLock()  # Lite breaks when two threads open one file at once; taken before a link's turn
 _importing = threading.Lock()
@@ -86,16 +86,16 @@ class Link:
 
         patient: within that of a write, for a look that a write or a comparison needs.
         """
-        seconds = self._timeout * (_PATIENT if patient else 1)
+        seconds = self._timeout * (_WRITE_FACTOR if patient else 1)
         with self._one_at_a_time(what, seconds):
-            if self.lite and self._unflushed[collection] >= _UNFLUSHED:
+            if self.lite and self._unflushed[collection] >= _MAX_UNFLUSHED:
                 self.flush(collection)
             with self._explained(what, seconds):
                 return action(self._opened(), seconds)
 
     def change(self, what: str, action: Action[Answer], *, collection: str = "", rows: int = 0) -> Answer:
         """Like `call` for a write of `rows` rows, with six times the timeout; a failure on Lite reopens the file."""
-        seconds = self._timeout * _PATIENT
+        seconds = self._timeout * _WRITE_FACTOR
         with self._one_at_a_time(what, seconds):
             try:
                 with self._explained(what, seconds):
@@ -119,7 +119,7 @@ class Link:
         A server gives its index to flushed rows only, and flushes by itself only what is large or old: until then a
         search misses hits that are there (30,000 rows: ann_recall 0.79 before and 0.998 after).
         """
-        if self._unflushed[collection] < _FEW:
+        if self._unflushed[collection] < _MIN_FLUSHED:
             return
         try:
             self.flush(collection)
@@ -147,7 +147,7 @@ class Link:
 
     def _opened(self) -> Any:
         if self._client is None:
-            self._client = self._connect(self._uri, self._timeout * (_PATIENT if self.lite else 1))
+            self._client = self._connect(self._uri, self._timeout * (_WRITE_FACTOR if self.lite else 1))
         return self._client
 
     def _abandon(self) -> None:

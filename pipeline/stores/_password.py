@@ -49,7 +49,7 @@ def secure(uri: str, password: str, *, wait: float, tell: Callable[[str], None])
 def answers(uri: str, password: str, *, wait: float, tell: Callable[[str], None]) -> bool:
     """Whether root may come in with `password`, asked until the server answers at all. StoreError after `wait` s."""
     began = time.monotonic()
-    told = began
+    told_at = began
     while True:
         try:
             with closing(_client(uri, password)) as client:
@@ -67,9 +67,9 @@ def answers(uri: str, password: str, *, wait: float, tell: Callable[[str], None]
                     f"Milvus at {uri} did not answer within {wait:g} s; look at its log. The last it said: "
                     f"{' '.join(text.split())[:200]}"
                 ) from problem
-            if now - told >= 10:
+            if now - told_at >= 10:
                 tell(f"waiting for Milvus at {uri}: {now - began:.0f} s")
-                told = now
+                told_at = now
             time.sleep(min(1.0, wait))
 
 

@@ -66,8 +66,8 @@ def check_rows(rows: Rows, dim: int) -> np.ndarray:
     return embeddings
 
 
-def no_collection(collection: str, there: list[str]) -> str:
+def no_collection(collection: str, existing: list[str]) -> str:
     return (
-        f"no collection {collection!r} in the store; it has {', '.join(there) or 'none'}. "
+        f"no collection {collection!r} in the store; it has {', '.join(existing) or 'none'}. "
         f"`python -m pipeline sync {collection.partition('__')[0]}` fills it from the gallery on disk"
     )

@@ -10,14 +10,14 @@ from typing import Any
 
 from pipeline.errors import StoreError
 from pipeline.schema import COLUMNS, NAMES, TEXT, VERSION
-from pipeline.stores import _wanted
-from pipeline.stores._wanted import Wanted
+from pipeline.stores import _index_spec
+from pipeline.stores._index_spec import IndexSpec
 
 _FIELDS = {*NAMES, "digest", "embedding"}
 _VERSION = "semblance.schema"  # property of a collection: VERSION; one made before it was noted has 1
 _KEYS = "semblance.metadata_keys"  # property of a collection: JSON list
-_INDEX = "semblance.index"  # property of a collection: what `_wanted.Wanted.text` gives
-_REMEMBERED = 10.0  # seconds that a collection's shape is taken as known
+_INDEX = "semblance.index"  # property of a collection: what `_index_spec.IndexSpec.text` gives
+_SHAPE_SECONDS = 10.0  # seconds that a collection's shape is taken as known
 
 
 class OldCollection(StoreError):
@@ -32,11 +32,11 @@ class Shape:
     dim: int
     keys: tuple[str, ...]
     index: str  # as Milvus names its kind; '' before there is one
-    wanted: Wanted
+    spec: IndexSpec
     until: float
 
 
-def create(client: Any, collection: str, dim: int, keys: Sequence[str], wanted: Wanted, seconds: float) -> None:
+def create(client: Any, collection: str, dim: int, keys: Sequence[str], spec: IndexSpec, seconds: float) -> None:
     from pymilvus import DataType
 
     if client.has_collection(collection, timeout=seconds):  # made by another thread just now
@@ -53,16 +53,16 @@ def create(client: Any, collection: str, dim: int, keys: Sequence[str], wanted: 
         collection,
         schema=schema,
         consistency_level="Strong",  # what a paged query falls back to: see `digests`
-        properties={_KEYS: json.dumps(list(keys)), _INDEX: wanted.text, _VERSION: str(VERSION)},
+        properties={_KEYS: json.dumps(list(keys)), _INDEX: spec.text, _VERSION: str(VERSION)},
         timeout=seconds,
     )
 
 
-def add_index(client: Any, collection: str, wanted: Wanted, seconds: float) -> None:
+def add_index(client: Any, collection: str, spec: IndexSpec, seconds: float) -> None:
     if client.list_indexes(collection, timeout=seconds):
         return
     index = client.prepare_index_params()
-    index.add_index("embedding", index_type=wanted.kind.upper(), metric_type="COSINE", params=wanted.built_with)
+    index.add_index("embedding", index_type=spec.kind.upper(), metric_type="COSINE", params=spec.built_with)
     client.create_index(collection, index, timeout=seconds)
 
 
@@ -80,16 +80,16 @@ def describe(client: Any, collection: str, seconds: float) -> Shape:
     facts = client.describe_collection(collection, timeout=seconds)
     name, fields = facts["collection_name"], {one["name"]: one for one in facts["fields"]}
     _check(name, set(fields), facts["properties"])
-    found = client.list_indexes(name, timeout=seconds)
-    index = client.describe_index(name, found[0], timeout=seconds)["index_type"] if found else ""
-    usual = index.lower() if index.lower() in _wanted.KINDS else "autoindex"  # of a collection made before it was noted
+    indexes = client.list_indexes(name, timeout=seconds)
+    index = client.describe_index(name, indexes[0], timeout=seconds)["index_type"] if indexes else ""
+    kind = index.lower() if index.lower() in _index_spec.KINDS else "autoindex"  # of one made before it was noted
     return Shape(
         name=name,
         dim=int(fields["embedding"]["params"]["dim"]),
         keys=tuple(json.loads(facts["properties"].get(_KEYS, "[]"))),
         index=index,
-        wanted=_wanted.read(facts["properties"].get(_INDEX, ""), otherwise=usual),
-        until=time.monotonic() + _REMEMBERED,
+        spec=_index_spec.read(facts["properties"].get(_INDEX, ""), otherwise=kind),
+        until=time.monotonic() + _SHAPE_SECONDS,
     )
 
 

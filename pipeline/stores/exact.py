@@ -77,27 +77,27 @@ class ExactStore:
 
     def upsert(self, collection: str, rows: Rows) -> None:
         with self._lock:
-            found = self._get(collection)
-            embeddings = _rules.check_rows(rows, found.dim)
+            entry = self._get(collection)
+            embeddings = _rules.check_rows(rows, entry.dim)
             if len(rows):
-                metadata = schema.with_every_key(rows.table["metadata"], found.keys)
+                metadata = schema.with_every_key(rows.table["metadata"], entry.keys)
                 table = rows.table.assign(given=rows.table["metadata"], metadata=metadata)  # given: what is digested
-                found.arrived.append(Rows(table, embeddings.copy()))
+                entry.arrived.append(Rows(table, embeddings.copy()))
 
     def delete(self, collection: str, ids: Sequence[str]) -> None:
         with self._lock:
-            found = self._get(collection)
-            rows = found.rows()
-            found.settled = rows.take(~rows.table["id"].isin(list(ids)).to_numpy(dtype=bool))
+            entry = self._get(collection)
+            rows = entry.rows()
+            entry.settled = rows.take(~rows.table["id"].isin(list(ids)).to_numpy(dtype=bool))
 
     def search(self, collection: str, queries: np.ndarray, *, k: int, where: Filter) -> list[list[SearchHit]]:
         import numpy as np
 
         _rules.check_k(k)
         with self._lock:
-            found = self._get(collection)
-            rows = found.rows()
-        queries = _rules.check_vectors("queries", queries, found.dim)
+            entry = self._get(collection)
+            rows = entry.rows()
+        queries = _rules.check_vectors("queries", queries, entry.dim)
         chosen = np.flatnonzero(mask(where, rows.table).to_numpy(dtype=bool))
         if not len(chosen):
             return [[] for _ in queries]
@@ -140,12 +140,12 @@ class ExactStore:
 
     def describe(self, collection: str) -> dict[str, Any]:
         with self._lock:
-            name, found = self._aliases.get(collection, collection), self._get(collection)
+            name, entry = self._aliases.get(collection, collection), self._get(collection)
             aliases = sorted(alias for alias, target in self._aliases.items() if target == name)
             return {
                 "collection": name,
-                "rows": len(found.rows()),
-                "dim": found.dim,
+                "rows": len(entry.rows()),
+                "dim": entry.dim,
                 "index": "every row",
                 "backend": "exact, in memory",
                 "alias": ", ".join(aliases),

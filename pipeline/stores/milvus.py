@@ -16,7 +16,7 @@ from pipeline.plugins import Card
 from pipeline.records import Rows, SearchHit, VectorStore
 from pipeline.schema import NAMES, received
 from pipeline.settings import Settings
-from pipeline.stores import _rules, _schema, _wanted, _wire
+from pipeline.stores import _index_spec, _rules, _schema, _wire
 from pipeline.stores._link import Action, Answer, Link, connect, open_link
 from pipeline.stores._lite import clear_half_made, holder
 from pipeline.stores._schema import Shape
@@ -36,10 +36,10 @@ CARD = Card(
 
 Index = Literal["auto", "flat", "hnsw", "autoindex"]
 
-_IDS = 1_000  # named in one filter
-_PAGE = 8_192
-_ANSWER = 100_000  # hits asked for in one call
-_FRESH = 10.0  # seconds: how long after a write a server may still show others the state before it
+_MAX_IDS = 1_000  # named in one filter
+_PAGE_ROWS = 8_192
+_MAX_ANSWER_HITS = 100_000  # hits asked for in one call
+_FRESH_SECONDS = 10.0  # seconds: how long after a write a server may still show others the state before it
 
 
 def build(*, uri: str = "", token: str = "", timeout: float = 5.0, index: Index = "auto") -> VectorStore:
@@ -63,16 +63,16 @@ class MilvusStore:
     def __init__(self, link: Link, *, index: Index = "auto") -> None:
         self._link = link
         self._usual = index if index != "auto" else "flat" if link.lite else "hnsw"
-        self._known: dict[str, Shape] = {}
-        self._written = -_FRESH
+        self._shapes: dict[str, Shape] = {}
+        self._written = -_FRESH_SECONDS
         self._closed = False
 
     def create(self, collection: str, *, dim: int, metadata_keys: Sequence[str] = (), index: str = "") -> None:
         _rules.check_name(collection)
         _rules.check_dim(collection, dim)
-        wanted = _wanted.read(index, otherwise=self._usual)
+        spec = _index_spec.read(index, otherwise=self._usual)
         if not self._is_readable(collection):
-            shape = (dim, metadata_keys, wanted)
+            shape = (dim, metadata_keys, spec)
             self._link.loaded.discard(collection)  # a server may have lost one of this name
             if self._link.lite:
                 clear_half_made(self._link.place, collection)
@@ -81,7 +81,7 @@ class MilvusStore:
         if about.dim != dim:
             raise StoreError(f"collection {collection!r} holds dim {about.dim}, not {dim}; drop it first")
         if not about.index:  # new, or its making was cut short here
-            self._change("index", lambda client, seconds: _schema.add_index(client, about.name, wanted, seconds))
+            self._change("index", lambda client, seconds: _schema.add_index(client, about.name, spec, seconds))
             self._about(collection, patient=True)
 
     def _is_readable(self, collection: str) -> bool:
@@ -112,7 +112,7 @@ class MilvusStore:
 
     def delete(self, collection: str, ids: Sequence[str]) -> None:
         about = self._about(collection, patient=True)
-        for chunk in _chunks(ids, _IDS):
+        for chunk in _chunks(ids, _MAX_IDS):
 
             def send(client: Any, seconds: float, chunk: Sequence[str] = chunk) -> None:
                 client.delete(about.name, filter=_wire.among(chunk), timeout=seconds)
@@ -124,7 +124,7 @@ class MilvusStore:
         about = self._about(collection)
         vectors = list(_rules.check_vectors("queries", queries, about.dim))
         # This object sees its own writes at once; a server shows those of others within about 5 s.
-        level = "Strong" if time.monotonic() - self._written < _FRESH else "Bounded"
+        level = "Strong" if time.monotonic() - self._written < _FRESH_SECONDS else "Bounded"
         options: dict[str, Any] = {
             "anns_field": "embedding",
             "filter": to_milvus(_wire.sendable_filter(where)),
@@ -132,42 +132,42 @@ class MilvusStore:
             "output_fields": list(NAMES),
             "search_params": {
                 "metric_type": "COSINE",
-                "params": about.wanted.searched_with(k),
+                "params": about.spec.searched_with(k),
             },
             "consistency_level": level,
         }
         hits: list[list[SearchHit]] = []
-        for chunk in _chunks(vectors, max(1, min(_rules.MAX_K, _ANSWER // k))):
+        for chunk in _chunks(vectors, max(1, min(_rules.MAX_K, _MAX_ANSWER_HITS // k))):
 
             def ask(client: Any, seconds: float, chunk: Sequence[np.ndarray] = chunk) -> Any:
                 return client.search(about.name, chunk, timeout=seconds, **options)
 
-            hits += [_wire.hits(found) for found in self._ask("search", ask, about.name)]
+            hits += [_wire.hits(answer) for answer in self._ask("search", ask, about.name)]
         return hits
 
     def embeddings(self, collection: str, ids: Sequence[str]) -> dict[str, np.ndarray]:
         import numpy as np
 
         about = self._about(collection)
-        found = {}
-        for chunk in _chunks(ids, max(1, min(_IDS, 1_000_000 // about.dim))):
+        embeddings = {}
+        for chunk in _chunks(ids, max(1, min(_MAX_IDS, 1_000_000 // about.dim))):
             for row in self._query(about.name, _wire.among(chunk), ["id", "embedding"], limit=len(chunk)):
-                found[received(row["id"])] = np.asarray(row["embedding"], dtype=np.float32)
-        return found
+                embeddings[received(row["id"])] = np.asarray(row["embedding"], dtype=np.float32)
+        return embeddings
 
     def digests(self, collection: str) -> dict[str, str]:
         name = self._about(collection, patient=True).name
         if self._link.lite:  # it limits no answer, and would scan and sort all rows again for every page
             return {received(row["id"]): row["digest"] for row in self._query(name, "", ["id", "digest"], patient=True)}
-        found: dict[str, str] = {}
+        digests: dict[str, str] = {}
         last = ""
         while True:
             # `iterator` asks for the smallest keys first, in order; pymilvus then sends no consistency level
             where = f"id > {_wire.quoted(last)}"
-            page = self._query(name, where, ["id", "digest"], patient=True, limit=_PAGE, iterator="True")
-            found |= {received(row["id"]): row["digest"] for row in page}
-            if len(page) < _PAGE:
-                return found
+            page = self._query(name, where, ["id", "digest"], patient=True, limit=_PAGE_ROWS, iterator="True")
+            digests |= {received(row["id"]): row["digest"] for row in page}
+            if len(page) < _PAGE_ROWS:
+                return digests
             last = page[-1]["id"]
 
     def count(self, collection: str) -> int:
@@ -191,7 +191,7 @@ class MilvusStore:
             "rows": self.count(collection),
             "dim": about.dim,
             "index": about.index,
-            "settings": about.wanted.text,
+            "settings": about.spec.text,
             "backend": _product(version),
             "place": self._link.place,
             "alias": ", ".join(sorted(aliases["aliases"])),
@@ -223,9 +223,9 @@ class MilvusStore:
 
     def _about(self, collection: str, *, patient: bool = False) -> Shape:
         """What `collection` (or the collection an alias names) is; it is loaded, so that it can be searched."""
-        known = self._known.get(collection)
-        if known and time.monotonic() < known.until and (known.name in self._link.loaded or not known.index):
-            return known
+        shape = self._shapes.get(collection)
+        if shape and time.monotonic() < shape.until and (shape.name in self._link.loaded or not shape.index):
+            return shape
         if not self.exists(collection, patient=patient):
             raise StoreError(_rules.no_collection(collection, self.collections()))
 
@@ -238,7 +238,7 @@ class MilvusStore:
             if self._link.lite:
                 self._link.flush(about.name)  # rows that a killed process left in the log
             self._link.loaded.add(about.name)
-        self._known[collection] = about
+        self._shapes[collection] = about
         return about
 
     def _query(
@@ -261,7 +261,7 @@ class MilvusStore:
         try:
             return self._link.call(what, action, collection=collection, patient=patient)
         except StoreError:
-            self._known.clear()
+            self._shapes.clear()
             raise
 
     def _change(self, what: str, action: Action[Answer]) -> Answer:
@@ -269,14 +269,14 @@ class MilvusStore:
         try:
             return self._link.change(what, action)
         finally:
-            self._known.clear()
+            self._shapes.clear()
 
     def _write(self, what: str, action: Action[Any], collection: str, rows: int) -> None:
         self._check_open()
         try:
             self._link.change(what, action, collection=collection, rows=rows)
         except StoreError:
-            self._known.clear()
+            self._shapes.clear()
             raise
         finally:
             self._written = time.monotonic()

@@ -9,7 +9,7 @@ from tiny_gallery import fill, lite, photos, run
 
 from pipeline.comparison import index_advice
 from pipeline.errors import UsageError
-from pipeline.stores import _wanted
+from pipeline.stores import _index_spec
 
 
 @pytest.mark.parametrize(
@@ -28,11 +28,11 @@ def test_a_measured_index_of_milvus_becomes_a_setting(spec: str, setting: str) -
     assert index_advice.setting_of(spec) == setting
     if setting:
         assert index_advice.checked_setting(setting) == setting
-        assert _wanted.read(setting).kind == setting.partition(":")[0]
+        assert _index_spec.read(setting).kind == setting.partition(":")[0]
 
 
 def test_every_kind_that_can_be_chosen_is_one_that_a_store_knows() -> None:
-    assert set(index_advice.KINDS) <= set(_wanted.KINDS)
+    assert set(index_advice.KINDS) <= set(_index_spec.KINDS)
 
 
 def test_what_a_gallery_cannot_have_is_refused_with_what_it_can() -> None:

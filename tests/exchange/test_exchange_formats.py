@@ -144,7 +144,7 @@ def test_a_dump_without_our_facts_beside_it_is_imported_under_its_own_name(galle
 
 
 def test_a_large_bson_file_is_read_in_pieces(gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bson_file, "AT_ONCE", 2)
+    monkeypatch.setattr(bson_file, "BLOCK_DOCUMENTS", 2)
     export_gallery(gallery, tmp_path / "out.bson")
     assert import_gallery("again", tmp_path / "out.bson", Settings()).rows().embeddings.shape[0] == 5
 

@@ -122,7 +122,7 @@ class Wire(socketserver.StreamRequestHandler):
 
 
 def test_a_client_upserts_over_the_wire(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mongodb, "AT_ONCE", 2)
+    monkeypatch.setattr(mongodb, "CALL_DOCUMENTS", 2)
     with Server() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"127.0.0.1:{server.server_address[1]}"
@@ -143,7 +143,7 @@ def test_a_client_upserts_over_the_wire(gallery: Gallery, monkeypatch: pytest.Mo
 def test_documents_are_upserted_in_batches_by_id(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in = StandIn({})
     monkeypatch.setattr(pymongo, "MongoClient", stand_in)
-    monkeypatch.setattr(mongodb, "AT_ONCE", 2)
+    monkeypatch.setattr(mongodb, "CALL_DOCUMENTS", 2)
     for _ in range(2):
         assert export_gallery(gallery, "mongodb://host/shop") == 5
     assert stand_in.calls == 94
@@ -160,7 +160,7 @@ def test_a_server_that_fails_half_way_is_said_without_its_password(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pymongo, "MongoClient", StandIn({}, calls=1))
-    monkeypatch.setattr(mongodb, "AT_ONCE", 2)
+    monkeypatch.setattr(mongodb, "CALL_DOCUMENTS", 2)
     with pytest.raises(SemblanceError, match="2 of 5 were sent") as told:
         export_gallery(gallery, "mongodb://anna:secret@host/shop")
     assert "secret" not in str(told.value)

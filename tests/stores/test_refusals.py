@@ -96,11 +96,11 @@ def test_a_look_that_a_write_needs_has_a_writes_patience(tmp_path: Path, monkeyp
             lambda: store.digests("c"),
             lambda: store.point("a", "c"),
         ):
-            store._known.clear()
+            store._shapes.clear()
             given.clear()
             act()
             assert given["describe"] == given["look up"] == 12
-        store._known.clear()
+        store._shapes.clear()
         given.clear()
         store.search("c", rows.embeddings, k=1, where=Filter())
         assert given == {"look up": 2, "describe": 2, "search": 2}
@@ -119,7 +119,7 @@ def test_a_collection_of_an_older_schema_is_named_and_made_anew_by_sync(
             patch.setattr(_schema, "VERSION", 0)
             gallery, _ = fill(photos(tmp_path / "photos", 12), store, name=name)
             truth = nearest(gallery, store)
-        store._known.clear()
+        store._shapes.clear()
         with pytest.raises(StoreError, match=rf"older Semblance \(schema 0.*sync {name}` makes it anew"):
             nearest(gallery, store)
         assert len(sync.sync(gallery, store).missing) == 12
@@ -136,7 +136,7 @@ def test_a_collection_of_a_newer_schema_or_of_another_program_is_left_alone(
         with monkeypatch.context() as patch:
             patch.setattr(_schema, "VERSION", 9)
             gallery, _ = fill(photos(tmp_path / "photos", 4), store, name=name)
-        store._known.clear()
+        store._shapes.clear()
         with pytest.raises(StoreError, match=r"newer Semblance \(schema 9\); update this one"):
             sync.sync(gallery, store)
         collection = gallery.collection()

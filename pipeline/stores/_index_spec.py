@@ -17,11 +17,11 @@ KINDS: dict[str, dict[str, int]] = {
     "ivf_sq8": {"nprobe": 32, "cells": 128},
 }
 _NAMES = {"m": "M", "ef_construction": "efConstruction", "cells": "nlist"}  # as Milvus calls them
-_LEAST_EF, _MOST_EF = 64, 32_768
+_MIN_EF, _MAX_EF = 64, 32_768
 
 
 @dataclass(frozen=True)
-class Wanted:
+class IndexSpec:
     """A kind and its settings."""
 
     kind: str
@@ -29,8 +29,8 @@ class Wanted:
 
     @property
     def text(self) -> str:
-        said = ",".join(f"{key}={value}" for key, value in self.settings.items() if value != KINDS[self.kind][key])
-        return self.kind + (f":{said}" if said else "")
+        changed = ",".join(f"{key}={value}" for key, value in self.settings.items() if value != KINDS[self.kind][key])
+        return self.kind + (f":{changed}" if changed else "")
 
     @property
     def built_with(self) -> dict[str, int]:
@@ -39,11 +39,11 @@ class Wanted:
     def searched_with(self, k: int) -> dict[str, int]:
         """ef of at least 4 k, or HNSW misses hits that are there."""
         if "ef" in self.settings:
-            return {"ef": min(max(4 * k, self.settings["ef"] or _LEAST_EF), _MOST_EF)}
+            return {"ef": min(max(4 * k, self.settings["ef"] or _MIN_EF), _MAX_EF)}
         return {"nprobe": self.settings["nprobe"]} if "nprobe" in self.settings else {}
 
 
-def read(text: str, *, otherwise: str = "flat") -> Wanted:
+def read(text: str, *, otherwise: str = "flat") -> IndexSpec:
     """'' is `otherwise`. StoreError for a kind or a setting that is none, with those that are."""
     kind, _, rest = (text or otherwise).lower().partition(":")
     if kind not in KINDS:
@@ -52,7 +52,7 @@ def read(text: str, *, otherwise: str = "flat") -> Wanted:
     for part in filter(None, rest.split(",")):
         key, _, value = part.partition("=")
         if key.strip() not in settings or not value.strip().isdecimal():
-            known = ", ".join(f"{name}=NUMBER" for name in settings) or "none"
-            raise StoreError(f"cannot read {part!r} of the index {text!r}; {kind} has these settings: {known}")
+            valid = ", ".join(f"{name}=NUMBER" for name in settings) or "none"
+            raise StoreError(f"cannot read {part!r} of the index {text!r}; {kind} has these settings: {valid}")
         settings[key.strip()] = int(value)
-    return Wanted(kind, settings)
+    return IndexSpec(kind, settings)

@@ -12,14 +12,14 @@ from tiny_gallery import fill, lite, photos
 from pipeline.errors import StoreError
 from pipeline.filters import Filter
 from pipeline.ingest import sync
-from pipeline.stores import _wanted
+from pipeline.stores import _index_spec
 
 
 @pytest.mark.parametrize(
     "text", ["flat", "autoindex", "hnsw", "hnsw:ef=128", "hnsw_sq:ef=32,m=8", "ivf_flat:nprobe=4", "ivf_sq8"]
 )
 def test_what_is_written_is_read_back(text: str) -> None:
-    assert _wanted.read(text).text == text
+    assert _index_spec.read(text).text == text
 
 
 @pytest.mark.parametrize(
@@ -27,15 +27,15 @@ def test_what_is_written_is_read_back(text: str) -> None:
 )
 def test_what_is_no_index_is_refused_with_what_there_is(text: str) -> None:
     with pytest.raises(StoreError, match=r"choose from flat|has these settings"):
-        _wanted.read(text)
+        _index_spec.read(text)
 
 
 def test_ef_is_never_below_four_times_the_hits() -> None:
-    assert _wanted.read("hnsw").searched_with(10) == {"ef": 64}
-    assert _wanted.read("hnsw:ef=128").searched_with(10) == {"ef": 128}
-    assert _wanted.read("hnsw:ef=128").searched_with(100) == {"ef": 400}
-    assert _wanted.read("ivf_flat:nprobe=7").searched_with(10) == {"nprobe": 7}
-    assert _wanted.read("flat").searched_with(10) == {}
+    assert _index_spec.read("hnsw").searched_with(10) == {"ef": 64}
+    assert _index_spec.read("hnsw:ef=128").searched_with(10) == {"ef": 128}
+    assert _index_spec.read("hnsw:ef=128").searched_with(100) == {"ef": 400}
+    assert _index_spec.read("ivf_flat:nprobe=7").searched_with(10) == {"nprobe": 7}
+    assert _index_spec.read("flat").searched_with(10) == {}
 
 
 @pytest.mark.parametrize("index", ["hnsw:ef=128", "ivf_flat:nprobe=128", "flat"])
