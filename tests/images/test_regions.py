@@ -299,7 +299,7 @@ def test_a_chunk_that_is_encoded_elsewhere_takes_parts_too(root: Path) -> None:
     held = Nothing()
     chunk = encode_chunk(root, parts(), encoder(), held)
     assert chunk.size == len(chunk.rows) == 9
-    assert set(held.kept) == {row["id"] for row in chunk.rows}
+    assert set(held.kept) == {row.id for row in chunk.rows}
 
 
 def test_a_dataset_of_parts_is_compared_by_its_parts(root: Path) -> None:

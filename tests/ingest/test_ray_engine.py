@@ -23,7 +23,7 @@ from pipeline.gallery.opening import create_gallery, open_gallery
 from pipeline.ingest import engines, multi_gpu
 from pipeline.ingest import ingest as ingestion
 from pipeline.ingest.engines import Threads
-from pipeline.ingest.ray_actor import CRASHED, _HeldElsewhere, as_bytes
+from pipeline.ingest.ray_actor import CRASHED, _ExistingElsewhere, as_bytes
 from pipeline.settings import Settings
 
 CRASH = b"this one ends the decoder"
@@ -200,9 +200,9 @@ def test_an_address_where_nobody_listens_is_refused(home: Path, tmp_path: Path) 
 def test_ids_that_an_actor_knows_are_those_it_was_given() -> None:
     ids = [f"{number:02x}" * 16 for number in range(256)] + ["ab" * 8 + "00" * 8, "00" * 15 + "01"]
     given = set(ids[::2])
-    held = _HeldElsewhere(as_bytes(given))
+    held = _ExistingElsewhere(as_bytes(given))
     assert {one for one in ids if held.knows(one)} == given
-    assert not _HeldElsewhere(as_bytes(set())).knows(ids[0])
+    assert not _ExistingElsewhere(as_bytes(set())).knows(ids[0])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="for a machine without a GPU")
