@@ -1,4 +1,12 @@
-"""Errors a user can cause. Each message says what is wrong, what was expected and what to do."""
+"""Errors a user can cause, and any text of a stranger as it can be shown in them.
+
+Each message says what is wrong, what was expected and what to do.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
 
 
 def as_it_is(message: str) -> str:
@@ -35,3 +43,19 @@ class StoreError(SemblanceError):
 
 class StoreLocked(StoreError):
     """The embedded Milvus file is held by another process."""
+
+
+def display_name(name: str | bytes | os.PathLike[str]) -> str:
+    """Any file name as one line of printable text: undecodable bytes, controls and bidi marks become \\x.. or \\u...."""
+    text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else os.fspath(name)
+    return "".join(map(_printable, text))
+
+
+def _printable(char: str) -> str:
+    if char.isprintable() or char in "\u200c\u200d":  # these two join letters in Persian, Hindi and emoji
+        return char
+    if unicodedata.category(char) == "Zs":
+        return " "
+    if "\udc80" <= char <= "\udcff":  # os.fsdecode's mark for a byte that is not UTF-8
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char.encode("unicode_escape", "surrogatepass").decode()

@@ -13,8 +13,8 @@ from app.server import resources, store
 from app.server.routes import thumbnail_url
 from app.widgets.page import attempt, problem
 from pipeline.duplicates import find
+from pipeline.errors import display_name
 from pipeline.gallery.gallery import Gallery
-from pipeline.images.display_names import display_name
 
 CSS = COMPONENTS / "duplicates.css"
 AT_ONCE = 8  # groups drawn before "more" is asked for

@@ -13,8 +13,8 @@ from app.widgets import picture_row
 from app.widgets.page import attempt, problem
 from app.widgets.picture_row import Tile
 from pipeline.analysis import label_errors
+from pipeline.errors import display_name
 from pipeline.gallery.gallery import Gallery
-from pipeline.images.display_names import display_name
 
 AT_ONCE = 10
 

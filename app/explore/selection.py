@@ -19,10 +19,9 @@ from app.widgets.colours import Colouring
 from app.widgets.page import attempt, problem
 from app.widgets.point_map import Shape
 from app.widgets.results_grid import results_grid, tile
-from pipeline.errors import SemblanceError
+from pipeline.errors import SemblanceError, display_name
 from pipeline.gallery import tags
 from pipeline.gallery.gallery import Gallery
-from pipeline.images.display_names import display_name
 from pipeline.search.search import Query
 
 PAGE = 48

@@ -13,11 +13,10 @@ from app.server import jobs
 from app.widgets import picture_row
 from app.widgets.option_form import encoder_choice
 from app.widgets.picture_row import Tile
-from pipeline.errors import SemblanceError
+from pipeline.errors import SemblanceError, display_name
 from pipeline.hard_cases import review
 from pipeline.hard_cases.case import Round
 from pipeline.hard_cases.needles import find_failures, matched
-from pipeline.images.display_names import display_name
 
 PAGE_SIZE, MAX_OUTCOMES = 48, 24
 SIDE = 148  # pixels: two lines about a failure fit

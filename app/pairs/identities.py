@@ -12,9 +12,8 @@ from app.server import jobs, resources
 from app.server.pictures import Upload
 from app.widgets import picture_row
 from app.widgets.picture_row import Tile
-from pipeline.errors import SemblanceError
+from pipeline.errors import SemblanceError, display_name
 from pipeline.gallery.gallery import Gallery
-from pipeline.images.display_names import display_name
 from pipeline.recognition import enrolment, identities, verification
 from pipeline.recognition.identification import IDENTITY, LABEL, Match
 from pipeline.recognition.verification import Curve

@@ -15,8 +15,8 @@ from app.server.pictures import Upload
 from app.server.routes import thumbnail_url
 from app.widgets import upload
 from app.widgets.results_grid import results_grid, tile
+from pipeline.errors import display_name
 from pipeline.gallery.gallery import Gallery
-from pipeline.images.display_names import display_name
 from pipeline.records import SearchHit
 
 CSS = COMPONENTS / "pairs.css"

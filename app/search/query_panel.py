@@ -13,8 +13,8 @@ from app.server.pictures import Preview, Upload
 from app.widgets import upload
 from app.widgets.region import drawn, region
 from app.widgets.results_grid import results_grid, tile
+from pipeline.errors import display_name
 from pipeline.gallery.gallery import Gallery
-from pipeline.images.display_names import display_name
 from pipeline.images.regions import parse_box
 from pipeline.records import SearchHit
 

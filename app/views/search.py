@@ -18,9 +18,8 @@ from app.widgets import downloads
 from app.widgets.page import guarded, titled_choice
 from app.widgets.results_grid import results_grid, tile, tiles_of
 from pipeline import logs
-from pipeline.errors import SemblanceError
+from pipeline.errors import SemblanceError, display_name
 from pipeline.gallery.gallery import Gallery
-from pipeline.images.display_names import display_name
 from pipeline.records import SearchHit
 from pipeline.search import search as searching
 from pipeline.search import text

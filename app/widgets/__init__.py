@@ -1,3 +1,5 @@
+"""Parts that several pages draw with."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.server.routes import thumbnail_url, whole_url
 from app.widgets import component
-from pipeline.images.display_names import display_name
+from pipeline.errors import display_name
 from pipeline.records import SearchHit
 from pipeline.search.search import SearchResult
 

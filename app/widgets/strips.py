@@ -12,7 +12,7 @@ import streamlit as st
 
 from app import COMPONENTS
 from app.server.routes import thumbnail_url
-from pipeline.images.display_names import display_name
+from pipeline.errors import display_name
 
 CSS = COMPONENTS / "strips.css"
 

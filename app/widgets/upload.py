@@ -11,9 +11,8 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app.server import encoders, pictures
 from app.server.pictures import Upload
-from pipeline.errors import PictureError
+from pipeline.errors import PictureError, display_name
 from pipeline.gallery.gallery import Gallery
-from pipeline.images.display_names import display_name
 
 PICTURES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 MAX_MB, MAX_ZIP_MB = 20, 200

@@ -6,12 +6,12 @@ import base64
 from pathlib import Path
 from typing import Any
 
+from pipeline import errors
 from pipeline.evaluation import gates
 from pipeline.evaluation.evaluate import answered
 from pipeline.files import atomic
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
-from pipeline.images import display_names
 from pipeline.metrics import registry
 
 TEMPLATE = Path(__file__).with_name("report_page.html")
@@ -74,7 +74,7 @@ def _strip(gallery: Gallery, asking: Gallery, row: dict[str, Any]) -> dict[str, 
     return {
         "src": _picture(asking, row["id"]),
         "label": row["label"],
-        "path": display_names.display_name(row["path"]),
+        "path": errors.display_name(row["path"]),
         "hits": [
             {"src": _picture(gallery, picture), "label": label, "score": score, "right": label == row["label"]}
             for picture, label, score in hits

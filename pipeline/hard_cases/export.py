@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.annotations import annotations as annotation_files
-from pipeline.errors import SemblanceError, UsageError
+from pipeline.errors import SemblanceError, UsageError, display_name
 from pipeline.files import atomic
 from pipeline.hard_cases import review
 from pipeline.hard_cases.case import Round
 from pipeline.images import opening
-from pipeline.images.display_names import display_name
 from pipeline.records import Progress, silent
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from pipeline.errors import PictureError, UsageError
-from pipeline.images.display_names import display_name
+from pipeline.errors import PictureError, UsageError, display_name
 from pipeline.images.quiet_pillow import quiet_pillow
 from pipeline.images.refused_formats import check_structure, damaged
 from pipeline.records import Picture

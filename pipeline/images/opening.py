@@ -9,9 +9,8 @@ import os
 import stat
 from pathlib import Path
 
-from pipeline.errors import PictureError
+from pipeline.errors import PictureError, display_name
 from pipeline.images import decoding, sandbox
-from pipeline.images.display_names import display_name
 from pipeline.images.refused_formats import check_head
 from pipeline.records import Picture
 from pipeline.settings import exposed

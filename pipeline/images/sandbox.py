@@ -20,9 +20,9 @@ from typing import IO, Any
 
 from PIL import Image
 
-from pipeline import ROOT
+from pipeline import ROOT, errors
 from pipeline.errors import PictureError
-from pipeline.images import decoding, display_names
+from pipeline.images import decoding
 from pipeline.images.sandbox_worker import ANSWER, QUESTION
 from pipeline.records import Picture
 
@@ -134,7 +134,7 @@ def _answer(answers: IO[bytes]) -> Picture:
     if not isinstance(head, dict):
         raise ValueError("no object")
     if "refused" in head:
-        raise PictureError(display_names.display_name(str(head["refused"]))[:_REFUSAL])
+        raise PictureError(errors.display_name(str(head["refused"]))[:_REFUSAL])
     sides = head.get("size")
     inner = [_whole(side) for side in sides] if isinstance(sides, list) else []
     width, height, frames = (_whole(head.get(name)) for name in ("width", "height", "frames"))

@@ -22,10 +22,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from pipeline import errors
 from pipeline.errors import UsageError
 from pipeline.files import atomic
 from pipeline.fingerprints import file_id
-from pipeline.images import display_names, opening
+from pipeline.images import opening
 
 MAX_ZIP_BYTES = 200 * 10**6
 MAX_MEMBERS = 5_000
@@ -147,7 +148,7 @@ def _write_members(stream: IO[bytes], folder: Path) -> list[Path]:
     except (FileExistsError, NotADirectoryError):
         raise UsageError("the zip has a file and a folder of one name; make it again from a plain folder") from None
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, NotImplementedError) as error:
-        reason = display_names.display_name(str(error))[:120]
+        reason = errors.display_name(str(error))[:120]
         raise UsageError(f"the zip is damaged or is no zip ({reason}); make it again and send it again") from None
     if not written:
         raise UsageError("the zip holds no files; put pictures in it, in one folder for each label")
@@ -157,7 +158,7 @@ def _write_members(stream: IO[bytes], folder: Path) -> list[Path]:
 def _destination(member: zipfile.ZipInfo) -> Path | None:
     """Where a member goes, relative; None for what is left out. UsageError for a member that nobody should unpack."""
     name = member.filename.replace("\\", "/")  # some Windows programs write these
-    shown = display_names.display_name(name)[:120]
+    shown = errors.display_name(name)[:120]
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in parts:
         raise UsageError(f"the zip has a member that leads outside, {shown!r}; make it again from a plain folder")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline import plugins
+from pipeline import errors, plugins
 from pipeline.errors import GalleryError, PictureError
 from pipeline.fingerprints import file_id
 from pipeline.gallery.gallery import Gallery
-from pipeline.images import display_names, opening, uploads
+from pipeline.images import opening, uploads
 from pipeline.ingest import ingest
 from pipeline.records import Progress, VectorStore, silent
 from pipeline.search.search import load_encoder
@@ -33,7 +33,7 @@ def enrol(
         picture = file_id(data)
         if picture in gallery.removed():
             raise GalleryError(
-                f"the picture {display_names.display_name(file)} was removed from {gallery.name}; bring it back first: "
+                f"the picture {errors.display_name(file)} was removed from {gallery.name}; bring it back first: "
                 f"python -m pipeline restore {gallery.name} --ids {picture}"
             )
         if picture in gallery.ids():
@@ -42,7 +42,7 @@ def enrol(
         if file.absolute().parent != folder.absolute():
             save_original(gallery, file.name, data)
     except PictureError as error:
-        raise PictureError(f"{display_names.display_name(file)}: {error}") from None
+        raise PictureError(f"{errors.display_name(file)}: {error}") from None
     dataset = plugins.absolute("datasets", f"folder:root={folder}")
     ingest.ingest(
         gallery,

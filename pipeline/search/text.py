@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pipeline import plugins
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, display_name
 from pipeline.gallery.gallery import Gallery
-from pipeline.images.display_names import display_name
 
 MAX_CHARACTERS = 1_000  # characters; an encoder may read fewer (CLIP 77 tokens) and says so itself
 

@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
-from pipeline import records
+from pipeline import errors, records
 from pipeline.errors import PictureError, UsageError
-from pipeline.images import decoding, display_names, opening
+from pipeline.images import decoding, opening
 
 CORPUS = corpus()
 WHOLE = [saved(coloured(), kind) for kind in decoding.FORMATS] + [saved(coloured(1100, 600), "JPEG", progressive=True)]
@@ -347,11 +347,11 @@ class TestDisplayName:
         ],
     )  # fmt: skip
     def test_examples(self, name: str | bytes | Path, shown: str):
-        assert display_names.display_name(name) == shown
+        assert errors.display_name(name) == shown
 
     @given(st.one_of(st.binary(), st.text(st.characters())))
     def test_is_one_line_of_text_that_can_be_encoded(self, name: str | bytes):
-        shown = display_names.display_name(name)
+        shown = errors.display_name(name)
         shown.encode()
         assert len(shown.splitlines()) <= 1
         assert all(char.isprintable() or char in "\u200c\u200d" for char in shown)

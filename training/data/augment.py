@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from training.data.pixels import Pixels
+from training.recipes import Recipe
 
 
 def crops(pictures: Tensor, side: int, *, smallest: float, generator: torch.Generator) -> Tensor:
@@ -76,3 +80,30 @@ def mixed(pictures: Tensor, *, cutmix: float, mixup: float, generator: torch.Gen
         share = a / (a + b)
         return share * pictures + (1 - share) * pictures[partner], partner, share
     return pictures, partner, 1.0
+
+
+def views(
+    pixels: Pixels,
+    rows: np.ndarray,
+    shares: Tensor,
+    recipe: Recipe,
+    *,
+    side: int,
+    crop_min: float,
+    mixes: bool,
+    chance: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """(normalised pictures (n, 3, side, side), shares (n, n_labels)). mixes: pictures may lose or share their content.
+
+    shares: one-hot labels; in mixed batches what comes back differs from them.
+    """
+    pictures = crops(pixels.take(rows), side, smallest=crop_min, generator=chance)
+    if recipe.jitter and mixes:
+        pictures = jittered(pictures, recipe.jitter, generator=chance)
+    pictures = pixels.normalised(pictures)
+    if recipe.erase and mixes:
+        pictures = erased(pictures, recipe.erase, generator=chance)
+    if (recipe.cutmix or recipe.mixup) and mixes:
+        pictures, partner, own = mixed(pictures, cutmix=recipe.cutmix, mixup=recipe.mixup, generator=chance)
+        shares = own * shares + (1 - own) * shares[partner]
+    return pictures, shares

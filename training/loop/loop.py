@@ -24,9 +24,9 @@ from pipeline import ctrl_c
 from pipeline.errors import SemblanceError
 from pipeline.records import Progress, silent
 from training import recipes
+from training.data.augment import views
 from training.data.pixels import Pixels
 from training.data.prepared import Prepared
-from training.data.views import views
 from training.loop import optimisers, schedule
 from training.loop.checkpoints import Checkpoint, collapse_advice
 from training.loop.dev import Dev

@@ -27,9 +27,8 @@ def detect(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout")] = False,
 ) -> None:
     """Find objects in all pictures of a folder; after an interruption it goes on."""
-    from pipeline import plugins
+    from pipeline import errors, plugins
     from pipeline.detection.detect import detect_pictures
-    from pipeline.images import display_names
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
@@ -41,7 +40,7 @@ def detect(
     with shown(progress) as show:
         report = detect_pictures(dataset, built, out, limit=limit, progress=show)
     for path, reason in report.rejected[:10]:
-        print(f"rejected {display_names.display_name(path)}: {reason}", file=sys.stderr)
+        print(f"rejected {errors.display_name(path)}: {reason}", file=sys.stderr)
     if len(report.rejected) > 10:
         print(f"… and {len(report.rejected) - 10:,} more", file=sys.stderr)
     result = {"pictures": report.pictures, "boxes": report.boxes, "resumed": report.resumed}

@@ -30,11 +30,10 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Why two pictures score as they do: the places that carry the score, and colour, texture and meaning apart."""
-    from pipeline.errors import UsageError
+    from pipeline.errors import UsageError, display_name
     from pipeline.explain import explain as explaining
     from pipeline.explain import heat_maps
     from pipeline.gallery.opening import open_gallery
-    from pipeline.images.display_names import display_name
     from pipeline.images.opening import open_file
     from pipeline.search.search import load_encoder
     from pipeline.settings import Settings
@@ -73,9 +72,8 @@ def explain(
 
 def _pictures_of(gallery: Gallery, ids: list[str]) -> list[tuple[str, Image]]:
     """Path and picture of each id. GalleryError when the gallery does not know it, or its file is gone."""
-    from pipeline.errors import GalleryError
+    from pipeline.errors import GalleryError, display_name
     from pipeline.gallery.originals import read_shown, roots
-    from pipeline.images.display_names import display_name
     from pipeline.images.opening import open_image
 
     table = gallery.table()

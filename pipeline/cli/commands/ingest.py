@@ -30,9 +30,8 @@ def ingest(
 ) -> None:
     """Bring pictures into a gallery; again is a no-op, after an interruption it goes on."""
     from pipeline import plugins
-    from pipeline.errors import StoreError, StoreLocked
+    from pipeline.errors import StoreError, StoreLocked, display_name
     from pipeline.gallery import opening
-    from pipeline.images.display_names import display_name
     from pipeline.ingest import engines, multi_gpu
     from pipeline.ingest import ingest as ingestion
     from pipeline.ingest.sync import open_store

@@ -114,8 +114,8 @@ def identify(
     as_json: AsJson = False,
 ) -> None:
     """Which identity a picture shows: the highest score over each one's pictures, ranked and decided."""
+    from pipeline.errors import display_name
     from pipeline.gallery.opening import open_gallery
-    from pipeline.images.display_names import display_name
     from pipeline.ingest import sync
     from pipeline.recognition.identification import IDENTITY, LABEL, best_match, picture_embedding, ranked_matches
     from pipeline.recognition.identities import identities
@@ -152,8 +152,9 @@ def identify(
 
 def _picture(text: str) -> bytes | str:
     """A file's bytes, or the id."""
+    from pipeline import errors
     from pipeline.errors import PictureError
-    from pipeline.images import display_names, opening
+    from pipeline.images import opening
 
     if _ID.fullmatch(text) and not Path(text).exists():
         return text
@@ -161,7 +162,7 @@ def _picture(text: str) -> bytes | str:
         data = opening.read_file(Path(text))
         opening.open_image(data)
     except PictureError as error:
-        raise PictureError(f"{display_names.display_name(text)}: {error}") from None
+        raise PictureError(f"{errors.display_name(text)}: {error}") from None
     return data
 
 

@@ -46,9 +46,8 @@ def search(
 ) -> None:
     """The nearest pictures of a gallery."""
     from pipeline import filters
-    from pipeline.errors import UsageError
+    from pipeline.errors import UsageError, display_name
     from pipeline.gallery.opening import open_gallery
-    from pipeline.images.display_names import display_name
     from pipeline.images.opening import open_file
     from pipeline.records import place
     from pipeline.search import search as searching

@@ -121,10 +121,10 @@ def _in_common(gallery: Gallery, ids: list[str]) -> tuple[dict[str, Any], list[s
 
 
 def _with_term(gallery: Gallery, term: str) -> tuple[dict[str, Any], list[str]]:
+    from pipeline import errors
     from pipeline.analysis import terms as telling
-    from pipeline.images import display_names
 
     ids = telling.pictures_with(gallery, term)
     paths = dict(zip(*(gallery.table()[column] for column in ("id", "path")), strict=True))
-    lines = [f"{picture}  {display_names.display_name(paths[picture])}" for picture in ids]
+    lines = [f"{picture}  {errors.display_name(paths[picture])}" for picture in ids]
     return {"term": term, "ids": ids}, lines
