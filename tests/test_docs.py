@@ -305,6 +305,14 @@ def test_the_encoder_of_extending_md_keeps_an_encoders_contract(
         contract.test_odd_pictures_have_an_embedding_too(made["encoder"], odd)
 
 
+def test_the_index_of_extending_md_keeps_an_indexes_contract(examples: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "contracts"))
+    contract = importlib.import_module("test_indexes")
+    assert "pivots" in plugins.available("indexes")
+    ran = contract_tests(contract, spec="pivots")
+    assert len(ran) >= 10, ran
+
+
 def test_the_dataset_of_extending_md_names_the_pictures_of_its_file(examples: None, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("cups/a.jpg\nhats/b.jpg\n", encoding="utf-8")
     dataset = plugins.build("datasets", f"listed:file={tmp_path / 'list.txt'}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,30 +23,13 @@ from pipeline.evaluation import gates
 from pipeline.gallery import reports
 from pipeline.metrics import registry
 
-FILE = '''"""Wrong hits before the first right one."""
-
-import numpy as np
-
-from pipeline.metrics.registry import Metric
-
-
-def wrong_before_right(answers):
-    right = np.pad(answers.relevant, ((0, 0), (0, 1)), constant_values=True)
-    return right.argmax(axis=1) / answers.k
-
-
-METRICS = (
-    Metric(
-        "wrong_first_K", wrong_before_right, "share of the first K that comes before a right one",
-        better="lower", usual=(5,),
-    ),
-)
-'''
+EXTENDING = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+[FILE] = re.findall(r"^```python\n(# pipeline/metrics/wrong_first\.py\n.*?)^```$", EXTENDING, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
 def one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A file with a metric of its own, as if it lay in pipeline/metrics/."""
+    """The example of docs/extending.md, as if it lay in pipeline/metrics/."""
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics" / "wrong_first.py").write_text(FILE, encoding="utf-8")
     monkeypatch.setattr(metrics, "__path__", [*metrics.__path__, str(tmp_path / "metrics")])

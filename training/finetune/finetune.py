@@ -19,7 +19,7 @@ from pipeline.errors import UsageError
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.ingest import reencode
-from pipeline.metrics import intervals, retrieval
+from pipeline.metrics import intervals, protocol
 from pipeline.networks import head as heads
 from pipeline.records import Progress, VectorStore, silent
 from pipeline.settings import Settings
@@ -171,13 +171,7 @@ def _measured(embeddings: np.ndarray, lesson: Lesson) -> dict[str, np.ndarray]:
     """METRICS as (test,) values: test asks, train is searched; nan where train has nothing of the label."""
     train, test = lesson.part("train"), lesson.part("test")
     train_labels, test_labels = lesson.labels[train], lesson.labels[test]
-    counts = retrieval.relevant_counts(test_labels, train_labels)
-    hits = retrieval.nearest(embeddings[test], embeddings[train], k=max(1, int(counts.max())))[1]
-    recalls = np.where(counts > 0, retrieval.recall_at_k(train_labels[hits], test_labels, 1), np.nan)
-    return {
-        "recall_at_1": recalls,
-        "map_at_r": retrieval.average_precision_at_r(train_labels[hits], test_labels, counts),
-    }
+    return protocol.measure(embeddings[test], test_labels, embeddings[train], train_labels, metrics=METRICS).values
 
 
 def _interval(values: np.ndarray, seed: int) -> dict[str, float]:

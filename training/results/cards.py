@@ -8,10 +8,7 @@ from pipeline import plugins
 
 _NAMES = {
     "knn_20": "kNN-20 accuracy",
-    "recall_at_1": "recall_at_1",
     "recall_at_30": "recall_at_30 (hit-rate)",
-    "precision_at_30": "precision_at_30",
-    "map_at_r": "map_at_r",
     "similarity_precision": "similarity_precision, category triplets",
     "similarity_precision_in_class": "similarity_precision, in-class golden triplets",
     "similarity_precision_graded": "similarity_precision, the catalogue's exact grades",

@@ -18,7 +18,7 @@ from pipeline.datasets.catalogue import relevance as grade
 from pipeline.errors import UsageError
 from pipeline.features import relevance
 from pipeline.images import opening
-from pipeline.metrics import intervals, retrieval, triplets
+from pipeline.metrics import intervals, protocol, triplets
 from pipeline.networks import model_folder
 from pipeline.parallel import in_order
 from pipeline.records import Dataset, Encoder, Progress, silent
@@ -28,6 +28,7 @@ from training.sampling import human_triplets
 
 Labels = Literal["all", "open", "closed"]
 TRIPLETS = 20_000
+METRICS = ("knn_20", "recall_at_1", "recall_at_30", "precision_at_30")  # of queries against the gallery
 
 
 def encoder_of(target: str, *, device: str = "auto") -> Encoder:
@@ -120,19 +121,11 @@ def figures(
     seed: int,
 ) -> dict[str, dict[str, float]]:
     """Each metric of queries (q, dim) against a gallery (n, dim) with its interval. golden: (t, 3) rows of the queries."""
-    scores, hits = retrieval.nearest(queries, gallery, k=min(30, len(gallery)))
-    hit_labels, own = labels[hits], np.arange(len(queries))
-    counts = retrieval.relevant_counts(query_labels, query_labels, exclude=own)
-    within = retrieval.nearest(queries, queries, k=max(1, int(counts.max())), exclude=own)[1]
+    own = np.arange(len(queries))
+    values = protocol.measure(queries, query_labels, gallery, labels, metrics=METRICS).values
+    values |= protocol.measure(queries, query_labels, queries, query_labels, exclude=own, metrics=["map_at_r"]).values
     category = triplets.category_triplets(query_labels, TRIPLETS, seed=seed)
-    values = {
-        "knn_20": retrieval.knn_accuracy(scores, hit_labels, query_labels, k=20),
-        "recall_at_1": retrieval.recall_at_k(hit_labels, query_labels, 1),
-        "recall_at_30": retrieval.recall_at_k(hit_labels, query_labels, 30),
-        "precision_at_30": retrieval.precision_at_k(hit_labels, query_labels, 30),
-        "map_at_r": retrieval.average_precision_at_r(query_labels[within], query_labels, counts),
-        "similarity_precision": triplets.similarity_precision(queries, category),
-    }
+    values["similarity_precision"] = triplets.similarity_precision(queries, category)
     if len(golden):
         values["similarity_precision_in_class"] = triplets.similarity_precision(queries, golden)
     return {name: _interval(value, seed) for name, value in values.items()}
@@ -191,13 +184,11 @@ def transferred(
         raise UsageError(f"the dataset needs labelled pictures in the splits {split} and train; name another --split")
     embeddings = _encoded(encoder, dataset.root, [record.path for record in records], progress)
     labels = np.array([record.label for record in records])
-    counts = retrieval.relevant_counts(labels[is_query], labels[~is_query])
-    hits = retrieval.nearest(embeddings[is_query], embeddings[~is_query], k=max(1, int(counts.max())))[1]
-    hit_labels = labels[~is_query][hits]
-    values = {
-        "recall_at_1": retrieval.recall_at_k(hit_labels, labels[is_query], 1),
-        "map_at_r": retrieval.average_precision_at_r(hit_labels, labels[is_query], counts),
-    }
+    (queries, query_labels), (gallery, gallery_labels) = (
+        (embeddings[side], labels[side]) for side in (is_query, ~is_query)
+    )
+    metrics = ("recall_at_1", "map_at_r")
+    values = protocol.measure(queries, query_labels, gallery, gallery_labels, metrics=metrics).values
     return {
         "metrics": {name: _interval(value, seed) for name, value in values.items()},
         "queries": int(is_query.sum()),
