@@ -21,7 +21,7 @@ from pipeline.gallery import integrity, ledgers, whole_of_part, whole_pictures
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
 from pipeline.gallery.originals import read_original, read_shown, roots
-from pipeline.images import decoding, opening, regions
+from pipeline.images import opening, regions
 from pipeline.ingest import ingest as ingestion
 from pipeline.ingest import reencode, sync
 from pipeline.ingest.encoding import encode_chunk
@@ -106,8 +106,8 @@ def test_ingesting_parts_again_adds_nothing(root: Path) -> None:
 def test_a_file_is_read_and_decoded_once_for_all_its_parts(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read, opened = [], []
     read_file, open_image = opening.read_file, opening.open_image
-    monkeypatch.setattr(decoding, "read_file", lambda path: read.append(path.name) or read_file(path))
-    monkeypatch.setattr(decoding, "open_image", lambda data, **o: opened.append(file_id(data)) or open_image(data, **o))
+    monkeypatch.setattr(opening, "read_file", lambda path: read.append(path.name) or read_file(path))
+    monkeypatch.setattr(opening, "open_image", lambda data, **o: opened.append(file_id(data)) or open_image(data, **o))
     fill(root, parts(whole=True))
     assert sorted(read) == ["0.png", "1.png", "2.png"]
     assert len(opened) == 3
