@@ -43,7 +43,9 @@ def files() -> dict[str, bytes]:
 def put(folder: Path, *, packed: bool = False) -> Path:
     folder.mkdir(parents=True)
     for name, data in files().items():
-        (folder / f"{name}.gz" if packed else folder / name).write_bytes(gzip.compress(data) if packed else data)
+        (folder / f"{name}.gz" if packed else folder / name).write_bytes(
+            gzip.compress(data, mtime=0) if packed else data
+        )
     return folder
 
 
@@ -117,7 +119,7 @@ def test_changed_files_are_decoded_anew(tmp_path: Path, home: Path) -> None:
 def test_the_published_files_are_fetched_from_torchvisions_mirror(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    published = {f"{name}.gz": gzip.compress(data) for name, data in files().items()}
+    published = {f"{name}.gz": gzip.compress(data, mtime=0) for name, data in files().items()}
     sums = [(name, hashlib.md5(data, usedforsecurity=False).hexdigest()) for name, data in published.items()]
     with serving(Site(files={f"/{name}": data for name, data in published.items()}, cuts=[20, -1])) as site:
         monkeypatch.setattr(FashionMNIST, "mirrors", [f"{site.address}/gone/", f"{site.address}/"])
