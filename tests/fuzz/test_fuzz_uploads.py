@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import PictureError
 from pipeline.images import decoding, opening, sandbox
+from pipeline.images.refused_formats import check_head
 
 WHOLE = [saved(coloured(), kind) for kind in decoding.FORMATS]
 WHOLE += [
@@ -93,10 +94,10 @@ def outcome(opened, data: bytes, full: bool) -> object:
 def test_an_upload_of_any_bytes_is_a_picture_or_a_sentence(workers, data: bytes, full: bool) -> None:
     count("uploads")
     before = workers._free.queue[-1].pid
-    apart = outcome(lambda data, full: (decoding.check_head(data), workers.open_image(data, full=full))[1], data, full)
+    apart = outcome(lambda data, full: (check_head(data), workers.open_image(data, full=full))[1], data, full)
     if workers._free.queue[-1] is None or workers._free.queue[-1].pid != before:
         raise RuntimeError("the decoder crashed")
-    here = outcome(lambda data, full: (decoding.check_head(data), decoding.decode(data, full=full))[1], data, full)
+    here = outcome(lambda data, full: (check_head(data), decoding.decode(data, full=full))[1], data, full)
     if apart != here:
         raise Escape("the two processes do not agree")
 

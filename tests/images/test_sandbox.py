@@ -94,7 +94,7 @@ def workers(tmp_path: Path) -> Iterator[Callable[..., Workers]]:
     made = []
 
     def workers_that(body: str, **options: float) -> Workers:
-        made.append(Workers(acting(tmp_path, body), **{"most": 1} | options))
+        made.append(Workers(acting(tmp_path, body), **{"max_workers": 1} | options))
         return made[-1]
 
     yield workers_that
@@ -256,7 +256,7 @@ def test_a_worker_that_was_killed_between_two_pictures_is_replaced(workers) -> N
 
 
 def test_when_all_are_busy_a_visitor_is_asked_to_come_again(workers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "WAIT", 0.1)
+    monkeypatch.setattr(sandbox, "QUEUE_SECONDS", 0.1)
     one = workers("pass")
     with one._worker(), pytest.raises(PictureError, match="send it again"):
         one.open_image(PNG)
