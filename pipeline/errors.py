@@ -1,4 +1,4 @@
-"""Errors a user can cause, and any text of a stranger as it can be shown in them.
+"""Errors a user can cause, and any text of a stranger as it can be shown: in a sentence, or in a spreadsheet.
 
 Each message says what is wrong, what was expected and what to do.
 """
@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from typing import Any
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def as_it_is(message: str) -> str:
@@ -49,6 +52,11 @@ def display_name(name: str | bytes | os.PathLike[str]) -> str:
     """Any file name as one line of printable text: undecodable bytes, controls and bidi marks become \\x.. or \\u...."""
     text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else os.fspath(name)
     return "".join(map(_printable, text))
+
+
+def spreadsheet_cell(value: Any) -> Any:
+    """The value; text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    return "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _printable(char: str) -> str:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.widgets import downloads
-from app.widgets.downloads import cell
+from pipeline.errors import spreadsheet_cell
 
 HEIGHT = 330
 LINE = 68  # characters of a subtitle that a phone shows
@@ -44,5 +44,5 @@ def finished(figure: go.Figure, title: str, subtitle: str, *, x: str, y: str) ->
 
 
 def as_csv(table: pd.DataFrame) -> str:
-    shown = table.rename(columns=lambda name: cell(str(name))).map(lambda x: cell(x) if isinstance(x, str) else x)
+    shown = table.rename(columns=lambda name: spreadsheet_cell(str(name))).map(spreadsheet_cell)
     return shown.to_csv(index=False, lineterminator="\r\n")  # so that a lone \r inside a cell is quoted, as \n is

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app.server import pictures
-from pipeline.errors import SemblanceError
+from pipeline.errors import SemblanceError, spreadsheet_cell
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.originals import read_shown, roots
 from pipeline.search.montage import montage
@@ -50,20 +50,14 @@ def as_csv(result: SearchResult) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     keys = sorted({key for hit in result.hits for key in hit.metadata})
-    writer.writerow(["rank", "id", "path", "label", "split", "box", "score", "percentile", *map(cell, keys)])
+    header = ["rank", "id", "path", "label", "split", "box", "score", "percentile"]
+    writer.writerow([*header, *map(spreadsheet_cell, keys)])
     for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1):
         share = f"{percentile:.1f}" if percentile == percentile else ""
-        texts = [cell(text) for text in (hit.id, hit.path, hit.label, hit.split, hit.box)]
-        writer.writerow([rank, *texts, f"{hit.score:.6f}", share, *(cell(hit.metadata.get(key, "")) for key in keys)])
+        texts = map(spreadsheet_cell, (hit.id, hit.path, hit.label, hit.split, hit.box))
+        metadata = (spreadsheet_cell(hit.metadata.get(key, "")) for key in keys)
+        writer.writerow([rank, *texts, f"{hit.score:.6f}", share, *metadata])
     return out.getvalue()
-
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-
-
-def cell(text: str) -> str:
-    """Text that a spreadsheet would run as a formula gets an apostrophe before it."""
-    return "'" + text if text.startswith(_FORMULA) else text
 
 
 def as_png(gallery: Gallery, query: Query, result: SearchResult) -> bytes:

@@ -126,17 +126,20 @@ def figure(interval: Interval) -> dict[str, float]:
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Mean, and where 95 % of the values lie."""
+    """Mean, and where 95 % of the values lie; nan is no value."""
     import numpy as np
 
-    defined = [value for value in values if value == value]
-    low, high = np.quantile(defined, [0.025, 0.975]).tolist() if defined else (math.nan, math.nan)
-    return {"value": float(np.mean(defined)) if defined else math.nan, "low": low, "high": high}
+    from pipeline.metrics.intervals import of_draws
+
+    defined = np.array([value for value in values if value == value])
+    return figure(of_draws(float(defined.mean()) if len(defined) else math.nan, defined))
 
 
 def paired(more: Interval, less: Interval) -> dict[str, float]:
     """The difference of two parts whose draws belong together."""
-    return spread((more.draws - less.draws).tolist()) | {"value": more.value - less.value}
+    from pipeline.metrics.intervals import of_draws
+
+    return figure(of_draws(more.value - less.value, more.draws - less.draws))
 
 
 def detection_as_json(measured: Detection) -> dict[str, Any]:
@@ -161,7 +164,6 @@ def part_intervals(
 
 def json_ready(value: Any) -> Any:
     """nan is None, numpy's numbers are Python's."""
-
     if isinstance(value, dict):
         return {str(key): json_ready(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

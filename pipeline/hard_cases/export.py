@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.annotations import annotations as annotation_files
-from pipeline.errors import SemblanceError, UsageError, display_name
+from pipeline.errors import SemblanceError, UsageError, display_name, spreadsheet_cell
 from pipeline.files import atomic
 from pipeline.hard_cases import review
 from pipeline.hard_cases.case import Round
@@ -76,7 +76,7 @@ def as_csv(round: Round) -> str:
     columns = ["path", "score", "rank", "box", "needle", "needle_path", "kind", "label", "needle_score"]
     writer.writerow(columns)
     for row in rows.sort_values(["score"], ascending=False, kind="stable")[columns].itertuples(index=False):
-        writer.writerow([_cell(value) for value in row])
+        writer.writerow(map(spreadsheet_cell, row))
     return out.getvalue()
 
 
@@ -139,8 +139,3 @@ def _as_coco(round: Round, annotations: Annotations) -> bytes:
 
 def _corners(row: Any) -> tuple[float, float, float, float]:
     return (row.x, row.y, max(row.x + row.width, row.x), max(row.y + row.height, row.y))
-
-
-def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would run as a formula gets an apostrophe before it."""
-    return "'" + value if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else value

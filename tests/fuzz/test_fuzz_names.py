@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from tiny_gallery import draw, encoder, exact, fill
 
 from app.widgets.charts import as_csv
-from app.widgets.downloads import cell
-from pipeline.errors import PictureError, SemblanceError, UsageError
+from pipeline.errors import PictureError, SemblanceError, UsageError, spreadsheet_cell
 from pipeline.exchange import exchange
 from pipeline.gallery.opening import open_gallery
 from pipeline.images import opening, uploads
@@ -156,4 +155,4 @@ def test_no_cell_of_a_table_is_a_formula(values: list[str], heading: str) -> Non
             if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")):
                 raise Escape(repr(text))
     read = [text for [text] in csv.reader(io.StringIO(texts, newline=""))]
-    assert read == [cell(text) for text in (heading, *values)]
+    assert read == [spreadsheet_cell(text) for text in (heading, *values)]

@@ -83,7 +83,7 @@ def oddities(name: Name, progress: ProgressKind = "auto") -> None:
 def _run(
     find: Callable[..., str], kind: str, name: str, k: int, progress: str, csv: Path | None
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    from pipeline.errors import UsageError
+    from pipeline.errors import UsageError, spreadsheet_cell
     from pipeline.gallery import reports
     from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
@@ -97,14 +97,9 @@ def _run(
     table = reports.table(gallery, report_name)
     if csv:
         flat = table.map(lambda value: " ".join(map(str, value)) if hasattr(value, "tolist") else value)
-        flat.map(_cell).to_csv(csv, index=False, lineterminator="\r\n")  # which quotes a lone \r
+        flat.map(spreadsheet_cell).to_csv(csv, index=False, lineterminator="\r\n")  # which quotes a lone \r
         print(f"{len(table):,} rows in {csv}", file=sys.stderr)
     return reports.read(gallery, report_name) | {"report": report_name}, table
-
-
-def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would run as a formula gets an apostrophe before it."""
-    return "'" + value if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _as_json(report: dict[str, Any], table: pd.DataFrame) -> None:
