@@ -169,7 +169,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, home: Path, name: str, data: by
     assert name in str(refused.value)
 
 
-@pytest.mark.parametrize("damaged", [b"not packed", gzip.compress(bytes(1_000))[:-9]])
+@pytest.mark.parametrize("damaged", [b"not packed", gzip.compress(bytes(1_000))[:-9]], ids=["not packed", "cut short"])
 def test_a_damaged_gz_is_named(tmp_path: Path, home: Path, damaged: bytes) -> None:
     root = put(tmp_path / "raw", packed=True)
     (root / "train-images-idx3-ubyte.gz").write_bytes(damaged)
