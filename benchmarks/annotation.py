@@ -60,7 +60,7 @@ def annotated(
     """The first label and its confidence; '' and 0 when no label is said."""
     ids = rows.table["id"]
     hits = [SearchHit(id=ids[row], score=float(score)) for row, score in zip(found, scores, strict=True)]
-    guesses = terms.annotate(gallery, hits, k=k, known=known)
+    guesses = terms.annotate(gallery, hits, k=k, carried=known)
     return (guesses[0].term.value, guesses[0].confidence) if guesses else ("", 0.0)
 
 

@@ -80,7 +80,7 @@ def fill(name: str, count: int, folder: Path) -> None:
     }
     map_files.write(gallery, about, ids, points)
     np.savez(folder / f"{name}.npz", xy=points, label=labels)
-    assert projection.known(gallery)
+    assert projection.saved_maps(gallery)
 
 
 @contextlib.contextmanager

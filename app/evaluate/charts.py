@@ -47,16 +47,16 @@ def score_table(one: Evaluation) -> pd.DataFrame:
 def score_figure(one: Evaluation) -> go.Figure:
     table, scores = score_table(one), one.about["scores"]
     figure = go.Figure()
-    for name, colour, called in (("different", DIFFERENT, "different labels"), ("same", SAME, "same label")):
+    for name, colour, legend in (("different", DIFFERENT, "different labels"), ("same", SAME, "same label")):
         figure.add_bar(
-            x=(table["from"] + table["to"]) / 2, y=table[name], width=table["to"] - table["from"], name=called,
+            x=(table["from"] + table["to"]) / 2, y=table[name], width=table["to"] - table["from"], name=legend,
             marker={"color": colour, "opacity": 0.6, "line": {"width": 0}},
-            hovertemplate=f"score %{{x:.3f}}<br>%{{y:,}} pairs<extra>{called}</extra>",
+            hovertemplate=f"score %{{x:.3f}}<br>%{{y:,}} pairs<extra>{legend}</extra>",
         )  # fmt: skip
-    said = f"AUC {scores['auc']:.3f}; at {scores['eer_threshold']:.3f} as many pairs are missed as wrongly accepted ({scores['eer']:.1%})"
+    caption = f"AUC {scores['auc']:.3f}; at {scores['eer_threshold']:.3f} as many pairs are missed as wrongly accepted ({scores['eer']:.1%})"
     figure.add_vline(x=scores["eer_threshold"], line={"dash": "dash", "width": 1.5, "color": "#8a93a0"})
     figure.update_layout(barmode="overlay", bargap=0)
-    finished(figure, "Same or different?", said, x="score, cosine", y="pairs")
+    finished(figure, "Same or different?", caption, x="score, cosine", y="pairs")
     figure.update_xaxes(rangemode="normal")
     return figure
 

@@ -71,10 +71,10 @@ def _comparison(gallery: Gallery, report: dict[str, Any]) -> None:
         points = _points(report, size)
         chart(_figure(points, size), points, "encoders", "map_at_r against pictures a second, a point for each encoder")
     if without := [row for row in report["rows"] if row["error"]]:
-        said = f"{len(without)} without figures, and why"
-        with st.expander(said, icon=":material/info:", expanded=len(without) < 3):
-            told = (map(html.escape, (row["encoder"], row["error"], row["remedy"])) for row in without)
-            st.html(f"<ul>{''.join(WHY_NOT.format(*texts) for texts in told)}</ul>")
+        caption = f"{len(without)} without figures, and why"
+        with st.expander(caption, icon=":material/info:", expanded=len(without) < 3):
+            texts_of_rows = (map(html.escape, (row["encoder"], row["error"], row["remedy"])) for row in without)
+            st.html(f"<ul>{''.join(WHY_NOT.format(*texts) for texts in texts_of_rows)}</ul>")
 
 
 def _on_what(report: dict[str, Any]) -> str:
@@ -97,10 +97,10 @@ def as_table(report: dict[str, Any]) -> pd.DataFrame:
             cells[f"{figure} 95 %"] = f"{metric['low']:.3f} to {metric['high']:.3f}" if metric else ""
         for size in report["batch_sizes"]:
             cells[f"pictures/s at {size}"] = row["pictures_per_second"].get(str(size))
-        known = not row["error"]
-        cells |= {"dim": row["dim"] if known else None, "parameters": row["parameters"] if known else None}
-        cells |= {"megabytes": row["bytes"] / 1e6 if known else None}
-        cells |= {"size of": row["bytes_of"] or ("no weights" if known else "")}
+        measured = not row["error"]
+        cells |= {"dim": row["dim"] if measured else None, "parameters": row["parameters"] if measured else None}
+        cells |= {"megabytes": row["bytes"] / 1e6 if measured else None}
+        cells |= {"size of": row["bytes_of"] or ("no weights" if measured else "")}
         rows.append(cells | {"spec": row["encoder"], "why not": row["error"]})
     return pd.DataFrame(rows)
 
@@ -134,9 +134,9 @@ def _names(report: dict[str, Any]) -> list[str]:
 def _short(spec: str) -> str:
     name, options = plugins.parse(spec)
     untrained = options.get("weights") == "none" or options.get("trained") == "false"
-    said = [value for key, value in options.items() if key not in ("arch", "weights", "trained")]
+    values = [value for key, value in options.items() if key not in ("arch", "weights", "trained")]
     file = Path(options["weights"]).name if options.get("weights", "none") not in ("none", "default") else ""
-    return " ".join(filter(None, [options.get("arch", name), *said, file, "untrained" if untrained else ""]))
+    return " ".join(filter(None, [options.get("arch", name), *values, file, "untrained" if untrained else ""]))
 
 
 def _points(report: dict[str, Any], size: int) -> pd.DataFrame:
@@ -164,7 +164,7 @@ def _figure(points: pd.DataFrame, size: int) -> go.Figure:
     room = (high - low) * 0.1 or 0.1
     next_faster = speeds.shift(fill_value=math.inf) / speeds  # points come fastest first
     crowded = next_faster < 10 ** (CLOSE * (last - first))
-    for ahead, called, colour, symbol in (
+    for ahead, legend, colour, symbol in (
         (True, "none is both faster and better", AHEAD, "circle"),
         (False, "another is", BEHIND, "circle-open"),
     ):
@@ -180,13 +180,13 @@ def _figure(points: pd.DataFrame, size: int) -> go.Figure:
             textfont={"size": 11},
             mode="markers+text",
             cliponaxis=False,
-            name=called,
+            name=legend,
             marker={"color": colour, "symbol": symbol, "size": 9, "line": {"width": 2, "color": colour}},
             hovertemplate="%{y:.3f} (%{customdata[1]:.3f} to %{customdata[2]:.3f}), %{x:,.1f}/s"
             "<extra>%{customdata[0]}</extra>",
         )
-    said = "numbers: rows of the table; bars: 95 % interval"
-    finished(figure, "Quality against speed", said, x=f"pictures a second, {size} at a time", y="map_at_r, 0 to 1")
+    caption = "numbers: rows of the table; bars: 95 % interval"
+    finished(figure, "Quality against speed", caption, x=f"pictures a second, {size} at a time", y="map_at_r, 0 to 1")
     ticks = [step * 10.0**power for power in range(math.floor(first), math.ceil(last) + 1) for step in (1, 3)]
     figure.update_xaxes(type="log", rangemode="normal", range=[first, last], tickvals=ticks)
     figure.update_xaxes(ticktext=[f"{tick:,g}" for tick in ticks])

@@ -158,8 +158,8 @@ def quality_figure(table: pd.DataFrame, report: dict[str, Any]) -> go.Figure:
         marker={"symbol": "diamond", "size": 13, "color": lines[by][1], "line": {"width": 2, "color": "white"}},
         hovertemplate="recommended: %{x:,} dimensions<extra></extra>",
     )
-    said = f"diamond: the fewest with {100 * report['keep']:.0f} % of the best {lines[by][0]}"
-    figure = _over_dims(figure, table, best, "Quality", said, "share, 0 to 1")
+    caption = f"diamond: the fewest with {100 * report['keep']:.0f} % of the best {lines[by][0]}"
+    figure = _over_dims(figure, table, best, "Quality", caption, "share, 0 to 1")
     return figure.update_layout(yaxis_range=[0, 1.05])
 
 
@@ -168,8 +168,8 @@ def time_figure(table: pd.DataFrame, report: dict[str, Any]) -> go.Figure:
     _line(figure, table, "milliseconds", "ms", BLUE, "solid")
     figure.data[0].update(customdata=table["bytes"])
     figure.data[0].hovertemplate = "%{y:.3g} ms, %{customdata:,} bytes a picture<extra>%{x:,} dimensions</extra>"
-    said = f"every one of {report['rows']:,} pictures compared, median of {report['searches']}"
-    figure = _over_dims(figure, table, report["recommended"], "Exact search", said, "milliseconds a query")
+    caption = f"every one of {report['rows']:,} pictures compared, median of {report['searches']}"
+    figure = _over_dims(figure, table, report["recommended"], "Exact search", caption, "milliseconds a query")
     return figure.update_layout(showlegend=False, yaxis_rangemode="tozero")
 
 
@@ -178,8 +178,8 @@ def contrast_figure(table: pd.DataFrame, best: int) -> go.Figure:
     figure = go.Figure()
     _line(figure, table, "contrast", "this gallery", BLUE, "solid")
     _line(figure, table, "contrast_random", "random directions", ORANGE, "dash")
-    said = "low: the nearest is hardly nearer than the farthest"
-    figure = _over_dims(figure, table, best, "Distance contrast", said, "(farthest − nearest) / nearest")
+    caption = "low: the nearest is hardly nearer than the farthest"
+    figure = _over_dims(figure, table, best, "Distance contrast", caption, "(farthest − nearest) / nearest")
     return figure.update_yaxes(type="log", dtick=1)
 
 
@@ -195,9 +195,9 @@ def _line(figure: go.Figure, table: pd.DataFrame, column: str, name: str, colour
     )
 
 
-def _over_dims(figure: go.Figure, table: pd.DataFrame, best: int, title: str, said: str, y: str) -> go.Figure:
+def _over_dims(figure: go.Figure, table: pd.DataFrame, best: int, title: str, caption: str, y: str) -> go.Figure:
     """x doubles from tick to tick; a dotted line stands at the recommended length."""
-    finished(figure, title, said, x="dimensions", y=y)
+    finished(figure, title, caption, x="dimensions", y=y)
     dims = table["dims"].tolist()
     ticks = [d for d, after in zip(dims, [*dims[1:], float("inf")], strict=True) if after / d > 1.3]  # or they overlap
     figure.update_xaxes(type="log", rangemode="normal", tickvals=ticks, ticktext=[str(d) for d in ticks])

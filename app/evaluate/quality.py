@@ -49,29 +49,29 @@ def quality(gallery: Gallery, shown: dict[str, Evaluation]) -> None:
 
 def how_it_was_asked(gallery: Gallery, one: Evaluation) -> None:
     about = one.about
-    asked = about["protocol"]
-    told = [
-        f"**{about['n_queries']:,}** pictures {f'of {one.asking} ' if one.asking else ''}{_where(asked['queries'])}"
+    protocol = about["protocol"]
+    parts = [
+        f"**{about['n_queries']:,}** pictures {f'of {one.asking} ' if one.asking else ''}{_where(protocol['queries'])}"
     ]
-    told.append(f"asked among **{about['n_gallery']:,}** {_where(asked['against'])}".rstrip())
+    parts.append(f"asked among **{about['n_gallery']:,}** {_where(protocol['against'])}".rstrip())
     if about["n_skipped"]:
-        told.append(f"{about['n_skipped']:,} had nothing to find")
+        parts.append(f"{about['n_skipped']:,} had nothing to find")
     if lacking := report_page.unlabelled(about):
-        told.append(f"{lacking:,} have no label")
-    if asked["grade_by"]:
-        told.append(f"graded by {', '.join(asked['grade_by'])}")
-    st.markdown(" · ".join([*told, f"`{one.encoder}`, {about['dim']} dimensions", one.when]))
+        parts.append(f"{lacking:,} have no label")
+    if protocol["grade_by"]:
+        parts.append(f"graded by {', '.join(protocol['grade_by'])}")
+    st.markdown(" · ".join([*parts, f"`{one.encoder}`, {about['dim']} dimensions", one.when]))
     if about["pictures"] != gallery.count():
         st.caption(":material/history: The gallery has changed since; measure again for figures of today.")
 
 
 def _clusters(one: Evaluation) -> str:
     """How well the labels are clusters, in a sentence."""
-    found = one.about["clusters"]
-    if not found:
+    agreement = one.about["clusters"]
+    if not agreement:
         return ""
-    told = ", ".join(f"{name.upper()} {found[name]:.3f}" for name in ("ami", "nmi", "ari"))
-    return f"The labels as clusters: silhouette {found['silhouette']:.3f}; k-means finds them with {told}."
+    figures = ", ".join(f"{name.upper()} {agreement[name]:.3f}" for name in ("ami", "nmi", "ari"))
+    return f"The labels as clusters: silhouette {agreement['silhouette']:.3f}; k-means finds them with {figures}."
 
 
 def _where(clauses: str) -> str:
@@ -149,13 +149,13 @@ def extremes(gallery: Gallery, one: Evaluation) -> None:
         "Queries", ["Worst", "Best"], default="Worst", label_visibility="collapsed", key=key, required=True
     )
     count = st.session_state.setdefault(f"{key}-count", STRIPS)
-    asked = one.answered
-    rows = asked.head(count) if way == "Worst" else asked.tail(count)[::-1]
+    queries = one.answered
+    rows = queries.head(count) if way == "Worst" else queries.tail(count)[::-1]
     st.caption(
         f"By {one.main}. Solid blue ✓ has the query's label, dashed orange ✗ another one. A click searches with a picture."
     )
     _rows(gallery, one, rows)
-    if count < len(asked):
+    if count < len(queries):
         st.button(
             "More", icon=":material/expand_more:", key=f"{key}-more",
             on_click=st.session_state.__setitem__, args=(f"{key}-count", count + STRIPS),

@@ -37,10 +37,10 @@ class Evaluation:
     @property
     def title(self) -> str:
         """Encoder, who asked whom, when."""
-        asked = self.about["protocol"]
-        who = f"{asked['asking']} " if asked["asking"] else ""
-        who += asked["queries"] or ("all" if not asked["against"] else "the others")
-        return f"{self.encoder} · {who}{' → ' + asked['against'] if asked['against'] else ''} · {self.when}"
+        protocol = self.about["protocol"]
+        who = f"{protocol['asking']} " if protocol["asking"] else ""
+        who += protocol["queries"] or ("all" if not protocol["against"] else "the others")
+        return f"{self.encoder} · {who}{' → ' + protocol['against'] if protocol['against'] else ''} · {self.when}"
 
     @property
     def when(self) -> str:
@@ -90,19 +90,19 @@ def _answered(root: str, name: str, main: str, _one: Evaluation) -> pd.DataFrame
     return evaluate.answered(_one.table, main)
 
 
-def confusion(asked: pd.DataFrame, *, most: int = 30) -> tuple[pd.DataFrame, bool]:
+def confusion(answered: pd.DataFrame, *, max_labels: int = 30) -> tuple[pd.DataFrame, bool]:
     """Of `answered`: share of each label's queries by the label of their nearest hit, rows adding up to 1; and whether labels were left out.
 
-    With more than `most` labels, those whose queries go astray most often.
+    With more than `max_labels` labels, those whose queries go astray most often.
     """
-    first = asked["hit_labels"].map(lambda labels: labels[0])
-    counts = pd.crosstab(asked["label"], first)
+    first = answered["hit_labels"].map(lambda labels: labels[0])
+    counts = pd.crosstab(answered["label"], first)
     labels = sorted({*counts.index, *counts.columns})
     counts = counts.reindex(index=labels, columns=labels, fill_value=0)
-    cut = len(labels) > most
+    cut = len(labels) > max_labels
     if cut:
         astray = counts.sum(axis=1) - np.diag(counts)
-        labels = sorted(astray.sort_values(ascending=False, kind="stable").index[:most])
+        labels = sorted(astray.sort_values(ascending=False, kind="stable").index[:max_labels])
         counts = counts.loc[labels, labels]
-    totals = asked["label"].value_counts()
+    totals = answered["label"].value_counts()
     return counts.div(totals.reindex(labels).fillna(1), axis=0), cut

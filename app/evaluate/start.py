@@ -14,12 +14,12 @@ ALL = "every picture asks all the others"
 def start_form(gallery: Gallery, *, open_now: bool) -> None:
     with st.expander("New measurement", expanded=open_now, icon=":material/straighten:"):
         entry = gallery.encoder()
-        held = [one["spec"] for one in gallery.manifest()["encoders"].values()]
-        others = [name for name in plugins.available("encoders") if name not in (*held, "pca", "checkpoint")]
+        own = [one["spec"] for one in gallery.manifest()["encoders"].values()]
+        others = [name for name in plugins.available("encoders") if name not in (*own, "pca", "checkpoint")]
         left, right = st.columns(2)
         chosen = left.multiselect(
             "Encoders",
-            [*dict.fromkeys([*held, *others])],
+            [*dict.fromkeys([*own, *others])],
             default=[entry["spec"]],
             accept_new_options=True,
             help="The gallery's own is ready. Another one encodes every picture first; the gallery keeps its own for searching.",

@@ -32,7 +32,7 @@ METHODS = {
 def map_section(gallery: Gallery) -> None:
     """The address holds map, colour, isolated entries, shape and picture: a link shows the same."""
     go_to_search()
-    known = projection.known(gallery)
+    known = projection.saved_maps(gallery)
     if not known:
         _nothing_yet(gallery)
         return
@@ -207,9 +207,9 @@ def _place(gallery: str, key: str) -> None:
 
 def _nothing_yet(gallery: Gallery) -> None:
     count = gallery.count()
-    if count < projection.FEWEST:
+    if count < projection.MIN_PICTURES:
         st.info(
-            f"{count} pictures: a map needs {projection.FEWEST}. Add more on the Galleries page; the Search page shows these."
+            f"{count} pictures: a map needs {projection.MIN_PICTURES}. Add more on the Galleries page; the Search page shows these."
         )
         return
     st.markdown(

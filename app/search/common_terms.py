@@ -37,7 +37,7 @@ def common_terms(gallery: Gallery, ids: Sequence[str], *, state: SearchState | N
         return
     carried = _terms_of(gallery)
     there = [picture for picture in ids if picture in carried.places]
-    shared = _without_repeats(terms.in_common(gallery, there, known=carried))[:MAX_CHIPS]
+    shared = _without_repeats(terms.in_common(gallery, there, carried=carried))[:MAX_CHIPS]
     if not shared:
         return
     state = state or SearchState(gallery=gallery.name, ids=tuple(there[:MAX_QUERIES]))
@@ -49,7 +49,7 @@ def annotation_line(gallery: Gallery, hits: Sequence[SearchHit]) -> None:
     """`Looks like: hat (0.83), …` from the hits of an uploaded picture; nothing when they say nothing."""
     if len(resources.paths(gallery)) > MAX_PICTURES:
         return
-    guesses = terms.annotate(gallery, hits, known=_terms_of(gallery))
+    guesses = terms.annotate(gallery, hits, carried=_terms_of(gallery))
     labels = {guess.term.value for guess in guesses if guess.term.kind == LABEL}
     new = [guess for guess in guesses if guess.term.kind != METADATA or guess.term.value not in labels]
     likely = [guess for guess in new if guess.term.kind in (LABEL, METADATA, TAG)][:MAX_GUESSES]

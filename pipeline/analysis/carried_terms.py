@@ -107,34 +107,34 @@ def carried(gallery: Gallery, *, words: bool = True) -> Carried:
     ids = table["id"].to_numpy(object)
     places = dict(zip(ids.tolist(), range(len(ids)), strict=True))
     kinds: list[tuple[str, str, str, np.ndarray]] = [*_columns(table, gallery.manifest()["metadata_keys"])]
-    for name, held in tags.tags(gallery).items():
-        rows = sorted(places[picture] for picture in held if picture in places)
+    for name, tagged in tags.tags(gallery).items():
+        rows = sorted(places[picture] for picture in tagged if picture in places)
         kinds += [(TAG, "", name, np.array(rows, np.int64))] if rows else []
     kinds += _of_report(CLUSTER, lambda: _clusters(gallery), places)
     kinds += _of_report(WORD, lambda: _words(gallery), places) if words else []
     return numbered(ids, places, kinds)
 
 
-def with_words(known: Carried, rows: np.ndarray, words: np.ndarray, names: Sequence[str]) -> Carried:
+def with_words(carried: Carried, rows: np.ndarray, words: np.ndarray, names: Sequence[str]) -> Carried:
     """The same and a visual word for each of rows (q,): words (q,) are numbers into `names`."""
-    first = len(known.terms)
-    all_rows = np.concatenate([np.repeat(np.arange(len(known.ids)), np.diff(known.starts)), rows])
-    numbers = np.concatenate([known.numbers, (words + first).astype(np.int32)])
+    first = len(carried.terms)
+    all_rows = np.concatenate([np.repeat(np.arange(len(carried.ids)), np.diff(carried.starts)), rows])
+    numbers = np.concatenate([carried.numbers, (words + first).astype(np.int32)])
     order = np.argsort(all_rows, kind="stable")
-    starts = np.searchsorted(all_rows[order], np.arange(len(known.ids) + 1))
-    counts = np.concatenate([known.counts, np.bincount(words, minlength=len(names))])
-    terms = (*known.terms, *(Term(WORD, name, name) for name in names))
-    return Carried(known.ids, terms, starts, numbers[order], counts, known.places)
+    starts = np.searchsorted(all_rows[order], np.arange(len(carried.ids) + 1))
+    counts = np.concatenate([carried.counts, np.bincount(words, minlength=len(names))])
+    terms = (*carried.terms, *(Term(WORD, name, name) for name in names))
+    return Carried(carried.ids, terms, starts, numbers[order], counts, carried.places)
 
 
-def find(known: Carried, text: str) -> int:
+def find(carried: Carried, text: str) -> int:
     """The number of the term that reads so. UsageError names some that read alike."""
-    for number, term in enumerate(known.terms):
+    for number, term in enumerate(carried.terms):
         if term.text == text:
             return number
     import difflib
 
-    texts = [term.text for term in known.terms]
+    texts = [term.text for term in carried.terms]
     alike = difflib.get_close_matches(text, texts, n=5, cutoff=0.5) or texts[:5]
     raise UsageError(f"no picture has the term {text[:80]!r}; there is {', '.join(alike) or 'none at all'}")
 
@@ -184,9 +184,9 @@ def _words(gallery: Gallery) -> pd.DataFrame | None:
     name = newest(gallery)
     if name is None:
         return None
-    said = {one["word"]: one["name"] for one in reports.read(gallery, name)["words"]}
+    names = {one["word"]: one["name"] for one in reports.read(gallery, name)["words"]}
     table = reports.table(gallery, name)
-    return table[["id"]].assign(name=[said[word] for word in table["word"].tolist()])
+    return table[["id"]].assign(name=[names[word] for word in table["word"].tolist()])
 
 
 def numbered(ids: np.ndarray, places: Mapping[str, int], kinds: list[tuple[str, str, str, np.ndarray]]) -> Carried:

@@ -92,7 +92,7 @@ def telling(members: Sequence[dict[str, str]], everywhere: Counter[tuple[str, st
 
 def numbered(names: Sequence[str]) -> list[str]:
     """Each name once: shoes, shoes 2, shoes 3; '' becomes group."""
-    taken, found = set(names) - {""}, list[str]()
+    taken, unique_names = set(names) - {""}, list[str]()
     used: set[str] = set()
     for name in names:
         number, unique = 1, name or "group 1"
@@ -100,5 +100,5 @@ def numbered(names: Sequence[str]) -> list[str]:
             number += 1
             unique = f"{name or 'group'} {number}"
         used.add(unique)
-        found.append(unique)
-    return found
+        unique_names.append(unique)
+    return unique_names

@@ -38,15 +38,15 @@ def cluster(
     clusters: of kmeans; 0 = the number with the best silhouette of a few. smallest: pictures that make a cluster of
     hdbscan; 0 = by the size of the gallery. UsageError for what cannot be; GalleryError where nothing was ingested.
     """
-    held = whole_pictures.of_gallery(gallery, purpose="to make clusters")
-    n, embeddings = len(held.rows), held.rows.embeddings
+    pictures = whole_pictures.of_gallery(gallery, purpose="to make clusters")
+    n, embeddings = len(pictures.rows), pictures.rows.embeddings
     _check(method, clusters, smallest, seed, n)
     begun = time.perf_counter()
     tried: list[dict[str, float]] = []
     if method == "hdbscan":
         smallest = smallest or grouping.smallest_of(n)
-        known = held.neighbours(grouping.NEAREST, progress=progress) if n <= grouping.DENSE_MOST else None
-        groups = grouping.dense(embeddings, smallest=smallest, seed=seed, known=known, progress=progress)
+        nearest = pictures.neighbours(grouping.NEAREST, progress=progress) if n <= grouping.MAX_DENSE else None
+        groups = grouping.dense(embeddings, smallest=smallest, seed=seed, nearest=nearest, progress=progress)
     elif clusters:
         progress("clusters", 0, 1)
         groups = grouping.k_means(embeddings, clusters=clusters, seed=seed)
@@ -54,20 +54,20 @@ def cluster(
     else:
         groups, tried = grouping.best_k_means(embeddings, seed=seed, progress=progress)
     groups = _by_size(groups)
-    found = _told(held, groups)
+    facts = _facts(pictures, groups)
     inside = groups >= 0
-    pure = [(one["purity"], sum(one["labels"].values())) for one in found if one["purity"] is not None]
-    told = sum(count for _, count in pure)
+    pure = [(one["purity"], sum(one["labels"].values())) for one in facts if one["purity"] is not None]
+    labelled = sum(count for _, count in pure)
     report: dict[str, Any] = {
-        **{"method": method, "clusters_asked": clusters, "smallest": smallest, "seed": seed, **held.about},
-        **{"clusters": found, "in_none": int((~inside).sum()), "tried": tried},
+        **{"method": method, "clusters_asked": clusters, "smallest": smallest, "seed": seed, **pictures.about},
+        **{"clusters": facts, "in_none": int((~inside).sum()), "tried": tried},
         "silhouette": _silhouette(embeddings, groups),
-        "purity": sum(share * count for share, count in pure) / told if told else None,
+        "purity": sum(share * count for share, count in pure) / labelled if labelled else None,
         "notes": _notes(method, clusters, smallest, groups, embeddings),
         "seconds": round(time.perf_counter() - begun, 3),
     }
-    table = held.rows.table[["id"]].assign(cluster=groups.astype(np.int32))
-    for one in found:  # the counts of all labels were for the purity
+    table = pictures.rows.table[["id"]].assign(cluster=groups.astype(np.int32))
+    for one in facts:  # the counts of all labels were for the purity
         one["labels"] = dict(list(one["labels"].items())[:LABELS])
     return reports.write(gallery, KIND, report, table)
 
@@ -113,13 +113,13 @@ def _by_size(groups: np.ndarray) -> np.ndarray:
     return np.array([places[group] for group in groups.tolist()], int)
 
 
-def _told(held: WholePictures, groups: np.ndarray) -> list[dict[str, Any]]:
-    embeddings, labels = held.rows.embeddings, held.labels
-    ids, metadata = held.rows.table["id"].tolist(), held.rows.table["metadata"].tolist()
+def _facts(pictures: WholePictures, groups: np.ndarray) -> list[dict[str, Any]]:
+    embeddings, labels = pictures.rows.embeddings, pictures.labels
+    ids, metadata = pictures.rows.table["id"].tolist(), pictures.rows.table["metadata"].tolist()
     everywhere = Counter(pair for one in metadata for pair in one.items())
     values = cluster_facts.silhouettes(embeddings, groups)
     several = len(set(labels) - {""}) > 1  # the only label of all tells no cluster from another
-    found = []
+    facts = []
     for number in range(groups.max() + 1):
         members = np.flatnonzero(groups == number)
         pure = cluster_facts.purity(labels[members].tolist())
@@ -129,7 +129,7 @@ def _told(held: WholePictures, groups: np.ndarray) -> list[dict[str, Any]]:
             name, by = (value, "metadata") if value else (name, by)
         shown = cluster_facts.typical(embeddings, members)
         centre = embeddings[members].mean(axis=0, dtype=np.float64)
-        found.append(
+        facts.append(
             {
                 **{"cluster": number, "name": name, "named_by": by if name else "number"},
                 **{"size": len(members), "share": len(members) / len(ids)},
@@ -140,9 +140,9 @@ def _told(held: WholePictures, groups: np.ndarray) -> list[dict[str, Any]]:
                 "typical_scores": (embeddings[shown] @ centre).round(4).tolist(),  # mean score to all members
             }
         )
-    for one, name in zip(found, cluster_facts.numbered([one["name"] for one in found]), strict=True):
+    for one, name in zip(facts, cluster_facts.numbered([one["name"] for one in facts]), strict=True):
         one["name"] = name
-    return found
+    return facts
 
 
 def _silhouette(embeddings: np.ndarray, groups: np.ndarray) -> float | None:
@@ -154,18 +154,18 @@ def _silhouette(embeddings: np.ndarray, groups: np.ndarray) -> float | None:
 
 def _notes(method: str, clusters: int, smallest: int, groups: np.ndarray, embeddings: np.ndarray) -> list[str]:
     """One sentence for each thing that a reader would wonder about."""
-    found, n = int(groups.max()) + 1, len(groups)
+    count, n = int(groups.max()) + 1, len(groups)
     if grouping.all_equal(embeddings):
         return [f"all {n:,} embeddings are equal: to this encoder they are one picture"]
-    if not found:
+    if not count:
         return [
             f"no group of at least {smallest:,} pictures stands out; allow smaller ones, or take the method kmeans, which "
             "puts every picture in a cluster"
         ]
-    if clusters and found < clusters:
-        return [f"{found:,} clusters instead of {clusters:,}: no more embeddings differ"]
-    if method == "hdbscan" and n > grouping.DENSE_MOST:
+    if clusters and count < clusters:
+        return [f"{count:,} clusters instead of {clusters:,}: no more embeddings differ"]
+    if method == "hdbscan" and n > grouping.MAX_DENSE:
         return [
-            f"found in a sample of {grouping.DENSE_MOST:,}; the others went where the sampled ones closest to them did"
+            f"found in a sample of {grouping.MAX_DENSE:,}; the others went where the sampled ones closest to them did"
         ]
     return []

@@ -16,14 +16,14 @@ from pipeline.gallery import neighbours
 from pipeline.metrics.retrieval import highest
 from pipeline.records import Neighbours, Progress, silent
 
-DENSE_MOST = 20_000  # pictures that HDBSCAN sees: its time grows with the square
+MAX_DENSE = 20_000  # pictures that HDBSCAN sees: its time grows with the square
 NEAREST = 16  # neighbours that may draw a picture
 STEPS = 6
 AXES = 50
 FOLLOWED = 8  # sampled pictures that one outside the sample follows
 FAR_OUT = 3  # interquartile ranges below the first quartile (Tukey 1977)
 CORE = 5  # min_samples of HDBSCAN
-WHOLE_MOST = 20_000  # pictures for which k-means looks at all of them in each round
+MAX_WHOLE = 20_000  # pictures for which k-means looks at all of them in each round
 STARTS = 3  # of k-means; the best of them counts
 COUNTS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30)  # numbers of clusters that silhouettes choose among
 SAME = 1e-6  # no value of two embeddings differs by more: one picture as far as the encoder can tell
@@ -43,53 +43,53 @@ def dense(
     *,
     smallest: int,
     seed: int = 0,
-    known: Neighbours | None = None,
+    nearest: Neighbours | None = None,
     progress: Progress = silent,
 ) -> np.ndarray:
-    """(n,) groups of (n, dim) unit-length float32 by HDBSCAN (Campello et al. 2013). known: NEAREST neighbours and more.
+    """(n,) groups of (n, dim) unit-length float32 by HDBSCAN (Campello et al. 2013). nearest: NEAREST neighbours and more.
 
     In hundreds of dimensions all places are about as dense as any, and HDBSCAN alone finds two groups in ten kinds of
     clothing. So each picture is first drawn STEPS times toward the mean of those that are among its NEAREST as it is among
     theirs (mean shift, Comaniciu and Meer 2002, on the graph of neighbours), then only the AXES directions that vary most
     are kept. A picture that was drawn in from afar leaves again: its score to the middle of the group is FAR_OUT.
-    Of more than DENSE_MOST pictures a sample by the seed is clustered, and the others go where most of the sampled
+    Of more than MAX_DENSE pictures a sample by the seed is clustered, and the others go where most of the sampled
     pictures closest to them went.
     """
     n = len(embeddings)
     if all_equal(embeddings):
         return np.zeros(n, int)
-    if n <= DENSE_MOST:
-        found = known if known is not None and known.rows.shape[1] >= min(NEAREST, n - 1) else None
-        return _dense(embeddings, found, smallest, progress)
-    chosen = np.sort(np.random.default_rng(seed).choice(n, DENSE_MOST, replace=False))
+    if n <= MAX_DENSE:
+        usable = nearest if nearest is not None and nearest.rows.shape[1] >= min(NEAREST, n - 1) else None
+        return _dense(embeddings, usable, smallest, progress)
+    chosen = np.sort(np.random.default_rng(seed).choice(n, MAX_DENSE, replace=False))
     groups = np.empty(n, int)
-    groups[chosen] = _dense(embeddings[chosen], None, max(3, round(smallest * DENSE_MOST / n)), progress)
+    groups[chosen] = _dense(embeddings[chosen], None, max(3, round(smallest * MAX_DENSE / n)), progress)
     others = np.setdiff1d(np.arange(n), chosen)
     sample = np.ascontiguousarray(embeddings[chosen])
-    step = max(1, neighbours.SCORES_AT_ONCE // DENSE_MOST)
+    step = max(1, neighbours.SCORES_AT_ONCE // MAX_DENSE)
     for start in range(0, len(others), step):
         progress("others", start, len(others))
         here = others[start : start + step]
-        scores = embeddings[here] @ sample.T  # (step, DENSE_MOST)
+        scores = embeddings[here] @ sample.T  # (step, MAX_DENSE)
         groups[here] = _most_common(groups[chosen][highest(scores, FOLLOWED)[1]])
     progress("others", len(others), len(others))
     return groups
 
 
-def _dense(embeddings: np.ndarray, known: Neighbours | None, smallest: int, progress: Progress) -> np.ndarray:
+def _dense(embeddings: np.ndarray, nearest: Neighbours | None, smallest: int, progress: Progress) -> np.ndarray:
     from sklearn.cluster import HDBSCAN
 
     n = len(embeddings)
     if n < max(smallest, 3):
         return np.full(n, -1)
-    nearest = (known or neighbours.exact(embeddings, k=min(NEAREST, n - 1), progress=progress)).first(NEAREST).rows
+    rows = (nearest or neighbours.exact(embeddings, k=min(NEAREST, n - 1), progress=progress)).first(NEAREST).rows
     progress("groups", 0, 1)
-    drawn = _drawn(embeddings, nearest)
+    drawn = _drawn(embeddings, rows)
     mean, axes, _ = pca.fit(drawn)
     reduced = (drawn - mean) @ axes[:AXES].T  # (n, at most AXES)
-    found = HDBSCAN(min_cluster_size=smallest, min_samples=min(CORE, smallest), copy=True).fit_predict(reduced)
+    groups = HDBSCAN(min_cluster_size=smallest, min_samples=min(CORE, smallest), copy=True).fit_predict(reduced)
     progress("groups", 1, 1)
-    return _without_far(embeddings, np.maximum(found, -1), smallest)
+    return _without_far(embeddings, np.maximum(groups, -1), smallest)
 
 
 def _drawn(embeddings: np.ndarray, nearest: np.ndarray) -> np.ndarray:
@@ -132,14 +132,14 @@ def k_means(embeddings: np.ndarray, *, clusters: int, seed: int) -> np.ndarray:
 
     if clusters == 1 or all_equal(embeddings):
         return np.zeros(len(embeddings), int)
-    if len(embeddings) <= WHOLE_MOST:
+    if len(embeddings) <= MAX_WHOLE:
         method = KMeans(clusters, n_init=STARTS, random_state=seed)
     else:
         method = MiniBatchKMeans(clusters, n_init=STARTS, batch_size=4096, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different rows than clusters: the result says it
-        found = method.fit_predict(embeddings)
-    return np.unique(found, return_inverse=True)[1]
+        groups = method.fit_predict(embeddings)
+    return np.unique(groups, return_inverse=True)[1]
 
 
 def best_k_means(

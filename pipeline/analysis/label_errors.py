@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.analysis.outliers import MOST_K, nearest_columns
+from pipeline.analysis.outliers import MAX_K, nearest_columns
 from pipeline.errors import UsageError
 from pipeline.gallery import judgments, reports, whole_pictures
 from pipeline.gallery.gallery import Gallery
@@ -58,28 +58,28 @@ class Verdicts:
         return np.argsort(self.own - LEAN * self.other, kind="stable")
 
 
-def judge(known: Neighbours, marks: np.ndarray) -> Verdicts:
-    """known: neighbours of n pictures, (n, k). marks: (n,) their labels as 0, 1, …, at least 2 of them.
+def judge(nearest: Neighbours, codes: np.ndarray) -> Verdicts:
+    """nearest: neighbours of n pictures, (n, k). codes: (n,) their labels as 0, 1, …, at least 2 of them.
 
     The weight of a neighbour falls with its distance in score behind the closest one; the votes for a label are divided
     by the root of its share of the gallery, or the most frequent label would be proposed everywhere.
     """
-    n, count = len(marks), int(marks.max()) + 1
+    n, count = len(codes), int(codes.max()) + 1
     assert count >= 2
-    sizes = np.bincount(marks, minlength=count)
+    sizes = np.bincount(codes, minlength=count)
     balance = (sizes / n).clip(min=1 / n) ** BALANCE
     own, other = np.empty(n), np.empty(n)
     proposed = np.empty(n, int)
     step = max(1, VOTES_AT_ONCE // count)
     for here in _blocks(n, step):
-        shares = _shares(known, marks, here, balance)
+        shares = _shares(nearest, codes, here, balance)
         rows = np.arange(len(shares))
-        own[here] = shares[rows, marks[here]]
-        shares[rows, marks[here]] = -1
+        own[here] = shares[rows, codes[here]]
+        shares[rows, codes[here]] = -1
         proposed[here] = shares.argmax(axis=1)
         other[here] = shares[rows, proposed[here]]
-    threshold = np.bincount(marks, own, minlength=count) / np.maximum(sizes, 1)  # mean self-confidence, section 3.1
-    likely = (other >= threshold[proposed]) & ((own < threshold[marks]) | (other > own))
+    threshold = np.bincount(codes, own, minlength=count) / np.maximum(sizes, 1)  # mean self-confidence, section 3.1
+    likely = (other >= threshold[proposed]) & ((own < threshold[codes]) | (other > own))
     return Verdicts(own, proposed, other, likely)
 
 
@@ -87,12 +87,12 @@ def _blocks(n: int, step: int) -> list[slice]:
     return [slice(start, min(n, start + step)) for start in range(0, n, step)]
 
 
-def _shares(known: Neighbours, marks: np.ndarray, here: slice, balance: np.ndarray) -> np.ndarray:
+def _shares(nearest: Neighbours, codes: np.ndarray, here: slice, balance: np.ndarray) -> np.ndarray:
     """(rows, labels) probabilities, each row adds up to 1."""
-    scores = known.scores[here].astype(np.float64)
+    scores = nearest.scores[here].astype(np.float64)
     weights = np.exp((scores - scores[:, :1]) / WIDTH)  # (rows, k), 1 for the closest
     count = len(balance)
-    cells = np.arange(len(scores))[:, None] * count + marks[known.rows[here]]
+    cells = np.arange(len(scores))[:, None] * count + codes[nearest.rows[here]]
     votes = np.bincount(cells.ravel(), weights.ravel(), minlength=len(scores) * count).reshape(-1, count) / balance
     votes += PRIOR / count
     return votes / votes.sum(axis=1, keepdims=True)
@@ -106,29 +106,34 @@ def find(gallery: Gallery, *, k: int = K, progress: Progress = silent) -> str:
     nor vote; those judged `label_right` vote and are not listed, those whose label nobody shares neither (`lone`).
     UsageError without two labels, or for a k that cannot be.
     """
-    if not 1 <= k <= MOST_K:
-        raise UsageError(f"k is {k}; choose 1 to {MOST_K:,} neighbours, such as {K}")
-    held = whole_pictures.of_gallery(gallery, purpose="to compare their labels")
-    labelled = held.labels != ""
-    names, marks = np.unique(held.labels[labelled], return_inverse=True)
+    if not 1 <= k <= MAX_K:
+        raise UsageError(f"k is {k}; choose 1 to {MAX_K:,} neighbours, such as {K}")
+    pictures = whole_pictures.of_gallery(gallery, purpose="to compare their labels")
+    labelled = pictures.labels != ""
+    names, codes = np.unique(pictures.labels[labelled], return_inverse=True)
     _check(gallery, names)
     unlabelled = int((~labelled).sum())
     if unlabelled:
-        held = _only(held, labelled)
-    known = held.neighbours(k, progress=progress)
-    verdicts = judge(known, marks)
-    table, ids = held.rows.table, held.rows.table["id"].to_numpy()
+        pictures = _only(pictures, labelled)
+    nearest = pictures.neighbours(k, progress=progress)
+    verdicts = judge(nearest, codes)
+    table, ids = pictures.rows.table, pictures.rows.table["id"].to_numpy()
     right = judged_right(gallery)
-    lone = np.bincount(marks)[marks] == 1
+    lone = np.bincount(codes)[codes] == 1
     passed = np.array([right.get(picture) == label for picture, label in zip(ids, table["label"], strict=True)])
     order = verdicts.order()
-    asked = order[~lone[order] & ~passed[order]]
-    doubted = asked[verdicts.other[asked] > verdicts.own[asked]]
-    made = _table(held, known, names, verdicts, doubted[:KEPT])
+    candidates = order[~lone[order] & ~passed[order]]
+    doubted = candidates[verdicts.other[candidates] > verdicts.own[candidates]]
+    made = _table(pictures, nearest, names, verdicts, doubted[:KEPT])
     report: dict[str, Any] = {
-        **held.about,
-        **{"k": known.rows.shape[1], "labels": len(names), "unlabelled": unlabelled, "judged_right": int(passed.sum())},
-        **{"asked": len(asked), "doubted": len(doubted), "likely": int(verdicts.likely[asked].sum())},
+        **pictures.about,
+        **{
+            "k": nearest.rows.shape[1],
+            "labels": len(names),
+            "unlabelled": unlabelled,
+            "judged_right": int(passed.sum()),
+        },
+        **{"asked": len(candidates), "doubted": len(doubted), "likely": int(verdicts.likely[candidates].sum())},
         "lone": table.loc[lone, ["id", "path", "label"]].head(KEPT).to_dict("records"),
         "agreeing": float((verdicts.own >= verdicts.other)[~lone].mean()) if not lone.all() else None,
         "seed": None,  # nothing is drawn
@@ -151,24 +156,24 @@ def judged_right(gallery: Gallery) -> dict[str, str]:
 
 def _check(gallery: Gallery, names: np.ndarray) -> None:
     if len(names) < 2:
-        said = f"only the label {str(names[0])!r}" if len(names) else "no labels"
+        labels = f"only the label {str(names[0])!r}" if len(names) else "no labels"
         raise UsageError(
-            f"gallery {gallery.name} has {said}, and a wrong label is known by neighbours that have another one; ingest "
+            f"gallery {gallery.name} has {labels}, and a wrong label is known by neighbours that have another one; ingest "
             "pictures in folders named after their labels, or a table with the column label: "
             f"python -m pipeline ingest {gallery.name} --dataset table:file=labels.csv"
         )
 
 
-def _only(held: WholePictures, chosen: np.ndarray) -> WholePictures:
-    return WholePictures(held.rows.take(chosen), False, held.about, held.gallery)
+def _only(pictures: WholePictures, chosen: np.ndarray) -> WholePictures:
+    return WholePictures(pictures.rows.take(chosen), False, pictures.about, pictures.gallery)
 
 
 def _table(
-    held: WholePictures, known: Neighbours, names: np.ndarray, verdicts: Verdicts, order: np.ndarray
+    pictures: WholePictures, nearest: Neighbours, names: np.ndarray, verdicts: Verdicts, order: np.ndarray
 ) -> pd.DataFrame:
-    table = held.rows.table.loc[order, ["id", "path", "label"]].reset_index(drop=True)
+    table = pictures.rows.table.loc[order, ["id", "path", "label"]].reset_index(drop=True)
     table.insert(0, "rank", np.arange(1, len(order) + 1))
     table["proposed"] = names[verdicts.proposed[order]].astype(object)
     table["score"], table["proposed_score"] = verdicts.own[order], verdicts.other[order]
     table["likely"] = verdicts.likely[order]
-    return table.assign(**nearest_columns(held, known, order))
+    return table.assign(**nearest_columns(pictures, nearest, order))

@@ -25,9 +25,9 @@ from pipeline.records import Progress, Projection, Projector, Rows, SearchHit, s
 if TYPE_CHECKING:
     import pandas as pd
 
-FEWEST = 10  # pictures; of fewer a grid shows more than a map
+MIN_PICTURES = 10  # pictures; of fewer a grid shows more than a map
 PLACED_AT_ONCE = 1000
-MOST = 100_000  # pictures that a map is computed from: the time for exact neighbours grows with the square
+MAX_FITTED = 100_000  # pictures that a map is computed from: the time for exact neighbours grows with the square
 _LIBRARIES = ("umap-learn", "openTSNE", "cuml-cu12", "cuml-cu13", "scipy")
 
 
@@ -71,17 +71,17 @@ def project(gallery: Gallery, spec: str, *, dimensions: int = 2, seed: int = 0, 
         return name
     begun = time.perf_counter()
     chosen = _sample(len(rows), seed)
-    fitted, known, note = rows.embeddings[chosen], None, ""  # a copy only where it is a sample
+    fitted, nearest, note = rows.embeddings[chosen], None, ""  # a copy only where it is a sample
     if projector.wanted:
         k = min(projector.wanted, len(fitted) - 1)
         if len(fitted) == len(rows):
-            known, note = neighbours.for_a_map(
+            nearest, note = neighbours.for_a_map(
                 gallery, rows, k=k, fingerprint8=fingerprint8, seed=seed, progress=progress
             )
         else:
-            known, note = neighbours.nearly(fitted, k=k, seed=seed, progress=progress)
-    found = time.perf_counter()
-    made = projector.fit(fitted, neighbours=known, dimensions=dimensions, seed=seed, progress=progress)
+            nearest, note = neighbours.nearly(fitted, k=k, seed=seed, progress=progress)
+    searched = time.perf_counter()
+    made = projector.fit(fitted, neighbours=nearest, dimensions=dimensions, seed=seed, progress=progress)
     points, notes = made.points, [*filter(None, [note]), *made.notes]
     if len(fitted) < len(rows):
         points = _spread(made, chosen, rows.embeddings, progress)
@@ -92,7 +92,7 @@ def project(gallery: Gallery, spec: str, *, dimensions: int = 2, seed: int = 0, 
     progress("trust", 0, 1)
     trust = map_trust.measure(rows.embeddings, points, seed=seed)
     progress("trust", 1, 1)
-    seconds = {"neighbours": found - begun, "map": mapped - found, "trust": time.perf_counter() - mapped}
+    seconds = {"neighbours": searched - begun, "map": mapped - searched, "trust": time.perf_counter() - mapped}
     about = {
         **{"name": name, "method": method, "spec": _spec(method, options), "options": options},
         **{"dimensions": dimensions, "seed": seed, "gallery": gallery.name, "generation": generation},
@@ -111,23 +111,23 @@ def project(gallery: Gallery, spec: str, *, dimensions: int = 2, seed: int = 0, 
     return name
 
 
-def known(gallery: Gallery) -> list[dict[str, Any]]:
+def saved_maps(gallery: Gallery) -> list[dict[str, Any]]:
     """`Map.about` of each map, newest first; damaged ones are passed over. Reads no picture's row."""
-    found = []
+    saved = []
     for name in map_files.names(gallery):
         with contextlib.suppress(GalleryError):
-            found.append(map_files.read(gallery, name))
-    return sorted(found, key=lambda about: about["made"], reverse=True)
+            saved.append(map_files.read(gallery, name))
+    return sorted(saved, key=lambda about: about["made"], reverse=True)
 
 
 def maps(gallery: Gallery) -> list[dict[str, Any]]:
-    """Like `known`, with `stale` (bool): whether the gallery's pictures or its encoder are others now."""
+    """Like `saved_maps`, with `stale` (bool): whether the gallery's pictures or its encoder are others now."""
     pictures = neighbours.digest(sorted(gallery.ids() - gallery.removed()))
 
     def same(about: dict[str, Any]) -> bool:
         return about["fingerprint"][:8] == gallery.current and str(about["name"]).endswith(pictures)
 
-    return [about | {"stale": not same(about)} for about in known(gallery)]
+    return [about | {"stale": not same(about)} for about in saved_maps(gallery)]
 
 
 def read_map(gallery: Gallery, name: str) -> Map:
@@ -156,20 +156,20 @@ def place(gallery: Gallery, map_: Map, embedding: np.ndarray, *, rows: Rows | No
 
     rows: gallery.rows() when it is at hand. GalleryError for a map of another encoder: its space is another one.
     """
-    asked = np.atleast_2d(np.asarray(embedding, np.float32))
+    queries = np.atleast_2d(np.asarray(embedding, np.float32))
     entry = gallery.encoder()
     if map_.about["fingerprint"] != entry["fingerprint"]:
         raise GalleryError(_of_another_encoder(gallery, map_.about))
-    if asked.shape[1] != entry["dim"]:
-        raise UsageError(f"an embedding of {asked.shape[1]} dimensions is not of this gallery's {entry['dim']}")
-    if not np.isfinite(asked).all():
+    if queries.shape[1] != entry["dim"]:
+        raise UsageError(f"an embedding of {queries.shape[1]} dimensions is not of this gallery's {entry['dim']}")
+    if not np.isfinite(queries).all():
         raise UsageError("an embedding has a value that is not finite; encode the picture again")
     if linear := map_.about.get("linear"):
-        found = map_placing.linear(asked, np.array(linear["mean"]), np.array(linear["axes"]))
+        placed = map_placing.linear(queries, np.array(linear["mean"]), np.array(linear["axes"]))
     else:
         fitted, points = _fitted(rows or gallery.rows(), map_.points[~map_.points["placed"]], list(map_.axes))
-        found = map_placing.place(asked, fitted, points)
-    return found if np.ndim(embedding) == 2 else found[0]
+        placed = map_placing.place(queries, fitted, points)
+    return placed if np.ndim(embedding) == 2 else placed[0]
 
 
 def place_hits(map_: Map, hits: Sequence[SearchHit]) -> np.ndarray:
@@ -197,9 +197,9 @@ def _spec(method: str, options: dict[str, Any]) -> str:
 
 
 def _sample(n: int, seed: int) -> np.ndarray | slice:
-    if n <= MOST:
+    if n <= MAX_FITTED:
         return slice(None)
-    return np.sort(np.random.default_rng(seed).choice(n, MOST, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(n, MAX_FITTED, replace=False))
 
 
 def _spread(made: Projection, chosen: np.ndarray | slice, embeddings: np.ndarray, progress: Progress) -> np.ndarray:
@@ -216,9 +216,9 @@ def _spread(made: Projection, chosen: np.ndarray | slice, embeddings: np.ndarray
 
 
 def _check(gallery: Gallery, rows: Rows) -> None:
-    if len(rows) < FEWEST:
+    if len(rows) < MIN_PICTURES:
         raise UsageError(
-            f"gallery {gallery.name} has {len(rows)} pictures and a map needs {FEWEST}; add more with: "
+            f"gallery {gallery.name} has {len(rows)} pictures and a map needs {MIN_PICTURES}; add more with: "
             f"python -m pipeline ingest {gallery.name} …"
         )
     if not np.isfinite(rows.embeddings).all():
@@ -232,14 +232,18 @@ def _placed(rows: Rows, points: pd.DataFrame, new: set[str], about: dict[str, An
     import pandas as pd
 
     here = rows.table["id"].isin(new).to_numpy()
-    asked = rows.embeddings[here]
+    queries = rows.embeddings[here]
     if linear := about.get("linear"):
-        found = map_placing.linear(asked, np.array(linear["mean"]), np.array(linear["axes"]))
+        placed = map_placing.linear(queries, np.array(linear["mean"]), np.array(linear["axes"]))
     else:
-        fitted, known = _fitted(rows, points, axes)
-        found = map_placing.place(asked, fitted, known) if len(known) else np.empty((0, len(axes)), np.float32)
-        here = here if len(known) else np.zeros(len(rows), bool)
-    table = pd.DataFrame(found, columns=axes)
+        fitted, fitted_points = _fitted(rows, points, axes)
+        placed = (
+            map_placing.place(queries, fitted, fitted_points)
+            if len(fitted_points)
+            else np.empty((0, len(axes)), np.float32)
+        )
+        here = here if len(fitted_points) else np.zeros(len(rows), bool)
+    table = pd.DataFrame(placed, columns=axes)
     table.insert(0, "id", rows.table["id"][here].to_list())
     return table.assign(placed=True)
 
@@ -255,14 +259,14 @@ def _fitted(rows: Rows, points: pd.DataFrame, axes: list[str]) -> tuple[np.ndarr
 def _changes(gallery: Gallery, about: dict[str, Any], *, new: int, unplaced: int, gone: int) -> str:
     if about["fingerprint"][:8] != gallery.current:
         return _of_another_encoder(gallery, about)
-    said = []
+    changes = []
     if new - unplaced:
-        said.append(f"{new - unplaced:,} new, placed by the pictures they are closest to")
+        changes.append(f"{new - unplaced:,} new, placed by the pictures they are closest to")
     if unplaced:
-        said.append(f"{unplaced:,} new that are not on it")
+        changes.append(f"{unplaced:,} new that are not on it")
     if gone:
-        said.append(f"{gone:,} gone")
-    return f"since this map was made: {'; '.join(said)}; {_again(about)}" if said else ""
+        changes.append(f"{gone:,} gone")
+    return f"since this map was made: {'; '.join(changes)}; {_again(about)}" if changes else ""
 
 
 def _of_another_encoder(gallery: Gallery, about: dict[str, Any]) -> str:

@@ -8,9 +8,9 @@ import numpy as np
 def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     """(n, 2) points and (m, 2) corners to (n,) bool, by the even-odd rule: a lasso that crosses itself has holes."""
     corners = np.asarray(polygon, np.float64).reshape(-1, 2)
-    found = np.zeros(len(points), bool)
+    chosen = np.zeros(len(points), bool)
     if len(corners) < 3:
-        return found
+        return chosen
     low, high = corners.min(axis=0), corners.max(axis=0)
     near = np.flatnonzero(((points >= low) & (points <= high)).all(axis=1))
     x, y = points[near].astype(np.float64).T
@@ -18,8 +18,8 @@ def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         if y1 != y2:
             odd ^= ((y1 > y) != (y2 > y)) & (x < (x2 - x1) * (y - y1) / (y2 - y1) + x1)
-    found[near] = odd
-    return found
+    chosen[near] = odd
+    return chosen
 
 
 def looked_at(points: np.ndarray, yaw: float, pitch: float) -> np.ndarray:

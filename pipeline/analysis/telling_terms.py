@@ -26,24 +26,24 @@ class Shared:
         return self.count / self.of
 
 
-def telling(known: Carried, rows: np.ndarray) -> list[Shared]:
+def telling(carried: Carried, rows: np.ndarray) -> list[Shared]:
     """Terms more common among these rows (q,) than in the gallery, the most telling first, equal ones by text.
 
     Ordered by the log-likelihood ratio (Dunning 1993), which weighs lift by how many pictures bear it out: two pictures
     with a rare value say less than half of all with a frequent one. Terms that a choice of pictures at random might as
     well have are left out, and so are those that every picture of the gallery carries.
     """
-    n, q = len(known.ids), len(rows)
-    numbers, counts = np.unique(known.pairs(rows)[1], return_counts=True)
-    rates = known.counts[numbers] / max(n, 1)
+    n, q = len(carried.ids), len(rows)
+    numbers, counts = np.unique(carried.pairs(rows)[1], return_counts=True)
+    rates = carried.counts[numbers] / max(n, 1)
     values = _ratio(counts, q, rates)
     enough = (counts == q) if q <= FEW else (values >= SURE)
-    found = [
-        (-float(value), Shared(known.terms[number], int(count), q, float(count / q / rate)))
+    shared = [
+        (-float(value), Shared(carried.terms[number], int(count), q, float(count / q / rate)))
         for number, count, rate, value, good in zip(numbers, counts, rates, values, enough, strict=True)
         if good and count / q > rate
     ]
-    return [one for _, one in sorted(found, key=lambda pair: (pair[0], pair[1].term.text))]
+    return [one for _, one in sorted(shared, key=lambda pair: (pair[0], pair[1].term.text))]
 
 
 def _ratio(counts: np.ndarray, q: int, rates: np.ndarray) -> np.ndarray:

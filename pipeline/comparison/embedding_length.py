@@ -18,7 +18,7 @@ from pipeline.records import Progress, silent
 KIND = "length"  # of the report
 SAMPLE = 4000  # rows that quality and contrast are measured on
 NEIGHBOURS = 10
-FEWEST = 2 * NEIGHBOURS  # with fewer, most others are among the ten nearest at any length
+MIN_PICTURES = 2 * NEIGHBOURS  # with fewer, most others are among the ten nearest at any length
 CONTRAST_QUERIES = 100
 SEARCHES, WARM_UP = 51, 3
 KEEP = {"map_at_r": 0.99, "neighbours_kept": 0.95}  # share of the best length's figure that is enough
@@ -46,30 +46,30 @@ def measure(gallery: Gallery, *, dims: str = "", seed: int = 0, progress: Progre
     few pictures, or an embedding that is not finite; GalleryError for an empty gallery.
     """
     generation, entry = gallery.generation, gallery.encoder()
-    full, held = entry["dim"], gallery.rows(with_removed=True)  # removed ones too: reencode fits on them
-    here = np.flatnonzero(~held.table["id"].isin(gallery.removed()))
-    _check(gallery, held.table["id"].tolist(), held.embeddings, len(here))
-    chosen = lengths(dims, most=min(full, len(held)) - 1, full=full)
-    mean, axes, variance = pca.fit(held.embeddings)
+    full, every_row = entry["dim"], gallery.rows(with_removed=True)  # removed ones too: reencode fits on them
+    present = np.flatnonzero(~every_row.table["id"].isin(gallery.removed()))
+    _check(gallery, every_row.table["id"].tolist(), every_row.embeddings, len(present))
+    chosen = lengths(dims, longest=min(full, len(every_row)) - 1, full=full)
+    mean, axes, variance = pca.fit(every_row.embeddings)
     if variance.sum() < 1e-12:
         raise UsageError(f"all pictures of gallery {gallery.name} have the same embedding; choose another encoder")
-    embeddings = held.embeddings[here]  # (n, dim)
+    embeddings = every_row.embeddings[present]  # (n, dim)
     turned = (embeddings - mean.astype(np.float32)) @ axes.T.astype(np.float32)  # (n, dim): its first d are PCA to d
-    labels = held.table["label"].to_numpy()[here]
+    labels = every_row.table["label"].to_numpy()[present]
     sample, labelled = _sample(labels, seed)
-    marks = labels[sample] if labelled else None
+    sample_labels = labels[sample] if labelled else None
     neighbours = _neighbours(embeddings[sample])
-    found = []
+    measured = []
     for number, d in enumerate(chosen):
         progress("lengths", number, len(chosen))
         short = embeddings if d == full else _unit(turned[:, :d])
         some = short[sample]
-        found.append(
+        measured.append(
             Length(
                 dims=d,
                 variance=float(variance[:d].sum() / variance.sum()),
-                map_at_r=None if marks is None else map_at_r(some, marks),
-                recall_at_1=None if marks is None else recall_at_1(some, marks),
+                map_at_r=None if sample_labels is None else map_at_r(some, sample_labels),
+                recall_at_1=None if sample_labels is None else recall_at_1(some, sample_labels),
                 neighbours_kept=_kept(_neighbours(some), neighbours),
                 milliseconds=search_milliseconds(short, seed=seed),
                 bytes=4 * d,
@@ -78,17 +78,17 @@ def measure(gallery: Gallery, *, dims: str = "", seed: int = 0, progress: Progre
             )
         )
     progress("lengths", len(chosen), len(chosen))
-    decided_by = "map_at_r" if found[-1].map_at_r else "neighbours_kept"  # a map_at_r of 0 decides nothing either
-    recommended = knee(found, decided_by)
+    decided_by = "map_at_r" if measured[-1].map_at_r else "neighbours_kept"  # a map_at_r of 0 decides nothing either
+    recommended = knee(measured, decided_by)
     return {
         "generation": generation,  # of the rows that were read, whatever was ingested since
         "encoder": entry["spec"],
         "fingerprint": entry["fingerprint"],
         "dim": full,
-        "rows": len(here),
-        "fitted_on": len(held),
+        "rows": len(present),
+        "fitted_on": len(every_row),
         "sampled": len(sample),
-        "labels": 0 if marks is None else len(set(marks)),
+        "labels": 0 if sample_labels is None else len(set(sample_labels)),
         "seed": seed,
         "dims": chosen,
         "neighbours": NEIGHBOURS,
@@ -99,42 +99,44 @@ def measure(gallery: Gallery, *, dims: str = "", seed: int = 0, progress: Progre
         "keep": KEEP[decided_by],
         "recommended": recommended,
         "apply": f"python -m pipeline reencode {gallery.name} --pca {recommended}" if recommended < full else "",
-        "lengths": [asdict(length) for length in found],
+        "lengths": [asdict(length) for length in measured],
     }
 
 
-def lengths(text: str, *, most: int, full: int) -> list[int]:
-    """Ascending, ending in `full`. most: the longest that reencode takes. UsageError for what is not among them."""
-    if most < 2:
+def lengths(text: str, *, longest: int, full: int) -> list[int]:
+    """Ascending, ending in `full`. longest: the longest that reencode takes. UsageError for what is not among them."""
+    if longest < 2:
         raise UsageError(f"embeddings of {full} dimensions cannot be shortened; choose an encoder with more")
     if not text:
-        return [*(2**power for power in range(1, most.bit_length()) if 2**power <= most), full]
+        return [*(2**power for power in range(1, longest.bit_length()) if 2**power <= longest), full]
     try:
-        asked = {int(part) for part in text.split(",")}
+        wanted = {int(part) for part in text.split(",")}
     except ValueError:
-        asked = {0}
-    if any(d != full and not 2 <= d <= most for d in asked):
-        raise UsageError(f"--dims {text}: write whole numbers from 2 to {most}, with commas between them: --dims 2,4,8")
-    return sorted(asked | {full})
+        wanted = {0}
+    if any(d != full and not 2 <= d <= longest for d in wanted):
+        raise UsageError(
+            f"--dims {text}: write whole numbers from 2 to {longest}, with commas between them: --dims 2,4,8"
+        )
+    return sorted(wanted | {full})
 
 
-def knee(found: list[Length], decided_by: str) -> int:
+def knee(measured: list[Length], decided_by: str) -> int:
     """The smallest length whose figure is at least KEEP of the best one's."""
-    least = KEEP[decided_by] * max(getattr(length, decided_by) for length in found)
-    return next(length.dims for length in found if getattr(length, decided_by) >= least)
+    least = KEEP[decided_by] * max(getattr(length, decided_by) for length in measured)
+    return next(length.dims for length in measured if getattr(length, decided_by) >= least)
 
 
 def advice(report: dict[str, Any]) -> str:
     """What the report recommends and what that saves, without a full stop."""
     by, last = report["decided_by"], report["lengths"][-1]
     knee = next(length for length in report["lengths"] if length["dims"] == report["recommended"])
-    asked = f"{100 * report['keep']:.0f} % of the best"
+    enough = f"{100 * report['keep']:.0f} % of the best"
     if knee is last:
-        return f"all {last['dims']:,} dimensions are needed; no shorter length has {asked} {by}"
+        return f"all {last['dims']:,} dimensions are needed; no shorter length has {enough} {by}"
     names = ("map_at_r", "recall_at_1") if by == "map_at_r" else (by,)
     figures = ", ".join(f"{name} {knee[name]:.3f} ({last[name]:.3f} with all)" for name in names)
     return (
-        f"{knee['dims']:,} of {last['dims']:,} dimensions are the fewest with {asked} {by}: {figures}; they save "
+        f"{knee['dims']:,} of {last['dims']:,} dimensions are the fewest with {enough} {by}: {figures}; they save "
         f"{last['bytes'] - knee['bytes']:,} of {last['bytes']:,} bytes a picture, and an exact search takes "
         f"{knee['milliseconds']:.3f} ms instead of {last['milliseconds']:.3f}"
     )
@@ -181,8 +183,10 @@ def _check(gallery: Gallery, ids: list[str], embeddings: np.ndarray, count: int)
     """count: rows that are not removed."""
     if not count:
         raise GalleryError(f"gallery {gallery.name} holds no pictures to measure; ingest some first")
-    if count < FEWEST:
-        raise UsageError(f"gallery {gallery.name} holds {count} pictures and {FEWEST} are needed; ingest more first")
+    if count < MIN_PICTURES:
+        raise UsageError(
+            f"gallery {gallery.name} holds {count} pictures and {MIN_PICTURES} are needed; ingest more first"
+        )
     bad = ~np.isfinite(embeddings).all(axis=1)
     if bad.any():
         raise UsageError(
@@ -194,7 +198,7 @@ def _check(gallery: Gallery, ids: list[str], embeddings: np.ndarray, count: int)
 def _sample(labels: np.ndarray, seed: int) -> tuple[np.ndarray, bool]:
     """Rows in ascending order, and whether all have labels that can be asked for; '' is no label."""
     with_label = np.flatnonzero(labels != "")
-    enough = len(with_label) >= FEWEST and len(np.unique(labels[with_label])) > 1
+    enough = len(with_label) >= MIN_PICTURES and len(np.unique(labels[with_label])) > 1
     random = np.random.default_rng(seed)
     sample = np.sort(random.permutation(with_label if enough else len(labels))[:SAMPLE])
     return sample, enough and bool((np.unique(labels[sample], return_counts=True)[1] > 1).any())
@@ -212,6 +216,6 @@ def _neighbours(embeddings: np.ndarray) -> np.ndarray:
     return nearest(embeddings, embeddings, k=NEIGHBOURS, exclude=np.arange(len(embeddings)))[1]
 
 
-def _kept(found: np.ndarray, truth: np.ndarray) -> float:
+def _kept(hits: np.ndarray, truth: np.ndarray) -> float:
     """Mean share of each row's `truth` that is in its `found`."""
-    return float((found[:, :, None] == truth[:, None, :]).any(axis=1).mean())
+    return float((hits[:, :, None] == truth[:, None, :]).any(axis=1).mean())

@@ -36,11 +36,11 @@ def at_size(row: dict[str, Any], n: int, rows: int) -> dict[str, float]:
     times = rows / n
     logs = math.log(max(rows, 2)) / math.log(max(n, 2))
     search = {"linear": times, "root": times**0.5, "log": logs}[row["grows"]]
-    held = max((row["megabytes"] or 0) * 1e6, row["bytes_on_disk"] or 0)
+    size = max((row["megabytes"] or 0) * 1e6, row["bytes_on_disk"] or 0)
     return {
         "p50_ms": row["p50_ms"] * search,
         "build_seconds": row["build_seconds"] * times * (logs if row["grows"] == "log" else 1),
-        "bytes": held * times,
+        "bytes": size * times,
     }
 
 
@@ -71,12 +71,12 @@ def advice(report: dict[str, Any], n: int) -> str:
             f"nothing to build{beside}."
         )
     whole = at_size(quickest, report["n"], n)
-    held = f", {_size(whole['bytes'])}" if whole["bytes"] else ""
+    size = f", {_size(whole['bytes'])}" if whole["bytes"] else ""
     against = f"; comparing every row takes {_milliseconds(cost(simple))}" if simple is not None else ""
     return (
         f"{where}: use {quickest['spec']}, {_milliseconds(whole['p50_ms'])} a query at an ann_recall of "
         f"{quickest['ann_recall']:.3f}{' as measured here' if n != report['n'] else ''}, "
-        f"{_seconds(whole['build_seconds'])} to build{held}{against}."
+        f"{_seconds(whole['build_seconds'])} to build{size}{against}."
     )
 
 

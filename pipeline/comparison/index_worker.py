@@ -28,7 +28,7 @@ from pipeline.records import AnnIndex
 
 NOOP = "noop"  # no plugin: what the measuring itself costs
 _WARM = 64  # rows of a first small index: libraries and threads are there before anything is timed
-_FEWEST = 10  # queries that are timed, however long each takes
+_MIN_QUERIES = 10  # queries that are timed, however long each takes
 _ROUNDS = 3
 
 
@@ -96,9 +96,9 @@ def timed(index: AnnIndex, queries: np.ndarray, *, k: int, seconds: float) -> tu
         index.search(query[None], k=k)
         ended = time.perf_counter()
         taken.append(ended - begun)
-        if ended > until and len(taken) >= _FEWEST:
+        if ended > until and len(taken) >= _MIN_QUERIES:
             break
-    some = queries[: max(_FEWEST, int(seconds / 2 / statistics.fmean(taken)))]
+    some = queries[: max(_MIN_QUERIES, int(seconds / 2 / statistics.fmean(taken)))]
     while True:
         once, rows = _batch(index, some, k)
         if len(some) == len(queries) or 8 * once > seconds:
@@ -159,8 +159,8 @@ def _built(request: dict[str, Any]) -> AnnIndex:
     spec = request["spec"]
     if spec == NOOP:
         return Noop()
-    known = {option.name for option in plugins.options("indexes", plugins.parse(spec)[0])}
-    given = {name: request[name] for name in ("threads", "seed") if name in known}
+    option_names = {option.name for option in plugins.options("indexes", plugins.parse(spec)[0])}
+    given = {name: request[name] for name in ("threads", "seed") if name in option_names}
     built: AnnIndex = plugins.build("indexes", spec, **given)
     return built
 

@@ -82,21 +82,21 @@ def compare(
     if queries > n:
         notes.append(f"queries lowered from {queries:,} to {n:,}, the rows there are")
     own = np.sort(np.random.default_rng(seed).choice(n, min(queries, n), replace=False))
-    asked = np.ascontiguousarray(embeddings[own], np.float32)
+    query_rows = np.ascontiguousarray(embeddings[own], np.float32)
     progress("exact", 0, 1)
-    exact = nearest(asked, embeddings, k=k, exclude=own)[0]
+    exact = nearest(query_rows, embeddings, k=k, exclude=own)[0]
     progress("exact", 1, 1)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         files = {"embeddings": f"{folder}/embeddings.npy", "queries": f"{folder}/queries.npy"}
         np.save(files["embeddings"], np.ascontiguousarray(embeddings, np.float32))
-        np.save(files["queries"], asked)
+        np.save(files["queries"], query_rows)
         request = files | {"k": k + 1, "threads": threads, "seed": seed, "seconds": seconds}
         for number, spec in enumerate([NOOP, *chosen]):
             progress("indexes", number, len(chosen) + 1)
             out = Path(folder) / f"{number}"
-            found = _measured(spec, request, out, timeout=timeout, worker=worker)
-            rows += [_judged(row, out, asked, embeddings, own, exact) for row in found]
+            measured = _measured(spec, request, out, timeout=timeout, worker=worker)
+            rows += [_judged(row, out, query_rows, embeddings, own, exact) for row in measured]
         progress("indexes", len(chosen) + 1, len(chosen) + 1)
     harness, rows = rows[0], rows[1:]
     for row, best in zip(rows, index_advice.pareto(rows), strict=True):
@@ -120,14 +120,14 @@ def chosen_specs(specs: Sequence[str]) -> list[str]:
 
     Raises UsageError for a plugin or an option that does not exist.
     """
-    found: list[str] = []
+    chosen: list[str] = []
     for spec in specs or plugins.available("indexes"):
         name, options = plugins.parse(spec)
-        known = [option.name for option in plugins.options("indexes", name)]
-        if wrong := [key for key in options if key not in known]:
-            raise UsageError(f"{name} has no option {wrong[0]!r}; its options are {', '.join(known) or '(none)'}")
-        found += [spec] if options else plugins.usual("indexes", name)
-    return list(dict.fromkeys(found))
+        names = [option.name for option in plugins.options("indexes", name)]
+        if wrong := [key for key in options if key not in names]:
+            raise UsageError(f"{name} has no option {wrong[0]!r}; its options are {', '.join(names) or '(none)'}")
+        chosen += [spec] if options else plugins.usual("indexes", name)
+    return list(dict.fromkeys(chosen))
 
 
 def _check(embeddings: np.ndarray, *, k: int, queries: int, threads: int) -> tuple[int, int]:
@@ -152,8 +152,8 @@ def _measured(
     """What index_worker said, a row a setting, and one more with `error` when it did not come to its end."""
     out.mkdir()
     name = plugins.parse(spec)[0]
-    told = re.sub(r"//[^/@]*@", "//", spec)  # an address without its password
-    row: dict[str, Any] = {"index": name, "spec": told, "options": {}, "grows": "", "error": "", "install": ""}
+    shown = re.sub(r"//[^/@]*@", "//", spec)  # an address without its password
+    row: dict[str, Any] = {"index": name, "spec": shown, "options": {}, "grows": "", "error": "", "install": ""}
     row |= dict.fromkeys(_FIGURES)
     if spec != NOOP and (install := plugins.missing("indexes", name)):
         return [row | {"error": "not installed", "install": install}]
@@ -166,17 +166,17 @@ def _measured(
     lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
     failed = [line["error"] for line in lines if "error" in line]
     size = next((line["bytes_on_disk"] for line in lines if line.keys() == {"bytes_on_disk"}), 0)
-    found = []
+    measured = []
     for line in lines:
         if "found" in line:
             settings = line.pop("settings")
             here = (
                 row | {"options": settings, "spec": _with(row["spec"], settings), "bytes_on_disk": size or None} | line
             )
-            found.append(here | ({"megabytes": None} if size is None else {}))  # it lives in another process
-    if error or failed or not found:
-        found.append(row | {"error": (failed or [error or "it ended without an answer"])[0]})
-    return found
+            measured.append(here | ({"megabytes": None} if size is None else {}))  # it lives in another process
+    if error or failed or not measured:
+        measured.append(row | {"error": (failed or [error or "it ended without an answer"])[0]})
+    return measured
 
 
 def _ran(command: list[str], request: dict[str, Any], out: Path, timeout: float) -> str:
@@ -215,20 +215,20 @@ def _path() -> list[str]:
 
 
 def _judged(
-    row: dict[str, Any], out: Path, asked: np.ndarray, embeddings: np.ndarray, own: np.ndarray, exact: np.ndarray
+    row: dict[str, Any], out: Path, query_rows: np.ndarray, embeddings: np.ndarray, own: np.ndarray, exact: np.ndarray
 ) -> dict[str, Any]:
     """The row with its ann_recall, from the rows that the index returned."""
     file = row.pop("found", "")
     if not file:
         return row
-    found, k = np.load(out / file), exact.shape[1]
-    q = len(found)
-    if found.shape != (row["queries"], k + 1) or not ((found >= -1) & (found < len(embeddings))).all():
+    hits, k = np.load(out / file), exact.shape[1]
+    q = len(hits)
+    if hits.shape != (row["queries"], k + 1) or not ((hits >= -1) & (hits < len(embeddings))).all():
         return (
             row | dict.fromkeys(_FIGURES) | {"error": "it returned rows that do not exist, or not one for each place"}
         )
-    kept = ann.without_own(found, own[:q], k=k)
-    scores = ann.true_scores(asked[:q], embeddings, kept)
+    kept = ann.without_own(hits, own[:q], k=k)
+    scores = ann.true_scores(query_rows[:q], embeddings, kept)
     return row | {"ann_recall": float(ann.ann_recall(kept, scores, exact[:q]).mean())}
 
 

@@ -159,13 +159,13 @@ def open_all(source: Source, rows: np.ndarray, progress: Progress = silent) -> P
     held: list[Image | None] = []
     kept, reasons, seen, size, copies = list[int](), list[str](), set[str](), 0, 0
     for number, opened in enumerate(in_order(rows.tolist(), work, chunk=4), 1):
-        for row, said, picture in opened:
+        for row, id_or_reason, picture in opened:
             if picture is None:
-                reasons.append(said)
-            elif said in seen:  # a query that finds its own copy would count as right
+                reasons.append(id_or_reason)
+            elif id_or_reason in seen:  # a query that finds its own copy would count as right
                 copies += 1
             else:
-                seen.add(said)
+                seen.add(id_or_reason)
                 size += picture.width * picture.height * 3
                 kept.append(row)
                 held.append(picture if size <= MAX_HELD or not held else None)

@@ -74,14 +74,14 @@ def explain(
     queries, hits = _encoded(encoder, query, grid), _encoded(encoder, hit, grid)  # (1 + grid², dim)
     score = float(queries[0] @ hits[0])
     parts = _golden(query, hit) | {"semantic": score}
-    known = {name: quantiles for name, quantiles in (calibrations or {}).items() if len(quantiles)}
+    quantiles_of = {name: quantiles for name, quantiles in (calibrations or {}).items() if len(quantiles)}
     return Explanation(
         score,
         (score - queries[1:] @ hits[0]).astype(np.float32).reshape(grid, grid),
         (score - hits[1:] @ queries[0]).astype(np.float32).reshape(grid, grid),
         parts,
-        {name: calibration.percentile(parts[name], quantiles) for name, quantiles in known.items()},
-        {name: float(quantiles[len(quantiles) // 2]) for name, quantiles in known.items()},
+        {name: calibration.percentile(parts[name], quantiles) for name, quantiles in quantiles_of.items()},
+        {name: float(quantiles[len(quantiles) // 2]) for name, quantiles in quantiles_of.items()},
     )
 
 

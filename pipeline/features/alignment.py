@@ -16,7 +16,7 @@ _SMALLEST_OVERLAP = 0.6
 _OUTLIERS = 0.1  # share of pixels left out of the verdict: a watermark covers less
 _WINDOW = 8
 _NOISE = 1.0  # grey levels squared: what JPEG leaves in a window without details
-_MOST_CONTRAST = 5.0
+_MAX_CONTRAST = 5.0
 _FLAT = 4.0  # grey levels: a picture that varies less is one colour, and correlation would compare its noise
 _FLAT_TOLERANCE = 3.0
 
@@ -90,12 +90,12 @@ def _step(one: np.ndarray, other: np.ndarray, pose: np.ndarray) -> np.ndarray:
     slope_y, slope_x = (slope * (side / 2) for slope in np.gradient(warped, axis=(1, 2)))
     slope_x, slope_y = slope_x / pose[:, 0, None, None], slope_y / pose[:, 2, None, None]
     columns = [slope_x * across, slope_x, slope_y * across[:, None], slope_y, warped, np.ones_like(warped)]
-    known = (np.stack(columns, axis=-1) * inside[..., None]).reshape(len(one), -1, 6)  # (p, side², 6)
-    normal = known.transpose(0, 2, 1) @ known + 1e-2 * np.eye(6, dtype=np.float32)
-    wanted = known.transpose(0, 2, 1) @ (other * inside).reshape(len(one), -1, 1)
-    found = np.linalg.solve(normal.astype(np.float64), wanted.astype(np.float64))[..., 0]
-    gain = found[:, 4]
-    change = np.where((gain > 0.1)[:, None], found[:, :4] / np.maximum(gain, 0.1)[:, None], 0).clip(-0.1, 0.1)
+    design = (np.stack(columns, axis=-1) * inside[..., None]).reshape(len(one), -1, 6)  # (p, side², 6)
+    normal = design.transpose(0, 2, 1) @ design + 1e-2 * np.eye(6, dtype=np.float32)
+    target = design.transpose(0, 2, 1) @ (other * inside).reshape(len(one), -1, 1)
+    solution = np.linalg.solve(normal.astype(np.float64), target.astype(np.float64))[..., 0]
+    gain = solution[:, 4]
+    change = np.where((gain > 0.1)[:, None], solution[:, :4] / np.maximum(gain, 0.1)[:, None], 0).clip(-0.1, 0.1)
     rest = np.array([1, 0, 1, 0])
     return (rest + (pose + change - rest).clip(-_FURTHEST, _FURTHEST)).astype(np.float32)
 
@@ -138,7 +138,7 @@ def _details(one: np.ndarray, other: np.ndarray, inside: np.ndarray) -> np.ndarr
     a, b = a - a.mean(axis=2, keepdims=True), b - b.mean(axis=2, keepdims=True)
     aa, bb, ab = (a * a).mean(axis=2), (b * b).mean(axis=2), (a * b).mean(axis=2)
     gain = (whole * ab).sum(axis=1) / np.maximum((whole * aa).sum(axis=1), 1e-6)
-    gain = gain.clip(1 / _MOST_CONTRAST, _MOST_CONTRAST)[:, None]
+    gain = gain.clip(1 / _MAX_CONTRAST, _MAX_CONTRAST)[:, None]
     aa, ab = gain**2 * aa, gain * ab
     alike = 2 * ab / (aa + bb + 2 * _NOISE)
     weight = whole * np.maximum(aa, bb) ** 0.25

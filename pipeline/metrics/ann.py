@@ -27,9 +27,9 @@ def ann_recall(rows: np.ndarray, scores: np.ndarray, exact: np.ndarray, *, tie: 
 def true_scores(queries: np.ndarray, gallery: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """(q, m) float32 cosine of each query with the gallery rows (q, m); -inf where a row is -1. Summed in float64."""
     scores = np.full(rows.shape, -np.inf, np.float32)
-    for at, (query, found) in enumerate(zip(queries.astype(np.float64), rows, strict=True)):
-        there = found >= 0
-        scores[at, there] = gallery[found[there]].astype(np.float64) @ query
+    for at, (query, hits) in enumerate(zip(queries.astype(np.float64), rows, strict=True)):
+        is_hit = hits >= 0
+        scores[at, is_hit] = gallery[hits[is_hit]].astype(np.float64) @ query
     return scores
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.errors import UsageError
 from pipeline.metrics.retrieval import Labels
 
-MOST = 20_000  # rows
+MAX_ROWS = 20_000  # rows
 STARTS = 5  # of k-means; the best of them counts
 ONE_PLACE = 1e-9  # centres this close differ by rounding
 MEGABYTES = 128  # of distances at a time; scikit-learn would take 1024
@@ -40,9 +40,9 @@ def silhouette(embeddings: np.ndarray, labels: Labels, *, sample_size: int = 10_
     from sklearn import config_context
     from sklearn.metrics import silhouette_score
 
-    rows, marks = _sample(embeddings, labels, min(sample_size, MOST), seed)
+    rows, codes = _sample(embeddings, labels, min(sample_size, MAX_ROWS), seed)
     with config_context(working_memory=MEGABYTES):
-        return float(silhouette_score(rows, marks, metric="cosine"))
+        return float(silhouette_score(rows, codes, metric="cosine"))
 
 
 def davies_bouldin(embeddings: np.ndarray, labels: Labels, *, seed: int) -> float:
@@ -51,12 +51,12 @@ def davies_bouldin(embeddings: np.ndarray, labels: Labels, *, seed: int) -> floa
     inf where two labels have one centre: scikit-learn leaves these two out, and calls a collapsed encoder perfect.
     Spread: mean distance to the centre (Davies and Bouldin 1979). Raises UsageError.
     """
-    rows, marks = _sample(embeddings, labels, MOST, seed)
-    sizes = np.bincount(marks)
+    rows, codes = _sample(embeddings, labels, MAX_ROWS, seed)
+    sizes = np.bincount(codes)
     centres = np.zeros((len(sizes), rows.shape[1]))  # (labels, dim)
-    np.add.at(centres, marks, rows)
+    np.add.at(centres, codes, rows)
     centres /= sizes[:, None]
-    spread = np.bincount(marks, np.linalg.norm(rows - centres[marks], axis=1)) / sizes
+    spread = np.bincount(codes, np.linalg.norm(rows - centres[codes], axis=1)) / sizes
     worst = []
     for label in range(len(sizes)):
         distances = np.delete(np.linalg.norm(centres - centres[label], axis=1), label)
@@ -72,29 +72,29 @@ def kmeans_agreement(embeddings: np.ndarray, labels: Labels, *, seed: int) -> Ag
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, normalized_mutual_info_score
 
-    rows, marks = _sample(embeddings, labels, MOST, seed)
+    rows, codes = _sample(embeddings, labels, MAX_ROWS, seed)
     with warnings.catch_warnings():
         # Fewer different rows than labels is a finding about the encoder, and the scores tell it.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        found = KMeans(len(np.unique(marks)), n_init=STARTS, random_state=seed).fit_predict(rows)
+        clusters = KMeans(len(np.unique(codes)), n_init=STARTS, random_state=seed).fit_predict(rows)
     return Agreement(
-        ami=float(adjusted_mutual_info_score(marks, found)),
-        nmi=float(normalized_mutual_info_score(marks, found)),
-        ari=float(adjusted_rand_score(marks, found)),
+        ami=float(adjusted_mutual_info_score(codes, clusters)),
+        nmi=float(normalized_mutual_info_score(codes, clusters)),
+        ari=float(adjusted_rand_score(codes, clusters)),
         n=len(rows),
     )
 
 
-def _sample(embeddings: np.ndarray, labels: Labels, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _sample(embeddings: np.ndarray, labels: Labels, max_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """At most so many rows and their labels as numbers 0, 1, … UsageError where these have no groups to speak of."""
-    marks = np.unique(np.asarray(labels), return_inverse=True)[1]
-    rows = np.arange(len(marks))
-    if len(rows) > most:
-        rows = np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))
-    kinds = len(np.unique(marks[rows]))
-    if not 2 <= kinds < len(rows):
+    codes = np.unique(np.asarray(labels), return_inverse=True)[1]
+    rows = np.arange(len(codes))
+    if len(rows) > max_rows:
+        rows = np.sort(np.random.default_rng(seed).choice(len(rows), max_rows, replace=False))
+    n_labels = len(np.unique(codes[rows]))
+    if not 2 <= n_labels < len(rows):
         raise UsageError(
-            f"clusters need at least 2 labels and more rows than labels, not {kinds} labels in {len(rows)} rows; "
+            f"clusters need at least 2 labels and more rows than labels, not {n_labels} labels in {len(rows)} rows; "
             "choose other data or a larger sample"
         )
-    return embeddings[rows], np.unique(marks[rows], return_inverse=True)[1]
+    return embeddings[rows], np.unique(codes[rows], return_inverse=True)[1]

@@ -65,17 +65,17 @@ def evaluate(
     """
     import pandas as pd
 
-    asked = set(truth.pictures["path"]) if paths is None else set(paths)
-    known, told = truth.only(asked), predictions.only(asked)
-    shown = known.pictures["path"].tolist()
-    labels = known.labels
+    wanted = set(truth.pictures["path"]) if paths is None else set(paths)
+    truth, predictions = truth.only(wanted), predictions.only(wanted)
+    shown = truth.pictures["path"].tolist()
+    labels = truth.labels
     empty = np.full((10, 101, 0, 4, 1), -1.0)
-    precision = _precision(known, told, shown) if labels else empty  # (IoU, recall, label, area, 1)
-    matches = match(known, told)
+    precision = _precision(truth, predictions, shown) if labels else empty  # (IoU, recall, label, area, 1)
+    matches = match(truth, predictions)
     rows = [_of_label(label, precision[:, :, at, 0, 0], matches, len(shown), score) for at, label in enumerate(labels)]
     columns = ["label", "objects", "predictions", "map", "ap50", "ap75", "precision", "recall", "f1", "miss_rate"]
     table = pd.DataFrame(rows, columns=columns)
-    at_score = match(known, told, score=score)
+    at_score = match(truth, predictions, score=score)
     best = _best_f1(matches)
     by_area = {name: _mean(precision[..., at, 0]) for at, name in enumerate(AREAS)}
     curves = {label: _shown(precision[0, :, at, 0, 0]) for at, label in enumerate(labels)}
@@ -107,23 +107,25 @@ def miss_rate(matches: Matches, *, pictures: int) -> float:
     objects = int((matches.truth["outcome"] != "ignored").sum())
     if not objects or not pictures:
         return float("nan")
-    told = matches.predictions[matches.predictions["outcome"] != "ignored"]
-    right = told.sort_values("score", ascending=False, kind="stable")["outcome"].to_numpy() == "TP"
+    predictions = matches.predictions[matches.predictions["outcome"] != "ignored"]
+    right = predictions.sort_values("score", ascending=False, kind="stable")["outcome"].to_numpy() == "TP"
     wrong_rate = np.concatenate([[-1.0], np.cumsum(~right) / pictures])
     missed = np.concatenate([[1.0], 1 - np.cumsum(right) / objects])
     at = np.searchsorted(wrong_rate, FPPI, side="right") - 1
     return float(np.exp(np.log(np.maximum(missed[at], 1e-10)).mean()))
 
 
-def _precision(known: Annotations, told: Annotations, shown: list[str]) -> np.ndarray:
-    run: Any = evaluated(known, told, paths=shown, areas=list(AREAS))
+def _precision(truth: Annotations, predictions: Annotations, paths: list[str]) -> np.ndarray:
+    run: Any = evaluated(truth, predictions, paths=paths, areas=list(AREAS))
     return np.asarray(run.eval["precision"][..., -1:])  # 100 predictions a picture and label
 
 
 def _of_label(label: str, precision: np.ndarray, matches: Matches, pictures: int, score: float) -> tuple[Any, ...]:
     """precision: (IoU, recall) of the label."""
-    told, known = matches.predictions, matches.truth
-    own = Matches(told[told["label"] == label], known[known["label"] == label], matches.iou, matches.score)
+    predictions, truth = matches.predictions, matches.truth
+    own = Matches(
+        predictions[predictions["label"] == label], truth[truth["label"] == label], matches.iou, matches.score
+    )
     objects = int((own.truth["outcome"] != "ignored").sum())
     sure = own.predictions[own.predictions["score"] >= score]
     right, wrong = (int((sure["outcome"] == name).sum()) for name in ("TP", "FP"))
@@ -134,12 +136,12 @@ def _of_label(label: str, precision: np.ndarray, matches: Matches, pictures: int
 
 def _best_f1(matches: Matches) -> tuple[float, float]:
     """The highest F1 that a score gives, and the score: a later prediction never takes an object from a surer one."""
-    told = matches.predictions[matches.predictions["outcome"] != "ignored"].sort_values("score", ascending=False)
+    predictions = matches.predictions[matches.predictions["outcome"] != "ignored"].sort_values("score", ascending=False)
     objects = int((matches.truth["outcome"] != "ignored").sum())
-    if told.empty or not objects:
+    if predictions.empty or not objects:
         return float("nan"), float("nan")
-    right = np.cumsum(told["outcome"].to_numpy() == "TP")
-    scores = told["score"].to_numpy()
+    right = np.cumsum(predictions["outcome"].to_numpy() == "TP")
+    scores = predictions["score"].to_numpy()
     f1 = 2 * right / (np.arange(1, len(right) + 1) + objects)
     f1[:-1][scores[:-1] == scores[1:]] = -1  # a score takes all predictions that have it
     return float(f1.max()), float(scores[f1.argmax()])

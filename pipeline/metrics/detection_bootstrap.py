@@ -44,11 +44,11 @@ def bootstrap(
     A round draws as many pictures as there are in all subsets together, with replacement; a picture drawn twice counts
     twice in every subset it is in. So the draws of two subsets belong together, round by round, and can be compared.
     """
-    known = set(truth.pictures["path"])
-    inside = {name: set(paths) & known for name, paths in subsets.items()}
-    asked = set().union(*inside.values()) if inside else set()
-    paths = [path for path in truth.pictures["path"] if path in asked]
-    labels = _matched(truth.only(asked), predictions.only(asked), paths)
+    in_truth = set(truth.pictures["path"])
+    inside = {name: set(paths) & in_truth for name, paths in subsets.items()}
+    wanted = set().union(*inside.values()) if inside else set()
+    paths = [path for path in truth.pictures["path"] if path in wanted]
+    labels = _matched(truth.only(wanted), predictions.only(wanted), paths)
     random = np.random.default_rng(seed)
     drawn = np.stack(
         [np.ones(len(paths), np.int32)]
@@ -82,32 +82,32 @@ def _some_rounds(labels: list[_Label], counts: np.ndarray) -> np.ndarray:
 
 def _average_precision(label: _Label, counts: np.ndarray, objects: np.ndarray) -> np.ndarray:
     """(rounds,) mean over IoUs of the precision at 101 recalls, as COCO interpolates it."""
-    there = (counts.max(axis=0) > 0)[label.pictures]
-    weights = counts[:, label.pictures[there]]  # (rounds, n)
+    drawn = (counts.max(axis=0) > 0)[label.pictures]
+    weights = counts[:, label.pictures[drawn]]  # (rounds, n)
     result, seen, last = np.zeros(len(counts)), np.empty(0), None
-    for right, counted in zip(label.right[:, there], label.counted[:, there], strict=True):
+    for right, counted in zip(label.right[:, drawn], label.counted[:, drawn], strict=True):
         at = np.flatnonzero(right)
         if not at.size:
             continue
         if last is None or not np.array_equal(counted, last):  # with no crowd it is the same at every IoU
             seen, last = np.cumsum(weights * counted, axis=1, dtype=np.int32), counted
-        found = np.cumsum(weights[:, at], axis=1, dtype=np.int32)  # (rounds, right ones)
-        precision = found / np.maximum(seen[:, at], 1)
+        true_positives = np.cumsum(weights[:, at], axis=1, dtype=np.int32)  # (rounds, right ones)
+        precision = true_positives / np.maximum(seen[:, at], 1)
         ceiling = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        reached = _recalls(found, objects)
+        reached = _recalls(true_positives, objects)
         new = np.diff(reached, axis=1, prepend=0)  # recalls of the 101 that this prediction is the first to reach
         result += np.einsum("ij,ij->i", ceiling, new) / 101
     return result / len(label.right)
 
 
-def _recalls(found: np.ndarray, objects: np.ndarray) -> np.ndarray:
+def _recalls(true_positives: np.ndarray, objects: np.ndarray) -> np.ndarray:
     """How many of the recalls 0, .01, …, 1 are reached; the first, 0, only once something is found."""
-    recall = found / np.maximum(objects, 1)[:, None]
+    recall = true_positives / np.maximum(objects, 1)[:, None]
     low = (recall * 100).astype(np.int32)
     # rounding may put the product one step too low or too high: the comparison decides, as in COCO
     low -= _STEPS[low] > recall
     low += _STEPS[np.minimum(low + 1, 100)] <= recall
-    return np.where(found > 0, np.minimum(low, 100) + 1, 0)
+    return np.where(true_positives > 0, np.minimum(low, 100) + 1, 0)
 
 
 def _matched(truth: Annotations, predictions: Annotations, paths: list[str]) -> list[_Label]:
@@ -117,14 +117,14 @@ def _matched(truth: Annotations, predictions: Annotations, paths: list[str]) -> 
     run: Any = evaluated(truth, predictions, paths=paths, areas=["all"], accumulate=False)
     labels = []
     for start in range(0, len(run.evalImgs), len(paths)):
-        found = [(at, one) for at, one in enumerate(run.evalImgs[start : start + len(paths)]) if one is not None]
+        images = [(at, image) for at, image in enumerate(run.evalImgs[start : start + len(paths)]) if image is not None]
         objects = np.zeros(len(paths), np.int64)
-        for at, one in found:
-            objects[at] = np.count_nonzero(np.asarray(one["gtIgnore"]) == 0)
-        scores = np.concatenate([np.asarray(one["dtScores"], float) for _, one in found])
+        for at, image in images:
+            objects[at] = np.count_nonzero(np.asarray(image["gtIgnore"]) == 0)
+        scores = np.concatenate([np.asarray(image["dtScores"], float) for _, image in images])
         order = np.argsort(-scores, kind="mergesort")
-        pictures = np.repeat([at for at, _ in found], [len(one["dtScores"]) for _, one in found])[order]
-        matched = np.concatenate([one["dtMatches"] for _, one in found], axis=1)[:, order] > 0
-        ignored = np.concatenate([one["dtIgnore"] for _, one in found], axis=1)[:, order].astype(bool)
+        pictures = np.repeat([at for at, _ in images], [len(image["dtScores"]) for _, image in images])[order]
+        matched = np.concatenate([image["dtMatches"] for _, image in images], axis=1)[:, order] > 0
+        ignored = np.concatenate([image["dtIgnore"] for _, image in images], axis=1)[:, order].astype(bool)
         labels.append(_Label(pictures, matched & ~ignored, ~ignored, objects))
     return labels

@@ -42,10 +42,10 @@ def evaluated(
 def _index(boxes: pd.DataFrame, pictures: dict[str, int], labels: dict[str, int], *, predicted: bool) -> Any:
     from pycocotools.coco import COCO
 
-    held = COCO()
+    index = COCO()
     boxes = boxes[boxes["path"].isin(pictures) & boxes["label"].isin(labels)]
     columns = ("path", "label", "x", "y", "width", "height", "area", "crowd", "score")
-    held.dataset = {
+    index.dataset = {
         "images": [{"id": number} for number in pictures.values()],
         "categories": [{"id": number} for number in labels.values()],
         "annotations": [
@@ -63,8 +63,8 @@ def _index(boxes: pd.DataFrame, pictures: dict[str, int], labels: dict[str, int]
             )
         ],
     }
-    held.createIndex()
-    return held
+    index.createIndex()
+    return index
 
 
 def _say_nothing(*_: Any) -> None:

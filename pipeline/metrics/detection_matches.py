@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NEAR = 0.1  # IoU below which a false positive has nothing to do with an object (TIDE's background threshold)
 KINDS = ("background", "confused class", "poor box", "duplicate")
-MOST = 100  # predictions of a label in a picture that count, the highest scores first: COCO's
+MAX_PREDICTIONS = 100  # predictions of a label in a picture that count, the highest scores first: COCO's
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Matches:
     @property
     def counts(self) -> dict[str, int]:
         """TP, FP, FN and how many FP of each kind."""
-        told = self.predictions["outcome"].value_counts()
+        outcomes = self.predictions["outcome"].value_counts()
         kinds = self.predictions["kind"].value_counts()
-        found = {"TP": int(told.get("TP", 0)), "FP": int(told.get("FP", 0))}
-        found["FN"] = int((self.truth["outcome"] == "FN").sum())
-        return found | {kind: int(kinds.get(kind, 0)) for kind in KINDS}
+        counts = {"TP": int(outcomes.get("TP", 0)), "FP": int(outcomes.get("FP", 0))}
+        counts["FN"] = int((self.truth["outcome"] == "FN").sum())
+        return counts | {kind: int(kinds.get(kind, 0)) for kind in KINDS}
 
 
 def match(truth: Annotations, predictions: Annotations, *, iou: float = 0.5, score: float = 0.0) -> Matches:
@@ -48,28 +48,29 @@ def match(truth: Annotations, predictions: Annotations, *, iou: float = 0.5, sco
     surer one found; "confused class": the same with an object of another label; "poor box": IoU from 0.1 to `iou` with one
     of its label; then "confused class" again with one of another (TIDE's "both"); else "background".
     """
-    shown = set(truth.pictures["path"])
-    told = predictions.boxes
-    told = told[told["path"].isin(shown) & (told["score"].fillna(0) >= score)].reset_index(drop=True)
-    known = truth.boxes.reset_index(drop=True)
-    outcome, kind = np.full(len(told), "FP", object), np.full(len(told), "", object)
-    best, owner = np.zeros(len(told)), np.full(len(told), -1)
-    found, finder = np.where(known["crowd"], "ignored", "FN").astype(object), np.full(len(known), -1)
-    rows_of, objects_of = told.groupby("path").indices, known.groupby("path").indices
-    scores, told_labels, known_labels = told["score"].to_numpy(), told["label"].to_numpy(), known["label"].to_numpy()
-    crowds, numbers = known["crowd"].to_numpy(bool), known["number"].to_numpy()
-    told_sides, known_sides = _sides(told), _sides(known)
+    pictures = set(truth.pictures["path"])
+    boxes = predictions.boxes
+    predicted = boxes[boxes["path"].isin(pictures) & (boxes["score"].fillna(0) >= score)].reset_index(drop=True)
+    actual = truth.boxes.reset_index(drop=True)
+    outcome, kind = np.full(len(predicted), "FP", object), np.full(len(predicted), "", object)
+    best, owner = np.zeros(len(predicted)), np.full(len(predicted), -1)
+    actual_outcome, found_by = np.where(actual["crowd"], "ignored", "FN").astype(object), np.full(len(actual), -1)
+    rows_of, objects_of = predicted.groupby("path").indices, actual.groupby("path").indices
+    predicted_labels, actual_labels = predicted["label"].to_numpy(), actual["label"].to_numpy()
+    scores = predicted["score"].to_numpy()
+    crowds, numbers = actual["crowd"].to_numpy(bool), actual["number"].to_numpy()
+    predicted_sides, actual_sides = _sides(predicted), _sides(actual)
     for path, unsorted in rows_of.items():
         rows = unsorted[np.argsort(-scores[unsorted], kind="stable")]
         objects = objects_of.get(path, np.empty(0, int))
-        overlap = overlaps(told_sides[rows], known_sides[objects], crowds[objects])  # (rows, objects)
-        same = told_labels[rows, None] == known_labels[objects]
+        overlap = overlaps(predicted_sides[rows], actual_sides[objects], crowds[objects])  # (rows, objects)
+        same = predicted_labels[rows, None] == actual_labels[objects]
         taken = np.zeros(len(objects), bool)
-        seen: dict[str, int] = {}
+        counted: dict[str, int] = {}
         for at, row in enumerate(rows):
-            label = told_labels[row]
-            seen[label] = seen.get(label, 0) + 1
-            if seen[label] > MOST:
+            label = predicted_labels[row]
+            counted[label] = counted.get(label, 0) + 1
+            if counted[label] > MAX_PREDICTIONS:
                 outcome[row] = "ignored"
                 continue
             free = np.where(same[at] & (~taken | crowds[objects]), overlap[at], -1.0)
@@ -79,25 +80,25 @@ def match(truth: Annotations, predictions: Annotations, *, iou: float = 0.5, sco
                 outcome[row] = "ignored" if crowds[objects[to]] else "TP"
                 taken[to] = True
                 if outcome[row] == "TP":
-                    found[objects[to]], finder[objects[to]] = "TP", told["number"].iat[row]
+                    actual_outcome[objects[to]], found_by[objects[to]] = "TP", predicted["number"].iat[row]
             else:
                 kind[row], to = _why(np.where(crowds[objects], 0.0, overlap[at]), same[at], iou)
             if to >= 0:
                 best[row], owner[row] = overlap[at, to], numbers[objects[to]]
     return Matches(
-        told.assign(outcome=outcome, iou=best, truth=owner, kind=kind),
-        known.assign(outcome=found, prediction=finder),
+        predicted.assign(outcome=outcome, iou=best, truth=owner, kind=kind),
+        actual.assign(outcome=actual_outcome, prediction=found_by),
         iou,
         score,
     )
 
 
-def overlaps(found: np.ndarray, objects: np.ndarray, crowds: np.ndarray) -> np.ndarray:
+def overlaps(boxes: np.ndarray, objects: np.ndarray, crowds: np.ndarray) -> np.ndarray:
     """(n, 4) and (m, 4) boxes x, y, width, height to (n, m) IoU; with a crowd, the share of the first that lies in it."""
-    low = np.maximum(found[:, None, :2], objects[None, :, :2])
-    high = np.minimum((found[:, :2] + found[:, 2:])[:, None], (objects[:, :2] + objects[:, 2:])[None])
+    low = np.maximum(boxes[:, None, :2], objects[None, :, :2])
+    high = np.minimum((boxes[:, :2] + boxes[:, 2:])[:, None], (objects[:, :2] + objects[:, 2:])[None])
     shared = np.clip(high - low, 0, None).prod(axis=2)
-    own = found[:, 2:].prod(axis=1)[:, None]
+    own = boxes[:, 2:].prod(axis=1)[:, None]
     whole = np.where(crowds[None], own, own + objects[:, 2:].prod(axis=1)[None] - shared)
     return np.asarray(shared / np.maximum(whole, 1e-12))
 

@@ -20,12 +20,12 @@ def place(embeddings: np.ndarray, fitted: np.ndarray, points: np.ndarray) -> np.
     A picture between two groups is put between them, where none of its neighbours may be: the mean says so little.
     """
     k = min(NEAREST, len(fitted))
-    found = np.empty((len(embeddings), points.shape[1]), np.float32)
+    placed = np.empty((len(embeddings), points.shape[1]), np.float32)
     step = max(1, SCORES_AT_ONCE // len(fitted))
     for start in range(0, len(embeddings), step):
         scores, rows = highest(embeddings[start : start + step] @ fitted.T, k)  # float32: far finer than SOFTNESS
-        found[start : start + step] = weighted(scores, points[rows])
-    return found
+        placed[start : start + step] = weighted(scores, points[rows])
+    return placed
 
 
 def weighted(scores: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from pipeline.errors import UsageError
 
 K = 15
 DISTANCES = 40_000_000  # measured in each space; more rows than that allows are sampled
-FEWEST_ASKED = 200
+MIN_SAMPLE = 200
 PAIRS = 20_000
 AT_ONCE = 1 << 21  # distances at a time, 16 MB of float64; a step holds some four times that
 
@@ -105,7 +105,7 @@ def caption(method: str, trust: Trust) -> str:
 
 
 def _chosen(n: int, asked: int, seed: int) -> np.ndarray:
-    count = min(n, asked or max(FEWEST_ASKED, DISTANCES // n))
+    count = min(n, asked or max(MIN_SAMPLE, DISTANCES // n))
     if count == n:
         return np.arange(n)
     return np.sort(np.random.default_rng(seed).choice(n, count, replace=False))
@@ -123,9 +123,9 @@ def _distances(rows: np.ndarray, of: np.ndarray) -> np.ndarray:
         block = max(1, AT_ONCE // of.shape[1])
         for start in range(0, len(of), block):
             products[:, start : start + block] = asking @ of[start : start + block].T.astype(np.float64)
-    found = squares[rows, None] + squares - 2 * products
-    found[np.arange(len(rows)), rows] = np.inf
-    return found
+    squared = squares[rows, None] + squares - 2 * products
+    squared[np.arange(len(rows)), rows] = np.inf
+    return squared
 
 
 def _nearest(distances: np.ndarray, k: int) -> np.ndarray:

@@ -69,9 +69,9 @@ def measure(
         here = slice(start, start + step)
         k = min(others, max(depth, int(counts[here].max(initial=0))))
         own = None if exclude is None else exclude[here]
-        found = retrieval.nearest(queries[here], gallery, k=k, exclude=own)
+        cosines, nearest = retrieval.nearest(queries[here], gallery, k=k, exclude=own)
         parts = [(some[here], other) for some, other in coded]
-        answers = registry.Answers(found[1], found[0], own_labels[here], other_labels, counts[here], parts, own)
+        answers = registry.Answers(nearest, cosines, own_labels[here], other_labels, counts[here], parts, own)
         hits[here], scores[here] = answers.hits[:, :kept], answers.scores[:, :kept]
         seen = answers.counts > 0
         relevant = answers.first(curve).relevant[seen]

@@ -37,21 +37,21 @@ def reciprocal_rank(hit_labels: np.ndarray, query_labels: Labels) -> np.ndarray:
 
 
 def ndcg(
-    found: np.ndarray, ideal: np.ndarray, k: int, *, gain: Literal["linear", "exponential"] = "linear"
+    hit: np.ndarray, ideal: np.ndarray, k: int, *, gain: Literal["linear", "exponential"] = "linear"
 ) -> np.ndarray:
     """(q,) DCG of the first k hits over that of the best k gallery items; nan where no item has a grade above 0.
 
-    found: (q, >= k) grades of the hits, in their order; ideal: (q, >= k) the highest grades of all that could be found,
+    hit: (q, >= k) grades of the hits, in their order; ideal: (q, >= k) the highest grades of all that could be found,
     descending. DCG sums gain / log2(rank + 1); the gain is the grade (Järvelin and Kekäläinen 2002) or 2^grade - 1
     (Burges et al. 2005): say which.
     """
     if gain not in ("linear", "exponential"):
         raise UsageError(f"no gain {gain!r}; choose linear or exponential")
-    _enough(found, k)
+    _enough(hit, k)
     _enough(ideal, k)
     discount = 1 / np.log2(np.arange(2, k + 2))
     reached, best = (
-        (grades[:, :k] if gain == "linear" else np.exp2(grades[:, :k]) - 1) @ discount for grades in (found, ideal)
+        (grades[:, :k] if gain == "linear" else np.exp2(grades[:, :k]) - 1) @ discount for grades in (hit, ideal)
     )
     return reached / np.where(best > 0, best, np.nan)
 
@@ -62,10 +62,10 @@ def hit_grades(hits: np.ndarray, query_labels: Labels, gallery_labels: Labels, *
     An empty value agrees with an empty one; leave out fields that few items have.
     """
     agree = np.zeros(hits.shape, np.int64)
-    for asked, held in (label_codes(*field) for field in fields):
-        agree += held[hits] == asked[:, None]
-    asked, held = label_codes(query_labels, gallery_labels)
-    return np.where(held[hits] == asked[:, None], 1 + agree, 0)
+    for query_codes, gallery_codes in (label_codes(*field) for field in fields):
+        agree += gallery_codes[hits] == query_codes[:, None]
+    query_codes, gallery_codes = label_codes(query_labels, gallery_labels)
+    return np.where(gallery_codes[hits] == query_codes[:, None], 1 + agree, 0)
 
 
 def ideal_grades(
@@ -91,11 +91,12 @@ def ideal_grades(
 
 def _together(fields: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """Several fields' numbers as one's: equal where all of them are."""
-    asked, held = fields[0]
+    query_codes, gallery_codes = fields[0]
     for field in fields[1:]:
         width = 1 + max(int(numbers.max(initial=0)) for numbers in field)
-        asked, held = label_codes(asked * width + field[0], held * width + field[1])  # numbered anew: never too large
-    return asked, held
+        # numbered anew: never too large
+        query_codes, gallery_codes = label_codes(query_codes * width + field[0], gallery_codes * width + field[1])
+    return query_codes, gallery_codes
 
 
 def _graded(answers: Answers) -> np.ndarray:

@@ -45,13 +45,13 @@ def highest(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     for start in range(groups, n - groups + 1, groups):
         np.maximum(tops, scores[:, start : start + groups], out=tops)
     floor = np.partition(tops, -k, axis=1)[:, -k]  # (q,)
-    found, columns = np.empty((len(scores), k), scores.dtype), np.empty((len(scores), k), np.int64)
+    top, columns = np.empty((len(scores), k), scores.dtype), np.empty((len(scores), k), np.int64)
     for i, row in enumerate(scores):
         few = np.flatnonzero(row >= floor[i])  # ascending, so a stable sort leaves ties by column
         order = np.argsort(-row[few], kind="stable")[:k]
         columns[i] = few[order]
-        found[i] = row[columns[i]]
-    return found, columns
+        top[i] = row[columns[i]]
+    return top, columns
 
 
 def _check_finite(queries: np.ndarray, gallery: np.ndarray) -> None:
@@ -76,9 +76,9 @@ def _nearest(
 
 def relevant_counts(query_labels: Labels, gallery_labels: Labels, *, exclude: np.ndarray | None = None) -> np.ndarray:
     """R: (q,) gallery items of each query's label, the excluded row not counted. Leave out, and count, where it is 0."""
-    asked, held = label_codes(query_labels, gallery_labels)
-    counts = np.bincount(held, minlength=int(asked.max(initial=-1)) + 1)[asked]
-    return counts if exclude is None else counts - ((exclude >= 0) & (held[exclude] == asked))
+    query_codes, gallery_codes = label_codes(query_labels, gallery_labels)
+    counts = np.bincount(gallery_codes, minlength=int(query_codes.max(initial=-1)) + 1)[query_codes]
+    return counts if exclude is None else counts - ((exclude >= 0) & (gallery_codes[exclude] == query_codes))
 
 
 def recall_at_k(hit_labels: np.ndarray, query_labels: Labels, k: int) -> np.ndarray:
@@ -114,18 +114,18 @@ def knn_accuracy(
 
     The protocol of DINO (Caron et al. 2021). Equal sums: the smallest label.
     """
-    marks = np.asarray(query_labels)
+    true_labels = np.asarray(query_labels)
     _enough(hit_labels, k)
     names, codes = np.unique(hit_labels[:, :k], return_inverse=True)
     codes = codes.reshape(-1, k)
     votes = np.exp(scores[:, :k].astype(np.float64) / temperature)
-    right = np.zeros(len(marks))
+    right = np.zeros(len(true_labels))
     step = max(1, SCORES_AT_ONCE // max(1, len(names)))
-    for start in range(0, len(marks), step):
+    for start in range(0, len(true_labels), step):
         here = slice(start, start + step)
         slots = codes[here] + np.arange(len(codes[here]))[:, None] * len(names)
         sums = np.bincount(slots.ravel(), votes[here].ravel(), slots.shape[0] * len(names)).reshape(-1, len(names))
-        right[here] = names[sums.argmax(axis=1)] == marks[here]  # argmax takes the first, the smallest label
+        right[here] = names[sums.argmax(axis=1)] == true_labels[here]  # argmax takes the first, the smallest label
     return right
 
 
@@ -143,28 +143,28 @@ def map_at_r_between(
     exclude: np.ndarray | None = None,
 ) -> float:
     """Mean of average_precision_at_r over queries with a relevant item in the gallery (exclude as in nearest); or nan."""
-    asked, held = label_codes(query_labels, gallery_labels)
-    counts = relevant_counts(asked, held, exclude=exclude)
+    query_codes, gallery_codes = label_codes(query_labels, gallery_labels)
+    counts = relevant_counts(query_codes, gallery_codes, exclude=exclude)
     rows = np.flatnonzero(counts)
     _check_finite(query_embeddings[rows], gallery_embeddings)
     step = _step(gallery_embeddings)
-    found = []
+    precisions = []
     for start in range(0, len(rows), step):
         some = rows[start : start + step]
         own = None if exclude is None else exclude[some]
         hits = _nearest(query_embeddings[some], gallery_embeddings, int(counts[some].max()), own, step)[1]
-        found.append(average_precision_at_r(held[hits], asked[some], counts[some]))
-    return float(np.concatenate(found).mean()) if found else float("nan")
+        precisions.append(average_precision_at_r(gallery_codes[hits], query_codes[some], counts[some]))
+    return float(np.concatenate(precisions).mean()) if precisions else float("nan")
 
 
 def recall_at_1(embeddings: np.ndarray, labels: Labels) -> float:
     """Share of queries whose nearest other item has their label, over queries that have a relevant item; or nan."""
-    marks = np.asarray(labels)
-    rows = np.flatnonzero(relevant_counts(marks, marks, exclude=np.arange(len(marks))))
+    all_labels = np.asarray(labels)
+    rows = np.flatnonzero(relevant_counts(all_labels, all_labels, exclude=np.arange(len(all_labels))))
     if not len(rows):
         return float("nan")
     hits = nearest(embeddings[rows], embeddings, k=1, exclude=rows)[1]
-    return float(recall_at_k(marks[hits], marks[rows], 1).mean())
+    return float(recall_at_k(all_labels[hits], all_labels[rows], 1).mean())
 
 
 def _scores(queries: np.ndarray, gallery: np.ndarray, exclude: np.ndarray | None) -> np.ndarray:
@@ -175,8 +175,8 @@ def _scores(queries: np.ndarray, gallery: np.ndarray, exclude: np.ndarray | None
         here = slice(start, start + GALLERY_STEP)
         scores[:, here] = wide @ gallery[here].T.astype(np.float64)
     if exclude is not None:
-        known = np.flatnonzero(exclude >= 0)
-        scores[known, exclude[known]] = -np.inf
+        given = np.flatnonzero(exclude >= 0)
+        scores[given, exclude[given]] = -np.inf
     return scores
 
 
@@ -186,9 +186,9 @@ def _step(gallery: np.ndarray) -> int:
 
 def label_codes(query_labels: Labels, gallery_labels: Labels) -> tuple[np.ndarray, np.ndarray]:
     """Labels as numbers, equal where the labels are."""
-    asked, held = np.asarray(query_labels), np.asarray(gallery_labels)
-    codes = np.unique(np.concatenate([asked, held]), return_inverse=True)[1]
-    return codes[: len(asked)], codes[len(asked) :]
+    of_queries, of_gallery = np.asarray(query_labels), np.asarray(gallery_labels)
+    codes = np.unique(np.concatenate([of_queries, of_gallery]), return_inverse=True)[1]
+    return codes[: len(of_queries)], codes[len(of_queries) :]
 
 
 def _enough(hit_labels: np.ndarray, k: int) -> None:
@@ -205,8 +205,8 @@ def _relevant(hit_labels: np.ndarray, query_labels: Labels, k: int) -> np.ndarra
 
 def _first_r(hit_labels: np.ndarray, query_labels: Labels, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(q, max R) bool: is the hit at this rank relevant, is the rank within the query's R."""
-    most = max(1, int(counts.max(initial=0)))
-    return _relevant(hit_labels, query_labels, most), np.arange(most) < counts[:, None]
+    max_r = max(1, int(counts.max(initial=0)))
+    return _relevant(hit_labels, query_labels, max_r), np.arange(max_r) < counts[:, None]
 
 
 def _or_nan(counts: np.ndarray) -> np.ndarray:

@@ -41,9 +41,9 @@ def score_at_top_k(
         scores = (embeddings[ranked].astype(np.float64) @ query).astype(np.float32)  # rounded: equal rows tie
         first = ranked[np.argsort(-scores, kind="stable")[:k]]
         own = triplets[:, 0] == anchor
-        asked = own & np.isin(triplets[:, 1:], first).any(axis=1)
-        score += int(verdicts[asked].sum())
-        size += int(asked.sum())
+        counted = own & np.isin(triplets[:, 1:], first).any(axis=1)
+        score += int(verdicts[counted].sum())
+        size += int(counted.sum())
     return score, size
 
 
@@ -54,13 +54,13 @@ def draw_candidates(
 
     A label with more than `same` pictures is sampled, so a triplet's own may be missing: raise `same` then.
     """
-    marks, random, found = np.asarray(labels), np.random.default_rng(seed), {}
+    codes, random, candidates = np.asarray(labels), np.random.default_rng(seed), {}
     for anchor in np.unique(anchors).tolist():
-        alike = marks == marks[anchor]
+        alike = codes == codes[anchor]
         near, far = np.setdiff1d(np.flatnonzero(alike), [anchor]), np.flatnonzero(~alike)
         drawn = [random.choice(part, min(n, len(part)), replace=False) for part, n in ((near, same), (far, others))]
-        found[anchor] = np.sort(np.concatenate(drawn))
-    return found
+        candidates[anchor] = np.sort(np.concatenate(drawn))
+    return candidates
 
 
 def category_triplets(labels: Sequence[str] | np.ndarray, n: int, *, seed: int) -> np.ndarray:
@@ -104,9 +104,9 @@ def effective_rank(embeddings: np.ndarray) -> float:
 
 def _verdicts(embeddings: np.ndarray, triplets: np.ndarray) -> np.ndarray:
     """(t,) 1 right, -1 wrong, 0 within TIE."""
-    found = np.empty(len(triplets))
+    verdicts = np.empty(len(triplets))
     for start in range(0, len(triplets), AT_ONCE):
         anchor, closer, farther = embeddings[triplets[start : start + AT_ONCE].T].astype(np.float64)  # (t, dim) each
         ahead = np.einsum("td,td->t", anchor, closer) - np.einsum("td,td->t", anchor, farther)
-        found[start : start + AT_ONCE] = np.where(np.abs(ahead) <= TIE, 0, np.sign(ahead))
-    return found
+        verdicts[start : start + AT_ONCE] = np.where(np.abs(ahead) <= TIE, 0, np.sign(ahead))
+    return verdicts

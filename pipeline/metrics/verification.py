@@ -62,11 +62,11 @@ def draw_pairs_between(
     query_labels: Labels, gallery_labels: Labels, n: int, *, seed: int, exclude: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """As draw_pairs, of a query's row and a gallery row each. exclude: as in retrieval.nearest; such pairs are dropped."""
-    asked, held = label_codes(query_labels, gallery_labels)
-    order = np.argsort(held, kind="stable")  # gallery rows by label; below, a place is one in this order
-    sizes = np.bincount(held, minlength=int(asked.max(initial=-1)) + 1)
-    alike, first = sizes[asked], (np.cumsum(sizes) - sizes)[asked]  # (queries,)
-    apart = len(held) - alike
+    query_codes, gallery_codes = label_codes(query_labels, gallery_labels)
+    order = np.argsort(gallery_codes, kind="stable")  # gallery rows by label; below, a place is one in this order
+    sizes = np.bincount(gallery_codes, minlength=int(query_codes.max(initial=-1)) + 1)
+    alike, first = sizes[query_codes], (np.cumsum(sizes) - sizes)[query_codes]  # (queries,)
+    apart = len(gallery_codes) - alike
     m = min(n, int(alike.sum()), int(apart.sum()))
     if m < 1:
         raise UsageError(
@@ -87,11 +87,11 @@ def pair_scores(embeddings: np.ndarray, pairs: np.ndarray, others: np.ndarray | 
 
     others: where the second row of each pair is, if not in `embeddings` too.
     """
-    held = embeddings if others is None else others
+    second_rows = embeddings if others is None else others
     scores = np.empty(len(pairs), np.float32)
     for start in range(0, len(pairs), AT_ONCE):
         one, two = pairs[start : start + AT_ONCE].T
-        left, right = embeddings[one].astype(np.float64), held[two].astype(np.float64)
+        left, right = embeddings[one].astype(np.float64), second_rows[two].astype(np.float64)
         scores[start : start + AT_ONCE] = np.einsum("pd,pd->p", left, right)
     return scores
 

@@ -78,14 +78,14 @@ def test_the_same_seed_gives_the_same_clusters(gallery: Gallery) -> None:
 def test_of_a_large_gallery_a_sample_is_clustered_and_the_others_follow(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grouping, "DENSE_MOST", 60)
+    monkeypatch.setattr(grouping, "MAX_DENSE", 60)
     report, clusters = found(gallery, smallest=12)
     assert same_groups(clusters, groups(COUNTS)[1])
     assert "found in a sample of 60" in report["notes"][0]
 
 
 def test_mini_batches_find_planted_groups_too(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grouping, "WHOLE_MOST", 10)
+    monkeypatch.setattr(grouping, "MAX_WHOLE", 10)
     assert same_groups(found(gallery, method="kmeans", clusters=3)[1], groups(COUNTS)[1])
 
 

@@ -195,7 +195,7 @@ def test_a_damaged_map_is_told_and_made_again(gallery: Gallery, suffix: str) -> 
 def test_of_very_many_pictures_a_sample_is_computed_and_the_others_are_placed(
     gallery: Gallery, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projection, "MOST", 25)
+    monkeypatch.setattr(projection, "MAX_FITTED", 25)
     monkeypatch.setattr(projection, "PLACED_AT_ONCE", 4)
     map_ = projection.read_map(gallery, projection.project(gallery, method, seed=2))
     assert len(map_.points) == map_.about["trust"]["n"] == 40

@@ -151,7 +151,7 @@ def test_pictures_drawn_at_random_have_hardly_ever_anything_in_common(home: Path
     gallery, _ = fill(shades(tmp_path / "photos", each=30, extra=False))
     known = carried(gallery)
     chance = np.random.default_rng(0)
-    found = [terms.in_common(gallery, chance.choice(known.ids, 24, replace=False), known=known) for _ in range(200)]
+    found = [terms.in_common(gallery, chance.choice(known.ids, 24, replace=False), carried=known) for _ in range(200)]
     assert sum(map(bool, found)) <= 2
 
 

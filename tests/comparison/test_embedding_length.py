@@ -179,16 +179,16 @@ def test_the_same_seed_gives_the_same_report_and_the_sample_is_said(
 
 
 def test_lengths_are_powers_of_two_and_the_full_one() -> None:
-    assert lengths("", most=127, full=128) == [2, 4, 8, 16, 32, 64, 128]
-    assert lengths("", most=99, full=100) == [2, 4, 8, 16, 32, 64, 100]
-    assert lengths("", most=9, full=100) == [2, 4, 8, 100]
-    assert lengths("8, 3,100", most=99, full=100) == [3, 8, 100]
+    assert lengths("", longest=127, full=128) == [2, 4, 8, 16, 32, 64, 128]
+    assert lengths("", longest=99, full=100) == [2, 4, 8, 16, 32, 64, 100]
+    assert lengths("", longest=9, full=100) == [2, 4, 8, 100]
+    assert lengths("8, 3,100", longest=99, full=100) == [3, 8, 100]
 
 
 @pytest.mark.parametrize("text", ["many", "2,", "1", "0,4", "-3", "2.5", "101", "2;4", " "])
 def test_lengths_that_cannot_be_are_refused_with_those_that_can(text: str) -> None:
     with pytest.raises(UsageError, match=r"write whole numbers from 2 to 99, with commas between them: --dims 2,4,8"):
-        lengths(text, most=99, full=100)
+        lengths(text, longest=99, full=100)
 
 
 def test_what_cannot_be_measured_is_one_sentence_with_a_remedy(home: Path) -> None:

@@ -77,7 +77,7 @@ def test_agreement_with_labels_is_that_of_loops() -> None:
 
 
 def test_a_large_set_is_sampled_by_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clusters, "MOST", 60)
+    monkeypatch.setattr(clusters, "MAX_ROWS", 60)
     rows, marks = rows_of(300), np.random.default_rng(1).integers(0, 3, 300)
     assert kmeans_agreement(rows, marks, seed=0).n == 60
     assert kmeans_agreement(rows, marks, seed=0) == kmeans_agreement(rows, marks, seed=0)

@@ -177,7 +177,7 @@ def test_confusion_counts_first_hits_and_keeps_the_labels_that_go_astray(home: P
     assert shares.loc["cup"].to_dict() == {"bowl": 0.5, "cup": 0.5}
     assert shares.loc["bowl"].to_dict() == {"bowl": 1.0, "cup": 0.0}
     assert not cut
-    shares, cut = evaluate_reports.confusion(asked, most=1)
+    shares, cut = evaluate_reports.confusion(asked, max_labels=1)
     assert (list(shares.index), cut) == (["cup"], True)
     assert charts.confusion_figure(shares, dark=True).data[0].z.tolist() == [[0.5]]
 

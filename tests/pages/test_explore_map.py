@@ -60,7 +60,7 @@ def test_a_small_gallery_is_told_what_a_map_needs(filled: AppTest) -> None:
 
 def test_the_map_is_shown_with_how_far_to_trust_it_and_kept_in_the_address(mapped: AppTest) -> None:
     app = opened(mapped)
-    [about] = projection.known(shades())
+    [about] = projection.saved_maps(shades())
     assert about["caption"] in said(app)
     assert app.query_params["map"] == about["name"]
     assert app.query_params["colour"] == "label"
@@ -119,24 +119,24 @@ def test_a_picture_of_the_address_is_shown_with_its_nearest(mapped: AppTest) -> 
 
 def test_a_map_of_another_encoder_says_so_and_is_still_shown(mapped: AppTest) -> None:
     gallery = shades()
-    [about] = projection.known(gallery)
+    [about] = projection.saved_maps(gallery)
     table, points = gallery.table(), map_files.points(gallery, about)[list("xy")].to_numpy()
     map_files.write(gallery, about | {"fingerprint": "f" * 64, "encoder": "another"}, table["id"].tolist(), points)
     assert "This map was made with the encoder another" in said(opened(mapped))
 
 
 def test_a_damaged_map_can_be_deleted_on_the_page(mapped: AppTest) -> None:
-    [about] = projection.known(shades())
+    [about] = projection.saved_maps(shades())
     (shades().root / "projections" / f"{about['name']}.parquet").write_bytes(b"no parquet")
     app = opened(mapped)
     assert app.error
     next(button for button in app.button if button.label == "Delete this map").click().run()
-    assert projection.known(shades()) == []
+    assert projection.saved_maps(shades()) == []
     assert "No map yet" in said(app)
 
 
 def test_points_are_within_one_and_the_shape_takes_from_all_of_them(mapped: AppTest) -> None:
-    data = map_data(shades(), projection.known(shades())[0]["name"])
+    data = map_data(shades(), projection.saved_maps(shades())[0]["name"])
     assert np.abs(data.points).max() == pytest.approx(1)
     assert data.table["id"].tolist() == data.map.points["id"].tolist()
     left = Shape(((-2, -2), (0, -2), (0, 2), (-2, 2)))

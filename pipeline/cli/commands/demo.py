@@ -50,7 +50,7 @@ def fill(encoder_spec: str, progress: str) -> None:
     dataset = plugins.build("datasets", DATASET)
     if not gallery.current or gallery.info().rows < sum(1 for _ in dataset.records()):
         _ingest(gallery, dataset, encoder_spec, progress)
-    if not projection.known(gallery):
+    if not projection.saved_maps(gallery):
         with shown(progress) as show, contextlib.suppress(SemblanceError):  # the Explore page says what is missing
             projection.project(gallery, MAP, progress=show)
 
