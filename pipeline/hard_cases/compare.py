@@ -30,6 +30,7 @@ def compare_parts(round: Round, *, rounds: int = ROUNDS, progress: Progress = si
     import numpy as np
 
     from pipeline.metrics import detection
+    from pipeline.metrics.intervals import of_draws
 
     if rounds < 100:
         raise UsageError(f"rounds is {rounds}; an interval needs at least 100")
@@ -52,8 +53,8 @@ def compare_parts(round: Round, *, rounds: int = ROUNDS, progress: Progress = si
     result = {
         "seed": round.case.seed, "rounds": rounds, "controls": CONTROLS, "score": score, "of": sorted(parts["shortlist"]),
         "pictures": {name: len(paths) for name, paths in parts.items()},
-        "map": {name: figure(interval) for name, interval in intervals.items()},
-        "control": spread([interval.value for interval in controls.values()]),
+        "map": {name: interval.as_json() for name, interval in intervals.items()},
+        "control": of_draws(np.array([interval.value for interval in controls.values()])).as_json(),
         "differences": {
             f"{more} − {less}": paired(intervals[more], intervals[less])
             for more, less in (("rest", "haystack"), ("haystack", "shortlist"))
@@ -115,31 +116,21 @@ def failing_shares(
     parts: Mapping[str, Sequence[str]], drawn: Sequence[Sequence[str]], failing: set[str]
 ) -> dict[str, Any]:
     """Share of pictures with a failure in each part, in the controls, and how many times more S has than the controls."""
-    shares = {name: sum(path in failing for path in paths) / len(paths) for name, paths in parts.items()}
-    control = spread([sum(path in failing for path in paths) / len(paths) for paths in drawn])
-    enrichment = shares["shortlist"] / control["value"] if control["value"] else math.nan
-    return {"shares": shares, "control": control, "enrichment": enrichment, "pictures": len(failing)}
-
-
-def figure(interval: Interval) -> dict[str, float]:
-    return {"value": interval.value, "low": interval.low, "high": interval.high}
-
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Mean, and where 95 % of the values lie; nan is no value."""
     import numpy as np
 
     from pipeline.metrics.intervals import of_draws
 
-    defined = np.array([value for value in values if value == value])
-    return figure(of_draws(float(defined.mean()) if len(defined) else math.nan, defined))
+    shares = {name: sum(path in failing for path in paths) / len(paths) for name, paths in parts.items()}
+    control = of_draws(np.array([sum(path in failing for path in paths) / len(paths) for paths in drawn])).as_json()
+    enrichment = shares["shortlist"] / control["value"] if control["value"] else math.nan
+    return {"shares": shares, "control": control, "enrichment": enrichment, "pictures": len(failing)}
 
 
 def paired(more: Interval, less: Interval) -> dict[str, float]:
     """The difference of two parts whose draws belong together."""
     from pipeline.metrics.intervals import of_draws
 
-    return figure(of_draws(more.value - less.value, more.draws - less.draws))
+    return of_draws(more.draws - less.draws, value=more.value - less.value).as_json()
 
 
 def detection_as_json(measured: Detection) -> dict[str, Any]:

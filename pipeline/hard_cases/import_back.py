@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.annotations import annotations as annotation_files
 from pipeline.errors import UsageError
 from pipeline.hard_cases.case import GIVEN, Round
-from pipeline.hard_cases.compare import figure, json_ready, paired, part_intervals, parts_of
+from pipeline.hard_cases.compare import json_ready, paired, part_intervals, parts_of
 from pipeline.records import Progress, silent
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def import_annotations(
     figures = {
         name: {
             "pictures": len(paths),
-            "before": figure(before[name]),
-            "after": figure(after[name]),
+            "before": before[name].as_json(),
+            "after": after[name].as_json(),
             "difference": paired(after[name], before[name]),
         }
         for name, paths in parts.items()

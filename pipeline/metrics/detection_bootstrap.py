@@ -60,7 +60,7 @@ def bootstrap(
     intervals = {}
     for name, chosen in inside.items():
         values = mean_average_precision(labels, drawn * np.array([path in chosen for path in paths], np.int32))
-        intervals[name] = of_draws(float(values[0]), values[1:])
+        intervals[name] = of_draws(values[1:], value=float(values[0]))
     return intervals
 
 

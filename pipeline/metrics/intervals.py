@@ -19,16 +19,21 @@ class Interval:
     high: float
     draws: np.ndarray
 
-    def rounded(self, digits: int = 6) -> dict[str, float]:
+    def as_json(self) -> dict[str, float]:
         """As reports keep it."""
-        return {name: round(float(getattr(self, name)), digits) for name in ("value", "low", "high")}
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+    def rounded(self, digits: int = 6) -> dict[str, float]:
+        return {name: round(figure, digits) for name, figure in self.as_json().items()}
 
 
-def of_draws(value: float, draws: np.ndarray) -> Interval:
-    """A nan among the draws is no draw; without any, low and high are nan."""
+def of_draws(draws: np.ndarray, *, value: float | None = None) -> Interval:
+    """value: None = the mean of the draws. A nan is no draw; without any all that is not given is nan."""
     real = draws[~np.isnan(draws)]
-    low, high = np.quantile(real, TAILS) if len(real) else (float("nan"), float("nan"))
-    return Interval(value, float(low), float(high), draws)
+    nan = float("nan")
+    low, high = np.quantile(real, TAILS) if len(real) else (nan, nan)
+    mean = float(real.mean()) if len(real) else nan
+    return Interval(mean if value is None else value, float(low), float(high), draws)
 
 
 def interval(values: np.ndarray, *, seed: int, rounds: int = 1000) -> Interval:
@@ -37,7 +42,7 @@ def interval(values: np.ndarray, *, seed: int, rounds: int = 1000) -> Interval:
     real = real[~np.isnan(real)]
     random = np.random.default_rng(seed)
     means = [real[random.integers(len(real), size=len(real))].mean() for _ in range(rounds if len(real) else 0)]
-    return of_draws(float(real.mean()) if len(real) else float("nan"), np.array(means))
+    return of_draws(np.array(means), value=float(real.mean()) if len(real) else None)
 
 
 def wilson(share: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

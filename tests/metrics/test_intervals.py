@@ -28,13 +28,19 @@ def test_a_nan_is_no_query_and_no_draw() -> None:
     assert bounds(np.array([np.nan, 1, 1]), 0) == (1, 1, 1)
     assert all(math.isnan(value) for value in bounds(np.array([np.nan]), 0))
     assert all(math.isnan(value) for value in bounds(np.array([]), 0))
-    drawn = of_draws(0.5, np.array([np.nan, 0, *range(1, 40), 40]))
+    drawn = of_draws(np.array([np.nan, 0, *range(1, 40), 40]), value=0.5)
     assert (drawn.value, drawn.low, drawn.high) == (0.5, 1, 39)
-    assert math.isnan(of_draws(0.5, np.array([np.nan])).low)
+    assert of_draws(np.array([np.nan, 1, 3])).value == 2
+    assert math.isnan(of_draws(np.array([np.nan]), value=0.5).low)
+    assert math.isnan(of_draws(np.array([np.nan])).value)
 
 
 def test_reports_keep_three_rounded_figures() -> None:
-    assert of_draws(1 / 3, np.array([1 / 7, 1 / 7])).rounded(4) == {"value": 0.3333, "low": 0.1429, "high": 0.1429}
+    assert of_draws(np.array([1 / 7, 1 / 7]), value=1 / 3).rounded(4) == {
+        "value": 0.3333,
+        "low": 0.1429,
+        "high": 0.1429,
+    }
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 10), (3, 10), (10, 10), (130, 400)])
