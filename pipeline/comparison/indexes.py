@@ -6,7 +6,7 @@ A report (kind `indexes`):
     rows      a list, one entry a setting of an index:
       index   the plugin's name; spec: what builds just this setting again, such as `faiss_hnsw:ef=64`
       options the settings of the search, {} when there are none; grows: linear, root or log, with the number of rows
-      ann_recall                            share of the exact k nearest that it returned, 0 to 1 (evaluation/ann.py)
+      ann_recall                            share of the exact k nearest that it returned, 0 to 1 (metrics/ann.py)
       queries_per_second, queries           many queries in one call, and how many those were
       single_per_second, p50_ms, p99_ms, single_queries      one query a call
       build_seconds, bytes_on_disk          bytes: None where it cannot be told

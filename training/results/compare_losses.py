@@ -90,7 +90,7 @@ def measure(run: Run, data: Prepared, *, device: str = "auto", progress: Progres
     """The weights that did best on dev, on test against train with dev.
 
     map_at_r is among the queries. item_recall_at_1, where items are named: whether the nearest other query shows the
-    same item. pair_auc and pair_eer: of pairs of queries by label, `evaluation.verification`.
+    same item. pair_auc and pair_eer: of pairs of queries by label, `metrics.verification`.
     """
     encoder = model_folder.load(run.root).encoder(device)
     query_rows, gallery_rows = evaluate.query_and_gallery_rows(data, "test", "all", 0, seed=0)
