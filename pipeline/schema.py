@@ -99,6 +99,31 @@ class Column:
     max_bytes: int
     filterable: bool  # as each key of metadata is
 
+    def fault(self, value: Any) -> str:
+        """What every store refuses in a value, in words; '' when nothing is wrong."""
+        if self.type is TEXT:
+            return self._text_fault(value)
+        return "" if self.type is WHOLE else self._texts_fault(value)
+
+    def _text_fault(self, value: Any) -> str:
+        if not isinstance(value, str):
+            return f"{self.name} is {value!r}, not text"
+        if len(value) * 8 > self.max_bytes and (size := len(sendable(value).encode())) > self.max_bytes:
+            return f"{self.name} takes {size:,} bytes of UTF-8 and {self.max_bytes:,} fit; shorten {value[:40]!r}…"
+        return "" if value or self.name != "id" else "it has no id"
+
+    def _texts_fault(self, value: Any) -> str:
+        if not isinstance(value, dict):
+            return f"{self.name} is {value!r}, not a dict of text"
+        size = 0
+        for key, text in value.items():
+            if not isinstance(key, str) or not isinstance(text, str):
+                return f"{self.name} {key!r} is {text!r}; keys and values are text"
+            size += len(sendable_key(key).encode()) + len(sendable(text).encode()) + 6
+        if size > self.max_bytes:
+            return f"{self.name} takes {size:,} bytes and {self.max_bytes:,} fit; drop a column"
+        return ""
+
 
 COLUMNS = tuple(Column(field.name, **field.metadata) for field in fields(Row))
 NAMES = tuple(column.name for column in COLUMNS)
@@ -134,34 +159,7 @@ def with_every_key(metadata: Iterable[dict[str, str]], keys: Iterable[str]) -> l
 
 def fault(row: Mapping[str, Any]) -> str:
     """What every store refuses in a row, in words; '' when nothing is wrong."""
-    for column in COLUMNS:
-        if column.type is not WHOLE:
-            check = _text_fault if column.type is TEXT else _texts_fault
-            if wrong := check(column, row[column.name]):
-                return wrong
-    return "" if row["id"] else "it has no id"
-
-
-def _text_fault(column: Column, value: Any) -> str:
-    if not isinstance(value, str):
-        return f"{column.name} is {value!r}, not text"
-    limit = column.max_bytes
-    if len(value) * 8 > limit and (size := len(sendable(value).encode())) > limit:
-        return f"{column.name} takes {size:,} bytes of UTF-8 and {limit:,} fit; shorten {value[:40]!r}…"
-    return ""
-
-
-def _texts_fault(column: Column, value: Any) -> str:
-    if not isinstance(value, dict):
-        return f"{column.name} is {value!r}, not a dict of text"
-    size = 0
-    for key, text in value.items():
-        if not isinstance(key, str) or not isinstance(text, str):
-            return f"{column.name} {key!r} is {text!r}; keys and values are text"
-        size += len(sendable_key(key).encode()) + len(sendable(text).encode()) + 6
-    if size > column.max_bytes:
-        return f"{column.name} takes {size:,} bytes and {column.max_bytes:,} fit; drop a column"
-    return ""
+    return next(filter(None, (column.fault(row[column.name]) for column in COLUMNS)), "")
 
 
 def embedding_faults(embeddings: np.ndarray) -> Sequence[str]:

@@ -60,9 +60,10 @@ def check_rows(rows: Rows, dim: int) -> np.ndarray:
     if len(rows.table) != len(rows.embeddings):
         raise StoreError(f"{len(rows.table)} rows came with {len(rows.embeddings)} embeddings")
     embeddings = check_vectors("embeddings", rows.embeddings, dim)
-    for number, row in enumerate(rows.table.to_dict("records")):
-        if fault := schema.fault(row):
-            raise StoreError(f"row {number}: {fault}")
+    for column in schema.COLUMNS:  # row by row takes three times as long (measured)
+        for number, value in enumerate(rows.table[column.name].tolist()):
+            if fault := column.fault(value):
+                raise StoreError(f"row {number}: {fault}")
     return embeddings
 
 
