@@ -55,7 +55,7 @@ $(VENV)/installed: requirements.txt | $(VENV)/bin/python
 	@$(PIP) -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+$(VENV)/installed-dev: requirements-dev.txt requirements-training.txt $(VENV)/installed
 	@echo "installing what requirements-dev.txt lists"
 	@$(PIP) -r requirements-dev.txt
 	@touch $@
