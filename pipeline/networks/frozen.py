@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline import devices
 from pipeline.fingerprints import encoder_fingerprint
+from pipeline.networks.onnx_runtime import OnnxRuntime
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +40,8 @@ class TorchEncoder:
     ) -> None:
         import torch
 
+        from pipeline.networks.from_pixels import FromPixels
+
         self.dim = dim
         self.cropping = cropping
         self.weight_file = weight_file  # where the weights were read from, to say how large it is
@@ -48,9 +51,11 @@ class TorchEncoder:
         # channels_last: a batch of (height, width, 3) pictures already lies that way, and CPU convolutions run
         # about twice as fast on it
         self.network = _folded(network).to(self.device).to(memory_format=torch.channels_last)
-        mean, std = torch.tensor(cropping.mean), torch.tensor(cropping.std)
-        self._scale = (1 / (255 * std)).view(1, 3, 1, 1).to(self.device)
-        self._shift = (-mean / std).view(1, 3, 1, 1).to(self.device)
+        self._whole = FromPixels(self.network, dim=dim, mean=cropping.mean, std=cropping.std).to(self.device).eval()
+        self._onnx: OnnxRuntime | None = None
+        if self.device.type == "cpu":
+            height, width = cropping.size
+            self._onnx = OnnxRuntime(self._whole, f"{self.fingerprint[:32]}.{width}x{height}")
 
     def preprocess(self, image: Image) -> np.ndarray:
         """RGB picture to (height, width, 3) uint8; Pillow lets other threads run meanwhile."""
@@ -62,15 +67,11 @@ class TorchEncoder:
 
         if not len(batch):  # some networks cannot reshape nothing
             return np.empty((0, self.dim), np.float32)
+        pixels = np.require(batch, requirements=["C", "W"])
+        if self._onnx and (rows := self._onnx.encode(pixels, threads=torch.get_num_threads())) is not None:
+            return rows
         with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-            pixels = torch.from_numpy(np.require(batch, requirements=["C", "W"])).to(self.device).permute(0, 3, 1, 2)
-            inputs = pixels.float().mul_(self._scale).add_(self._shift)  # (n, 3, height, width)
-            outputs = self.network(inputs).float()
-            assert outputs.shape == (len(batch), self.dim), f"{tuple(outputs.shape)} is not (n, {self.dim})"
-            norms = outputs.norm(dim=1, keepdim=True)
-            # an all-zero output (possible after a ReLU) has no direction: give it one, always the same
-            outputs = torch.where(norms > 0, outputs / norms.clamp_min(1e-12), self.dim**-0.5)
-        return outputs.cpu().numpy()
+            return self._whole(torch.from_numpy(pixels).to(self.device)).cpu().numpy()
 
 
 @contextmanager
