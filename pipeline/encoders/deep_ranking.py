@@ -26,7 +26,9 @@ def build(
     *,
     weights: PathText = PathText(""),
     trained: bool = True,
-    backbone: Literal["dr10", "dr18", "resnet18", "resnet50", "resnet101", "alexnet"] = "dr10",
+    backbone: Literal[
+        "dr10", "dr18", "resnet18", "resnet50", "resnet101", "alexnet", "efficientnet_lite0", "efficientnet_lite2"
+    ] = "dr10",
     dim: int = 0,
     multiscale: bool = True,
     grid: int = 0,

@@ -19,14 +19,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import UsageError
+from pipeline.networks import efficientnet_lite
 from pipeline.networks.small_resnet import SmallResNet
 
-Backbone = Literal["dr10", "dr18", "resnet18", "resnet50", "resnet101", "alexnet"]
+Backbone = Literal[
+    "dr10", "dr18", "resnet18", "resnet50", "resnet101", "alexnet", "efficientnet_lite0", "efficientnet_lite2"
+]
 
 
 @dataclass(frozen=True)
 class Path:
-    """A low-resolution path: the picture averaged to `side` px, one convolution, one pooling, a 4 × 4 map."""
+    """A low-resolution path: the picture averaged to `side` px, one convolution, one pooling, a 4 × 4 map.
+
+    mean: the pooling takes averages, which say how much of a colour or texture there is, where the paper takes maxima.
+    """
 
     side: int
     maps: int
@@ -34,6 +40,7 @@ class Path:
     stride: int
     pool: int
     pool_stride: int
+    mean: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,12 +56,15 @@ class Plan:
 _PAPER = (Path(57, 96, 8, 4, 3, 4), Path(29, 96, 8, 4, 7, 2))  # 4:1 and 8:1 of 225 px; 2 × 1,536 numbers
 _LARGE = (Path(56, 96, 8, 4, 3, 4), Path(28, 96, 8, 4, 7, 2))  # of 224 px
 _SMALL = (Path(16, 48, 4, 2, 3, 2), Path(8, 48, 4, 1, 3, 2))  # of 64 px; 2 × 768
+_LITE = (Path(32, 48, 6, 2, 4, 4, mean=True), Path(16, 48, 4, 2, 2, 2, mean=True))  # of 192 px; 2 × 768
 
 PLANS: dict[str, Plan] = {
     "alexnet": Plan(225, 4096, _PAPER),
     "resnet18": Plan(224, 4096, _LARGE),
     "resnet50": Plan(224, 4096, _LARGE),
     "resnet101": Plan(224, 4096, _LARGE),
+    "efficientnet_lite0": Plan(192, 256, _LITE),
+    "efficientnet_lite2": Plan(192, 256, _LITE),
     "dr18": Plan(64, 256, _SMALL, normed=True),
     "dr10": Plan(64, 128, _SMALL, normed=True),
 }
@@ -75,9 +85,10 @@ def build(
     grid: cells a side of the grid path, 0 (the paper's network) to 8. kept: share of the embedding that is the grid's
     principal components, up to 0.9; 0 until `settle` sets them.
 
-    pretrained: ImageNet weights of the torchvision backbones, downloaded once. frozen: how many of the backbone's first
-    stages keep their weights and statistics (a ResNet has 5: stem and four; dr10 and dr18 too; alexnet's 7 are its
-    convolutions, then its two layers of 4,096). Raises UsageError.
+    pretrained: ImageNet weights: of the torchvision backbones downloaded once, of EfficientNet-Lite out of its package.
+    frozen: how many of the backbone's first stages keep their weights and statistics (a ResNet has 5: stem and four;
+    dr10 and dr18 too; alexnet's 7 are its convolutions, then its two layers of 4,096; EfficientNet-Lite's 9 are stem,
+    seven of blocks, and the convolution to 1,280 maps). Raises UsageError.
     """
     if backbone not in PLANS:
         raise UsageError(f"unknown backbone {backbone!r}; choose from {', '.join(get_args(Backbone))}")
@@ -210,13 +221,13 @@ class LowResolution(nn.Module):
         conv_side = -(-path.side // path.stride)
         self.shrink = nn.AdaptiveAvgPool2d(path.side)  # a fixed side, so that the embedding's size never depends on it
         self.conv = nn.Conv2d(3, path.maps, path.kernel, path.stride)
-        self.pool = nn.MaxPool2d(path.pool, path.pool_stride)
+        self.pool = (nn.AvgPool2d if path.mean else nn.MaxPool2d)(path.pool, path.pool_stride)
         self._around_conv = _same(path.side, path.kernel, path.stride)
         self._around_pool = _same(conv_side, path.pool, path.pool_stride)
 
     def forward(self, pixels: Tensor) -> Tensor:
         maps = F.relu(self.conv(F.pad(self.shrink(pixels), self._around_conv)))
-        return self.pool(F.pad(maps, self._around_pool)).flatten(1)  # padding a ReLU's output with 0 loses no maximum
+        return self.pool(F.pad(maps, self._around_pool)).flatten(1)  # a ReLU's output: padding with 0 loses no maximum
 
 
 def _maps(stages: nn.Sequential) -> int:
@@ -237,6 +248,10 @@ def _backbone(name: str, pretrained: bool) -> tuple[nn.Sequential, int]:
             raise UsageError(f"{name} has no published weights; leave pretrained out, or give weights=FOLDER")
         network = SmallResNet(name)
         return network.stages, network.width
+    if name.startswith("efficientnet_lite"):
+        lite = efficientnet_lite.build(int(name[-1]), pretrained=pretrained)
+        pooled = nn.Sequential(lite.conv_head, lite.bn2, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        return nn.Sequential(nn.Sequential(lite.conv_stem, lite.bn1), *lite.blocks, pooled), lite.num_features
     from torchvision import models
 
     from pipeline.networks.weights import fetch, read
