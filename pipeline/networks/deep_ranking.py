@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import Any, Literal, get_args
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -119,7 +120,7 @@ class DeepRanking(nn.Module):
         dim, kept, multiscale = options["dim"], round(options["kept"] * options["dim"]), options["multiscale"]
         self.stages = stages  # picture to (n, width)
         self.paths = nn.ModuleList([LowResolution(path) for path in plan.paths] if multiscale else [])
-        self.grid = nn.AdaptiveAvgPool2d(options["grid"]) if options["grid"] else None
+        self.grid = Cells(options["grid"]) if options["grid"] else None
         widths = {"deep": width, "shallow": sum(path.maps * 16 for path in plan.paths) * multiscale}
         widths["grid"] = options["grid"] ** 2 * _maps(stages[:-1])
         ends = dict(zip(widths, accumulate(widths.values()), strict=True))
@@ -211,6 +212,26 @@ class DeepRanking(nn.Module):
         super().train(mode)
         self.stages[: self._frozen].eval()  # else their statistics drift while their weights stay
         return self
+
+
+class Cells(nn.Module):
+    """(n, maps, height, width) to (n, maps, side, side), each cell the average of its part."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return _cells(maps, self.side)
+
+
+@torch.fx.wrap  # its sizes are numbers, and a network that asks for numbers could not be traced
+def _cells(maps: Tensor, side: int) -> Tensor:
+    """AdaptiveAvgPool2d; where cells are equal by plain pooling, as ONNX has no other for maps padded on their way."""
+    height, width = int(maps.shape[2]), int(maps.shape[3])
+    if height % side or width % side:
+        return F.adaptive_avg_pool2d(maps, side)
+    return F.avg_pool2d(maps, (height // side, width // side))
 
 
 class LowResolution(nn.Module):
