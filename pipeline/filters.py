@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline import schema
 from pipeline.errors import UsageError
+from pipeline.records import ImageRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,6 +116,16 @@ def mask(where: Filter, table: pd.DataFrame) -> pd.Series:
         wanted = set(clause.values)
         keep &= np.fromiter(((text in wanted) != clause.negate for text in texts), dtype=bool, count=len(table))
     return pd.Series(keep, index=table.index)
+
+
+def matching(where: Filter, records: Sequence[ImageRecord]) -> list[ImageRecord]:
+    """Those that pass, in order. UsageError when a clause names a field that no record has."""
+    import pandas as pd
+
+    check(where, {key for record in records for key in record.metadata})
+    columns = {name: [getattr(record, name, "") for record in records] for name in (*COLUMNS, "metadata")}
+    keep = mask(where, pd.DataFrame(columns, dtype=object))
+    return [record for record, kept in zip(records, keep, strict=True) if kept]
 
 
 def _quote(value: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipeline import plugins, progress
+from pipeline import filters, plugins, progress
 from pipeline.settings import Settings
 from training.commands.learn import Device, Seed, Shown
 
@@ -29,15 +29,19 @@ def evaluate(
         str, typer.Option(help="test is asked once; dev (of other datasets: validation) is for choices")
     ] = "test",
     dataset: Annotated[
-        str, typer.Option(help="other pictures instead, such as clothing:root=FOLDER: split against train")
+        str,
+        typer.Option(help="other pictures instead, such as clothing:root=FOLDER: split against train, or --split all"),
     ] = "",
     labels: Annotated[Literal["all", "open", "closed"], typer.Option(help="whose pictures ask")] = "all",
     teacher: Annotated[str, typer.Option(help="run, folder or encoder: semantic part of the golden feature")] = "",
     limit: Annotated[int, typer.Option(help="queries a label; 0 = all")] = 0,
     graded: Annotated[bool, typer.Option("--graded", help="on the catalogue's exact grades instead")] = False,
+    where: Annotated[list[str] | None, typer.Option(help="of --graded: only what passes, such as label=hat")] = None,
     triplets: Annotated[Path, typer.Option(help="human triplets: query_and_triplets.txt or a CSV, instead")] = Path(""),
     pictures: Annotated[Path, typer.Option(help="folder of the human triplets' pictures")] = Path(""),
     threads: Annotated[int, typer.Option(help="0 = one a core")] = 0,
+    card: Annotated[bool, typer.Option("--card", help="put the figures into TARGET's model.json and card")] = False,
+    called: Annotated[str, typer.Option(help="what the card calls --dataset")] = "",
     seed: Seed = 0,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json")] = False,
@@ -47,15 +51,17 @@ def evaluate(
     from training import runs
     from training.data import prepared
     from training.results import evaluate as measuring
+    from training.results.export import add_figures
 
     encoder = measuring.encoder_of(target, device=device)
     run = runs.open_run(target, Settings()) if target in runs.names(Settings()) else None
     with progress.shown(shown) as show:
         if graded:
-            name = "catalogue, exact grades"
-            report = measuring.graded(encoder, plugins.build("datasets", "catalogue"), seed=seed, progress=show)
+            name = ", ".join(["catalogue, exact grades", *(where or ())])
+            built = plugins.build("datasets", dataset or "catalogue")
+            report = measuring.graded(encoder, built, where=filters.parse(where or ()), seed=seed, progress=show)
         elif dataset:
-            name = f"{dataset.partition(':')[0]}, {split} against train"
+            name = f"{called or dataset.partition(':')[0]}, {split} against {'others' if split == 'all' else 'train'}"
             built = plugins.build("datasets", dataset)
             report = measuring.transferred(encoder, built, split=split, seed=seed, progress=show)
         elif triplets != Path(""):
@@ -69,6 +75,8 @@ def evaluate(
             )  # fmt: skip
     if run and not limit:
         run.update(evaluation=run.about().get("evaluation", {}) | {name: report})
+    if card:
+        add_figures(Path(target).expanduser(), name, report)
     if as_json:
         print(json.dumps(report))
         return

@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image
 
 from pipeline import plugins
-from pipeline.datasets.catalogue import relevance as grade
 from pipeline.errors import UsageError
 from pipeline.features import relevance
+from pipeline.filters import Filter, matching
 from pipeline.images import opening
 from pipeline.metrics import intervals, protocol, triplets
 from pipeline.networks import model_folder
@@ -25,6 +25,7 @@ from pipeline.records import Dataset, Encoder, Progress, silent
 from pipeline.settings import Settings
 from training.data.prepared import Prepared
 from training.sampling import human_triplets
+from training.sampling.triplets import graded as graded_triplets
 
 Labels = Literal["all", "open", "closed"]
 TRIPLETS = 20_000
@@ -145,26 +146,23 @@ def golden_triplets(
     return relevance.golden_triplets(members, matrices, gap=gap, each=100, seed=seed)
 
 
-def graded(encoder: Encoder, dataset: Dataset, *, seed: int = 0, progress: Progress = silent) -> dict[str, Any]:
+def graded(
+    encoder: Encoder,
+    dataset: Dataset,
+    *,
+    where: Filter = Filter(),
+    seed: int = 0,
+    progress: Progress = silent,
+) -> dict[str, Any]:
     """similarity_precision on the catalogue's exact grades: of two pictures, the one with the higher grade is nearer.
 
-    Within a kind as in the paper, so that telling kinds apart gains nothing.
+    Of the pictures that pass `where`, within a kind as in the paper, so that telling kinds apart gains nothing.
     """
     dataset.prepare(progress)
-    records = list(dataset.records())
+    records = matching(where, list(dataset.records()))
     embeddings = _encoded(encoder, dataset.root, [record.path for record in records], progress)
-    random = np.random.default_rng(seed)
-    kinds: dict[str, list[int]] = {}
-    for i, record in enumerate(records):
-        kinds.setdefault(record.label, []).append(i)
-    drawn = []
-    while len(drawn) < TRIPLETS // 4:
-        anchor = int(random.integers(len(records)))
-        a, b = random.choice(kinds[records[anchor].label], 2, replace=False).tolist()
-        first, second = (grade(records[anchor], records[other]) for other in (a, b))
-        if anchor not in (a, b) and first != second:
-            drawn.append((anchor, a, b) if first > second else (anchor, b, a))
-    values = triplets.similarity_precision(embeddings, np.array(drawn))
+    drawn = graded_triplets(records, TRIPLETS // 4, seed=seed)
+    values = triplets.similarity_precision(embeddings, drawn)
     return {
         "metrics": {"similarity_precision_graded": _interval(values, seed)},
         "pictures": len(records),
@@ -176,23 +174,31 @@ def graded(encoder: Encoder, dataset: Dataset, *, seed: int = 0, progress: Progr
 def transferred(
     encoder: Encoder, dataset: Dataset, *, split: str = "test", seed: int = 0, progress: Progress = silent
 ) -> dict[str, Any]:
-    """recall_at_1 and map_at_r on a dataset's own pictures: `split` asks, train is searched. Raises UsageError."""
+    """recall_at_1 and map_at_r on a dataset's own pictures. Raises UsageError.
+
+    `split` asks and train is searched; split="all": each picture asks all the others.
+    """
     dataset.prepare(progress)
-    records = [record for record in dataset.records() if record.label and record.split in (split, "train")]
+    everyone = split == "all"
+    records = [
+        record for record in dataset.records() if record.label and (everyone or record.split in (split, "train"))
+    ]
     is_query = np.array([record.split == split for record in records])
-    if not is_query.any() or is_query.all():
+    if not everyone and (not is_query.any() or is_query.all()):
         raise UsageError(f"the dataset needs labelled pictures in the splits {split} and train; name another --split")
     embeddings = _encoded(encoder, dataset.root, [record.path for record in records], progress)
     labels = np.array([record.label for record in records])
-    (queries, query_labels), (gallery, gallery_labels) = (
-        (embeddings[side], labels[side]) for side in (is_query, ~is_query)
-    )
-    metrics = ("recall_at_1", "map_at_r")
-    values = protocol.measure(queries, query_labels, gallery, gallery_labels, metrics=metrics).values
+    queries, gallery, own = np.flatnonzero(is_query), np.flatnonzero(~is_query), None
+    if everyone:
+        queries = gallery = own = np.arange(len(records))
+    values = protocol.measure(
+        embeddings[queries], labels[queries], embeddings[gallery], labels[gallery], exclude=own,
+        metrics=("recall_at_1", "map_at_r"),
+    ).values  # fmt: skip
     return {
         "metrics": {name: _interval(value, seed) for name, value in values.items()},
-        "queries": int(is_query.sum()),
-        "gallery": int((~is_query).sum()),
+        "queries": len(queries),
+        "gallery": len(gallery),
         "seed": seed,
     }
 

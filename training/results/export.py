@@ -11,7 +11,8 @@ import numpy as np
 from pipeline import plugins
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.files import atomic
-from pipeline.networks import model_folder
+from pipeline.networks import deep_ranking, model_folder
+from pipeline.networks.cropping import Cropping
 from pipeline.networks.frozen import TorchEncoder
 from training import recipes
 from training.data import prepared
@@ -28,22 +29,35 @@ def export(run: Run, folder: Path, *, phase: str = "") -> dict[str, Any]:
     phase: `classification` exports what that phase ended with instead of the best weights.
     Raises UsageError when the run has none yet, SemblanceError when half precision changes an embedding.
     """
-    import torch
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
 
     about = run.about()
     source = run.best if not phase else run.root / f"{phase}.safetensors"
     if not source.is_file():
         phases = ", ".join(sorted(file.stem for file in run.root.glob("*.safetensors"))) or "none yet"
         raise UsageError(f"run {run.name} has no weights {source.name} (there are: {phases}); let it train longer")
-    full = load_file(source)
+    kept = model_folder.load(run.root)
+    facts = _facts(run, about, phase)
+    return write(folder, load_file(source), options=kept.about["options"], cropping=kept.cropping, facts=facts)
+
+
+def write(
+    folder: Path, full: dict[str, Any], *, options: dict[str, Any], cropping: Cropping, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Write a network with the weights `full` as a model folder and return its model.json.
+
+    Raises SemblanceError when half precision changes an embedding.
+    """
+    import torch
+    from safetensors.torch import save_file
+
     half = {name: t.half().contiguous() if t.is_floating_point() else t.contiguous() for name, t in full.items()}
     pictures = drawings()
-    full_encoder, encoder = (_encoder(run, state) for state in (full, half))
+    full_encoder, encoder = (_encoder(options, cropping, state) for state in (full, half))
     inputs = np.stack([encoder.preprocess(picture) for picture in pictures])
     embeddings = encoder.encode(inputs)
     closest = float((embeddings * full_encoder.encode(inputs)).sum(1).min())
-    if closest < MIN_COSINE:  # before anything is replaced
+    if not closest >= MIN_COSINE:  # before anything is replaced
         raise SemblanceError(f"half precision changes an embedding (cosine {closest:.4f}); the model is not to be used")
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,20 +65,34 @@ def export(run: Run, folder: Path, *, phase: str = "") -> dict[str, Any]:
     for name, tensors in ((WEIGHTS, half), (GOLDEN, golden)):
         with atomic.replacing(folder / name) as temporary:
             save_file(tensors, temporary)
-    facts = _facts(run, about, phase) | {"fingerprint": encoder.fingerprint, "bytes": (folder / WEIGHTS).stat().st_size}
-    kept = model_folder.load(run.root)
-    model_folder.write(folder, options=kept.network.options, cropping=kept.cropping, weights=WEIGHTS, **facts)
+    facts = facts | {"fingerprint": encoder.fingerprint, "bytes": (folder / WEIGHTS).stat().st_size}
+    return _described(folder, options, cropping, facts)
+
+
+def add_figures(folder: Path, name: str, report: dict[str, Any]) -> None:
+    """Put what was measured into a model's model.json and card. UsageError for a model that was not made here."""
+    model = model_folder.load(folder)
+    if "evaluation" not in model.about:
+        raise UsageError(f"{folder / 'model.json'} has no place for figures; export the model again")
+    made = ("format", "architecture", "options", "preprocessing", "weights")
+    facts = {key: value for key, value in model.about.items() if key not in made}
+    facts["evaluation"] = facts["evaluation"] | {name: report}
+    _described(folder, model.about["options"], model.cropping, facts)
+
+
+def _described(folder: Path, options: dict[str, Any], cropping: Cropping, facts: dict[str, Any]) -> dict[str, Any]:
+    model_folder.write(folder, options=options, cropping=cropping, weights=WEIGHTS, **facts)
     made = model_folder.load(folder).about
     with atomic.replacing(folder / "MODEL_CARD.md") as temporary:
         temporary.write_text(cards.card(made), encoding="utf-8")
     return made
 
 
-def _encoder(run: Run, state: dict[str, Any]) -> TorchEncoder:
-    """The run's encoder with these weights, half precision widened again as loading does."""
-    kept = model_folder.load(run.root)
-    kept.network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
-    return kept.encoder("cpu")
+def _encoder(options: dict[str, Any], cropping: Cropping, state: dict[str, Any]) -> TorchEncoder:
+    """The network with these weights, half precision widened again as loading does."""
+    network = deep_ranking.build(**options)
+    network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    return model_folder.Model(network, cropping, {"options": options}).encoder("cpu")
 
 
 def drawings(n: int = 4) -> list[Any]:

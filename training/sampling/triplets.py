@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from pipeline.datasets.catalogue import relevance as grade
 from pipeline.errors import UsageError
+from pipeline.records import ImageRecord
 
 CHUNK = 4096  # queries at a time: bounds memory at CHUNK × largest label
 
@@ -120,6 +122,31 @@ def uniform(labels: np.ndarray, n: int, *, seed: int | Sequence[int]) -> np.ndar
     positives = groups.starts[anchors] + rng.integers(0, groups.sizes[anchors] - 1)
     positives += positives >= anchors
     return groups.pictures[np.stack([anchors, positives, groups.others(anchors, rng)], axis=1)]
+
+
+def graded(records: Sequence[ImageRecord], n: int, *, seed: int) -> np.ndarray:
+    """(n, 3) places in the catalogue's records, one kind a triplet: anchor, then the picture of the higher grade first.
+
+    Raises UsageError where hardly two pictures of a kind have different grades.
+    """
+    random = np.random.default_rng(seed)
+    kinds: dict[str, list[int]] = {}
+    for i, record in enumerate(records):
+        kinds.setdefault(record.label, []).append(i)
+    drawn: list[tuple[int, int, int]] = []
+    tries = 0
+    while len(drawn) < n:
+        anchor = int(random.integers(len(records)))
+        tries += 1
+        if tries > 1000 + 100 * len(drawn):
+            raise UsageError("hardly two pictures of a kind differ in their grades; take a catalogue of more items")
+        if len(kinds[records[anchor].label]) < 2:
+            continue
+        a, b = random.choice(kinds[records[anchor].label], 2, replace=False).tolist()
+        first, second = (grade(records[anchor], records[other]) for other in (a, b))
+        if anchor not in (a, b) and first != second:
+            drawn.append((anchor, a, b) if first > second else (anchor, b, a))
+    return np.array(drawn)
 
 
 def check_law(out_of_class: float, cap: float, *, n_labels: int) -> None:
