@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+FORMER_DEFAULT = "deep_ranking:weights=models/small"  # what `deep_ranking` meant before another model took its name
+OLD_BASE = "6f38f74821def37037a78a3a5de7269d7f95c2d07ed1207f4a334ab9301dfc61"  # its fingerprint: every PCA file was made over it, before files noted their base
+
+
+def spec_today(spec: str, fingerprint: str) -> str:
+    """The spec that builds the encoder of this fingerprint, when another model has taken the name since."""
+    return FORMER_DEFAULT if (spec, fingerprint) == ("deep_ranking", OLD_BASE) else spec
+
+
 def file_id(data: bytes) -> str:
     """First 32 hex digits of the SHA-256 of a file's bytes."""
     return hashlib.sha256(data).hexdigest()[:32]

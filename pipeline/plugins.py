@@ -44,6 +44,7 @@ class Card:
     requires: tuple[str, ...] = ()  # importable module names
     install: str = ""  # what to type when one is missing
     words: bool = False  # of an encoder: what it builds is a records.TextEncoder
+    nested: bool = False  # of an encoder: the first numbers of what it gives by default are an embedding by themselves
     weak: bool = True  # of an encoder: whether a score no higher than random pairs' means that a match is weak
 
 

@@ -9,21 +9,22 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from app.galleries.choice import READY, choose
 from app.galleries.finetune import finetune_room
 from app.galleries.new import add_pictures
 from app.server import jobs, store
 from app.widgets import downloads
 from app.widgets.charts import as_csv
-from app.widgets.option_form import encoder_choice
 from app.widgets.results_grid import results_grid, tile
 from pipeline.errors import SemblanceError
 from pipeline.exchange import exchange
 from pipeline.gallery import ledgers
 from pipeline.gallery.gallery import Gallery
 from pipeline.ingest import sync
+from pipeline.plugins import DEFAULT_ENCODER
 from pipeline.records import GalleryInfo, SearchHit
 
-TRIALS = ["color_histogram", "torchvision:arch=mobilenet_v3_small", "torchvision:arch=resnet50"]
+TRIALS = [*(choice.spec for choice in READY), "torchvision:arch=mobilenet_v3_small", "torchvision:arch=resnet50"]
 ROOMS = {
     "add": "Add pictures",
     "reencode": "Re-encode",
@@ -64,10 +65,20 @@ def care(gallery: Gallery, info: GalleryInfo) -> None:
         st.error(str(error))
 
 
+def offer_default(gallery: Gallery) -> None:
+    """One click from the model that was the default before to the one that is."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("A better model is the default now: it sees *what* a photo shows, not only its colours.")
+        busy = jobs.running("pipeline", "reencode", gallery=gallery.name)
+        if st.button("Re-encode with it", icon=":material/upgrade:", disabled=busy, key=f"upgrade-{gallery.name}"):
+            command = ["reencode", gallery.name, "--encoder", DEFAULT_ENCODER]
+            _start(gallery, command, f"Re-encode {gallery.manifest()['title']} with the new default")
+
+
 def _reencode(gallery: Gallery) -> None:
     st.markdown("Every picture is read and encoded again; the present embeddings stay, so there is a way back.")
     manifest = gallery.manifest()
-    spec = encoder_choice(f"re-{gallery.name}")
+    spec = choose(f"re-{gallery.name}")
     with st.container(horizontal=True):
         if st.button("Re-encode", type="primary", key=f"reencode-{gallery.name}"):
             _start(gallery, ["reencode", gallery.name, "--encoder", spec], f"Re-encode {manifest['title']} with {spec}")
@@ -80,7 +91,7 @@ def _try(gallery: Gallery) -> None:
     st.markdown(
         "Speed and, where pictures have labels, map_at_r on 300 of this gallery's own pictures. Nothing is changed."
     )
-    known = sorted({*TRIALS, gallery.encoder()["spec"]})
+    known = list(dict.fromkeys([*TRIALS, gallery.encoder()["spec"]]))
     chosen = st.multiselect(
         "Encoders", known, default=[gallery.encoder()["spec"]], accept_new_options=True, key=f"trials-{gallery.name}"
     )

@@ -10,10 +10,10 @@ from typing import Any
 
 import streamlit as st
 
+from app.galleries.choice import choose, measure_here
 from app.server import jobs
 from app.server.exposure import check_dataset
 from app.server.pictures import in_turn
-from app.widgets.option_form import encoder_choice
 from app.widgets.upload import files_in_form, take_each
 from pipeline import plugins
 from pipeline.errors import SemblanceError, UsageError
@@ -40,6 +40,8 @@ def new_gallery(way: str) -> None:
             st.session_state.pop("making", None)
             st.rerun()
         {"demo": _demo, "folder": _folder, "upload": _upload}[chosen]()
+        if chosen != "demo":
+            measure_here(chosen)
 
 
 def _demo() -> None:
@@ -54,7 +56,7 @@ def _folder() -> None:
             "Folder", placeholder="/home/me/pictures", help="Pictures stay there; they are not copied"
         )
         title = st.text_input("Title", placeholder="My pictures")
-        spec = encoder_choice("folder")
+        spec = choose("folder")
         if st.form_submit_button("Make gallery", type="primary"):
             try:
                 check_dataset(f"folder:root={folder.strip()}")
@@ -71,7 +73,7 @@ def _upload() -> None:
     with st.form("from-upload", border=False):
         files = files_in_form()
         title = st.text_input("Title", placeholder="My pictures")
-        spec = encoder_choice("upload")
+        spec = choose("upload")
         if st.form_submit_button("Make gallery", type="primary"):
             try:
                 if not files:

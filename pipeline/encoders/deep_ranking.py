@@ -18,8 +18,9 @@ CARD = Card(
     source="https://arxiv.org/abs/1404.4661",
     requires=("torch", "torchvision"),
     install="pip install torch torchvision",
+    nested=True,
 )
-SHIPPED = ROOT / "models"
+SHIPPED, SMALL = ROOT / "models", "models/small"
 
 
 def build(
@@ -35,7 +36,8 @@ def build(
     seed: int = 0,
     device: str = "auto",
 ) -> TorchEncoder:
-    """weights: a folder with model.json, such as `python -m training export` writes; empty: the shipped model.
+    """weights: a folder with model.json, such as `python -m training export` writes; empty: the shipped model, and
+    models/small: the smaller one that was shipped before it.
 
     trained=false: random weights drawn from `seed`, what training has to beat; only then do backbone, dim (0 = the
     backbone's usual one), multiscale and grid say something, as a model.json knows its own.
@@ -44,6 +46,8 @@ def build(
     if not trained:
         return _untrained(seed, backbone=backbone, dim=dim, multiscale=multiscale, grid=grid).encoder(device)
     folder = Path(weights).expanduser() if weights else SHIPPED
+    if weights == SMALL and not folder.is_dir():  # wherever the program was started
+        folder = ROOT / SMALL
     if not weights and not (folder / "model.json").is_file():
         raise UsageError(f"no model is shipped in {folder}; train one, or give weights=FOLDER")
     return model_folder.load(folder).encoder(device)

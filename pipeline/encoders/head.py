@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline import plugins
 from pipeline.errors import UsageError
-from pipeline.fingerprints import encoder_fingerprint
+from pipeline.fingerprints import encoder_fingerprint, spec_today
 from pipeline.networks import head as heads
 from pipeline.networks.head import Head
 from pipeline.plugins import Card
@@ -31,7 +31,7 @@ def build(*, file: str, device: str = "auto") -> HeadEncoder:
     Raises UsageError, also when the base encoder is not the one that the head learned over.
     """
     head, about = heads.read(Settings().home / file)  # an absolute path stays as it is
-    base = plugins.build("encoders", about["base"], device=device)
+    base = plugins.build("encoders", spec_today(about["base"], about["base_fingerprint"]), device=device)
     if base.fingerprint != about["base_fingerprint"]:
         raise UsageError(
             f"{file} learned over {about['base']} with other weights than there are now ({base.fingerprint[:8]}, not "

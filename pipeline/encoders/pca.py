@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline import plugins
 from pipeline.errors import UsageError
-from pipeline.fingerprints import encoder_fingerprint
+from pipeline.fingerprints import OLD_BASE, encoder_fingerprint, spec_today
 from pipeline.plugins import Card
 from pipeline.records import Encoder
 from pipeline.settings import Settings
@@ -33,7 +33,8 @@ def build(*, file: str, device: str = "auto") -> PCAEncoder:
     try:
         with safe_open(path, "np") as tensors:
             mean, components = tensors.get_tensor("mean"), tensors.get_tensor("components")
-            base = tensors.metadata()["base"]
+            about = tensors.metadata()
+            base = spec_today(about["base"], about.get("base_fingerprint", OLD_BASE))
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise UsageError(
             f"cannot read {path} ({error}); make one with: python -m pipeline reencode NAME --pca D"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import GalleryError
 from pipeline.files import atomic
+from pipeline.fingerprints import spec_today
 from pipeline.gallery import judgments, ledgers, parts, thumbnails
 from pipeline.gallery import manifest as manifest_file
 from pipeline.records import GalleryInfo, Rows
@@ -92,7 +93,7 @@ class Gallery:
             raise GalleryError(
                 f"gallery {self.name} holds no pictures yet; run: python -m pipeline ingest {self.name} …"
             )
-        return dict(entry)
+        return entry | {"spec": spec_today(entry["spec"], entry["fingerprint"])}
 
     def add_encoder(self, spec: str, fingerprint: str, dim: int) -> str:
         """Note an encoder and return its fingerprint8; the first one becomes the current one. Needs the lock."""
@@ -200,7 +201,7 @@ class Gallery:
 
     def info(self) -> GalleryInfo:
         manifest = self.manifest()
-        encoder = manifest["encoders"].get(manifest["current"], {"spec": "", "fingerprint": "", "dim": 0})
+        encoder: dict[str, Any] = self.encoder() if manifest["current"] else {"spec": "", "fingerprint": "", "dim": 0}
         ids, gone = self.ids(), self.removed()
         return GalleryInfo(
             name=self.name,

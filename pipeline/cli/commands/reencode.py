@@ -19,6 +19,7 @@ def reencode(
     name: Name,
     encoder: Annotated[str, typer.Option(help="The new encoder")] = "",
     pca: Annotated[int, typer.Option(min=0, help="Shorten the current embeddings to so many dimensions")] = 0,
+    dim: Annotated[int, typer.Option(min=0, help="Keep the first so many numbers of deep_ranking's embeddings")] = 0,
     back: Annotated[bool, typer.Option("--back", help="Return to the encoder before the last change")] = False,
     device: Device = "",
     progress: ProgressKind = "auto",
@@ -34,8 +35,8 @@ def reencode(
 
     settings = Settings()
     gallery = open_gallery(name, settings)
-    if sum(map(bool, (encoder, pca, back))) != 1:
-        raise UsageError("say one of --encoder SPEC, --pca D or --back")
+    if sum(map(bool, (encoder, pca, dim, back))) != 1:
+        raise UsageError("say one of --encoder SPEC, --pca D, --dim D or --back")
     with contextlib.ExitStack() as stack:
         store, show = None, stack.enter_context(shown(progress))
         try:
@@ -46,6 +47,8 @@ def reencode(
             spec = reencoding.go_back(gallery, store)
         elif pca:
             spec = reencoding.shorten(gallery, pca, store=store, progress=show)
+        elif dim:
+            spec = reencoding.cut(gallery, dim, store=store, progress=show)
         else:
             built = plugins.build("encoders", encoder, device=device or settings.device)
             full = plugins.absolute("encoders", encoder)
