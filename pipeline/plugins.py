@@ -25,8 +25,8 @@ from pipeline.errors import UsageError
 DEFAULT_ENCODER = "deep_ranking"
 """Of the demo and of a new gallery: what `ingest` takes when nothing is said, and the app offers first."""
 
-KINDS = ("encoders", "datasets", "stores", "indexes", "projections", "detectors")
-_ONE = {"indexes": "index", "losses": "loss"}
+KINDS = ("encoders", "datasets", "stores", "indexes", "projections", "detectors", "rerank")
+_ONE = {"indexes": "index", "losses": "loss", "rerank": "re-ranker"}
 _FOLDERS = {kind: Path(__file__).parent / kind for kind in KINDS}
 
 

@@ -16,7 +16,7 @@ from pipeline import ROOT
 BASE = ("errors", "settings", "records", "plugins", "filters", "fingerprints", "logs", "progress")
 BASE += ("devices", "parallel", "ctrl_c", "schema")
 VERBS = ("ingest", "search", "analysis", "duplicates", "evaluation", "comparison", "explain", "exchange")
-PLUGIN_FOLDERS = ("encoders", "datasets", "stores", "indexes", "projections", "detectors")
+PLUGIN_FOLDERS = ("encoders", "datasets", "stores", "indexes", "projections", "detectors", "rerank")
 
 # From the bottom up: a package imports from its own row and from rows above it in this list, never from one below;
 # the verbs, the app's pages and the ways in never import each other.

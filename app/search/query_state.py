@@ -10,12 +10,21 @@ from app.server.pictures import Upload
 from pipeline import filters
 from pipeline.errors import UsageError
 from pipeline.filters import Clause, Filter
+from pipeline.gallery.confidence import LEVELS
 
 MAX_UPLOADS = 8
 HISTORY_BYTES = 100_000_000  # of uploads that can be gone back to, a session; the current ones come on top
 KS = (12, 24, 48, 96, 192)
 FLAGS = ("by_label", "by_picture", "keep_query")
 LISTS = ("texts", "not_texts", "ids", "like", "unlike", "where")
+ORDERS = {
+    "": "Best measured",
+    "none": "By score alone",
+    "query_expansion": "With the nearest asking along",
+    "k_reciprocal": "By shared neighbours",
+    "diverse": "Diverse",
+}
+"""Names of rerank/ and what the page calls them; "" is what did best on the gallery's own labels."""
 NOTHING: dict[str, tuple[str, ...]] = dict.fromkeys(("uploads", "ids", "like", "unlike", "texts", "not_texts"), ())
 """What `change` takes to begin a query anew; filters and options stay."""
 
@@ -34,6 +43,8 @@ class SearchState:
     where: tuple[str, ...] = ()  # one clause with one value each: label=cup, split!=test
     k: int = 24
     collapse: float = 0.0  # 0: off
+    rerank: str = ""  # a name of ORDERS
+    max_wrong: float = 1.0  # 1: off
     by_label: bool = False
     by_picture: bool = False
     keep_query: bool = False
@@ -56,14 +67,19 @@ class SearchState:
         for name in LISTS:
             if values := getattr(self, name):
                 made[name] = list(values)
-        made |= {name: str(value) for name in ("k", "collapse") if (value := getattr(self, name)) != _DEFAULT[name]}
+        made |= {name: str(value) for name in _DEFAULT if (value := getattr(self, name)) != _DEFAULT[name]}
         made |= {name: "1" for name in FLAGS if getattr(self, name)}
         if self.uploads:
             made["upload"] = self.uploads[0].id[:8]
         return made
 
 
-_DEFAULT = {"k": SearchState.k, "collapse": SearchState.collapse}
+_DEFAULT = {
+    "k": SearchState.k,
+    "collapse": SearchState.collapse,
+    "rerank": SearchState.rerank,
+    "max_wrong": SearchState.max_wrong,
+}
 
 
 def of_address() -> SearchState:
@@ -79,6 +95,8 @@ def of_address() -> SearchState:
         gallery=params.get("gallery", ""),
         k=_number(params.get("k", ""), SearchState.k, 1, 1000),
         collapse=_fraction(params.get("collapse", "")),
+        max_wrong=nearest_level(params.get("max_wrong", "")),
+        rerank=given if (given := params.get("rerank", "")) in ORDERS else "",
         lost_upload="upload" in params,
         **many,
         **flags,
@@ -150,6 +168,12 @@ def _as_lists(ask: SearchState) -> dict[str, list[str]]:
 
 def _number(text: str, otherwise: int, low: int, high: int) -> int:
     return min(max(int(text), low), high) if text.isdecimal() else otherwise
+
+
+def nearest_level(text: str) -> float:
+    """Of LEVELS, the strictest that allows this share of wrong hits; 1 = off."""
+    share = _fraction(text)
+    return max((level for level in LEVELS if level <= share), default=1.0) if 0 < share < 1 else 1.0
 
 
 def _fraction(text: str) -> float:

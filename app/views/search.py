@@ -19,6 +19,7 @@ from app.widgets.page import guarded, titled_choice
 from app.widgets.results_grid import results_grid, tile, tiles_of
 from pipeline import logs
 from pipeline.errors import SemblanceError, display_name
+from pipeline.gallery.confidence import LEVELS
 from pipeline.gallery.gallery import Gallery
 from pipeline.records import SearchHit
 from pipeline.search import search as searching
@@ -61,7 +62,8 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
     """Filters and options. The ask is what counts: widgets are set from it and change it in a callback."""
     clauses = resources.clauses(gallery)
     values = {"where": list(state.where), "k": state.k} | {name: getattr(state, name) for name in query_state.FLAGS}
-    values |= {"folding": state.collapse > 0, "collapse": state.collapse or 0.97}
+    values |= {"folding": state.collapse > 0, "collapse": state.collapse or 0.97, "rerank": state.rerank}
+    values |= {"max_wrong": state.max_wrong}
     for name, value in values.items():
         # Only what differs: a run that writes a widget's value takes back what the visitor chose since it began
         if st.session_state.get(f"option-{name}") != value:
@@ -80,6 +82,15 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
     )
     with right.popover("Options", icon=":material/tune:", width="stretch"):
         st.select_slider("Hits", sorted({*query_state.KS, state.k}), key="option-k", on_change=_choose)
+        st.selectbox(
+            "Order", list(query_state.ORDERS), key="option-rerank", format_func=query_state.ORDERS.get,
+            help=_measured(gallery), on_change=_choose,
+        )  # fmt: skip
+        if gallery.encoder().get("confidence"):
+            st.select_slider(
+                "Wrong hits, at most", [*LEVELS, 1.0], key="option-max_wrong", format_func=_share, on_change=_choose,
+                help="How often a hit is right was learned from this gallery's labels: right is one with the query's label.",
+            )  # fmt: skip
         st.toggle("Group by label", key="option-by_label", on_change=_choose)
         if resources.regions(gallery):
             st.toggle("One hit per picture", key="option-by_picture", on_change=_choose)
@@ -92,9 +103,23 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
 
 
 def _choose() -> None:
-    chosen = {name: st.session_state[f"option-{name}"] for name in ("k", *query_state.FLAGS)}
+    chosen = {name: st.session_state[f"option-{name}"] for name in ("k", "rerank", *query_state.FLAGS)}
+    chosen["max_wrong"] = st.session_state.get("option-max_wrong", 1.0)
     collapse = st.session_state["option-collapse"] if st.session_state["option-folding"] else 0.0
     query_state.change(where=tuple(st.session_state["option-where"]), collapse=collapse, **chosen)
+
+
+def _share(level: float) -> str:
+    return "any" if level == 1 else f"1 in {round(1 / level)}"
+
+
+def _measured(gallery: Gallery) -> str:
+    """What each order did on this gallery's own labels."""
+    reranking = gallery.encoder().get("rerank", {})
+    if not (measured := reranking.get("measured", [])):
+        return "Without enough labels nothing was measured, so hits stand in the order of their scores."
+    lines = [f"{query_state.ORDERS[one['spec']]}: {one['map_at_r']:.3f}" for one in measured]
+    return f"map_at_r on this gallery's labels. {'; '.join(lines)}. Taken: {query_state.ORDERS[reranking['spec']]}."
 
 
 def _readable(clause: str) -> str:
@@ -126,12 +151,22 @@ def show_results(gallery: Gallery, state: SearchState) -> None:
     offer_undo(state)
     offer_to_keep(gallery, state)
     if not result.hits:
-        st.info("No picture of this gallery passes the filter. Take a filter away to see more.")
+        if result.left_out:
+            st.info(
+                f"None of the {result.left_out} nearest is sure enough. Options › *Wrong hits, at most* allows more."
+            )
+        else:
+            st.info("No picture of this gallery passes the filter. Take a filter away to see more.")
         return
+    if result.bands and "strong" not in result.bands:
+        st.info("No strong match. These are the nearest.", icon=":material/search_off:")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        order = "" if result.rerank == "none" else f", {query_state.ORDERS[result.rerank].lower()}"
+        left_out = f", {result.left_out} less sure left out" if result.left_out else ""
         parts = [f"{name} {result.milliseconds[name]:.0f} ms" for name in ("open", "encode", "search")]
         st.caption(
-            f"{len(result.hits)} nearest · {' · '.join(parts)}", help=SCORES_OF_WORDS if query.has_words else None
+            f"{len(result.hits)} nearest{order}{left_out} · {' · '.join(parts)}",
+            help=SCORES_OF_WORDS if query.has_words else None,
         )
         downloads.result_buttons(gallery, query, result)
     if state.uploads and not query.has_words:  # with words the hits say less about the upload
@@ -183,6 +218,8 @@ def answer(gallery: Gallery, state: SearchState, query: Query) -> SearchResult:
                 collapse=state.collapse or None,
                 by_picture=state.by_picture,
                 exclude_query=not state.keep_query,
+                rerank=state.rerank,
+                max_wrong=state.max_wrong if state.max_wrong < 1 and not query.has_words else None,
                 encode=pictures.embeddings,
             ),
         )

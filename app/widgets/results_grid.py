@@ -44,8 +44,13 @@ def results_grid(
     )
 
 
-def tile(gallery: str, hit: SearchHit, *, percentile: float | None = None, weak: bool = False) -> dict[str, Any]:
-    """One picture. With no percentile it is shown without a score; nan: a score of which only the order is known."""
+def tile(
+    gallery: str, hit: SearchHit, *, percentile: float | None = None, weak: bool = False, match: str = ""
+) -> dict[str, Any]:
+    """One picture. With no percentile it is shown without a score; nan: a score of which only the order is known.
+
+    match: what else its score means.
+    """
     name = display_name(hit.path)
     facts = [("file", name), ("label", hit.label), ("split", hit.split), ("size", f"{hit.width} × {hit.height}")]
     made: dict[str, Any] = {
@@ -58,6 +63,7 @@ def tile(gallery: str, hit: SearchHit, *, percentile: float | None = None, weak:
         known = percentile == percentile
         share = f"{percentile:.1f} % of" if percentile < 99.95 else "all measured"
         meaning = f"closer than {share} random pairs of this gallery" if known else "only the order counts"
+        meaning = f"{match}; {meaning}" if match else meaning
         made |= {"score": f"{hit.score:.3f}", "meaning": meaning, "weak": weak, "folded": len(hit.folded)}
         made |= {"meter": round(100 * hit.score)} if known else {}
         facts += [("score", f"{hit.score:.4f}, {meaning}")]
@@ -69,17 +75,26 @@ def tile(gallery: str, hit: SearchHit, *, percentile: float | None = None, weak:
 
 
 def tiles_of(gallery: str, result: SearchResult, *, by_label: bool = False) -> list[dict[str, Any]]:
-    """A result in order of score with a divider before the weak matches, or grouped by label."""
+    """A result in its order with a divider where only weak matches follow, or grouped by label."""
     pairs = list(zip(result.hits, result.percentiles, strict=True))
-    drawn = [tile(gallery, hit, percentile=p, weak=hit.score < result.weak_below) for hit, p in pairs]
+    bands = result.bands or ["weak" if hit.score < result.weak_below else "" for hit in result.hits]
+    sure = [
+        f"{band} match, {share:.0%} likely right" for band, share in zip(result.bands, result.confidences, strict=True)
+    ]
+    drawn = [
+        tile(gallery, hit, percentile=percentile, weak=band == "weak", match=match)
+        for (hit, percentile), band, match in zip(pairs, bands, sure or [""] * len(pairs), strict=True)
+    ]
     if by_label:
         groups: dict[str, list[dict[str, Any]]] = {}
         for (hit, _), made in zip(pairs, drawn, strict=True):
             groups.setdefault(hit.label or "no label", []).append(made)
         return [made for name, group in groups.items() for made in [{"heading": name, "note": len(group)}, *group]]
-    first_weak = next((i for i, made in enumerate(drawn) if made["weak"]), None)
-    if first_weak is not None:
+    first_weak = max((i for i, made in enumerate(drawn, 1) if not made["weak"]), default=0)
+    if first_weak < len(drawn):
         said = f"weak matches: below {result.weak_below:.3f}, no closer than one random pair in a hundred"
+        if result.bands:
+            said = "weak matches: more likely wrong than right, as this gallery's labels show"
         if first_weak == 0:
             said = f"nothing close here, only {said}"
         drawn.insert(first_weak, {"divider": said})

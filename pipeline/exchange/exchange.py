@@ -8,7 +8,7 @@ from types import ModuleType
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.exchange import bson_file, mongodb, npz, parquet
 from pipeline.exchange import rows as exchange_rows
-from pipeline.gallery import calibration, opening
+from pipeline.gallery import calibration, opening, ranking
 from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, silent
 from pipeline.settings import Settings
@@ -58,6 +58,7 @@ def import_gallery(name: str, source: Path | str, settings: Settings) -> Gallery
             short = gallery.add_encoder(facts.spec, facts.fingerprint, facts.dim)
             gallery.commit(short, rows)
             calibration.refresh(gallery, short)
+            ranking.refresh(gallery, short)
         except SemblanceError:  # a full disk: half of it would take the name
             gallery.delete()
             raise

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from pipeline import schema
 from pipeline.errors import GalleryError, StoreError
 from pipeline.files import atomic
-from pipeline.gallery import calibration, ledgers, parts, thumbnails
+from pipeline.gallery import calibration, ledgers, parts, ranking, thumbnails
 from pipeline.gallery.gallery import Gallery
 from pipeline.ingest import sync
 from pipeline.ingest.encoding import Chunk, Work
@@ -92,6 +92,7 @@ def ingest(
                 run.flush()  # Ctrl-C too keeps what was encoded
             run.finish()
             calibration.refresh(gallery, fingerprint8)  # while the last part is on its way
+            ranking.refresh(gallery, fingerprint8)
         new_keys = gallery.manifest()["metadata_keys"] != keys
         run.report.index = upserts.failure or _settle(gallery, store, progress, thorough=new_keys)
     run.report.seconds = time.perf_counter() - started

@@ -11,7 +11,7 @@ from pipeline.errors import GalleryError, UsageError
 from pipeline.features import pca
 from pipeline.files import atomic
 from pipeline.fingerprints import file_id
-from pipeline.gallery import calibration, parts
+from pipeline.gallery import calibration, parts, ranking
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.originals import read_original, roots
 from pipeline.images.regions import OpenedFile
@@ -48,6 +48,7 @@ def encode_beside(gallery: Gallery, encoder: Encoder, *, spec: str, progress: Pr
     with gallery.writing():
         fingerprint8 = _fill(gallery, encoder, spec, progress)
         calibration.refresh(gallery, fingerprint8)
+        ranking.refresh(gallery, fingerprint8)
         return fingerprint8
 
 
@@ -175,6 +176,7 @@ def _switch(gallery: Gallery, fingerprint8: str, store: VectorStore | None, prog
     Without a store (the app holds it) the files go first; the app fills the collection and answers exactly meanwhile.
     """
     calibration.refresh(gallery, fingerprint8)
+    ranking.refresh(gallery, fingerprint8)
     if store is not None:
         sync.sync(gallery, store, fingerprint8=fingerprint8, point=False, progress=progress)  # raises unless it agrees
     if fingerprint8 != gallery.current:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from pipeline import filters, logs, plugins
 from pipeline.errors import GalleryError, UsageError
 from pipeline.filters import Filter
-from pipeline.gallery import calibration
+from pipeline.gallery import calibration, confidence
 from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.ranking import NONE
 from pipeline.images.regions import parse_box as parse_box
 from pipeline.records import Encoder, SearchHit, VectorStore
+from pipeline.rerank import Reranker
 from pipeline.search import query as queries
 from pipeline.search import text
 from pipeline.search.query import Query as Query
@@ -24,12 +27,15 @@ if TYPE_CHECKING:
     import numpy as np
 
 MAX_K = 1000
+AUTO = ""  # the re-ranker that was measured to be best for the gallery
 MAX_HITS = 16_384  # hits that a Milvus server gives at once
 
 
 @dataclass
 class SearchResult:
-    """Hits, closest first, with what their scores mean here and where the time went.
+    """Hits, best first, with what their scores mean here and where the time went.
+
+    A score is the cosine to the query itself, also where a re-ranker gave another order.
 
     Nothing is known of the scores of words: the random pairs that a score is held against are pairs of pictures, which
     score far higher than a text and a picture do. Then percentiles are nan, no hit is weak, and the order is the answer.
@@ -39,6 +45,12 @@ class SearchResult:
     percentiles: list[float]  # per hit: share of random pairs of this gallery that score lower, in percent
     weak_below: float  # hits under this score are weak matches; -1 when nothing is known
     milliseconds: dict[str, float] = field(default_factory=dict)  # open, encode, search, total
+    rerank: str = "none"  # the spec of what put the hits in order
+    confidences: list[float] = field(
+        default_factory=list
+    )  # per hit: how likely it is right; empty when nothing is known
+    bands: list[confidence.Band] = field(default_factory=list)  # per hit, with confidences
+    left_out: int = 0  # hits among the nearest that max_wrong or min_score took away
 
 
 def load_encoder(gallery: Gallery, *, device: str = "auto", spec: str = "") -> Encoder:
@@ -66,6 +78,9 @@ def search(
     collapse: float | None = None,
     by_picture: bool = False,
     exclude_query: bool = True,
+    rerank: str = AUTO,
+    max_wrong: float | None = None,
+    min_score: float | None = None,
     encode: queries.EncodePictures = queries.embeddings,
 ) -> SearchResult:
     """The k nearest pictures and parts of pictures.
@@ -73,12 +88,14 @@ def search(
     k: 1 to 1,000. collapse: hide hits whose score to a better hit is at least this (0 to 1); the better hit's
     `folded` names them. by_picture: one hit a picture, the picture itself or its nearest part, whose `folded` names the
     others. exclude_query: the query's own files, their parts, and ids are no hits. encoder may be None unless
-    `query.needs_encoder`. encode: by what the query's pictures are encoded. Raises UsageError for k, filter, an empty query, or words that the encoder does not take,
+    `query.needs_encoder`. rerank: a spec of rerank/, or what was measured to be best for this gallery; words are never
+    re-ranked. max_wrong: only hits of which at most this share is wrong, as the gallery's labels taught (confidence.py).
+    min_score: only hits from this score up. encode: by what the query's pictures are encoded. Raises UsageError for k, filter, an empty query, or words that the encoder does not take,
     PictureError for a bad picture, GalleryError for an unknown id, StoreError when the store fails.
     """
     started = time.perf_counter()
     manifest = gallery.manifest()
-    check(query, k, collapse)
+    check(query, k, collapse, rerank, max_wrong, min_score)
     if query.has_words:
         text.require(gallery)
     filters.check(where, manifest["metadata_keys"])
@@ -89,15 +106,36 @@ def search(
     direction, own, milliseconds = queries.vector(gallery, store, collection, entry["dim"], encoder, query, encode)
     begun = time.perf_counter()
     gone = gallery.removed() | (own if exclude_query else set())
-    hits = _nearest(
-        *(store, collection, direction),
-        k=k,
-        where=where,
-        without=gone,
-        whole=own if exclude_query else set(),
-        collapse=collapse,
-        by_picture=by_picture,
-    )
+    nearest = partial(
+        _nearest, store, collection, where=where, without=gone, whole=own if exclude_query else set(),
+        collapse=collapse, by_picture=by_picture,
+    )  # fmt: skip
+    spec = NONE if query.has_words else entry.get("rerank", {}).get("spec", NONE) if rerank == AUTO else rerank
+    learned = {} if query.has_words else entry.get("confidence", {})
+    if max_wrong is not None and not learned:
+        raise UsageError(
+            f"how often hits are right is not known here: words are asked with, or gallery {gallery.name} has fewer than "
+            f"{confidence.MIN_LABELLED} pictures with labels; a least score can be asked for instead"
+        )
+    enough = max(k, confidence.DEPTH) if learned else k
+    if spec == NONE:
+        hits = nearest(direction, k=enough)
+    else:
+        hits = _reranked(plugins.build("rerank", spec), store, collection, direction, entry, nearest, enough)
+    first = sorted(hits, key=lambda hit: -hit.score)
+    if learned and where.clauses:  # what is usual is so without the filter
+        first = _nearest(
+            store, collection, direction, k=enough, where=Filter(), without=gone, whole=set(), collapse=None, by_picture=False
+        )  # fmt: skip
+    sure = confidence.estimate(learned, hits, first)
+    kept = [
+        i
+        for i, hit in enumerate(hits[:k])
+        if (min_score is None or hit.score >= min_score)
+        and (max_wrong is None or not sure[i] < confidence.threshold(learned, max_wrong))  # nan: too few to tell
+    ]
+    left_out = min(k, len(hits)) - len(kept)
+    hits, sure = [hits[i] for i in kept], [sure[i] for i in kept if sure[i] == sure[i]]
     milliseconds["search"] = since(begun)
     milliseconds["total"] = since(started)
     quantiles = [] if query.has_words else entry["calibration"]
@@ -109,11 +147,28 @@ def search(
         [calibration.percentile(hit.score, quantiles) for hit in hits],
         calibration.weak_below(quantiles) if plugins.card_of("encoders", entry["spec"]).weak else -1.0,
         milliseconds,
+        spec,
+        sure,
+        [confidence.band(learned, one) for one in sure],
+        left_out,
     )
 
 
-def check(query: Query, k: int, collapse: float | None) -> None:
-    """UsageError for a k, a collapse or a query that cannot be answered; costs nothing, so ask it first."""
+def check(
+    query: Query,
+    k: int,
+    collapse: float | None,
+    rerank: str = AUTO,
+    max_wrong: float | None = None,
+    min_score: float | None = None,
+) -> None:
+    """UsageError for a query or an option that cannot be answered; costs nothing, so ask it first."""
+    if max_wrong is not None and not confidence.LEVELS[0] <= max_wrong < 1:
+        raise UsageError(f"the share of wrong hits is {max_wrong}; choose {confidence.LEVELS[0]} to 0.99, e.g. 0.1")
+    if min_score is not None and not -1 <= min_score <= 1:
+        raise UsageError(f"the least score is {min_score}; choose -1 to 1")
+    if rerank != AUTO:
+        plugins.build("rerank", rerank)
     if not 1 <= k <= MAX_K:
         raise UsageError(f"k is {k}; choose 1 to {MAX_K:,}")
     if collapse is not None and not 0 < collapse <= 1:
@@ -150,6 +205,31 @@ def _nearest(
         if len(hits) >= enough or len(answer) < limit or limit == MAX_HITS:
             return hits[:k]
         limit *= 4
+
+
+def _reranked(
+    reranker: Reranker,
+    store: VectorStore,
+    collection: str,
+    query: np.ndarray,
+    entry: dict[str, Any],
+    nearest: Callable[..., list[SearchHit]],
+    k: int,
+) -> list[SearchHit]:
+    """Rows come through the store, so filter, removed pictures and folding are the same for the re-ranker."""
+    import numpy as np
+
+    mean = np.array(entry.get("mean") or np.zeros(len(query)), np.float32)
+
+    def embeddings(hits: list[SearchHit]) -> tuple[list[SearchHit], np.ndarray]:
+        stored = store.embeddings(collection, [hit.id for hit in hits])
+        there = [hit for hit in hits if hit.id in stored]  # not what was taken out between the two questions
+        return there, np.array([stored[hit.id] for hit in there], np.float32).reshape(-1, len(query))
+
+    direction = reranker.direction(query, mean, lambda asked, n: embeddings(nearest(asked, k=n))[1])
+    hits, rows = embeddings(nearest(direction, k=max(k, reranker.depth)))
+    scores = rows @ query
+    return [replace(hits[i], score=float(scores[i])) for i in reranker.order(direction, mean, rows)[:k]]
 
 
 def _one_a_picture(hits: list[SearchHit]) -> list[SearchHit]:
@@ -189,6 +269,8 @@ def as_json(gallery: Gallery, query_text: Sequence[str], result: SearchResult) -
         "gallery": gallery.name,
         "encoder": gallery.encoder()["spec"],
         "weak_below": result.weak_below,
+        "rerank": result.rerank,
+        "left_out": result.left_out,
         "hits": [
             {"rank": rank, "id": hit.id, "path": hit.path, "label": hit.label, "score": round(hit.score, 6)}
             | {
@@ -199,6 +281,11 @@ def as_json(gallery: Gallery, query_text: Sequence[str], result: SearchResult) -
                 "parent": hit.parent,
                 "box": hit.box,
             }
+            | (
+                {"confidence": round(result.confidences[rank - 1], 4), "band": result.bands[rank - 1]}
+                if result.bands
+                else {}
+            )
             for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1)
         ],
         "milliseconds": {key: round(value, 2) for key, value in result.milliseconds.items()},

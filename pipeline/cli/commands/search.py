@@ -39,6 +39,13 @@ def search(
     collapse: Annotated[float | None, typer.Option(help="Hide near-duplicates from this score up, e.g. 0.97")] = None,
     by_picture: Annotated[bool, typer.Option(help="Of parts of one picture, only the nearest")] = False,
     keep_query: Annotated[bool, typer.Option(help="The query's own file may be a hit")] = False,
+    rerank: Annotated[
+        str, typer.Option(help="none, query_expansion, k_reciprocal, diverse; default: what did best on this gallery")
+    ] = "",
+    max_wrong: Annotated[
+        float | None, typer.Option(help="Only hits of which at most this share is wrong, e.g. 0.1; needs labels")
+    ] = None,
+    min_score: Annotated[float | None, typer.Option(help="Only hits from this score up, -1 to 1")] = None,
     encoder: Annotated[str, typer.Option(help="Must be the gallery's; refused otherwise")] = "",
     device: Device = "",
     montage: Annotated[Path | None, typer.Option(help="Write query and hits as one PNG")] = None,
@@ -67,7 +74,7 @@ def search(
         texts=tuple(text or []),
         not_texts=tuple(not_text or []),
     )
-    searching.check(query, k, collapse)
+    searching.check(query, k, collapse, rerank, max_wrong, min_score)
     if query.has_words:
         words.require(gallery)
     chosen = filters.parse(where or [])
@@ -86,6 +93,9 @@ def search(
             collapse=collapse,
             by_picture=by_picture,
             exclude_query=not keep_query,
+            rerank=rerank,
+            max_wrong=max_wrong,
+            min_score=min_score,
         )
     if montage:
         from pipeline.files import atomic
@@ -99,12 +109,19 @@ def search(
         print(json.dumps(searching.as_json(gallery, query_text, result), ensure_ascii=False))
         return
     for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1):
-        weak = "  weak match" if hit.score < result.weak_below else ""
+        if result.bands:
+            weak = f"  {result.bands[rank - 1]} match ({result.confidences[rank - 1]:.0%})"
+        else:
+            weak = "  weak match" if hit.score < result.weak_below else ""
         share = f"{percentile:5.1f} %  " if percentile == percentile else ""  # nan: nothing is known of words
         print(
             f"{rank:4d}  {hit.score:.4f}  {share}{hit.id}  {display_name(f'{hit.label:16s}  {place(hit.path, hit.box)}')}{weak}"
         )
-    if not result.hits:
+    if result.rerank != "none":
+        print(f"in the order of {result.rerank}; --rerank none is that of the scores", file=sys.stderr)
+    if result.left_out:
+        print(f"{result.left_out} of the nearest are left out as too unsure", file=sys.stderr)
+    elif not result.hits:
         print("no other picture of this gallery passes the filter", file=sys.stderr)
 
 

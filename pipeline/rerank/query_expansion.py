@@ -1,0 +1,55 @@
+"""Ask again with the query and what it found: α-weighted query expansion (Radenović et al., TPAMI 2019, section 3.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.errors import UsageError
+from pipeline.plugins import Card
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pipeline.rerank import NearestRows
+
+CARD = Card(
+    "asks again with the query and its nearest pictures together, with the gallery's mean taken out",
+    source="https://arxiv.org/abs/1711.02512",
+)
+_DEPTH = 200  # hits that are put in order by the exact score
+
+
+class QueryExpansion:
+    """A Reranker. What all pictures of a gallery have in common says nothing of which two are alike: every
+    embedding is taken from the gallery's mean, as in Jégou and Chum (ECCV 2012, section 2.2)."""
+
+    depth = _DEPTH
+
+    def __init__(self, neighbours: int, alpha: float) -> None:
+        self._neighbours, self._alpha = neighbours, alpha
+
+    def direction(self, query: np.ndarray, mean: np.ndarray, nearest: NearestRows) -> np.ndarray:
+        centred = _unit(query - mean)
+        rows = _unit(nearest(centred, self._neighbours) - mean)  # (n, dim)
+        weights = (rows @ centred).clip(min=0) ** self._alpha  # (n,)
+        return _unit(centred + weights @ rows)
+
+    def order(self, query: np.ndarray, mean: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        return np.argsort(-(_unit(rows - mean) @ query), kind="stable")
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+
+def build(*, neighbours: int = 10, alpha: float = 1.0) -> QueryExpansion:
+    """neighbours: hits that ask along, 1 to 100. alpha: how much more the nearest of them count, 0 to 10. UsageError."""
+    if not 1 <= neighbours <= 100:
+        raise UsageError(f"neighbours={neighbours}: choose 1 to 100")
+    if not 0 <= alpha <= 10:
+        raise UsageError(f"alpha={alpha}: choose 0 to 10")
+    return QueryExpansion(neighbours, alpha)

@@ -1,0 +1,121 @@
+"""The re-ranker of a gallery's searches is the one that does best on its labels, and the choice can be overridden."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_gallery import exact, fill, photos
+
+from pipeline.errors import UsageError
+from pipeline.filters import parse
+from pipeline.gallery import ranking
+from pipeline.gallery.gallery import Gallery
+from pipeline.ingest import sync
+from pipeline.search.search import Query, SearchResult, search
+
+
+def hubs(n: int = 300, dim: int = 24) -> tuple[np.ndarray, np.ndarray]:
+    """Five labels around centres that overlap, beside a mean that all share: neighbours help."""
+    random = np.random.default_rng(5)
+    marks = np.arange(n) % 5
+    rows = 1.0 + random.normal(size=(5, dim))[marks] + 1.6 * random.normal(size=(n, dim))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32), np.array(list("abcde"))[marks]
+
+
+def test_what_helps_beyond_chance_is_chosen() -> None:
+    measured = ranking.measure(*hubs())
+    best = next(one for one in measured if one.spec == "query_expansion")
+    assert best.low > 0
+    assert ranking.choose(measured) == "query_expansion"
+
+
+def test_labels_that_say_nothing_choose_nothing() -> None:
+    embeddings, labels = hubs()
+    shuffled = np.random.default_rng(0).permutation(labels)
+    assert ranking.choose(ranking.measure(embeddings, shuffled)) == ranking.NONE
+
+
+@pytest.mark.parametrize("labels", [[""] * 300, ["a"] * 300, ["a"] * 100 + ["b"] * 99 + [""] * 101])
+def test_too_few_labels_measure_nothing(labels: list[str]) -> None:
+    assert ranking.measure(hubs()[0], np.array(labels)) == []
+    assert ranking.choose([]) == ranking.NONE
+
+
+def test_the_measured_map_at_r_is_that_of_a_loop() -> None:
+    embeddings, labels = hubs(250)
+    [measured] = [one for one in ranking.measure(embeddings, labels) if one.spec == ranking.NONE]
+    random = np.random.default_rng(0)
+    random.permutation(len(embeddings))
+    values = []
+    for row in random.permutation(len(embeddings))[: ranking.MAX_QUERIES]:
+        others = [i for i in range(len(embeddings)) if i != row]
+        others.sort(key=lambda i: -float(embeddings[i] @ embeddings[row]))
+        relevant = [labels[i] == labels[row] for i in others]
+        count = sum(relevant)
+        values.append(sum(sum(relevant[: i + 1]) / (i + 1) for i in range(count) if relevant[i]) / count)
+    assert measured.map_at_r == pytest.approx(sum(values) / len(values), abs=1e-3)
+
+
+@pytest.fixture
+def gallery(home: Path, tmp_path: Path) -> Gallery:
+    return fill(photos(tmp_path / "photos", 12))[0]
+
+
+def ask(gallery: Gallery, rerank: str, **options: object) -> SearchResult:
+    store = exact()
+    sync.sync(gallery, store)
+    first = gallery.table()["id"].iloc[0]
+    return search(gallery, store, None, Query(ids=(first,)), rerank=rerank, **options)  # type: ignore[arg-type]
+
+
+def test_a_small_gallery_keeps_the_order_of_the_scores(gallery: Gallery) -> None:
+    assert gallery.encoder()["rerank"]["spec"] == ranking.NONE
+    assert len(gallery.encoder()["mean"]) == gallery.encoder()["dim"]
+    result = ask(gallery, "")
+    assert result.rerank == "none"
+    assert [hit.score for hit in result.hits] == sorted((hit.score for hit in result.hits), reverse=True)
+
+
+@pytest.mark.parametrize("spec", ["query_expansion:neighbours=3", "k_reciprocal", "diverse"])
+def test_a_re_ranked_answer_holds_the_same_pictures_with_the_scores_of_the_query_itself(
+    gallery: Gallery, spec: str
+) -> None:
+    plain, other = ask(gallery, "none", k=100), ask(gallery, spec, k=100)
+    assert other.rerank == spec
+    scores = {hit.id: hit.score for hit in plain.hits}
+    assert {hit.id for hit in other.hits} == set(scores)
+    for hit in other.hits:
+        assert hit.score == pytest.approx(scores[hit.id], abs=1e-5)
+
+
+def test_filter_and_removed_pictures_hold_for_a_re_ranked_answer_too(gallery: Gallery) -> None:
+    table = gallery.table()
+    gone, label = table["id"].iloc[3], table["label"].iloc[5]
+    gallery.remove([gone])
+    assert gone not in {hit.id for hit in ask(gallery, "query_expansion", k=100).hits}
+    hits = ask(gallery, "query_expansion", k=100, where=parse([f"label={label}"])).hits
+    assert hits
+    assert {hit.label for hit in hits} == {label}
+
+
+def test_the_choice_of_a_gallery_is_taken_unless_another_is_asked_for(gallery: Gallery) -> None:
+    encoders = gallery.manifest()["encoders"]
+    encoders[gallery.current]["rerank"]["spec"] = "diverse"
+    gallery.update(encoders=encoders)
+    assert ask(gallery, "").rerank == "diverse"
+    assert ask(gallery, "none").rerank == "none"
+
+
+def test_a_gallery_made_before_has_the_order_of_the_scores(gallery: Gallery) -> None:
+    encoders = gallery.manifest()["encoders"]
+    del encoders[gallery.current]["rerank"], encoders[gallery.current]["mean"]
+    gallery.update(encoders=encoders)
+    assert ask(gallery, "").rerank == "none"
+    assert ask(gallery, "query_expansion").hits
+
+
+def test_an_unknown_re_ranker_is_refused_with_those_there_are(gallery: Gallery) -> None:
+    with pytest.raises(UsageError, match="unknown re-ranker 'best'; choose from diverse, k_reciprocal, none"):
+        ask(gallery, "best")
