@@ -25,14 +25,14 @@ class QueryExpansion:
 
     depth = _DEPTH
 
-    def __init__(self, neighbours: int, alpha: float) -> None:
-        self._neighbours, self._alpha = neighbours, alpha
+    def __init__(self, neighbours: int, alpha: float, share: float) -> None:
+        self._neighbours, self._alpha, self._share = neighbours, alpha, share
 
     def direction(self, query: np.ndarray, mean: np.ndarray, nearest: NearestRows) -> np.ndarray:
         centred = _unit(query - mean)
         rows = _unit(nearest(centred, self._neighbours) - mean)  # (n, dim)
         weights = (rows @ centred).clip(min=0) ** self._alpha  # (n,)
-        return _unit(centred + weights @ rows)
+        return _unit((1 - self._share) * centred + self._share * _unit(weights @ rows))
 
     def order(self, query: np.ndarray, mean: np.ndarray, rows: np.ndarray) -> np.ndarray:
         import numpy as np
@@ -46,10 +46,13 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
-def build(*, neighbours: int = 10, alpha: float = 1.0) -> QueryExpansion:
-    """neighbours: hits that ask along, 1 to 100. alpha: how much more the nearest of them count, 0 to 10. UsageError."""
+def build(*, neighbours: int = 5, alpha: float = 1.0, share: float = 0.5) -> QueryExpansion:
+    """neighbours: hits that ask along, 1 to 100. alpha: how much more the nearest of them count, 0 to 10. share: theirs
+    beside the query itself, 0 to 1 (the paper's own grows with their number). UsageError."""
     if not 1 <= neighbours <= 100:
         raise UsageError(f"neighbours={neighbours}: choose 1 to 100")
     if not 0 <= alpha <= 10:
         raise UsageError(f"alpha={alpha}: choose 0 to 10")
-    return QueryExpansion(neighbours, alpha)
+    if not 0 <= share <= 1:
+        raise UsageError(f"share={share}: choose 0 to 1")
+    return QueryExpansion(neighbours, alpha, share)

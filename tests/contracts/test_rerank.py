@@ -13,7 +13,7 @@ from pipeline.rerank import Reranker
 
 NAMES = plugins.available("rerank")
 BAD = {
-    "query_expansion": ("neighbours=0", "neighbours=101", "alpha=-1"),
+    "query_expansion": ("neighbours=0", "neighbours=101", "alpha=-1", "share=2"),
     "k_reciprocal": ("depth=9", "k=0", "expanded=21", "share=1.5", "depth=10,k=11"),
     "diverse": ("share=-0.1", "depth=1001"),
 }
@@ -103,9 +103,9 @@ def test_an_expanded_query_is_the_weighted_mean_that_a_loop_makes() -> None:
 
     query = unit(rows[0] - mean)
     first = sorted(range(1, len(rows)), key=lambda i: (-float(rows[i] @ query), i))[:4]
-    total = query.astype(np.float64)
+    along = np.zeros(len(query))
     for i in first:
         row = unit(rows[i] - mean)
-        total += max(float(row @ query), 0.0) ** 2 * row
-    direction, _ = asked(plugins.build("rerank", "query_expansion:neighbours=4,alpha=2"), rows[0], rows[1:])
-    np.testing.assert_allclose(direction, unit(total), atol=1e-5)
+        along += max(float(row @ query), 0.0) ** 2 * row
+    direction, _ = asked(plugins.build("rerank", "query_expansion:neighbours=4,alpha=2,share=0.3"), rows[0], rows[1:])
+    np.testing.assert_allclose(direction, unit(0.7 * query + 0.3 * unit(along)), atol=1e-5)
