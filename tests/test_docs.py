@@ -313,6 +313,22 @@ def test_the_index_of_extending_md_keeps_an_indexes_contract(examples: None, mon
     assert len(ran) >= 10, ran
 
 
+def test_the_re_ranker_of_extending_md_keeps_the_contract_and_is_measured(
+    examples: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.gallery import ranking
+
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "contracts"))
+    contract = importlib.import_module("test_rerank")
+    ran = contract_tests(contract, name="centred")
+    assert len(ran) >= 3, ran
+    for count in (0, 1, 2):
+        contract.test_few_hits_are_enough("centred", count)
+    rows, marks = contract.groups(210)
+    measured = {one.spec for one in ranking.measure(rows, marks.astype(str))}
+    assert {"none", "query_expansion", "k_reciprocal", "centred"} == measured
+
+
 def test_the_dataset_of_extending_md_names_the_pictures_of_its_file(examples: None, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("cups/a.jpg\nhats/b.jpg\n", encoding="utf-8")
     dataset = plugins.build("datasets", f"listed:file={tmp_path / 'list.txt'}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import streamlit as st
 
 from app.server.pictures import Upload
-from pipeline import filters
+from pipeline import filters, plugins
 from pipeline.errors import UsageError
 from pipeline.filters import Clause, Filter
 from pipeline.gallery.confidence import LEVELS
@@ -17,12 +17,13 @@ HISTORY_BYTES = 100_000_000  # of uploads that can be gone back to, a session; t
 KS = (12, 24, 48, 96, 192)
 FLAGS = ("by_label", "by_picture", "keep_query")
 LISTS = ("texts", "not_texts", "ids", "like", "unlike", "where")
-ORDERS = {
-    "": "Best measured",
+_CALLED = {
     "none": "By score alone",
     "query_expansion": "With the nearest asking along",
     "k_reciprocal": "By shared neighbours",
-    "diverse": "Diverse",
+}
+ORDERS = {"": "Best measured"} | {
+    name: _CALLED.get(name, name.replace("_", " ").capitalize()) for name in plugins.available("rerank")
 }
 """Names of rerank/ and what the page calls them; "" is what did best on the gallery's own labels."""
 NOTHING: dict[str, tuple[str, ...]] = dict.fromkeys(("uploads", "ids", "like", "unlike", "texts", "not_texts"), ())

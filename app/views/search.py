@@ -118,8 +118,11 @@ def _measured(gallery: Gallery) -> str:
     reranking = gallery.encoder().get("rerank", {})
     if not (measured := reranking.get("measured", [])):
         return "Without enough labels nothing was measured, so hits stand in the order of their scores."
-    lines = [f"{query_state.ORDERS[one['spec']]}: {one['map_at_r']:.3f}" for one in measured]
-    return f"map_at_r on this gallery's labels. {'; '.join(lines)}. Taken: {query_state.ORDERS[reranking['spec']]}."
+    called = query_state.ORDERS | {
+        one["spec"]: one["spec"] for one in measured if one["spec"] not in query_state.ORDERS
+    }
+    lines = [f"{called[one['spec']]}: {one['map_at_r']:.3f}" for one in measured]
+    return f"map_at_r on this gallery's labels. {'; '.join(lines)}. Taken: {called[reranking['spec']]}."
 
 
 def _readable(clause: str) -> str:
@@ -161,7 +164,7 @@ def show_results(gallery: Gallery, state: SearchState) -> None:
     if result.bands and "strong" not in result.bands:
         st.info("No strong match. These are the nearest.", icon=":material/search_off:")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        order = "" if result.rerank == "none" else f", {query_state.ORDERS[result.rerank].lower()}"
+        order = "" if result.rerank == "none" else f", {query_state.ORDERS.get(result.rerank, result.rerank).lower()}"
         left_out = f", {result.left_out} less sure left out" if result.left_out else ""
         parts = [f"{name} {result.milliseconds[name]:.0f} ms" for name in ("open", "encode", "search")]
         st.caption(

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 NONE = "none"
-CANDIDATES = (NONE, "query_expansion", "k_reciprocal")
 MIN_LABELLED = 200  # pictures: fewer say too little
 MAX_QUERIES, MAX_ROWS = 200, 20_000
 GROWN = 0.05  # share of new rows from which it is measured again
@@ -78,7 +77,9 @@ def measure(embeddings: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> lis
     asking = random.permutation(able)[:MAX_QUERIES]
     mean = embeddings.mean(axis=0)
     values = {
-        spec: _values(plugins.build("rerank", spec), embeddings, labels, asking, mean) for spec in CANDIDATES
+        spec: _values(plugins.build("rerank", spec), embeddings, labels, asking, mean)
+        for name in plugins.available("rerank")
+        for spec in plugins.usual("rerank", name)
     }  # (queries,) each
     measured = []
     for spec, value in values.items():

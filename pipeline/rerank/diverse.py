@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pipeline.rerank import NearestRows
 
 CARD = Card("near the query and unlike the hits before it", source="https://doi.org/10.1145/290941.291025")
+USUAL = ()  # is never better by labels, so it is not measured at ingest
 
 
 class Diverse:
