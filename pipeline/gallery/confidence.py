@@ -19,6 +19,7 @@ BACKGROUND = 20  # the last of them
 VOTERS = 20  # the first of them
 MAX_QUERIES = 300
 MIN_LABELLED = 200  # pictures: fewer teach too little
+CAREFUL = 0.85  # of a level: new queries fit a gallery less well than its own pictures do (benchmarks.trust)
 LEVELS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)  # shares of wrong hits that can be asked for
 STRONG = 0.1  # of them: of all strong hits no more are wrong
 LIKELY, POSSIBLE = 0.75, 0.35  # probabilities that a strong and a possible hit has at least
@@ -125,10 +126,10 @@ def _probability(x: np.ndarray, weights: Sequence[float], bias: float) -> np.nda
 
 
 def _threshold(probability: np.ndarray, right: np.ndarray, level: float) -> float:
-    """The lowest probability above which the share of wrong hits is at most `level`."""
+    """The lowest probability above which the share of wrong hits is at most CAREFUL of `level`."""
     import numpy as np
 
     order = np.argsort(-probability, kind="stable")
     wrong = np.cumsum(~right[order]) / np.arange(1, len(order) + 1)
-    kept = np.flatnonzero(wrong <= level)
+    kept = np.flatnonzero(wrong <= CAREFUL * level)
     return round(float(probability[order[kept[-1]]]), 6) if len(kept) else 1.1
