@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 
 import numpy as np
 import pytest
@@ -209,14 +208,3 @@ def test_each_label_gives_its_share_of_golden_triplets_and_a_lone_picture_none()
     assert golden_triplets([], [], gap=0.1, each=20, seed=3).shape == (0, 3)
     with pytest.raises(UsageError, match="gap above 0"):
         golden_triplets(members, matrices, gap=0, each=20, seed=3)
-
-
-def test_features_of_a_thousand_pictures_take_about_a_second() -> None:
-    pictures = noise(64)
-    features(pictures)
-    seconds = []
-    for _ in range(5):
-        start = time.thread_time()  # time of this thread: others on the machine do not count
-        features(pictures)
-        seconds.append(time.thread_time() - start)
-    assert 64 / min(seconds) > 800

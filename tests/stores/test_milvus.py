@@ -92,7 +92,7 @@ def test_a_second_process_is_told_at_once_who_holds_the_file(tmp_path: Path) -> 
     with another_process_on(path) as process:
         with seconds() as taken, pytest.raises(StoreLocked) as refused:
             milvus.build(uri=str(path))
-        assert taken[0] < 0.25  # 0.1 of patience
+        assert taken[0] < 6  # 0.1 of patience, not Milvus' own 10 s and more
         says = str(refused.value)
         assert re.search(rf"milvus\.db is held by process {process.pid} \(python.*\) since 20\d\d-", says)
         assert "SEMBLANCE_MILVUS_URI" in says

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 
 import numpy as np
@@ -102,15 +101,6 @@ def test_half_precision_keeps_the_gap_too() -> None:
     for q, p, n in drawn.tolist():
         (c, i), (_, j), (_, k) = PLACE[q], PLACE[p], PLACE[n]
         assert np.float32(half[c][i, j]) - np.float32(half[c][i, k]) >= np.float32(GAP)
-
-
-def test_a_hundred_thousand_triplets_take_seconds() -> None:
-    n, size = 40, 450
-    relevance = [symmetric(size, 0).astype(np.float16)] * n
-    sampler = TripletSampler(relevance, np.arange(n * size).reshape(n, size), cap=0.9, gap=0.1)
-    start = time.process_time()
-    assert sampler.sample(100_000, seed=0).shape == (100_000, 3)
-    assert time.process_time() - start < 6
 
 
 @pytest.mark.parametrize(
