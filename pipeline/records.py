@@ -56,7 +56,11 @@ class Picture:
 
 
 class Dataset(Protocol):
-    """Where pictures come from. Building one is cheap; `prepare` downloads or renders what is missing."""
+    """Where pictures come from. Building one is cheap; `prepare` downloads or renders what is missing.
+
+    One that passes something over may say so, once `records` has ended: `notes`, sentences with a count and an example,
+    and `unreadable`, pairs of a place and the reason, which an ingest lists among what it rejected.
+    """
 
     root: Path
 

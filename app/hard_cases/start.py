@@ -17,7 +17,7 @@ from pipeline.images import uploads
 from pipeline.settings import Settings
 
 WAYS = {"demo": "The demo", "files": "Files on this machine", "upload": "An upload"}
-FILES = ["json", "csv"]
+FILES = ["json", "csv", "xml"]
 
 
 def new_case(*, first: bool) -> None:
@@ -49,7 +49,7 @@ def _files() -> None:
         folder = st.text_input("Folder of pictures", placeholder="/home/me/pictures")
         left, right = st.columns(2)
         truth = left.text_input(
-            "Ground truth", placeholder="/home/me/annotations.json", help="COCO, VOC, YOLO, VIA or CSV"
+            "Ground truth", placeholder="/home/me/annotations.json", help="COCO, VOC, YOLO, VIA, CVAT or CSV"
         )
         predictions = right.text_input(
             "Predictions", placeholder="/home/me/predictions.json", help="Of the same pictures, with scores"
@@ -71,8 +71,8 @@ def _upload() -> None:
     with st.form("hard-upload", border=True):
         pictures = st.file_uploader("Pictures as a zip (up to 200 MB)", type=["zip"], max_upload_size=200)
         left, right = st.columns(2)
-        truth = left.file_uploader("Ground truth, JSON or CSV", type=FILES, max_upload_size=200)
-        predictions = right.file_uploader("Predictions, JSON or CSV", type=FILES, max_upload_size=200)
+        truth = left.file_uploader("Ground truth, JSON, XML or CSV", type=FILES, max_upload_size=200)
+        predictions = right.file_uploader("Predictions, JSON, XML or CSV", type=FILES, max_upload_size=200)
         title, share, seed = _options()
         if st.form_submit_button("Begin", type="primary"):
             try:
@@ -97,7 +97,8 @@ def _options() -> tuple[str, float, int]:
 
 def _save(folder: Path, name: str, file: Any) -> Path:
     """Under a name of ours; only the ending is the visitor's, one of FILES."""
-    path = folder / f"{name}.{'csv' if file.name.lower().endswith('.csv') else 'json'}"
+    ending = next((one for one in FILES if file.name.lower().endswith(f".{one}")), FILES[0])
+    path = folder / f"{name}.{ending}"
     path.write_bytes(file.getvalue())
     return path
 

@@ -109,6 +109,8 @@ def read(source: Path, format: str = "auto", *, pictures: Path | None = None, tr
         raise UsageError(f"{source}: there is no such file or folder of annotations; check the spelling")
     if pictures is not None and not Path(pictures).is_dir():
         raise UsageError(f"{pictures}: there is no such folder of pictures; check the spelling")
+    if source.suffix.lower() in (".zip", ".gz", ".tar", ".7z", ".rar"):
+        raise UsageError(f"{source.name} is an archive; unpack it and give the file or folder of annotations in it")
     module = _module(_recognised(source) if format == "auto" else format)
     try:
         annotations: Annotations = module.read(source, pictures=Path(pictures) if pictures else None, truth=truth)
@@ -132,6 +134,11 @@ def fault_counts(annotations: Annotations) -> list[tuple[str, int, str]]:
         first.setdefault(text, place)
     counts = Counter(text for _, text in annotations.faults)
     return [(text, count, first[text]) for text, count in counts.most_common()]
+
+
+def fault_notes(annotations: Annotations) -> list[str]:
+    """A sentence for each kind of fault, most frequent first."""
+    return [f"{count:,} × {text} (first: {place})" for text, count, place in fault_counts(annotations)]
 
 
 def check(truth: Annotations, predictions: Annotations) -> list[str]:

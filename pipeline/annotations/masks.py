@@ -38,6 +38,17 @@ def encode(pixels: np.ndarray) -> str:
     return json.dumps({"size": list(map(int, packed["size"])), "counts": packed["counts"].decode("ascii")})
 
 
+def box_of(pixels: np.ndarray) -> list[float] | None:
+    """x, y, width, height around what is True in (height, width) bool; None when nothing is."""
+    import numpy as np
+
+    across, down = np.flatnonzero(pixels.any(axis=0)), np.flatnonzero(pixels.any(axis=1))
+    if not len(across):
+        return None
+    x, y = float(across[0]), float(down[0])
+    return [x, y, float(across[-1]) + 1 - x, float(down[-1]) + 1 - y]
+
+
 def _runs(counts: Any) -> list[int]:
     """COCO's compressed counts, read here: pycocotools trusts what it is given."""
     if isinstance(counts, list):

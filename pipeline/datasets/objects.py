@@ -17,7 +17,7 @@ from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 
 CARD = Card(
-    summary="objects: a record for each box of an annotation file (COCO, VOC, YOLO, VIA, CSV) or of predictions",
+    summary="objects: a record for each box of an annotation file (COCO, VOC, YOLO, VIA, CVAT, CSV) or of predictions",
     licence="that of your pictures",
 )
 
@@ -67,12 +67,20 @@ class Objects:
         truth = Path(self._truth).expanduser() if self._truth else None
         return annotation_files.read(self.file, self._format, pictures=self.root, truth=truth)
 
+    @property
+    def notes(self) -> list[str]:
+        """What was wrong in the file, counted by kind."""
+        return annotation_files.fault_notes(self.annotations)
+
     def records(self) -> Iterator[ImageRecord]:
         """Raises UsageError for a file that cannot be read or has no box."""
         annotations = self.annotations
         boxes = annotations.boxes[~annotations.boxes["crowd"]]
         if boxes.empty:
-            raise UsageError(f"{self.file} has no boxes; say which format it is in if that is wrong: format=…")
+            why = "".join(f"; {note}" for note in self.notes[:2])
+            raise UsageError(
+                f"{self.file} has no boxes{why or '; say which format it is in if that is wrong: format=…'}"
+            )
         place = {path: at for at, path in enumerate(annotations.pictures["path"])}
         sizes = {row.path: (row.width, row.height) for row in annotations.pictures.itertuples()}
         boxes = boxes.iloc[boxes["path"].map(lambda path: place.get(path, len(place))).argsort(kind="stable")]

@@ -50,6 +50,8 @@ def import_annotations(
             raise UsageError(f"{predictions.name} has no boxes with scores; give what the retrained detector says")
         retrained = retrained.only(corrected.pictures["path"])
     notes = annotation_files.check(corrected, retrained)
+    for source, one in (("corrected annotations", corrected), ("predictions", retrained)):
+        notes += [f"{source}: {note}" for note in annotation_files.fault_notes(one)]
     seed = round.case.seed
     progress("measure", 0, 2)
     before = part_intervals(corrected, round.predictions, parts, seed=seed)

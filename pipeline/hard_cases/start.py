@@ -56,10 +56,7 @@ def start_case(
     split = split_of(there, reference=reference, seed=seed, missing=len(missing))
     notes = annotation_files.check(true, predicted)
     for source, given in (("ground truth", true), ("predictions", predicted)):
-        notes += [
-            f"{source}: {count:,} × {text} (first: {place})"
-            for text, count, place in annotation_files.fault_counts(given)
-        ]
+        notes += [f"{source}: {note}" for note in annotation_files.fault_notes(given)]
     about = {"format": FORMAT, "name": name, "title": title or name, "pictures": str(root)}
     about |= {"created": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"), "seed": seed}
     about |= {"reference": reference, "notes": notes, "missing": len(missing), "first_missing": missing[:MAX_NAMED]}
@@ -81,11 +78,13 @@ def read_annotations(
     alike = predictions_file.is_dir() == truth_file.is_dir() and predictions_file.suffix == truth_file.suffix
     predictions = annotation_files.read(predictions_file, format if alike else "auto", pictures=root, truth=truth_file)
     if truth.boxes.empty:
-        raise UsageError(f"{truth_file.name} has no boxes; give the ground truth, with the objects that are there")
+        why = "".join(f"; {note}" for note in annotation_files.fault_notes(truth)[:2])
+        raise UsageError(f"{truth_file.name} has no boxes{why}; give the ground truth, with the objects that are there")
     if truth.predicted:
         raise UsageError(f"the boxes of {truth_file.name} have scores: these are predictions; give the ground truth")
     if predictions.boxes.empty:
-        raise UsageError(f"{predictions_file.name} has no predictions; run the detector on the pictures first")
+        why = "".join(f"; {note}" for note in annotation_files.fault_notes(predictions)[:2])
+        raise UsageError(f"{predictions_file.name} has no predictions{why}; run the detector on the pictures first")
     if not predictions.predicted:
         raise UsageError(
             f"the boxes of {predictions_file.name} have no scores: this is ground truth; give what the detector says"

@@ -43,6 +43,7 @@ class IngestReport:
     merged: int = 0  # further files with the bytes of one that is there
     removed: int = 0  # left out because somebody removed them
     rejected: list[tuple[str, str]] = field(default_factory=list)  # (place, reason)
+    notes: list[str] = field(default_factory=list)  # what the dataset passed over or found wrong, counted
     seconds: float = 0.0
     index: str = ""  # why the store was not brought up to date; empty when it was
 
@@ -78,6 +79,7 @@ def ingest(
         keys = gallery.manifest()["metadata_keys"]
         with contextlib.closing(Upserts(gallery, fingerprint8, store)) as upserts:
             run = _Run(gallery, fingerprint8, upserts)
+            run.note(dataset)
             upserts.failure = _reconcile(gallery, store, progress)
             work = Work(dataset.root, records, encoder, existing=run, known=run.known_before, size=CHUNK)
             working = (engine or Threads()).chunks(work)
@@ -154,6 +156,13 @@ class _Run:
         self.merged: list[tuple[str, str, str, str]] = []
         self.committed_at = time.monotonic()
         self.report = IngestReport()
+
+    def note(self, dataset: Dataset) -> None:
+        """What the dataset says of itself: it has listed its records."""
+        self.report.notes += getattr(dataset, "notes", [])
+        for where, reason in getattr(dataset, "unreadable", []):
+            self.report.rejected.append((where, reason))
+            self.rejected[where] = reason
 
     def known_before(self) -> Collection[str]:
         return self.path_of.keys() | self.gone

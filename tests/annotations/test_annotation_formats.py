@@ -8,16 +8,15 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.annotations import annotations, masks
+from pipeline.annotations import annotations
 from pipeline.annotations.annotations import Annotations
 from pipeline.errors import UsageError
 
 FORMATS = annotations.formats()
-FILE = {"coco": "truth.json", "voc": "voc", "yolo": "yolo", "via": "via.json", "csv": "boxes.csv"}
+FILE = {"coco": "truth.json", "voc": "voc", "yolo": "yolo", "via": "via.json", "csv": "boxes.csv", "cvat": "cvat.xml"}
 SIDES = ["x", "y", "width", "height"]
 
 
@@ -382,23 +381,3 @@ def test_two_pictures_that_would_share_a_file_are_refused(tmp_path: Path) -> Non
     for name in ("voc", "yolo"):
         with pytest.raises(UsageError, match=r"a\.png and a\.jpg would share a\."):
             annotations.write(twins, tmp_path / name, name)
-
-
-def test_masks_come_back_as_the_pixels_they_were() -> None:
-    pixels = np.random.default_rng(0).random((48, 64)) < 0.3
-    text = masks.encode(pixels)
-    assert (masks.decode(text, width=64, height=48) == pixels).all()
-    for mask in (np.zeros((48, 64), bool), np.ones((48, 64), bool)):
-        assert (masks.decode(masks.encode(mask), width=64, height=48) == mask).all()
-    square = masks.decode("[[8, 4, 20, 4, 20, 10, 8, 10]]", width=64, height=48)
-    assert square.sum() == 12 * 6
-    assert square[4:10, 8:20].all()
-
-
-@pytest.mark.parametrize(
-    "mask",
-    ["{}", "[[1]]", "nonsense", '{"size": [48, 64], "counts": [9]}', '{"size": [9, 9], "counts": "a"}', "[]", "7"],
-)
-def test_a_damaged_mask_is_told(mask: str) -> None:
-    with pytest.raises(UsageError, match="a mask cannot be read"):
-        masks.decode(mask, width=64, height=48)

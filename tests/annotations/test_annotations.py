@@ -95,10 +95,12 @@ def test_a_format_is_known_by_its_look(name: str, content: str, format_name: str
 def test_what_is_not_known_names_the_choices(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"strange": 1}')
     with pytest.raises(
-        UsageError, match="no format known by its look; say which: --format coco or csv or via or voc or yolo"
+        UsageError, match="no format known by its look; say which: --format coco or csv or cvat or via or voc or yolo"
     ):
         annotations.read(tmp_path / "a.json")
-    with pytest.raises(UsageError, match="unknown annotation format 'kitti'; choose from coco, csv, via, voc, yolo"):
+    with pytest.raises(
+        UsageError, match="unknown annotation format 'kitti'; choose from coco, csv, cvat, via, voc, yolo"
+    ):
         annotations.read(tmp_path / "a.json", "kitti")
     with pytest.raises(UsageError, match="there is no such file or folder"):
         annotations.read(tmp_path / "gone.json")

@@ -109,6 +109,15 @@ def test_objects_become_a_gallery_of_parts(root: Path, home: Path) -> None:
     assert (again.added, again.known) == (0, 3)
 
 
+def test_what_was_wrong_in_the_file_is_noted_by_an_ingest(root: Path, home: Path) -> None:
+    file = written(root, [*BOXES, box("c.png", 100, 10, 90, 20)])
+    dataset = plugins.build("datasets", f"objects:annotations={file},root={root},margin=0")
+    report = ingestion.ingest(create_gallery("objects", Settings()), dataset, encoder(), spec=SPEC, store=None)
+    assert report.notes == ["1 × the box reaches outside its picture; clipped (first: c.png, box 3)"]
+    with pytest.raises(UsageError, match="has no boxes; 1 × the box has no area; left out"):
+        records(written(root, [box("c.png", 1, 1, 0, 20)]), root)
+
+
 def test_a_box_whose_picture_is_missing_is_rejected_by_name(root: Path, home: Path) -> None:
     file = written(root, BOXES)
     (root / "a.png").unlink()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
+from pipeline.files.texts import decoded
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -18,7 +19,7 @@ def items(file: Path) -> Iterator[tuple[str, Any]]:
 
     An empty list under a key comes as (key, None). Raises UsageError where the file is not JSON.
     """
-    text = file.read_bytes().decode("utf-8-sig")  # read_text holds it three times
+    text = decoded(file.read_bytes())  # read_text holds it three times
     try:
         yield from _parts(text)
     except json.JSONDecodeError as error:

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.annotations.annotations import BOX, Annotations, of
-from pipeline.annotations.formats._places import Places
+from pipeline.annotations.formats._places import MISSING, Meant, Places
+from pipeline.files.texts import composed
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-OUTSIDE = "the path leads outside the pictures' folder; the picture and its boxes are left out"
+SHARES = "its numbers are shares of the picture (0 to 1) where pixels are wanted; export it in pixels"
 MAX_ROUNDING = 0.01  # px that a box may leave its picture by without a word: rounding
 _OCCURS = {
     "mask": lambda boxes: boxes["mask"] != "",
@@ -35,23 +36,39 @@ _SENTENCES = {
 
 
 class Rows:
-    def __init__(self, pictures: Path | None) -> None:
-        self.places = Places(pictures)
+    """names: every name that `picture` will be asked for: only together do they say which picture each one means.
+
+    source: the file or folder they stand in. pixels: the file gives pixels, so boxes from 0 to 1 are a mistake.
+    """
+
+    def __init__(
+        self,
+        pictures: Path | None,
+        names: Iterable[str],
+        *,
+        source: Path,
+        meant: Mapping[str, Meant] | None = None,
+        pixels: bool = True,
+    ) -> None:
+        self.places = Places(pictures, source if source.is_dir() else source.parent)
+        self._meant = self.places.meant(names) if meant is None else meant
+        self._pixels = pixels
         self.faults: list[tuple[str, str]] = []
         self.number = -1  # of the last box, counted also where one is left out
         self._sizes: dict[str, tuple[int, int]] = {}
-        self._names: dict[str, str] = {}
+        self._seen: set[str] = set()
         self._columns: dict[str, list[Any]] = {name: [] for name in BOX}
 
     def picture(self, name: str, width: Any = 0, height: Any = 0) -> str:
         """Add a picture; its path, or '' when it is left out. A size that is no number is unknown."""
-        if name not in self._names:
-            self._names[name] = self.places.find(name)
-            if not self._names[name]:
-                self.faults.append((name or "(no name)", OUTSIDE))
-        path = self._names[name]
+        meant = self._meant[name]
+        if name not in self._seen:
+            self._seen.add(name)
+            if meant.fault and (not meant.path or meant.fault != MISSING):
+                self.faults.append((meant.place or "(no name)", meant.fault))
+        path = meant.path
         if path and (path not in self._sizes or self._sizes[path] == (0, 0)):
-            self._sizes[path] = self._size(path, (_whole(width), _whole(height)))
+            self._sizes[path] = self._size(path, (_whole(width), _whole(height)), meant)
         return path
 
     def size(self, path: str) -> tuple[int, int]:
@@ -77,7 +94,7 @@ class Rows:
     ) -> None:
         self.number += 1
         more = json.dumps(attributes, ensure_ascii=False) if attributes else ""
-        values = (path, label, *corner, *size, score, area, crowd, mask, more, self.number)
+        values = (path, composed(label), *corner, *size, score, area, crowd, mask, more, self.number)
         for column, value in zip(self._columns.values(), values, strict=True):
             column.append(value)
 
@@ -92,12 +109,13 @@ class Rows:
             boxes = self._mended(boxes)
         return of(picture_table, boxes, self.faults)
 
-    def _size(self, path: str, given: tuple[int, int]) -> tuple[int, int]:
+    def _size(self, path: str, given: tuple[int, int], meant: Meant) -> tuple[int, int]:
         if self.places.root is None:
             return given
         actual = self.places.size(path)
         if actual is None:
-            self.faults.append((path, "there is no picture of this path to read; kept, but it cannot be shown"))
+            if not meant.fault or meant.fault == MISSING:
+                self.faults.append((meant.place or path, MISSING))
             return given
         if 0 not in given and given != actual:
             fault = "the picture's size is not the one in the file; boxes are taken as they are"
@@ -118,6 +136,10 @@ class Rows:
             boxes[side] = boxes[side].abs()
         boxes = self._clipped(boxes)
         boxes = self._without(boxes, (boxes["width"] <= 0) | (boxes["height"] <= 0), "the box has no area")
+        if self._pixels:
+            ends = boxes[["x", "y"]].to_numpy() + boxes[["width", "height"]].to_numpy()
+            shares = (boxes[["x", "y"]] >= 0).all(axis=1) & (ends <= 1 + 1e-6).all(axis=1)
+            boxes = self._without(boxes, shares, SHARES)
         nameless = boxes["label"] == ""
         self._add_faults(boxes[nameless], "the box has no label; called unlabelled")
         boxes.loc[nameless, "label"] = "unlabelled"

@@ -1,4 +1,4 @@
-"""VGG Image Annotator's JSON: a project or its exported annotations, version 1 or 2; regions of any closed shape."""
+"""VGG Image Annotator's JSON: a project or its exported annotations, version 1, 2 or 3; regions of any closed shape."""
 
 from __future__ import annotations
 
@@ -9,33 +9,46 @@ from typing import Any
 
 from pipeline.annotations.annotations import Annotations
 from pipeline.annotations.formats._json_items import items
+from pipeline.annotations.formats._places import SEVERAL, Meant, Places
 from pipeline.annotations.formats._rows import Rows, losses, number
-from pipeline.errors import UsageError
+from pipeline.annotations.formats._via_third import is_third, read_third
 from pipeline.files.atomic import replacing
+from pipeline.files.texts import head_of
 
 _LABELS = ("label", "class", "name", "type", "category", "object")
 _OURS = ("score", "crowd")
+_NO_SUCH_SIZE = "the file has this name twice, and no single picture has these bytes; left out"
+_VIA_3 = ("project", "config", "attribute", "file", "metadata", "view")
 
 
 def matches(source: Path) -> bool:
     if source.suffix.lower() != ".json" or not source.is_file():
         return False
-    with source.open(encoding="utf-8-sig", errors="replace") as file:
-        head = file.read(65_536)
-    return head.lstrip().startswith("{") and ('"_via_' in head or ('"regions"' in head and '"filename"' in head))
+    head = head_of(source, 65_536)
+    third = '"project"' in head and '"pid"' in head and "VIA" in head
+    return head.lstrip().startswith("{") and (
+        '"_via_' in head or third or ('"regions"' in head and '"filename"' in head)
+    )
 
 
 def read(source: Path, *, pictures: Path | None = None, truth: Path | None = None) -> Annotations:
-    rows = Rows(pictures)
+    parts: dict[str, Any] = {}
+    entries, faults = list[dict[str, Any]](), list[tuple[str, str]]()
     for key, value in items(source):
-        if key == "project" and isinstance(value, dict) and "pid" in value:
-            raise UsageError(f"{source.name} is a project of VIA 3; export its annotations as COCO and read that")
-        entries = value.values() if key == "_via_img_metadata" and isinstance(value, dict) else [value]
-        for entry in entries if not key.startswith("_via_") or key == "_via_img_metadata" else ():
+        if key in _VIA_3:
+            parts[key] = value
+        several = value.values() if key == "_via_img_metadata" and isinstance(value, dict) else [value]
+        for entry in several if not key.startswith("_via_") or key == "_via_img_metadata" else ():
             if isinstance(entry, dict) and "filename" in entry:
-                _picture(rows, entry)
+                entries.append(entry)
             elif entry is not None:
-                rows.faults.append((key, "it is no picture with regions; left out"))
+                faults.append((key, "it is no picture with regions; left out"))
+    if is_third(parts):
+        return read_third(source, parts, pictures)
+    rows = Rows(pictures, (), source=source, meant=_meant(entries, Places(pictures, source.parent)))
+    rows.faults += faults
+    for entry in entries:
+        _picture(rows, entry)
     return rows.finish()
 
 
@@ -70,7 +83,7 @@ def write(annotations: Annotations, target: Path) -> list[str]:
 def _picture(rows: Rows, entry: dict[str, Any]) -> None:
     size = entry.get("file_attributes")
     size = size if isinstance(size, dict) else {}
-    path = rows.picture(str(entry["filename"]), size.get("width"), size.get("height"))
+    path = rows.picture(_key(entry), size.get("width"), size.get("height"))
     regions = entry.get("regions") or []
     for region in regions.values() if isinstance(regions, dict) else regions:
         place = f"{path or entry['filename']}, region {rows.number + 1}"
@@ -87,6 +100,32 @@ def _picture(rows: Rows, entry: dict[str, Any]) -> None:
         score, crowd = number(rest.pop("score", math.nan)), rest.pop("crowd", "") == "1"
         corner, sides, mask = around
         rows.box(path, label, corner, sides, score=score, crowd=crowd, mask=mask, attributes=rest)
+
+
+def _key(entry: dict[str, Any]) -> str:
+    """VIA tells pictures apart by file name and size in bytes, because it does not know their folders."""
+    return f"{entry['filename']}\0{entry.get('size')}"
+
+
+def _meant(entries: list[dict[str, Any]], places: Places) -> dict[str, Meant]:
+    names: dict[str, dict[str, int]] = {}
+    for entry in entries:
+        size = number(entry.get("size"))
+        names.setdefault(str(entry["filename"]), {})[_key(entry)] = int(size) if size > 0 else 0
+    meant: dict[str, Meant] = {}
+    for name, one in places.meant(names).items():
+        for key, size in names[name].items():
+            by_size = places.of_file_size(name, size) if size and (len(names[name]) > 1 or one.fault == SEVERAL) else []
+            if len(names[name]) == 1 and not by_size:
+                meant[key] = one
+            elif len(by_size) == 1:
+                meant[key] = Meant(by_size[0])
+            elif len(names[name]) > 1 and 0 not in names[name].values():
+                shown = f"{name} ({size:,} bytes)"
+                meant[key] = Meant("", f"{shown}: {' or '.join(by_size)}" if by_size else shown, _NO_SUCH_SIZE)
+            else:
+                meant[key] = one
+    return meant
 
 
 def _around(shape: dict[str, Any]) -> tuple[tuple[float, float], tuple[float, float], str] | None:

@@ -3,52 +3,76 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
-from xml.parsers import expat
 
 from pipeline.annotations.annotations import Annotations
-from pipeline.annotations.formats._rows import Rows, losses, number
+from pipeline.annotations.formats._places import MISSING, SEVERAL, Meant, Places, telling
+from pipeline.annotations.formats._rows import SHARES, Rows, losses, number
+from pipeline.annotations.formats._xml import parsed, root_name
 from pipeline.errors import UsageError
 from pipeline.files.atomic import replacing
+from pipeline.files.texts import head_of
 
 _FROM_ZERO = "a corner is at 0, which VOC does not have: all corners are read as counted from 0, the last one excluded"
 
 
+_RENAMED = "the picture it names is not there; taken for the one that has the XML file's own name"
+_EITHER = (
+    "the picture it names and the one of the XML file's own name are both there; left out, say which by renaming one"
+)
+_SHARED = "another XML file holds the boxes of that picture; left out"
+
+
+@dataclass
+class _Page:
+    """One XML file: its picture's name and size, and its objects (label, corners, crowd, score)."""
+
+    place: str
+    name: str
+    stem: str
+    folder: str
+    size: tuple[str | None, str | None]
+    objects: list[tuple[str, tuple[float, ...], bool, float]]
+
+
 def matches(source: Path) -> bool:
-    if source.is_dir():
-        return any(source.rglob("*.xml"))
-    return source.suffix.lower() == ".xml"
+    files = source.rglob("*.xml") if source.is_dir() else [source] if source.suffix.lower() == ".xml" else []
+    return any(root_name(head_of(file, 4_096)) in ("annotation", "") for file in files)
 
 
 def read(source: Path, *, pictures: Path | None = None, truth: Path | None = None) -> Annotations:
     """difficult=1 is read as crowd: an object that counts neither as found nor as missed."""
-    rows, objects = Rows(pictures), list[tuple[str, str, tuple[float, ...], bool, float]]()
+    pages, faults = list[_Page](), list[tuple[str, str]]()
     for file in sorted(source.rglob("*.xml")) if source.is_dir() else [source]:
         place = file.relative_to(source).as_posix() if file != source else file.name
         try:
-            page = _parsed(file)
-        except (ElementTree.ParseError, expat.ExpatError, ValueError) as error:
-            rows.faults.append((place, f"this is not whole XML ({error}); the file is left out"))
-            continue
-        path = _picture(rows, page, place)
-        for element in page.iter("object") if path else ():
-            corners = tuple(number(element.findtext(f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax"))
-            label, score = (element.findtext("name") or "").strip(), number(element.findtext("score"))
-            objects.append((path, label, corners, element.findtext("difficult", "0").strip() == "1", score))
+            pages.append(_page(parsed(file), place))
+        except ValueError as error:
+            faults.append((place, f"this is not whole XML ({error}); the file is left out"))
+    meant = _meant(pages, Places(pictures, source if source.is_dir() else source.parent), faults)
+    rows = Rows(pictures, (), source=source, meant=meant)
+    rows.faults += faults
     first = 1
-    if from_zero := [path for path, _, corners, _, _ in objects if 0 in corners[:2]]:
+    corners_of = [(page.place, corners) for page in pages for _, corners, _, _ in page.objects]
+    if from_zero := [place for place, corners in corners_of if 0 in corners[:2] and not _are_shares(corners)]:
         first = 0
         rows.faults.append((from_zero[0], _FROM_ZERO))
-    for path, label, (left, top, right, bottom), crowd, score in objects:
-        across, down = (_ordered(left, right), _ordered(top, bottom))
-        if right < left or bottom < top:
-            rows.faults.append((f"{path}, box {rows.number + 1}", "the corners are swapped; swapped back"))
-        corner = (across[0] - first, down[0] - first)
-        rows.box(
-            *(path, label, corner, (across[1] - across[0] + first, down[1] - down[0] + first)), crowd=crowd, score=score
-        )
+    for page in pages:
+        path = rows.picture(page.place, *page.size)
+        for label, corners, crowd, score in page.objects if path else ():
+            left, top, right, bottom = corners
+            if _are_shares(corners):
+                rows.skip(f"{path}, box {rows.number + 1}", f"{SHARES}; left out")
+                continue
+            across, down = (_ordered(left, right), _ordered(top, bottom))
+            if right < left or bottom < top:
+                rows.faults.append((f"{path}, box {rows.number + 1}", "the corners are swapped; swapped back"))
+            corner = (across[0] - first, down[0] - first)
+            size = (across[1] - across[0] + first, down[1] - down[0] + first)
+            rows.box(path, label, corner, size, crowd=crowd, score=score)
     return rows.finish()
 
 
@@ -83,33 +107,94 @@ def write(annotations: Annotations, target: Path) -> list[str]:
     return losses("VOC", annotations, "mask", "attributes", "fraction")
 
 
-def _parsed(file: Path) -> ElementTree.Element:
-    """ValueError for a document type: entities in it can name files and grow without end."""
-    builder = ElementTree.TreeBuilder()
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    parser.StartElementHandler = builder.start
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
-
-    def refuse(*_: Any) -> None:
-        raise ValueError("it declares a document type, which annotations do not need")
-
-    parser.StartDoctypeDeclHandler = refuse
-    parser.Parse(file.read_bytes(), True)
-    page: ElementTree.Element = builder.close()
-    return page
-
-
-def _picture(rows: Rows, page: ElementTree.Element, place: str) -> str:
-    """By the file name it holds, below the folder it lies in; the XML's own name where there is no better."""
+def _page(page: ElementTree.Element, place: str) -> _Page:
     beside = PurePosixPath(place).parent
-    file_name = (page.findtext("filename") or "").strip() or PurePosixPath(place).stem + ".jpg"
-    name = file_name if "/" in file_name or "\\" in file_name else (beside / file_name).as_posix()
-    stem = PurePosixPath(place).with_suffix("").as_posix()
-    if rows.places.size(rows.places.find(name)) is None:
-        name = rows.places.find_stem(stem) or name
-    return rows.picture(name, page.findtext("size/width"), page.findtext("size/height"))
+    file_name = (page.findtext("filename") or "").strip()
+    folder = (page.findtext("folder") or "").strip().replace("\\", "/").rstrip("/").rpartition("/")[2]
+    has_folder = "/" in file_name or "\\" in file_name
+    objects = []
+    for element in page.iter("object"):
+        corners = tuple(number(element.findtext(f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax"))
+        label, score = (element.findtext("name") or "").strip(), number(element.findtext("score"))
+        objects.append((label, corners, number(element.findtext("difficult", "0")) == 1, score))
+    return _Page(
+        place,
+        name=file_name if has_folder or not file_name else (beside / file_name).as_posix(),
+        stem=PurePosixPath(place).with_suffix("").as_posix(),
+        folder="" if has_folder or folder in (".", beside.name) else folder,
+        size=(page.findtext("size/width"), page.findtext("size/height")),
+        objects=objects,
+    )
+
+
+def _meant(pages: list[_Page], places: Places, faults: list[tuple[str, str]]) -> dict[str, Meant]:
+    """Each XML file's picture: the one it names; where that is not there, the one of its own name."""
+    named = places.meant(_full(page) for page in pages)
+    if places.root is None:
+        meant = {page.place: named[_full(page)] for page in pages}
+        holders = dict[str, list[_Page]]()
+        for page in pages:
+            if path := meant[page.place].path:
+                holders.setdefault(path, []).append(page)
+        _alone(meant, holders)
+        return meant
+    folders = places.meant(
+        f"{page.folder}/{PurePosixPath(page.name).name}" for page in pages if page.folder and page.name
+    )
+    own = places.meant((page.stem for page in pages), stems=True)
+    meant, holders = {}, {}
+    for page in pages:
+        by_name, by_stem = named[_full(page)], own[page.stem]
+        by_folder = folders.get(f"{page.folder}/{PurePosixPath(page.name).name}") if page.name else None
+        if by_stem.path and not by_stem.fault and _contradicts(page, by_stem.path, places.root):
+            by_stem = Meant("", fault=MISSING)
+        if by_name.path and not by_name.fault and _contradicts(page, by_name.path, places.root):
+            by_name = Meant(
+                _full(page), f"{_full(page)} (folder {page.folder}; another folder's: {by_name.path})", MISSING
+            )
+        told = [one.path for one in (by_name, by_folder) if one and one.path and not one.fault]
+        if len(set(told)) == 2:
+            one = Meant("", f"{page.place}: {' or '.join(told)}", SEVERAL)
+        elif told and by_stem.path not in ("", told[0]) and not by_stem.fault:
+            one = Meant("", f"{page.place}: {told[0]} or {by_stem.path}", _EITHER)
+        elif told or by_stem.fault or not by_stem.path:
+            one = Meant(told[0]) if told else by_name
+        else:
+            one = Meant(by_stem.path)
+            if page.name:
+                faults.append((f"{page.place}: {PurePosixPath(page.name).name}, {by_stem.path}", _RENAMED))
+        meant[page.place] = one
+        if one.path and not one.fault:
+            holders.setdefault(one.path, []).append(page)
+    _alone(meant, holders)
+    return meant
+
+
+def _alone(meant: dict[str, Meant], holders: dict[str, list[_Page]]) -> None:
+    """Leave out the XML files that share a picture, but for one that has the picture's own name."""
+    for path, holding in holders.items():
+        own = [page for page in holding if PurePosixPath(page.stem).name == PurePosixPath(path).stem]
+        for page in holding if len(holding) > 1 else ():
+            other = next(one.place for one in holding if one is not page)
+            if len(own) != 1 or page is not own[0]:
+                meant[page.place] = Meant("", f"{page.place}: {path}, as {other}", _SHARED)
+
+
+def _contradicts(page: _Page, path: str, root: Path) -> bool:
+    """Whether a picture found by its bare name lies in another folder than the XML file's `folder` says."""
+    folders = telling(PurePosixPath(path).parts[:-1])
+    return bool(page.folder and path != page.name and folders and telling([page.folder])) and page.folder not in (
+        *folders,
+        *root.absolute().parts,
+    )
+
+
+def _full(page: _Page) -> str:
+    return page.name or page.stem + ".jpg"
+
+
+def _are_shares(corners: tuple[float, ...]) -> bool:
+    return all(0 <= side <= 1 for side in corners) and any(side % 1 for side in corners)
 
 
 def _ordered(a: float, b: float) -> tuple[float, float]:

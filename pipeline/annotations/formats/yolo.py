@@ -1,23 +1,26 @@
 """YOLO: a text file a picture, a line a box: class, centre and size as shares of the picture, a score when predicted.
 
-A line of more numbers is a polygon. Names of classes lie in classes.txt or data.yaml. A share needs the picture's size,
-so the pictures must be there to read: under `pictures`, or beside the texts, or in `images` where they are in `labels`.
+A line of more numbers is a polygon; a box with keypoints where data.yaml has `kpt_shape`; a tracker's box, score and
+number. What could be two of these is left out and said. A share needs the picture's size, so the pictures must be there
+to read: under `pictures`, or where the usual layouts keep them (_yolo_layout.py).
 """
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path, PurePosixPath
 
 from pipeline.annotations.annotations import Annotations
-from pipeline.annotations.formats._rows import Rows, losses, number
+from pipeline.annotations.formats import _yolo_lines as lines_of
+from pipeline.annotations.formats._places import SEVERAL, Meant, Places
+from pipeline.annotations.formats._rows import Rows, losses
+from pipeline.annotations.formats._yolo_layout import Layout, layout_of, picture_folders
 from pipeline.errors import UsageError
 from pipeline.files.atomic import replacing
+from pipeline.files.picture_files import is_picture_name
+from pipeline.files.texts import decoded
 
-_LISTS = ("classes.txt", "obj.names")
-_YAMLS = ("data.yaml", "data.yml", "dataset.yaml")
-_NOT_BOXES = {*_LISTS, "notes.txt", "readme.txt", "train.txt", "val.txt", "test.txt", "requirements.txt"}
+_UNKNOWN = "no picture of this name was found, so its size is unknown; left out"
 
 
 def matches(source: Path) -> bool:
@@ -27,23 +30,26 @@ def matches(source: Path) -> bool:
 
 
 def read(source: Path, *, pictures: Path | None = None, truth: Path | None = None) -> Annotations:
-    """source: the folder of texts, or data.yaml in the folder above."""
-    folder = source if source.is_dir() else source.parent
-    labels = _labels(folder) if source.is_dir() else _from_yaml(source)
-    texts = folder / "labels" if (folder / "labels").is_dir() else folder
-    rows = Rows(pictures or _beside(texts))
-    for file in sorted(texts.rglob("*.txt")):
-        if file.name.lower() in _NOT_BOXES:
+    """source: the folder of texts, one above it, or data.yaml."""
+    layout = layout_of(source)
+    texts = {place: _words(file) for file, place in layout.texts()}
+    meant = _meant(layout, Places(pictures or layout.root, source if source.is_dir() else source.parent))
+    rows = Rows(pictures or layout.root, (), source=source, meant=meant, pixels=False)
+    rows.faults += layout.faults
+    kind = lines_of.kind_of([words for lines in texts.values() for _, words in lines], layout.keypoints)
+    for place, lines in texts.items():
+        one = meant[place]
+        if one.fault == SEVERAL:
+            rows.faults.append((one.place, SEVERAL))
+        if not one.path and lines and not any(lines_of.is_line(words) for _, words in lines):
+            rows.faults.append((place, "it is no label file: no line of it has numbers; passed over"))
             continue
-        place = file.relative_to(texts).as_posix()
-        lines = [line.split() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-        path = rows.places.find_stem(PurePosixPath(place).with_suffix("").as_posix())
-        size = rows.size(rows.picture(path)) if path else (0, 0)
-        for at, words in enumerate(lines, 1):
+        size = rows.size(rows.picture(place)) if one.path else (0, 0)
+        for at, words in lines:
             if 0 in size:
-                rows.skip(f"{place}, line {at}", "no picture of this name was found, so its size is unknown; left out")
+                rows.skip(f"{place}, line {at}", _UNKNOWN)
             else:
-                _add(rows, f"{place}, line {at}", path, size, labels, words)
+                lines_of.add(rows, f"{place}, line {at}", one.path, size, layout.labels, words, kind)
     return rows.finish()
 
 
@@ -75,67 +81,39 @@ def write(annotations: Annotations, target: Path) -> list[str]:
     return losses("YOLO", annotations, "mask", "crowd", "attributes")
 
 
-def _add(rows: Rows, place: str, path: str, size: tuple[int, int], labels: dict[int, str], words: list[str]) -> None:
-    values = [number(word) for word in words]
-    if len(values) < 5 or not math.isfinite(values[0]) or values[0] < 0 or values[0] != int(values[0]):
-        rows.skip(place, "it is no line of class, centre and size; left out")
-        return
-    at = int(values[0])
-    if at not in labels:
-        rows.faults.append((place, "its class is not in the list of names; the number is its label"))
-    label, shares = labels.get(at, str(at)), values[1:]
-    if len(shares) <= 5:
-        width, height = shares[2] * size[0], shares[3] * size[1]
-        corner = (shares[0] * size[0] - width / 2, shares[1] * size[1] - height / 2)
-        rows.box(path, label, corner, (width, height), score=shares[4] if len(shares) == 5 else math.nan)
-        return
-    points = shares[: len(shares) // 2 * 2]
-    across, down = [x * size[0] for x in points[::2]], [y * size[1] for y in points[1::2]]
-    ring = [value for point in zip(across, down, strict=True) for value in point]
-    corner = (min(across), min(down))
-    score = shares[-1] if len(shares) % 2 else math.nan
-    mask = json.dumps([ring]) if all(map(math.isfinite, ring)) else ""
-    rows.box(path, label, corner, (max(across) - corner[0], max(down) - corner[1]), score=score, mask=mask)
+def _words(file: Path) -> list[tuple[int, list[str]]]:
+    """Of each line that is not empty: its number and what stands in it."""
+    lines = enumerate(decoded(file.read_bytes()).splitlines(), 1)
+    return [(at, line.split()) for at, line in lines if line.strip()]
 
 
-def _labels(folder: Path) -> dict[int, str]:
-    """From the folder or the two above it."""
-    for near in (folder, *folder.absolute().parents[:2]):
-        for name in _LISTS:
-            if (near / name).is_file():
-                lines = (near / name).read_text(encoding="utf-8-sig").splitlines()
-                return {at: line.strip() for at, line in enumerate(lines) if line.strip()}
-        for name in _YAMLS:
-            if (near / name).is_file():
-                return _from_yaml(near / name)
-    return {}
+def _meant(layout: Layout, places: Places) -> dict[str, Meant]:
+    """Each label file's picture: where its layout has it, else by its name and the folders it lies in."""
+    meant: dict[str, Meant] = {}
+    left: dict[str, str] = {}
+    for file, place in layout.texts():
+        own = [path for folder in picture_folders(file) if (path := _pictured(places, folder, file.stem))]
+        flat = [one for paths in own for one in paths]
+        if len(set(flat)) == 1:
+            meant[place] = Meant(flat[0])
+        elif flat:
+            meant[place] = Meant("", f"{place}: {' or '.join(dict.fromkeys(flat))}", SEVERAL)
+        else:
+            left[place] = PurePosixPath(place).with_suffix("").as_posix()
+    by_name = places.meant(left.values(), stems=True)
+    taken = {one.path for one in meant.values() if one.path}
+    for place, stem in left.items():
+        one = by_name[stem]
+        meant[place] = one if not one.fault and one.path not in taken else Meant("", one.place or place, one.fault)
+    return meant
 
 
-def _from_yaml(file: Path) -> dict[int, str]:
-    import yaml
-
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-    except yaml.YAMLError as error:
-        raise UsageError(
-            f"{file.name} cannot be read as YAML ({' '.join(str(error).split())}); save it again"
-        ) from error
-    names = content.get("names") if isinstance(content, dict) else None
-    if isinstance(names, list):
-        return {at: str(name) for at, name in enumerate(names)}
-    if isinstance(names, dict) and all(isinstance(key, int) for key in names):
-        return {key: str(name) for key, name in names.items()}
-    raise UsageError(f"{file.name} has no list of names; write names: [first, second, …] in the order of the classes")
-
-
-def _beside(texts: Path) -> Path:
-    parts = texts.absolute().parts
-    if "labels" in parts:
-        last = len(parts) - 1 - parts[::-1].index("labels")
-        images = Path(*parts[:last], "images", *parts[last + 1 :])
-        if images.is_dir():
-            return images
-    return texts
+def _pictured(places: Places, folder: Path, stem: str) -> list[str]:
+    """Pictures of this folder that have a label file's name, as paths below the root."""
+    if not folder.is_dir():
+        return []
+    names = places.stems_in(folder).get(stem, [])
+    return [path for name in names if is_picture_name(name) and (path := places.path_of(folder / name))]
 
 
 def _save(file: Path, lines: list[str]) -> None:

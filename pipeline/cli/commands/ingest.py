@@ -11,6 +11,8 @@ import typer
 from pipeline.cli.console import Name, ProgressKind
 from pipeline.plugins import DEFAULT_ENCODER
 
+MAX_NOTES = 12
+
 
 def register(app: typer.Typer) -> None:
     app.command()(ingest)
@@ -76,6 +78,10 @@ def ingest(
         f"{name}: {report.added:,} added, {report.known:,} known, {report.merged:,} merged (same bytes), "
         f"{report.removed:,} removed before, {len(report.rejected):,} rejected in {report.seconds:.1f} s ({rate:,.0f}/s)"
     )
+    for note in report.notes[:MAX_NOTES]:
+        print(f"note: {display_name(note)}", file=sys.stderr)
+    if len(report.notes) > MAX_NOTES:
+        print(f"… and {len(report.notes) - MAX_NOTES:,} notes of other kinds", file=sys.stderr)
     for path, reason in report.rejected[:10]:
         print(f"rejected {display_name(path)}: {reason}", file=sys.stderr)
     if len(report.rejected) > 10:
