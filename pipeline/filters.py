@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pipeline import schema
 from pipeline.errors import UsageError
 from pipeline.records import ImageRecord
+from pipeline.spellings import spellings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,12 @@ class Clause:
     def __post_init__(self) -> None:
         if not self.values:
             raise UsageError(f"filter {self.field!r} has no value to compare with; write {self.field}=value")
+
+    @property
+    def spelt(self) -> tuple[str, ...]:
+        """The values in each Unicode form that a row may hold them in."""
+        forms = dict.fromkeys(form for value in self.values for form in spellings(value))
+        return (*self.values, *(form for form in forms if form not in self.values))
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ def _clause_to_milvus(clause: Clause) -> str:
     column = clause.field in COLUMNS
     field = clause.field if column else f"metadata[{_quote(clause.field)}]"
     operator, joiner = ("!=", " and ") if clause.negate else ("==", " or ")
-    text = _joined([f"{field} {operator} {_quote(value)}" for value in clause.values], joiner)
+    text = _joined([f"{field} {operator} {_quote(value)}" for value in clause.spelt], joiner)
     if column:
         return text
     # A key that a row lacks reads as ''. A server finds every `!=` on it true, Lite finds it false.
@@ -113,7 +120,7 @@ def mask(where: Filter, table: pd.DataFrame) -> pd.Series:
         else:
             texts = (row.get(clause.field, "") for row in table["metadata"])
         # not `isin`: pandas holds text as UTF-8 and fails on a file name that is not
-        wanted = set(clause.values)
+        wanted = set(clause.spelt)
         keep &= np.fromiter(((text in wanted) != clause.negate for text in texts), dtype=bool, count=len(table))
     return pd.Series(keep, index=table.index)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 
 import pandas as pd
 import pytest
@@ -81,7 +82,8 @@ def test_the_mask_is_what_a_loop_finds(clauses: list[tuple[str, tuple[str, ...],
         keep = True
         for field, some, negate in clauses:
             text = row[field] if field in ("label", "split") else row["metadata"].get(field, "")
-            if (text in some) == negate:
+            forms = {unicodedata.normalize(form, one) for one in some for form in ("NFC", "NFD")}
+            if (text in {*some, *forms}) == negate:
                 keep = False
         expected.append(keep)
     found = mask(Filter(tuple(Clause(*clause) for clause in clauses)), table)
@@ -93,10 +95,19 @@ def test_the_mask_is_what_a_loop_finds(clauses: list[tuple[str, tuple[str, ...],
 def test_no_value_escapes_from_its_quotes(some: tuple[str, ...]) -> None:
     text = to_milvus(Filter((Clause("label", some),)))
     literals = re.findall(r'"(?:[^"\\]|\\.)*"', text)
-    assert tuple(json.loads(literal) for literal in literals) == some
+    assert tuple(json.loads(literal) for literal in literals) == Clause("label", some).spelt
     for literal in literals:
         text = text.replace(literal, "_", 1)
     assert re.fullmatch(r"[()label=_or ]*", text)
+
+
+def test_a_label_is_found_in_either_unicode_form() -> None:
+    forms = [unicodedata.normalize(form, "Café") for form in ("NFC", "NFD")]
+    table = pd.DataFrame({"label": [*forms, "Cafe"], "metadata": [{}] * 3})
+    for typed in forms:
+        assert list(mask(parse([f"label={typed}"]), table)) == [True, True, False]
+        assert list(mask(parse([f"label!={typed}"]), table)) == [False, False, True]
+        assert all(f'label == "{form}"' in to_milvus(parse([f"label={typed}"])) for form in forms)
 
 
 def test_everything_passes_a_filter_without_clauses() -> None:

@@ -9,6 +9,8 @@ from app.server.exposure import shown
 from app.server.jobs import Job, State
 from pipeline.errors import SemblanceError
 
+ASIDE = ("note: ", "rejected ")  # what an ingest says of files that did not come in, or not as they were named
+
 
 def job_list() -> bool:
     """Running and ended jobs; drawn anew each second while one runs. True while one runs."""
@@ -53,6 +55,9 @@ def _ended(job: Job, state: State) -> None:
         left.markdown(f":material/check_circle: **{job.title}**: done")
         if state.output and not state.output.startswith("["):  # a table is drawn where it was asked for
             left.text(shown(state.output.splitlines()[-1]))
+        if aside := [line for line in state.errors.splitlines() if line.startswith(ASIDE)]:
+            with left.expander(f"Passed over or rejected: {len(aside)} notes"):
+                st.text("\n".join(line.removeprefix("note: ") for line in aside))
     elif state.exit_code == 130:
         left.markdown(f":material/stop_circle: **{job.title}**: stopped; what was committed is kept")
     else:

@@ -7,9 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import UsageError
-from pipeline.files.picture_files import READABLE, existing_folder, parent_name, picture_files
+from pipeline.files.picture_files import (
+    READABLE,
+    PassedOver,
+    existing_folder,
+    is_system_name,
+    parent_name,
+    picture_files,
+)
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
+from pipeline.spellings import composed
 
 CARD = Card(
     summary="a folder of pictures, sub-folders and all; a folder's name is its pictures' label",
@@ -18,9 +26,9 @@ CARD = Card(
 SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 
 
-def build(*, root: PathText, labels: bool = True) -> Folder:
-    """labels=false for folders whose names mean nothing, such as a camera's."""
-    return Folder(existing_folder(root), labels=labels)
+def build(*, root: PathText, labels: bool = True, links: bool = False) -> Folder:
+    """labels=false for folders whose names mean nothing, such as a camera's. links: follow links to folders inside root."""
+    return Folder(existing_folder(root), labels=labels, links=links)
 
 
 class Folder:
@@ -28,11 +36,21 @@ class Folder:
 
     split: when all first-level folders that hold pictures are called train, val, valid, validation or test, in any
     case, they are splits and not labels (the first three spellings of validation read as `validation`).
+    notes, unreadable: what the last `records` passed over.
     """
 
-    def __init__(self, root: Path, *, labels: bool) -> None:
+    def __init__(self, root: Path, *, labels: bool, links: bool) -> None:
         self.root = root
-        self._labels = labels
+        self._labels, self._links = labels, links
+        self._passed = PassedOver()
+
+    @property
+    def notes(self) -> list[str]:
+        return self._passed.notes
+
+    @property
+    def unreadable(self) -> list[tuple[str, str]]:
+        return self._passed.unreadable
 
     def prepare(self, progress: Progress = silent) -> None:
         """Nothing to do: the pictures are yours."""
@@ -41,21 +59,33 @@ class Folder:
         """Raises UsageError when there is no picture at all."""
         splits = self._splits()
         path = None
-        for path in picture_files(self.root):
+        self._passed = PassedOver()
+        for path in picture_files(self.root, self._passed, links=self._links):
             first, slash, _ = path.partition("/")
             split = splits.get(first, "") if slash else ""
-            label = parent_name(path) if self._labels and not (split and path.count("/") == 1) else ""
+            label = composed(parent_name(path)) if self._labels and not (split and path.count("/") == 1) else ""
             yield ImageRecord(path, label=label, split=split)
         if path is None:
             raise UsageError(
                 f"no pictures found in {self.root} or its sub-folders; files ending in {' '.join(READABLE)} are "
                 "looked for, hidden ones and links that lead elsewhere are not"
+                + "".join(f"; {note}" for note in [*self.notes, *(f"{place}: {why}" for place, why in self.unreadable)])
             )
 
     def _splits(self) -> dict[str, str]:
         """First-level folder to split; empty when one of them is something else."""
         with os.scandir(self.root) as entries:
             names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-        named = {name: SPLITS.get(name.lower(), "") for name in names if not name.startswith(".")}
+        named = {
+            name: SPLITS.get(name.lower(), "")
+            for name in names
+            if not name.startswith(".") and not is_system_name(name)
+        }
         others = (name for name, split in named.items() if not split)
-        return {} if any(any(picture_files(self.root / name)) for name in others) else named
+        return {} if any(self._has_pictures(name) for name in others) else named
+
+    def _has_pictures(self, name: str) -> bool:
+        try:
+            return any(picture_files(self.root / name, PassedOver()))
+        except UsageError:  # it cannot be read, which `records` says
+            return False

@@ -41,6 +41,14 @@ class Tiles:
     def prepare(self, progress: Progress = silent) -> None:
         """Nothing to do: the pictures are yours."""
 
+    @property
+    def notes(self) -> list[str]:
+        return list(getattr(self._pictures, "notes", []))
+
+    @property
+    def unreadable(self) -> list[tuple[str, str]]:
+        return list(getattr(self._pictures, "unreadable", []))
+
     def records(self) -> Iterator[ImageRecord]:
         """A picture whose header cannot be read has no parts; its ingest says why."""
         for record in self._pictures.records():

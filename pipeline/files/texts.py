@@ -1,9 +1,8 @@
-"""Text as people's programs write it: which bytes mean which letters, and which spellings of a name are the same name."""
+"""Text as people's programs write it: which bytes mean which letters."""
 
 from __future__ import annotations
 
 import codecs
-import unicodedata
 from pathlib import Path
 
 _MARKS = (
@@ -34,13 +33,3 @@ def head_of(file: Path, size: int) -> str:
     with file.open("rb") as stream:
         data = stream.read(size)
     return data.decode(marked_encoding(data), errors="replace")
-
-
-def spellings(text: str) -> list[str]:
-    """`text` first, then its Unicode forms that differ: macOS writes é as e and an accent (NFD), most others as one (NFC)."""
-    return list(dict.fromkeys([text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)]))
-
-
-def composed(text: str) -> str:
-    """In the form in which labels are kept and names are compared (NFC)."""
-    return unicodedata.normalize("NFC", text)

@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 from pipeline.errors import PictureError, display_name
+from pipeline.files.picture_files import existing_path
 from pipeline.images import decoding, sandbox
 from pipeline.images.refused_formats import check_head
 from pipeline.records import Picture
@@ -41,6 +42,10 @@ def read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)  # it may have grown since
     except FileNotFoundError:
+        if (
+            spelt := existing_path(Path(path.anchor), path.relative_to(path.anchor).as_posix())
+        ) and spelt != path.as_posix():
+            return read_file(Path(path.anchor) / spelt)  # in another Unicode form
         raise PictureError("there is no such file; check the path") from None
     except PermissionError:
         raise PictureError("the file may not be read; give this user permission to read it") from None

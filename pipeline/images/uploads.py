@@ -25,6 +25,8 @@ from typing import IO
 from pipeline import errors
 from pipeline.errors import UsageError
 from pipeline.files import atomic
+from pipeline.files.picture_files import is_system_name
+from pipeline.files.zip_names import member_names
 from pipeline.fingerprints import file_id
 from pipeline.images import opening
 
@@ -68,7 +70,7 @@ def save_upload(name: str, data: bytes, target: Path) -> Path:
 def unpack(data: bytes | Path, target: Path) -> list[Path]:
     """Unpack a zip into `target`, a folder that is missing or empty; the files' paths in the zip's order.
 
-    Folders are kept, so that a picture's parent folder is its label. Hidden files and `__MACOSX` are left out.
+    Folders are kept, so that a picture's parent folder is its label. Hidden files and system folders are left out.
     All or nothing: on any error `target` is as it was. Raises UsageError for a zip that is damaged, encrypted, too
     large (limits above, counted while writing) or that has a member leading outside.
     """
@@ -128,7 +130,9 @@ def _write_members(stream: IO[bytes], folder: Path) -> list[Path]:
     """Write the members below `folder`; their paths relative to it."""
     try:
         with zipfile.ZipFile(stream) as archive:
-            chosen = [(member, path) for member in archive.infolist() if (path := _destination(member)) is not None]
+            members = archive.infolist()
+            named = zip(members, member_names(members), strict=True)
+            chosen = [(member, path) for member, name in named if (path := _destination(member, name)) is not None]
             if len(chosen) > MAX_MEMBERS:
                 raise _too_many()
             room = MAX_UNPACKED_BYTES
@@ -155,16 +159,16 @@ def _write_members(stream: IO[bytes], folder: Path) -> list[Path]:
     return written
 
 
-def _destination(member: zipfile.ZipInfo) -> Path | None:
+def _destination(member: zipfile.ZipInfo, named: str) -> Path | None:
     """Where a member goes, relative; None for what is left out. UsageError for a member that nobody should unpack."""
-    name = member.filename.replace("\\", "/")  # some Windows programs write these
+    name = named.replace("\\", "/")  # some Windows programs write these
     shown = errors.display_name(name)[:120]
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in parts:
         raise UsageError(f"the zip has a member that leads outside, {shown!r}; make it again from a plain folder")
     if stat.S_ISLNK(member.external_attr >> 16):
         raise UsageError(f"the zip has a link, {shown!r}; make it again with the pictures themselves")
-    if name.endswith("/") or not parts or any(part.startswith(".") or part == "__MACOSX" for part in parts):
+    if name.endswith("/") or not parts or any(part.startswith(".") or is_system_name(part) for part in parts):
         return None
     if member.flag_bits & 1:
         raise UsageError(f"the zip is encrypted, see {shown!r}; make it again without a password")

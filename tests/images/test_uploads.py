@@ -45,6 +45,13 @@ def refused(data: bytes | Path, tmp_path: Path, reason: str) -> None:
     assert list(home.iterdir()) == []
 
 
+class _Windows(zipfile.ZipInfo):
+    """A member whose name is in a code page, and does not say so."""
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # noqa: N802 - zipfile's own name
+        return self.filename.encode("cp932"), 0
+
+
 class TestUnpack:
     def test_folders_stay_so_that_they_are_labels(self, tmp_path: Path):
         members = {"shoes/1.png": PNG, "shoes/2.png": JPEG, "deep/er/туфли/1.png": PNG, "top.jpg": JPEG}
@@ -69,6 +76,17 @@ class TestUnpack:
     def test_the_folder_can_be_read_as_others_can(self, tmp_path: Path):
         uploads.unpack(zipped({"1.png": PNG}), tmp_path / "out")
         assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o755
+
+    def test_system_folders_are_left_out_and_names_of_a_code_page_repaired(self, tmp_path: Path):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            for name in ("猫/写真.png", "猫/表示.png", "@eaDir/1.png", "$RECYCLE.BIN/S-1-5/2.png"):
+                archive.writestr(_Windows(name), b"x")
+        uploads.unpack(stream.getvalue(), tmp_path / "out")
+        assert sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.png")) == [
+            "猫/写真.png",
+            "猫/表示.png",
+        ]
 
     def test_hidden_files_and_folders_are_left_out(self, tmp_path: Path):
         kept = {"a/1.png": PNG}

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from pipeline.errors import PictureError
-from pipeline.files.picture_files import picture_files
-from pipeline.files.texts import composed, spellings
+from pipeline.files.picture_files import PassedOver, existing_path, picture_files
 from pipeline.images.decoding import upright_size
 from pipeline.images.opening import inside
+from pipeline.spellings import composed
 
 OUTSIDE = "the path leads outside the pictures' folder; the picture and its boxes are left out"
 MISSING = "there is no picture of this path to read; kept, but it cannot be shown"
@@ -154,13 +154,11 @@ class Places:
     def _spelt(self, path: str) -> str:
         """The path in the spelling that the disk has; '' when there is no such file."""
         assert self.root is not None
-        for spelling in spellings(path):
-            try:
-                if os.path.isfile(inside(self.root, spelling)):
-                    return spelling
-            except PictureError:
-                continue
-        return ""
+        try:
+            spelt = existing_path(self.root, path)
+            return spelt if spelt and os.path.isfile(inside(self.root, spelt)) else ""
+        except PictureError:
+            return ""
 
     def _agreement(self, name: _Name, path: str) -> int:
         """How many folders agree, from the last one up; -1 where they contradict each other."""
@@ -179,7 +177,7 @@ class Places:
     @functools.cached_property
     def _listed(self) -> dict[tuple[str, str], list[str]]:
         paths_by_key: dict[tuple[str, str], list[str]] = {}
-        for path in picture_files(self.root) if self.root else ():
+        for path in picture_files(self.root, PassedOver()) if self.root else ():
             plain = PurePosixPath(path)
             for key in (("name", _key(plain.name)), ("stem", _key(plain.stem))):
                 paths_by_key.setdefault(key, []).append(path)

@@ -78,8 +78,8 @@ def ingest(
         f"{name}: {report.added:,} added, {report.known:,} known, {report.merged:,} merged (same bytes), "
         f"{report.removed:,} removed before, {len(report.rejected):,} rejected in {report.seconds:.1f} s ({rate:,.0f}/s)"
     )
-    for note in report.notes[:MAX_NOTES]:
-        print(f"note: {display_name(note)}", file=sys.stderr)
+    for line in report.notes[:MAX_NOTES]:
+        print(f"note: {display_name(line)}", file=sys.stderr)
     if len(report.notes) > MAX_NOTES:
         print(f"… and {len(report.notes) - MAX_NOTES:,} notes of other kinds", file=sys.stderr)
     for path, reason in report.rejected[:10]:
