@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from app.galleries.choice import choose, measure_here
+from app.galleries.look import draw_look
 from app.server import jobs
 from app.server.exposure import check_dataset
 from app.server.pictures import in_turn
@@ -20,8 +21,10 @@ from pipeline.errors import SemblanceError, UsageError
 from pipeline.gallery import opening as galleries
 from pipeline.gallery.gallery import Gallery
 from pipeline.images import uploads
+from pipeline.ingest.look import look
 from pipeline.settings import Settings
 
+TABLES = (".csv", ".tsv", ".parquet", ".xlsx", ".xlsm")
 WAYS = {"demo": "The demo", "folder": "A folder on this machine", "upload": "An upload"}
 
 
@@ -53,20 +56,35 @@ def _demo() -> None:
 def _folder() -> None:
     with st.form("from-folder", border=False):
         folder = st.text_input(
-            "Folder", placeholder="/home/me/pictures", help="Pictures stay there; they are not copied"
+            "Folder, or a table of pictures",
+            placeholder="/home/me/pictures",
+            help="Pictures stay there; they are not copied. A table (.csv, .xlsx, .parquet) has columns path and label",
         )
         title = st.text_input("Title", placeholder="My pictures")
         spec = choose("folder")
-        if st.form_submit_button("Make gallery", type="primary"):
+        make, look_first = st.columns([1, 3])
+        made = make.form_submit_button("Make gallery", type="primary")
+        if look_first.form_submit_button("Look first") or made:
             try:
-                check_dataset(f"folder:root={folder.strip()}")
-                dataset = plugins.absolute("datasets", f"folder:root={folder.strip()}")
-                plugins.build("datasets", dataset)
-                if not folder.strip():
-                    raise UsageError("no folder given; write the path of a folder on this machine")
-                _ingest(title or Path(folder).name, dataset, spec)
+                dataset = _dataset(folder.strip())
+                if made:
+                    _ingest(title or Path(folder.strip()).stem, dataset, spec)
+                else:
+                    draw_look(look(plugins.build("datasets", dataset)))
             except SemblanceError as error:
                 st.error(str(error))
+
+
+def _dataset(place: str) -> str:
+    """The spec of a folder or a table on this machine, checked. Raises UsageError, or what building it raises."""
+    if not place:
+        raise UsageError("no folder given; write the path of a folder, or of a table, on this machine")
+    is_table = Path(place).expanduser().suffix.lower() in TABLES and not Path(place).expanduser().is_dir()
+    spec = f"table:file={place}" if is_table else f"folder:root={place}"
+    check_dataset(spec)
+    dataset = plugins.absolute("datasets", spec)
+    plugins.build("datasets", dataset)
+    return dataset
 
 
 def _upload() -> None:

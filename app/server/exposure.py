@@ -53,13 +53,15 @@ def failed(error: Exception) -> bool:
 
 
 def check_dataset(spec: str) -> None:
-    """UsageError unless a visitor may ingest from the folder that `spec` names: when exposed, from SEMBLANCE_FOLDERS."""
+    """UsageError unless a visitor may ingest from the folder and file that `spec` names: when exposed, from SEMBLANCE_FOLDERS."""
     if not exposed():
         return
     # of the spec and not of what was typed: a comma may begin another option
-    real = os.path.realpath(Path(plugins.parse(spec)[1].get("root", "")).expanduser())
+    options = plugins.parse(spec)[1]
+    named = [options[key] for key in ("root", "file") if key in options] or [""]
+    reals = [os.path.realpath(Path(one).expanduser()) for one in named]
     allowed = [os.path.realpath(one) for one in Settings().folders.split(os.pathsep) if one]
-    if not any(real == one or real.startswith(os.path.join(one, "")) for one in allowed):
+    if not all(any(real == one or real.startswith(os.path.join(one, "")) for one in allowed) for real in reals):
         raise UsageError(
             "this folder is not open to visitors; upload the pictures, or ask whoever runs this app to add the folder "
             "to SEMBLANCE_FOLDERS"

@@ -57,8 +57,9 @@ def read_sheet(
             raise UsageError(
                 f"{file.name} is not {encoding} text ({error}); leave encoding out, or name another"
             ) from error
-    if not has_mark(data) and data[1:400:2].count(0) > len(data[1:400:2]) / 2:  # every second byte: UTF-16
-        data = b"\xff\xfe" + data
+    for mark, sample in ((b"\xff\xfe", data[1:400:2]), (b"\xfe\xff", data[:400:2])):
+        if not has_mark(data) and sample.count(0) > len(sample) / 2:  # every second byte: UTF-16 without its mark
+            data = mark + data
     try:
         return _parsed(file, decoded(data), known, "utf-8")
     except UnicodeDecodeError as error:
@@ -154,7 +155,7 @@ def _split(file: Path, text: str, separator: str, encoding: str, *, above: int =
             cells.pop()
         if len(cells) > len(header):
             raise UsageError(
-                f"{file.name}, line {line} has more cells ({len(cells)}) than its first line names ({len(header)}); name every "
-                "column there, or put text that has the separator in it into quotation marks"
+                f"{file.name} has more cells than its first line names in line {line} ({len(cells)}, not {len(header)}); name "
+                "every column there, or put text that has the separator in it into quotation marks"
             )
     return Sheet(header, rows, separator, encoding)

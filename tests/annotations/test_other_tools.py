@@ -212,7 +212,7 @@ def test_a_tables_letters_are_those_in_which_its_pictures_exist(tmp_path: Path, 
     [
         ("class,category,path,x,y,width,height\n", "both class and category could be the label"),
         ("label,image,picture,x,y,width,height\n", "both image and picture could be the path"),
-        ("path,label,x,y,width,height\na.jpg,cat,1,2,3,4,5\n", "line 2 has more cells"),
+        ("path,label,x,y,width,height\na.jpg,cat,1,2,3,4,5\n", "more cells than its first line names in line 2"),
         ('path,label,x,y,width,height\n"a.jpg,cat,1,2,3,4\n', "a quotation mark may be missing"),
         ("filename,region_shape_attributes\n", "VIA's own table"),
     ],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import unicodedata
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -143,14 +146,99 @@ def test_tables_that_cannot_be_read_say_why(tmp_path: Path) -> None:
     assert "not UTF-8" in refusal(csv(tmp_path, "path,label\n1.jpg,été\n", encoding="latin-1"))
     assert "cannot read" in refusal(csv(tmp_path, ""))
     assert "more cells than its first line" in refusal(csv(tmp_path, "path,label\n1.jpg,a,b\n2.jpg,c,d\n"))
-    assert "cannot read" in refusal(csv(tmp_path, "path,label\n1.jpg,a\n2.jpg,b,c,d\n"))
+    assert "in line 3 (4, not 2)" in refusal(csv(tmp_path, "path,label\n1.jpg,a\n2.jpg,b,c,d\n"))
     assert "cannot read" in refusal(csv(tmp_path, "this is no Parquet", "list.parquet"))
 
 
 def test_a_file_that_is_missing_or_of_another_kind_is_refused_when_built(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no such file"):
         plugins.build("datasets", f"table:file={tmp_path / 'nothing.csv'}")
-    with pytest.raises(UsageError, match=r"\.csv, \.tsv, \.parquet"):
-        plugins.build("datasets", f"table:file={csv(tmp_path, '', 'list.xlsx')}")
+    with pytest.raises(UsageError, match=r"\.csv, \.tsv, \.parquet.*open it and save it as \.xlsx"):
+        plugins.build("datasets", f"table:file={csv(tmp_path, '', 'list.ods')}")
     with pytest.raises(UsageError, match="there is no such folder"):
         plugins.build("datasets", f"table:file={csv(tmp_path, '')},root={tmp_path / 'nothing'}")
+
+
+ROWS = [("path", "label"), ("1.jpg", "cat"), ("2.jpg", "dog")]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"path;label\n1.jpg;cat\n2.jpg;dog\n",
+        b"path\tlabel\n1.jpg\tcat\n2.jpg\tdog\n",
+        b"path|label\n1.jpg|cat\n2.jpg|dog\n",
+        b" Path , LABEL \n1.jpg,cat\n2.jpg, dog \n,\n\n , \n",
+        b"\xef\xbb\xbfpath,label\r\n1.jpg,cat\r\n2.jpg,dog\r\n",
+        "path;label\n1.jpg;cat\n2.jpg;dog\n".encode("utf-16"),
+        "path,label\n1.jpg,cat\n2.jpg,dog\n".encode("utf-16-be"),
+        b"sep=;\r\npath;label\r\n1.jpg;cat\r\n2.jpg;dog\r\n",
+        b'"path";"label"\n"1.jpg";"cat"\n"2.jpg";"dog"\n',
+        b"path,label,,\n1.jpg,cat,,\n2.jpg,dog,,\n",
+    ],
+)
+def test_tables_as_programs_save_them(data: bytes, tmp_path: Path) -> None:
+    put(tmp_path, "1.jpg", "2.jpg")
+    (tmp_path / "list.csv").write_bytes(data)
+    assert [(one.path, one.label) for one in records(tmp_path / "list.csv")] == ROWS[1:]
+
+
+def test_letters_are_those_in_which_the_pictures_exist(tmp_path: Path) -> None:
+    for encoding, name in (("cp1252", "Größe"), ("cp932", "写真"), ("cp1251", "Кошка")):
+        put(tmp_path, f"{name}/1.jpg")
+        (tmp_path / "list.csv").write_bytes(f"path;label\n{name}/1.jpg;{name}\n".encode(encoding))
+        assert [(one.path, one.label) for one in records(tmp_path / "list.csv")] == [(f"{name}/1.jpg", name)]
+
+
+def test_letters_that_nothing_decides_are_asked_for(tmp_path: Path) -> None:
+    put(tmp_path, "1.jpg")
+    (tmp_path / "list.csv").write_bytes("path,label\n1.jpg,Größe\n".encode("cp1252"))
+    assert "'Größe' (cp1252) or " in refusal(tmp_path / "list.csv")
+    assert [one.label for one in records(tmp_path / "list.csv", ",encoding=cp1252")] == ["Größe"]
+    assert "is not nonsense text" in refusal(tmp_path / "list.csv", ",encoding=nonsense")
+
+
+def test_how_a_table_was_understood_is_noted(tmp_path: Path) -> None:
+    put(tmp_path, "1.jpg")
+    (tmp_path / "list.csv").write_text("Path;Kind\n1.jpg;cat\n")
+    dataset = plugins.build("datasets", f"table:file={tmp_path / 'list.csv'}")
+    list(dataset.records())
+    assert dataset.notes == [  # type: ignore[attr-defined]
+        "list.csv: separated by semicolons, UTF-8, 1 rows, path from 'Path'",
+        "list.csv has no label column; its columns are Path, Kind",
+    ]
+
+
+def test_two_columns_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
+    assert "could each hold the path; say which: path=COLUMN" in refusal(csv(tmp_path, "Path,PATH\n1.jpg,2.jpg\n"))
+
+
+def test_a_path_in_another_unicode_form_is_the_one_on_the_disk(tmp_path: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "Café/é.jpg") for form in ("NFC", "NFD"))
+    put(tmp_path, decomposed)
+    [record] = records(csv(tmp_path, f"path,label\n{composed},{decomposed.split('/')[0]}\n"))
+    assert (record.path, record.label) == (decomposed, composed.split("/")[0])
+
+
+def test_an_excel_file_is_read_through_pandas_or_named(tmp_path: Path) -> None:
+    put(tmp_path, "1.jpg", "2.jpg")
+    file = tmp_path / "list.xlsx"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("xl/workbook.xml", "")
+    if importlib.util.find_spec("openpyxl") is None:
+        assert "pip install openpyxl; or save it as CSV UTF-8" in refusal(file)
+        return
+    assert "list.xlsx" in refusal(file)
+    file.write_bytes(b"PK nothing")
+    assert "damaged, or no Excel file" in refusal(file)
+    pd.DataFrame([("1.jpg", "cat", 3), ("2.jpg", "dog", None)], columns=[" Path", "LABEL", "n"]).to_excel(
+        file, index=False
+    )
+    assert [(one.path, one.label, one.metadata["n"]) for one in records(file)] == [
+        ("1.jpg", "cat", "3"),
+        ("2.jpg", "dog", ""),
+    ]
+    with pd.ExcelWriter(file) as book:
+        for name in ("a", "b"):
+            pd.DataFrame({"path": ["1.jpg"]}).to_excel(book, sheet_name=name, index=False)
+    assert "several sheets with rows: a, b" in refusal(file)

@@ -117,6 +117,22 @@ def test_a_new_gallery_shows_what_its_choices_cost_here_and_takes_the_chosen_one
     assert started[0][-2:] == ["--encoder", "color_histogram"]
 
 
+def test_a_table_is_looked_at_before_anything_is_made(app: AppTest, tmp_path) -> None:
+    (tmp_path / "list.csv").write_text("Path;Label;Split\n1.jpg;cat;train\n2.jpg;dog;test\n;;\n")
+    (tmp_path / "1.jpg").write_bytes(b"picture")
+    app.run()
+    at_galleries(app)
+    app.segmented_control(key="way-demo").set_value("folder").run()
+    app.text_input[0].set_value(str(tmp_path / "list.csv"))
+    next(button for button in app.button if button.label == "Look first").click().run()
+    assert not app.exception
+    assert any("**2 pictures**, 2 labels, splits" in one.value for one in app.markdown)
+    assert any("separated by semicolons" in one.value for one in app.text)
+    assert "1 of these files are not there, first: 2.jpg" in app.warning[0].value
+    assert app.dataframe[0].value["label"].tolist() == ["cat", "dog"]
+    assert not Settings().galleries.exists() or not list(Settings().galleries.iterdir())
+
+
 def test_a_folder_becomes_a_gallery_in_a_child_process(filled: AppTest, tmp_path) -> None:
     job = jobs.start(
         ["pipeline", "ingest", "third", "--dataset", f"folder:root={tmp_path / 'shades'}"],
