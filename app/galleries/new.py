@@ -62,17 +62,23 @@ def _folder() -> None:
         )
         title = st.text_input("Title", placeholder="My pictures")
         spec = choose("folder")
-        make, look_first = st.columns([1, 3])
+        make, look_first = st.columns([1, 5])
         made = make.form_submit_button("Make gallery", type="primary")
         if look_first.form_submit_button("Look first") or made:
             try:
                 dataset = _dataset(folder.strip())
                 if made:
-                    _ingest(title or Path(folder.strip()).stem, dataset, spec)
+                    _ingest(title or _title(folder.strip()), dataset, spec)
                 else:
                     draw_look(look(plugins.build("datasets", dataset)))
             except SemblanceError as error:
                 st.error(str(error))
+
+
+def _title(place: str) -> str:
+    """A folder's name, or a table's without its suffix."""
+    path = Path(place)
+    return path.stem if path.suffix.lower() in TABLES else path.name
 
 
 def _dataset(place: str) -> str:

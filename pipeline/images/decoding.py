@@ -17,18 +17,20 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import PictureError, UsageError, display_name
+from pipeline.images import heif
 from pipeline.images.quiet_pillow import quiet_pillow
 from pipeline.images.refused_formats import check_structure, damaged
 from pipeline.records import Picture
 
+HEIF = heif.is_there()
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 20_000
 MIN_SIDE = 8
 WORKING_SIDE = 512  # a JPEG's short side stays at least this long when it is decoded smaller
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", *(("HEIF",) if HEIF else ()))
 
 # libwebp keeps two canvases beside the picture (15 bytes a pixel), libavif one (9): the same memory buys fewer pixels.
-_PIXELS = dict.fromkeys(FORMATS, MAX_PIXELS) | {"WEBP": 22_000_000, "AVIF": 32_000_000}
+_PIXELS = dict.fromkeys(FORMATS, MAX_PIXELS) | {"WEBP": 22_000_000, "AVIF": 32_000_000, "HEIF": 32_000_000}
 _MAX_FRAMES = 1_000  # frames beyond are not counted, because counting reads every one
 _STRIP_PIXELS = 1_000_000
 _ACCEPTED = "JPEG, PNG, WebP, GIF, BMP, TIFF and AVIF are accepted"
@@ -159,14 +161,14 @@ def _rgb(strip: Image.Image, level: float) -> Image.Image:
 
 
 def _white_level(image: Image.Image) -> float:
-    """65,535 for 16 bits; for I and F the smallest usual full scale that holds the largest value, else that value."""
-    if image.mode.startswith("I;16"):
-        return 65_535.0
-    if image.mode not in ("I", "F"):
+    """The smallest usual full scale that holds the largest value: cameras keep 10, 12 and 14 bits in files of 16."""
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         return 255.0
     arrays = (np.nan_to_num(np.asarray(strip), posinf=0) for _, strip in _strips(image))
     largest = max(float(array.max()) for array in arrays)
-    scales = (1.0, 255.0, 65_535.0) if image.mode == "F" else (255.0, 65_535.0, 2.0**31)
+    if largest <= 0:
+        return 1.0
+    scales = (1.0, 255.0, 65_535.0) if image.mode == "F" else (255.0, 1_023.0, 4_095.0, 16_383.0, 65_535.0, 2.0**31)
     return next((scale for scale in scales if largest <= scale), largest)
 
 
@@ -215,7 +217,7 @@ def _check_size(width: int, height: int, kind: str) -> None:
 
 
 def _too_many_pixels(megapixels: str, limit: int, kind: str = "") -> PictureError:
-    of_kind = f" of a {kind}" if kind in ("WEBP", "AVIF") else ""
+    of_kind = f" of a {kind}" if kind in ("WEBP", "AVIF", "HEIF") else ""
     return PictureError(
         f"the picture has {megapixels} megapixels and at most {limit / 1e6:.0f}{of_kind} are accepted;"
         " save a smaller copy as JPEG"

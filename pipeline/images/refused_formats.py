@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from pipeline.errors import PictureError
+from pipeline.images import heif
 
 _MAX_SCANS = 64  # encoders write about 10; thousands of empty scans keep a decoder busy for minutes
 _NEW_SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 0x00FE, 0x014A, 0xC612
@@ -18,14 +19,14 @@ _FOREIGN = [
     (rb"(\xef\xbb\xbf)?\s*<(svg|[?!].{0,4000}?<svg)", "an SVG drawing", "export it as PNG"),
     (rb"\s*%PDF-", "a PDF document", "export its page as JPEG or PNG"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", "an EPS or PostScript drawing", "export it as PNG"),
-    (rb".{4}ftyp(hei[cmsx]|hev[cmsx]|(mif1|msf1)(?!.{4,60}avi[fs]))", "a HEIC photo", "export it as JPEG"),
+    (rb".{4}ftyp(hei[cmsx]|hev[cmsx]|(mif1|msf1)(?!.{4,60}avi[fs]))", "a HEIC photo", heif.REMEDY),
     (rb"\xff\x0a|\0\0\0\x0cJXL \r\n", "a JPEG XL picture", "export it as JPEG"),
     (rb"\0\0\0\x0cjP  \r\n|\xff\x4f\xff\x51", "a JPEG 2000 picture", "export it as JPEG"),
     (rb"II\*\0.{4}CR|.{4}ftypcrx|FUJIFILMCCD-RAW|IIR[OS]|MMOR|IIU\0|FOVb|\0MRM",
      "a camera's RAW file", "develop it and export it as JPEG"),
     (rb"8BPS", "a Photoshop file", "export it as PNG"),
     (rb"PK\x03\x04", "a zip archive", "upload it where a zip is asked for, or unpack it first"),
-    (rb".{4}ftyp(?!avi[fs]|mif1|msf1)|\x1a\x45\xdf\xa3", "a video", "export one of its frames as JPEG"),
+    (rb".{4}ftyp(?!avi[fs]|mif1|msf1|hei[cmsx]|hev[cmsx])|\x1a\x45\xdf\xa3", "a video", "export one of its frames as JPEG"),
 ]
 # fmt: on
 
@@ -34,6 +35,8 @@ def check_head(data: bytes) -> None:
     """PictureError, with what the file is and the remedy, when it begins like a format that is not opened here."""
     head = data[:4096]
     for pattern, what, remedy in _FOREIGN:
+        if remedy == heif.REMEDY and heif.is_there():
+            continue
         if re.match(pattern, head, re.DOTALL | re.IGNORECASE):
             raise PictureError(f"this is {what}, which is not opened here; {remedy}")
 

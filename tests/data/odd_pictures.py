@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, TiffImagePlugin
 
+from pipeline.images import heif
+
 WIDTH, HEIGHT = 64, 48
 RED, GREEN, BLUE, SAND = (255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 180, 40)
 COLOURS = (RED, GREEN, BLUE, SAND)  # top left, top right, bottom left, bottom right
@@ -424,8 +426,14 @@ def _foreign() -> Iterator[Odd]:
         "PDF": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj", "a PDF document, .*export its page"),
         "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "an EPS or PostScript"),
         "EPS with preview": (b"\xc5\xd0\xd3\xc6" + bytes(28), "an EPS or PostScript"),
-        "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), "a HEIC photo, .*export it as JPEG"),
-        "HEIF of the generic brand": (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(99), "a HEIC photo"),
+        "HEIC": (
+            b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99),
+            "damaged" if heif.is_there() else "a HEIC photo, .*export it as JPEG",
+        ),
+        "HEIF of the generic brand": (
+            b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(99),
+            "damaged" if heif.is_there() else "a HEIC photo",
+        ),
         "AVIF of the generic brand without pixels": (
             b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif" + bytes(99),
             DAMAGED,
