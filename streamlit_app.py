@@ -10,9 +10,10 @@ import threading
 from collections.abc import AsyncIterator
 
 import streamlit as st
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from app.server import exposure, readiness, routes, sign_in, store
+from app.server import exposure, hosts, readiness, routes, sign_in, store
 from pipeline import ROOT, __version__, logs
 from pipeline.settings import Settings
 
@@ -20,6 +21,7 @@ from pipeline.settings import Settings
 @contextlib.asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Opens the store and loads the encoder beside the start-up, so that the first search finds both."""
+    hosts.apply()
     settings = Settings()
     logs.write_to(settings.log, settings.home / "logs")
     logs.event("start", version=__version__)
@@ -40,6 +42,7 @@ exposure.apply()
 app = st.App(
     ROOT / "app" / "main.py",
     lifespan=lifespan,
+    middleware=[Middleware(hosts.Guard)],
     on_script_error=exposure.failed,
     routes=[
         Route("/app/static/thumbnails/{gallery}/{picture_id}.jpg", sign_in.guarded(routes.thumbnail)),

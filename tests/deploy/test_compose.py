@@ -142,8 +142,8 @@ def test_every_command_can_be_run(words: list[str]) -> None:
 
 def test_the_host_names_are_those_of_loopback_and_the_image_runs_the_same_command() -> None:
     command = SERVICES["app"]["command"]
-    hosts = [word.partition("=")[2] for word in command if word.startswith("--server.allowedHosts=")]
-    assert hosts == ["localhost", "127.0.0.1"]
+    assert SERVICES["app"]["environment"]["STREAMLIT_SERVER_ALLOWED_HOSTS"] == "${SEMBLANCE_HOSTS:-localhost}"
+    assert "allowedHosts" not in TEXT + DOCKERFILE, "it would take the place of what .streamlit/config.toml says"
     assert instructions("CMD")[0].replace('"', "").strip("[]").split(", ") == command
     assert not re.search(r"enable(Xsrf|CORS)\w*=false", TEXT + DOCKERFILE, re.IGNORECASE)
 

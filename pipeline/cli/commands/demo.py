@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,13 +29,14 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     port: Annotated[int, typer.Option(help="The next free port from here on is used")] = 8501,
+    host: Annotated[list[str] | None, typer.Option(help="A further name the app answers to, such as a proxy's")] = None,
     app: Annotated[bool, typer.Option("--app/--no-app", help="Open the app when the gallery is filled")] = True,
     progress: ProgressKind = "auto",
 ) -> None:
     """Fill a gallery with 2,000 rendered pictures and start the app."""
     fill(DEFAULT_ENCODER, progress)
     if app:
-        sys.exit(serve(port))
+        sys.exit(serve(port, host or ()))
 
 
 def fill(encoder_spec: str, progress: str) -> None:
@@ -77,7 +79,7 @@ def _ingest(gallery: Gallery, dataset: Dataset, encoder_spec: str, progress: str
         raise SemblanceError(report.index)
 
 
-def serve(port: int) -> int:
+def serve(port: int, hosts: Sequence[str] = ()) -> int:
     """Run the app in the foreground until it ends, Ctrl-C or SIGTERM, which it is given too; returns its exit code."""
     from pipeline import ROOT
     from pipeline.settings import Settings
@@ -87,6 +89,7 @@ def serve(port: int) -> int:
         print(f"port {port} is taken, using {chosen}", file=sys.stderr)
     print(f"Semblance: http://127.0.0.1:{chosen}  (Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "streamlit_app.py"), "--server.port", str(chosen)]
+    command += [f"--server.allowedHosts={name}" for name in hosts]
     environment = os.environ | {"SEMBLANCE_HOME": str(Settings().home.absolute())}
     with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
         before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # the app would go on, held by nobody
