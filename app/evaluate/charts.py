@@ -27,7 +27,7 @@ def curve_figure(table: pd.DataFrame, colours: dict[str, str]) -> go.Figure:
             figure.add_scatter(
                 x=rows["k"], y=rows[metric], mode="lines", line={"color": colours[str(name)], "dash": dash, "width": 2.4},
                 name=f"{name}, {metric}" if len(colours) > 1 else metric,
-                hovertemplate=f"{metric}_at_%{{x}} %{{y:.3f}}<extra>{name}</extra>",
+                hovertemplate=f"{metric}_at_%{{x}} %{{y:.3f}}",  # the name, which may be anybody's, comes beside it
             )  # fmt: skip
     finished(
         figure, "Right hits among the first k", "recall: at least one is right; precision: share that is right",

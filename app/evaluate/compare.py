@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.evaluate.reports import Evaluation
 from app.widgets import strips
+from app.widgets.literal import literal
 from pipeline.evaluation.disagreement import differences, most_apart
 from pipeline.gallery.gallery import Gallery
 from pipeline.metrics import registry
@@ -26,12 +27,14 @@ def compare(gallery: Gallery, shown: dict[str, Evaluation]) -> None:
             why = "different questions"
             if one.about["protocol"] == other.about["protocol"]:
                 why = "among other pictures, because the gallery has changed between"
-            st.info(f"**{first}** and **{name}** were asked {why}; measure both in the same way to compare them.")
+            st.info(
+                f"**{literal(first)}** and **{literal(name)}** were asked {literal(why)}; measure both in the same way to compare them."
+            )
             continue
         table = differences(
             one.table, other.table, [m for m in one.metrics if m in other.metrics], seed=one.about["seed"]
         )
-        st.markdown(f"**{name}** against **{first}**, on the same {len(shared):,} queries")
+        st.markdown(f"**{literal(name)}** against **{literal(first)}**, on the same {len(shared):,} queries")
         st.dataframe(_readable(table, first, name), hide_index=True, alt=f"differences between {name} and {first}")
         for better, worse, rows in (
             (name, first, most_apart(one.table, other.table, one.main)),
@@ -70,7 +73,7 @@ def _apart(gallery: Gallery, one: Evaluation, better: str, worse: str, rows: pd.
     """Two strips a query: the better one's hits above the worse one's."""
     if rows.empty:
         return
-    with st.expander(f"Where {better} does better than {worse}", expanded=False):
+    with st.expander(f"Where {literal(better)} does better than {literal(worse)}", expanded=False):
         made = []
         for row in rows.head(SHOWN).to_dict("records"):
             for name, side in ((better, "other"), (worse, "one")):

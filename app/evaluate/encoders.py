@@ -13,6 +13,7 @@ import streamlit as st
 
 from app.server import jobs
 from app.widgets.charts import as_csv, chart, finished
+from app.widgets.literal import literal
 from pipeline import filters, plugins
 from pipeline.comparison import encoders as comparing
 from pipeline.errors import SemblanceError
@@ -36,7 +37,7 @@ def encoders_section(gallery: Gallery) -> None:
         try:
             _comparison(gallery, reports.read(gallery, kept[0]))
         except (SemblanceError, KeyError, TypeError) as error:
-            st.warning(f"The newest comparison cannot be shown ({error}); start another below.")
+            st.warning(f"The newest comparison cannot be shown ({literal(error)}); start another below.")
     else:
         st.info(
             "No comparison yet. It says how large and how fast each encoder is, and how well it finds pictures of the "
@@ -47,7 +48,7 @@ def encoders_section(gallery: Gallery) -> None:
 
 
 def _comparison(gallery: Gallery, report: dict[str, Any]) -> None:
-    st.caption(_on_what(report))
+    st.caption(literal(_on_what(report)))
     table = as_table(report)
     if figures := [row["encoder"] for row in report["rows"] if row["metrics"]]:
         st.dataframe(
@@ -213,7 +214,7 @@ def _form(gallery: Gallery) -> None:
     try:
         filters.check(filters.parse([queries] if queries.strip() else []), gallery.manifest()["metadata_keys"])
     except SemblanceError as error:
-        st.error(str(error))
+        st.error(literal(error))
         return
     if not chosen:
         st.error("Choose at least one encoder.")

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.server import jobs
 from app.widgets.charts import chart, finished
+from app.widgets.literal import literal
 from pipeline.comparison.embedding_length import KIND, advice
 from pipeline.errors import GalleryError, SemblanceError
 from pipeline.gallery import reports
@@ -24,7 +25,7 @@ def length_section(gallery: Gallery) -> None:
     try:
         entry = gallery.encoder()
     except SemblanceError as error:
-        st.info(str(error))
+        st.info(literal(error))
         return
     report = _newest(gallery, entry["fingerprint"])
     if report is None:
@@ -37,7 +38,9 @@ def length_section(gallery: Gallery) -> None:
     try:
         _show(gallery, report, entry)
     except (LookupError, TypeError, ValueError, AttributeError, StopIteration) as error:
-        st.warning(f"The newest report on lengths cannot be drawn ({error!r}); it may be damaged. Measure again.")
+        st.warning(
+            f"The newest report on lengths cannot be drawn ({literal(repr(error))}); it may be damaged. Measure again."
+        )
     _measure(gallery, "Measure again", primary=False)
 
 
@@ -47,7 +50,7 @@ def _newest(gallery: Gallery, fingerprint: str) -> dict[str, Any] | None:
         try:
             report = reports.read(gallery, name)
         except GalleryError as error:
-            st.warning(str(error))
+            st.warning(literal(error))
             continue
         if report.get("fingerprint") == fingerprint:
             return report
@@ -59,13 +62,13 @@ def _show(gallery: Gallery, report: dict[str, Any], entry: dict[str, Any]) -> No
     table = pd.DataFrame(report["lengths"])
     best, full = report["recommended"], report["dim"]
     head, colon, figures_said = advice(report).partition(":")
-    st.markdown(f"**{head[0].upper()}{head[1:]}**{colon}{figures_said}.")
+    st.markdown(f"**{literal(head[0].upper() + head[1:])}**{colon} {literal(figures_said)}.")
     present = report["fingerprint"] == entry["fingerprint"]
     if gallery.manifest()["previous"] == report["fingerprint"][:8] and entry["spec"].startswith("pca:"):
         st.success(f"Applied: the gallery now has {entry['dim']:,} dimensions. {_way_back(gallery)}")
     elif not present:
         st.warning(
-            f"These figures are of {report['encoder']} with {full:,} dimensions; the gallery now uses {entry['spec']} with "
+            f"These figures are of {literal(report['encoder'])} with {full:,} dimensions; the gallery now uses {literal(entry['spec'])} with "
             f"{entry['dim']:,}. Measure again."
         )
     elif report["generation"] < gallery.generation:
@@ -86,8 +89,8 @@ def _show(gallery: Gallery, report: dict[str, Any], entry: dict[str, Any]) -> No
                 chart(figure, table[columns], f"{gallery.name}-length-{name}", alt)
     labels = f"{report['labels']:,} labels, " if report["labels"] else ""
     st.caption(
-        f"Measured {report['made'][:16].replace('T', ' ')} UTC on {report['sampled']:,} of {report['rows']:,} pictures, "
-        f"{labels}seed {report['seed']}; search time over all {report['rows']:,} pictures, {report['machine']}. "
+        f"Measured {literal(report['made'][:16].replace('T', ' '))} UTC on {report['sampled']:,} of {report['rows']:,} pictures, "
+        f"{labels}seed {literal(report['seed'])}; search time over all {report['rows']:,} pictures, {literal(report['machine'])}. "
         f"{full:,} is the embedding as it stands, the shorter ones are its principal components."
     )
 

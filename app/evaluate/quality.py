@@ -13,6 +13,7 @@ from app.evaluate.compare import compare
 from app.evaluate.reports import Evaluation, confusion
 from app.widgets import strips
 from app.widgets.charts import as_csv, chart
+from app.widgets.literal import literal
 from pipeline.evaluation import report_page
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
@@ -37,7 +38,9 @@ def quality(gallery: Gallery, shown: dict[str, Evaluation]) -> None:
         if one.about["scores"]:
             alt = "scores of pairs by whether their labels agree"
             chart(charts.score_figure(one), charts.score_table(one), "scores", alt)
-            st.caption(f"Pairs {report_page.pairs_of(one.about)}; the threshold was chosen on these. {_clusters(one)}")
+            st.caption(
+                f"Pairs {literal(report_page.pairs_of(one.about))}; the threshold was chosen on these. {_clusters(one)}"
+            )
         else:
             st.caption("No two of the pictures searched share a label, so there are no pairs to tell apart.")
     if len(shown) > 1:
@@ -51,7 +54,7 @@ def how_it_was_asked(gallery: Gallery, one: Evaluation) -> None:
     about = one.about
     protocol = about["protocol"]
     parts = [
-        f"**{about['n_queries']:,}** pictures {f'of {one.asking} ' if one.asking else ''}{_where(protocol['queries'])}"
+        f"**{about['n_queries']:,}** pictures {f'of {literal(one.asking)} ' if one.asking else ''}{_where(protocol['queries'])}"
     ]
     parts.append(f"asked among **{about['n_gallery']:,}** {_where(protocol['against'])}".rstrip())
     if about["n_skipped"]:
@@ -59,8 +62,8 @@ def how_it_was_asked(gallery: Gallery, one: Evaluation) -> None:
     if lacking := report_page.unlabelled(about):
         parts.append(f"{lacking:,} have no label")
     if protocol["grade_by"]:
-        parts.append(f"graded by {', '.join(protocol['grade_by'])}")
-    st.markdown(" · ".join([*parts, f"`{one.encoder}`, {about['dim']} dimensions", one.when]))
+        parts.append(f"graded by {literal(', '.join(protocol['grade_by']))}")
+    st.markdown(" · ".join([*parts, literal(f"{one.encoder}, {about['dim']} dimensions"), literal(one.when)]))
     if about["pictures"] != gallery.count():
         st.caption(":material/history: The gallery has changed since; measure again for figures of today.")
 
@@ -75,7 +78,7 @@ def _clusters(one: Evaluation) -> str:
 
 
 def _where(clauses: str) -> str:
-    return f"({clauses})" if clauses else ""
+    return literal(f"({clauses})") if clauses else ""
 
 
 def figures(one: Evaluation) -> str:
@@ -85,7 +88,7 @@ def figures(one: Evaluation) -> str:
         low, high = figure["low"], figure["high"]
         meaning = html.escape(registry.meaning(metric))
         cards.append(
-            f'<div class="figure"><div class="name">{metric}</div><b>{figure["value"]:.3f}</b> '
+            f'<div class="figure"><div class="name">{html.escape(metric)}</div><b>{figure["value"]:.3f}</b> '
             f"<small>{low:.3f} to {high:.3f}</small>"
             f'<div class="bar"><i style="width:{100 * figure["value"]:.1f}%"></i>'
             f'<u style="left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%"></u></div>'
@@ -107,7 +110,7 @@ def labels(gallery: Gallery, one: Evaluation) -> None:
             name: st.column_config.NumberColumn(name, format="%.3f", help=registry.meaning(name))
             for name in one.metrics
         }
-        st.caption(f"Weakest first, by {one.main}. Choose a label to see where it fails.")
+        st.caption(f"Weakest first, by {literal(one.main)}. Choose a label to see where it fails.")
         event = st.dataframe(
             table,
             hide_index=True,
@@ -137,7 +140,7 @@ def labels(gallery: Gallery, one: Evaluation) -> None:
     if rows := event["selection"]["rows"]:
         label = table["label"][rows[0]]
         own = one.answered[one.answered["label"] == label]
-        st.markdown(f"**{label}: its worst queries, and what was found instead**")
+        st.markdown(f"**{literal(label)}: its worst queries, and what was found instead**")
         _rows(gallery, one, own.head(STRIPS))
 
 
@@ -152,7 +155,7 @@ def extremes(gallery: Gallery, one: Evaluation) -> None:
     queries = one.answered
     rows = queries.head(count) if way == "Worst" else queries.tail(count)[::-1]
     st.caption(
-        f"By {one.main}. Solid blue ✓ has the query's label, dashed orange ✗ another one. A click searches with a picture."
+        f"By {literal(one.main)}. Solid blue ✓ has the query's label, dashed orange ✗ another one. A click searches with a picture."
     )
     _rows(gallery, one, rows)
     if count < len(queries):

@@ -12,6 +12,7 @@ import streamlit as st
 from app.server import resources
 from app.widgets import downloads, picture_row, report_section
 from app.widgets.charts import as_csv
+from app.widgets.literal import literal
 from app.widgets.picture_row import Tile
 from pipeline.analysis import clustering
 from pipeline.analysis.clustering import KIND
@@ -40,7 +41,9 @@ def clusters_section(gallery: Gallery) -> None:
     try:
         _show(gallery, *found)
     except (LookupError, TypeError, ValueError, AttributeError, SemblanceError) as error:
-        st.warning(f"The newest report on clusters cannot be drawn ({error}); it may be damaged. Find them again.")
+        st.warning(
+            f"The newest report on clusters cannot be drawn ({literal(error)}); it may be damaged. Find them again."
+        )
     _find(gallery, "Find again", primary=False)
 
 
@@ -50,7 +53,7 @@ def _show(gallery: Gallery, name: str, report: dict[str, Any]) -> None:
     assigned = clustering.assignment(gallery, name)
     st.markdown(_summary(report))
     for note in report["notes"]:
-        st.info(note[0].upper() + note[1:] + ".")
+        st.info(literal(f"{note[0].upper()}{note[1:]}."))
     if clusters:
         _list(gallery, clusters)
         _table(gallery, table)
@@ -59,7 +62,7 @@ def _show(gallery: Gallery, name: str, report: dict[str, Any]) -> None:
         way += f", at least {report['smallest']:,} pictures each"
     elif report["tried"]:
         way += ", the number with the best silhouette"
-    st.caption(report_section.on_what(gallery, report, way))
+    st.caption(literal(report_section.on_what(gallery, report, way)))
     with st.container(horizontal=True):
         _download(gallery, "Clusters", "clusters", table, "A row for each cluster")
         paths = resources.paths(gallery)

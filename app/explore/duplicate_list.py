@@ -11,6 +11,7 @@ import streamlit as st
 from app import COMPONENTS
 from app.server import resources, store
 from app.server.routes import thumbnail_url
+from app.widgets.literal import literal
 from app.widgets.page import attempt, problem
 from pipeline.duplicates import find
 from pipeline.errors import display_name
@@ -73,7 +74,7 @@ def _group(
     if group["tier"] == "identical":
         if members:
             st.html(_files(gallery, members))
-        st.caption(f"{group['reason'][0].upper()}{group['reason'][1:]}.")
+        st.caption(literal(f"{group['reason'][0].upper()}{group['reason'][1:]}."))
         return
     keep, ids = group["keep"], [member["id"] for member in members]
     others = [one for one in ids if one != keep and one in there]
@@ -93,7 +94,7 @@ def _group(
         elif len(ids) < 2 or keep not in there:
             st.markdown("Dealt with elsewhere; find duplicates again.")
         else:
-            st.markdown(f"{said}.")
+            st.markdown(literal(f"{said}."))
             st.button(
                 "Remove the other" if len(others) == 1 else f"Remove the other {len(others):,}",
                 icon=":material/delete:",

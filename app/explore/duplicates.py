@@ -11,6 +11,7 @@ import streamlit as st
 from app.explore import duplicate_list
 from app.widgets import downloads, report_section
 from app.widgets.charts import as_csv, chart, finished
+from app.widgets.literal import literal
 from pipeline.duplicates.find import KIND
 from pipeline.duplicates.pairs import HASH_BITS
 from pipeline.gallery.gallery import Gallery
@@ -37,7 +38,9 @@ def duplicates_section(gallery: Gallery) -> None:
     try:
         _show(gallery, found[1])
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        st.warning(f"The newest report on duplicates cannot be drawn ({error!r}); it may be damaged. Find them again.")
+        st.warning(
+            f"The newest report on duplicates cannot be drawn ({literal(repr(error))}); it may be damaged. Find them again."
+        )
         _find(gallery, "Find again", primary=False)
 
 
@@ -52,7 +55,7 @@ def _show(gallery: Gallery, report: dict[str, Any]) -> None:
     _across(gallery, report)
     if "hamming" in report:
         _histograms(gallery, report["hamming"])
-    st.caption(_on_what(gallery, report))
+    st.caption(literal(_on_what(gallery, report)))
     with st.container(horizontal=True):
         _find(gallery, "Find again", primary=False)
         downloads.button(
@@ -102,8 +105,8 @@ def _across(gallery: Gallery, report: dict[str, Any]) -> None:
         if not (crossing := report[key]):
             continue
         meaning = "a test picture that training has seen" if field == "splits" else "one is wrong, or both fit"
-        with st.expander(f"{title}: {len(crossing):,} groups", icon=":material/warning:"):
-            st.markdown(f"Copies and lookalikes with different {field}: {meaning}.")
+        with st.expander(f"{literal(title)}: {len(crossing):,} groups", icon=":material/warning:"):
+            st.markdown(f"Copies and lookalikes with different {literal(field)}: {literal(meaning)}.")
             table = pd.DataFrame(
                 {
                     "tier": one["tier"],

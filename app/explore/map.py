@@ -15,6 +15,7 @@ from app.search import query_state
 from app.search.query_panel import take
 from app.widgets import report_section
 from app.widgets.colours import Colouring
+from app.widgets.literal import literal
 from app.widgets.point_map import Shape, point_map, shape_from, shape_of
 from app.widgets.upload import picture_field
 from pipeline.analysis import map_files, projection
@@ -50,7 +51,7 @@ def map_section(gallery: Gallery) -> None:
     try:
         data = map_data(gallery, name)
     except SemblanceError as error:
-        st.error(str(error))
+        st.error(literal(error))
         _tools(gallery, right, name)
         return
     query = _query(gallery)
@@ -66,7 +67,7 @@ def map_section(gallery: Gallery) -> None:
     _tools(gallery, right, name)
     _keep(map=name, colour=by)
     if data.map.stale:
-        st.info(data.map.stale[0].upper() + data.map.stale[1:])
+        st.info(literal(data.map.stale[0].upper() + data.map.stale[1:]))
     shown = colouring(gallery, data, by, query)
     _draw(gallery, data, shown, query)
 
@@ -90,7 +91,7 @@ def _draw(gallery: Gallery, data: MapData, shown: Colouring, query: Any) -> None
             on_selected=lambda: _selected(key),
             on_isolated=lambda: _isolated(key),
         )
-        st.caption(data.map.about["caption"])
+        st.caption(literal(data.map.about["caption"]))
     selection_panel(gallery, data, shown, only=only, shape=shape)
 
 
@@ -160,7 +161,7 @@ def _query(gallery: Gallery) -> Any:
     try:
         return map_query.embedding(gallery)
     except SemblanceError as error:
-        st.warning(str(error))
+        st.warning(literal(error))
         return None
 
 
@@ -183,7 +184,7 @@ def _tools(gallery: Gallery, place: Any, name: str) -> None:
                 label_visibility="collapsed",
             )
             for message in st.session_state.pop("refused", []):
-                st.error(message)
+                st.error(literal(message))
             if query_state.current().gallery == gallery.name and not query_state.current().empty:
                 st.button("Take the query off the map", on_click=lambda: query_state.change(**query_state.NOTHING))
         with st.popover("Maps", icon=":material/map:"):

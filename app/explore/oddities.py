@@ -11,6 +11,7 @@ import streamlit as st
 from app.explore import oddity_rows
 from app.widgets import downloads, report_section
 from app.widgets.charts import as_csv, chart, finished
+from app.widgets.literal import literal
 from pipeline.analysis import label_errors, outliers
 from pipeline.errors import SemblanceError
 from pipeline.gallery import reports
@@ -44,7 +45,9 @@ def oddities_section(gallery: Gallery) -> None:
             table[["rank", *COLUMNS[kind], *LISTED]]
         _show(gallery, {kind: report for kind, (_, report) in known.items()}, tables)
     except (LookupError, TypeError, ValueError, AttributeError, SemblanceError) as error:
-        st.warning(f"The newest report on oddities cannot be drawn ({error}); it may be damaged. Look for them again.")
+        st.warning(
+            f"The newest report on oddities cannot be drawn ({literal(error)}); it may be damaged. Look for them again."
+        )
     _find(gallery, "Find again", primary=False)
 
 
@@ -71,7 +74,7 @@ def _show(gallery: Gallery, found: dict[str, dict[str, Any]], tables: dict[str, 
         _histogram(gallery, report)
     if label_errors.KIND not in found:
         st.info("There is no list of label errors: it needs pictures of two labels or more, and asks their neighbours.")
-    st.caption(report_section.on_what(gallery, report, f"the {report['k']} nearest others of each are asked"))
+    st.caption(literal(report_section.on_what(gallery, report, f"the {report['k']} nearest others of each are asked")))
     downloads.button(
         "CSV",
         f"{gallery.name}-{kind}.csv",

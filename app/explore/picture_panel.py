@@ -10,6 +10,7 @@ from app import VIEWS
 from app.explore.map_data import MapData
 from app.search import query_state
 from app.server import store
+from app.widgets.literal import literal
 from app.widgets.results_grid import results_grid, tile, tiles_of
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
@@ -43,7 +44,7 @@ def picture_panel(gallery: Gallery, data: MapData, picked: str) -> list[str]:
     try:
         result = nearest(gallery, Query(ids=(picked,)), NEAREST)
     except SemblanceError as error:
-        st.error(str(error))
+        st.error(literal(error))
         return []
     st.caption("Nearest by the encoder, whatever the map shows:")
     with st.container(key="map-near"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -16,10 +15,11 @@ from app.server import store
 from app.widgets import downloads
 from app.widgets.charts import as_csv
 from app.widgets.colours import Colouring
+from app.widgets.literal import literal
 from app.widgets.page import attempt, problem
 from app.widgets.point_map import Shape
 from app.widgets.results_grid import results_grid, tile
-from pipeline.errors import SemblanceError, display_name
+from pipeline.errors import SemblanceError
 from pipeline.gallery import tags
 from pipeline.gallery.gallery import Gallery
 from pipeline.search.search import Query
@@ -91,7 +91,7 @@ def _like_these(gallery: Gallery, ids: list[str]) -> None:
     try:
         result = nearest(gallery, Query(ids=tuple(asked)), min(LIKE_THESE + len(ids), 1000))
     except SemblanceError as error:
-        st.error(str(error))
+        st.error(literal(error))
         return
     inside = set(ids)
     hits = [pair for pair in zip(result.hits, result.percentiles, strict=True) if pair[0].id not in inside][:LIKE_THESE]
@@ -129,20 +129,20 @@ def _tagging(gallery: Gallery, ids: list[str]) -> None:
     for one, held in known.items():
         if inside := held.intersection(ids):
             st.button(
-                f"Take “{_unmarked(one)}” from {len(inside):,}",
+                f"Take “{literal(one)}” from {len(inside):,}",
                 on_click=_tag,
                 args=(gallery, sorted(inside), one, False),
                 key=f"untag-{one}",
             )
     if said := st.session_state.pop("map-tagged", ""):
-        st.success(said)
+        st.success(literal(said))
 
 
 def _tag(gallery: Gallery, ids: list[str], name: str, given: bool) -> None:
     def tag() -> None:
         kept = tags.tag(gallery, ids, name, given=given)
         have = "have" if given else "have no longer"
-        st.session_state["map-tagged"] = f"{len(ids):,} {have} the tag “{_unmarked(kept)}”."
+        st.session_state["map-tagged"] = f"{len(ids):,} {have} the tag “{kept}”."
 
     attempt(tag)
 
@@ -165,8 +165,3 @@ def _undo(gallery: Gallery) -> None:
 def _restore(gallery: Gallery, ids: list[str]) -> None:
     store.restore(gallery, ids)
     del st.session_state["map-removed"]
-
-
-def _unmarked(text: str) -> str:
-    """For a place that reads Markdown: the text as it is."""
-    return re.sub(r"([^\w\s])", r"\\\1", display_name(text))

@@ -15,6 +15,7 @@ from app.galleries.new import add_pictures
 from app.server import jobs, store
 from app.widgets import downloads
 from app.widgets.charts import as_csv
+from app.widgets.literal import literal
 from app.widgets.results_grid import results_grid, tile
 from pipeline.errors import SemblanceError
 from pipeline.exchange import exchange
@@ -62,7 +63,7 @@ def care(gallery: Gallery, info: GalleryInfo) -> None:
                 "export": _export,
             }.get(room, _delete)(gallery)
     except SemblanceError as error:
-        st.error(str(error))
+        st.error(literal(error))
 
 
 def offer_default(gallery: Gallery) -> None:
@@ -83,7 +84,7 @@ def _reencode(gallery: Gallery) -> None:
         if st.button("Re-encode", type="primary", key=f"reencode-{gallery.name}"):
             _start(gallery, ["reencode", gallery.name, "--encoder", spec], f"Re-encode {manifest['title']} with {spec}")
         previous = manifest["encoders"].get(manifest["previous"], {}).get("spec", "")
-        if previous and st.button(f"Back to {previous}", icon=":material/undo:", key=f"back-{gallery.name}"):
+        if previous and st.button(f"Back to {literal(previous)}", icon=":material/undo:", key=f"back-{gallery.name}"):
             _start(gallery, ["reencode", gallery.name, "--back"], f"{manifest['title']} back to {previous}")
 
 
@@ -167,7 +168,7 @@ def _delete(gallery: Gallery) -> None:
     st.markdown(
         "The gallery's embeddings, thumbnails and uploads go; pictures in folders of yours stay. There is no undo."
     )
-    typed = st.text_input(f"Write {gallery.name} to confirm", key=f"confirm-{gallery.name}")
+    typed = st.text_input(f"Write {literal(gallery.name)} to confirm", key=f"confirm-{gallery.name}")
     if st.button("Delete this gallery", disabled=typed != gallery.name, key=f"delete-{gallery.name}"):
         sync.drop(gallery, store.store())
         store.forget(gallery)

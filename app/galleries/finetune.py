@@ -11,6 +11,7 @@ import streamlit as st
 from app.galleries import finetune_charts as charts
 from app.server import jobs, resources
 from app.widgets.charts import chart
+from app.widgets.literal import literal
 from pipeline.errors import SemblanceError
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
@@ -43,7 +44,7 @@ def finetune_room(gallery: Gallery) -> None:
         try:
             _result(gallery, kept[0], reports.read(gallery, kept[0]))
         except (SemblanceError, KeyError, TypeError) as error:
-            st.warning(f"The newest result cannot be shown ({error}); fine-tune again.")
+            st.warning(f"The newest result cannot be shown ({literal(error)}); fine-tune again.")
     elif not counts["labels"] and not counts["tags"]:
         st.info(
             "Nothing to learn from yet: select pictures on the Explore page and give them tags, ten of each or more."
@@ -65,7 +66,7 @@ def _back_button(gallery: Gallery) -> None:
     if not manifest["previous"] or not gallery.encoder()["spec"].startswith("head:"):
         return
     previous = manifest["encoders"][manifest["previous"]]["spec"]
-    help_back = f"The gallery's encoder becomes {previous} again; nothing is lost"
+    help_back = f"The gallery's encoder becomes {literal(previous)} again; nothing is lost"
     if st.button("Undo", icon=":material/undo:", help=help_back, key=f"unlearn-{gallery.name}"):
         command = ["pipeline", "reencode", gallery.name, "--back"]
         jobs.start(command, title=f"{manifest['title']} back to {previous}", gallery=gallery.name)
@@ -79,12 +80,12 @@ def _result(gallery: Gallery, name: str, report: dict[str, Any]) -> None:
     st.caption(
         f"{counts['train']:,} pictures taught, {counts['dev']:,} chose when to stop, {counts['test']:,} measured: each asks "
         f"the {counts['train']:,}. 95 % intervals over the queries. {report['seconds']:,.0f} s, "
-        f"{report['made'].replace('T', ' ')[:16]} UTC, seed {report['seed']}."
+        f"{literal(report['made'].replace('T', ' ')[:16])} UTC, seed {literal(report['seed'])}."
     )
     table = pd.DataFrame([_row(metric, report["metrics"][metric]) for metric in METRICS])
     st.dataframe(table, hide_index=True, alt="each metric before and after with its 95 % interval")
     for note in report["notes"]:
-        st.caption(note)
+        st.caption(literal(note))
     by_label = pd.DataFrame(report["labels"])
     worst = by_label.set_index("label").loc[report["worst"]].reset_index()
     chart(
@@ -140,4 +141,4 @@ def _label_counts(gallery: Gallery) -> Counter[str]:
 def _caption(counts: Counter[str]) -> str:
     if not counts:
         return "none yet"
-    return f"{len(counts):,}: " + ", ".join(f"{name} {count:,}" for name, count in counts.most_common(4))
+    return f"{len(counts):,}: " + ", ".join(f"{literal(name)} {count:,}" for name, count in counts.most_common(4))

@@ -39,7 +39,7 @@ def map_figure(table: pd.DataFrame, when: str) -> go.Figure:
             figure.add_scatter(
                 x=rows[f"{when}_x"], y=rows[f"{when}_y"], mode="markers", name=name,
                 marker={"size": 6, "color": colours.get(label, REST), "opacity": 0.85},
-                hovertemplate=f"{name}<extra></extra>",
+                hovertemplate="%{fullData.name}<extra></extra>",
             )  # fmt: skip
     finished(figure, f"Map {when}", "t-SNE of the held-out pictures", x="", y="")
     figure.update_layout(height=430)

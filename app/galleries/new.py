@@ -15,6 +15,7 @@ from app.galleries.look import draw_look
 from app.server import jobs
 from app.server.exposure import check_dataset
 from app.server.pictures import in_turn
+from app.widgets.literal import literal
 from app.widgets.upload import files_in_form, take_each
 from pipeline import plugins
 from pipeline.errors import SemblanceError, UsageError
@@ -72,7 +73,7 @@ def _folder() -> None:
                 else:
                     draw_look(look(plugins.build("datasets", dataset)))
             except SemblanceError as error:
-                st.error(str(error))
+                st.error(literal(error))
 
 
 def _title(place: str) -> str:
@@ -104,7 +105,7 @@ def _upload() -> None:
                     raise UsageError("no file chosen; drop pictures or a zip first")
                 _ingest(title or Path(files[0].name).stem, "", spec, files)
             except SemblanceError as error:
-                st.error(str(error))
+                st.error(literal(error))
 
 
 def add_pictures(gallery: Gallery) -> None:
@@ -121,7 +122,7 @@ def add_pictures(gallery: Gallery) -> None:
                     raise UsageError("nothing to add; drop pictures or write a folder")
                 _fill(gallery, dataset, gallery.encoder()["spec"], files or [])
             except SemblanceError as error:
-                st.error(str(error))
+                st.error(literal(error))
 
 
 def _ingest(title: str, dataset: str, spec: str, files: Sequence[Any] = ()) -> None:

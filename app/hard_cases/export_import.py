@@ -14,6 +14,7 @@ from app.hard_cases.needles import job_button
 from app.hard_cases.stepper import onward
 from app.server.exposure import check_dataset
 from app.widgets.charts import chart, finished
+from app.widgets.literal import literal
 from pipeline.errors import SemblanceError
 from pipeline.hard_cases.case import Case, Round
 from pipeline.hard_cases.export import export_shortlist
@@ -63,7 +64,7 @@ def import_step(round: Round) -> None:
             try:
                 following = start_next_round(round.case)
             except SemblanceError as error:
-                st.error(str(error))
+                st.error(literal(error))
                 return
             st.query_params["round"] = str(following.number)
             st.query_params.pop("step", None)
@@ -136,7 +137,7 @@ def _form(round: Round) -> None:
     try:
         command = _command(round, paths, uploaded=way == "Upload")
     except SemblanceError as error:
-        st.error(str(error))
+        st.error(literal(error))
         return
     job_button(round, "Measure", command, title=f"Measure what came back for {round.case.about['title']}", primary=True)
 
@@ -160,7 +161,7 @@ def _before_and_after(round: Round, done: dict[str, Any]) -> None:
     gain = done["map"]["reference"]["difference"]["low"]
     (st.success if gain and gain > 0 else st.info)(done["sentence"], icon=":material/trending_up:")
     for note in done["notes"]:
-        st.caption(note)
+        st.caption(literal(note))
     table = pd.DataFrame(
         [
             (part, when, *(change[when][name] for name in ("value", "low", "high")), change["pictures"])

@@ -14,6 +14,7 @@ from app.hard_cases.needles import job_button
 from app.hard_cases.stepper import onward
 from app.widgets import strips
 from app.widgets.charts import as_csv, chart, finished
+from app.widgets.literal import literal
 from pipeline.hard_cases.case import Round
 from pipeline.hard_cases.compare import PARTS, is_stale
 
@@ -153,11 +154,11 @@ def _curves(round: Round, result: dict[str, Any]) -> None:
 
 def _sentence(result: dict[str, Any]) -> None:
     if result["clear"]:
-        st.success(result["sentence"], icon=":material/check_circle:")
+        st.success(literal(result["sentence"]), icon=":material/check_circle:")
     elif result["holds"]:
-        st.info(result["sentence"], icon=":material/info:")
+        st.info(literal(result["sentence"]), icon=":material/info:")
     else:
-        st.warning(result["sentence"], icon=":material/error:")
+        st.warning(literal(result["sentence"]), icon=":material/error:")
 
 
 def _cards(result: dict[str, Any]) -> str:
@@ -224,7 +225,7 @@ def _about(round: Round, result: dict[str, Any]) -> None:
         if difference["low"] is not None
     ]
     st.caption(
-        f"Drawn together, picture by picture: {'; '.join(differences)}. Seed {result['seed']}. The labels of the haystack took no "
+        f"Drawn together, picture by picture: {'; '.join(differences)}. Seed {literal(result['seed'])}. The labels of the haystack took no "
         "part in choosing the shortlist."
     )
     with st.container(horizontal=True):

@@ -11,6 +11,7 @@ from app.hard_cases import grid
 from app.hard_cases.stepper import onward
 from app.server import jobs
 from app.widgets import picture_row
+from app.widgets.literal import literal
 from app.widgets.option_form import encoder_choice
 from app.widgets.picture_row import Tile
 from pipeline.errors import SemblanceError, display_name
@@ -113,7 +114,7 @@ def _find_form(round: Round) -> None:
         try:
             find_failures(round, kind=kind, score=score, iou=iou)
         except SemblanceError as error:
-            st.warning(str(error))
+            st.warning(literal(error))
             return
         st.rerun()
 

@@ -11,6 +11,7 @@ import streamlit as st
 
 from app.server import jobs
 from app.server.exposure import check_dataset
+from app.widgets.literal import literal
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.hard_cases.case import MAX_NAME, case_folder, case_names
 from pipeline.images import uploads
@@ -64,7 +65,7 @@ def _files() -> None:
                     check_dataset(f"folder:root={path}")
                 _begin(title or paths[0].name, *paths, share, seed)
             except SemblanceError as error:
-                st.error(str(error))
+                st.error(literal(error))
 
 
 def _upload() -> None:
@@ -83,7 +84,7 @@ def _upload() -> None:
                 saved = [_save(folder, name, file) for name, file in (("truth", truth), ("predictions", predictions))]
                 _begin(title or Path(pictures.name).stem, folder / "pictures", *saved, share, seed)
             except SemblanceError as error:
-                st.error(str(error))
+                st.error(literal(error))
 
 
 def _options() -> tuple[str, float, int]:

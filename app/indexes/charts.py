@@ -55,7 +55,7 @@ def recall_figure(table: pd.DataFrame, speed: str, k: int, *, least: float = 0.0
             marker={"color": colour, "symbol": symbol, "size": 9},
             customdata=rows[["setting", "p50_ms", "p99_ms"]],
             hovertemplate="ann_recall %{x:.4f}<br>%{y:,.0f} queries/s<br>p50 %{customdata[1]:.3f} ms, p99 "
-            "%{customdata[2]:.3f} ms<br>%{customdata[0]}<extra>" + str(base) + "</extra>",
+            "%{customdata[2]:.3f} ms<br>%{customdata[0]}",
         )
     finished(figure, "How exact, how quick", SPEEDS[speed], x=f"ann_recall at {k}", y="queries a second")
     figure.update_yaxes(type="log", rangemode="normal", dtick=1)

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.server import store
+from app.widgets.literal import literal
 from app.widgets.page import attempt, problem
 from pipeline.comparison import index_advice
 from pipeline.errors import SemblanceError
@@ -64,9 +65,9 @@ def _now(gallery: Gallery) -> str:
     try:
         about = store.store().describe(gallery.collection())
     except SemblanceError as error:
-        st.warning(f"Milvus cannot say which index it has: {error}")
+        st.warning(f"Milvus cannot say which index it has: {literal(error)}")
         return ""
-    return f"**{about['settings']}** over {about['rows']:,} rows in {about['backend']}."
+    return f"**{literal(about['settings'])}** over {about['rows']:,} rows in {literal(about['backend'])}."
 
 
 def _use(gallery: Gallery, setting: str) -> None:

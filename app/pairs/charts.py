@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.pairs.verdict import interval, percent
 from app.widgets.charts import as_csv, chart, finished
+from app.widgets.literal import literal
 from pipeline.recognition import verification
 from pipeline.recognition.verification import Curve
 
@@ -23,7 +24,7 @@ def pairs_section(curve: Curve, *, rate: float, score: float | None) -> None:
     counts = report["pairs"][verification.MEASURE]
     st.subheader("This gallery's pairs", anchor=False)
     st.markdown(
-        f"{counts['same']:,} same and {counts['different']:,} different pairs by {report['by']}, of {counts['pictures']:,} pictures "
+        f"{counts['same']:,} same and {counts['different']:,} different pairs by {literal(report['by'])}, of {counts['pictures']:,} pictures "
         "that did not choose the thresholds."
     )
     left, right = st.columns(2, gap="medium")
@@ -137,7 +138,7 @@ def points(curve: Curve) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.caption(
             f"AUC {report['auc']:.4f} · equal error rate {percent(report['eer'])} at score {report['eer_threshold']:.4f} · "
-            f"{report['encoder']} · seed {report['seed']} · intervals of 95 %: bootstrap over pictures"
+            f"{literal(report['encoder'])} · seed {literal(report['seed'])} · intervals of 95 %: bootstrap over pictures"
         )
         st.download_button(
             "CSV", data=lambda: as_csv(table), file_name="false-accept-rates.csv", mime="text/csv", type="tertiary",

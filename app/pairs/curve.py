@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.server import jobs
+from app.widgets.literal import literal
 from pipeline.gallery.gallery import Gallery
 from pipeline.recognition import verification
 from pipeline.recognition.verification import Curve
@@ -30,7 +31,7 @@ def measured_curve(gallery: Gallery, by: str) -> Curve | None:
             else "No pairs of this gallery are measured yet."
         )
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(f":material/history: {reason}")
+            st.caption(f":material/history: {literal(reason)}")
             st.button("Measure pairs", icon=":material/play_arrow:", on_click=_start, args=(gallery, by))
     return kept
 

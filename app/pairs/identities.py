@@ -11,6 +11,7 @@ from app.pairs.verdict import against_threshold, card
 from app.server import jobs, resources
 from app.server.pictures import Upload
 from app.widgets import picture_row
+from app.widgets.literal import literal
 from app.widgets.picture_row import Tile
 from pipeline.errors import SemblanceError, display_name
 from pipeline.gallery.gallery import Gallery
@@ -78,7 +79,7 @@ def naming(gallery: Gallery, picture: str | Upload) -> None:
         offered = st.session_state.get("pair-offer", "")
         if offered in by_name:
             st.button(
-                f"Add the picture to {display_name(offered)!r}", icon=":material/add:",
+                f"Add the picture to {literal(repr(offered))}", icon=":material/add:",
                 on_click=_extend, args=(gallery, offered, picture),
             )  # fmt: skip
     if by_name:
@@ -127,7 +128,7 @@ def _add(gallery: Gallery, name: str, picture: str | Upload) -> None:
         st.rerun()
     except SemblanceError as error:
         st.session_state["pair-offer"] = " ".join(name.split())  # drawn where it is the name of one that exists
-        st.error(str(error))
+        st.error(literal(error))
 
 
 def _extend(gallery: Gallery, name: str, picture: str | Upload) -> None:
@@ -176,7 +177,7 @@ def _note_change(gallery: Gallery, text: str, name: str, ids: list[str], *, undo
 
 def _last_change(gallery: Gallery) -> None:
     if problem := st.session_state.pop("pair-problem", ""):
-        st.error(problem)
+        st.error(literal(problem))
     of_gallery, text, name, ids, undo = st.session_state.get("pair-done", ("", "", "", [], ""))
     if of_gallery == gallery.name:
         with st.container(horizontal=True, vertical_alignment="center"):

@@ -14,6 +14,7 @@ from app.server import pictures, resources
 from app.server.pictures import Upload
 from app.server.routes import thumbnail_url
 from app.widgets import upload
+from app.widgets.literal import literal
 from app.widgets.results_grid import results_grid, tile
 from pipeline.errors import display_name
 from pipeline.gallery.gallery import Gallery
@@ -37,7 +38,7 @@ def slot(gallery: Gallery, which: str, title: str) -> None:
     key = f"pair-{which}-{st.session_state.setdefault(f'pair-upload-{which}', 0)}"
     upload.picture_field(title, key=key, on_change=take, args=(gallery, key, which))
     for message in st.session_state.pop(f"pair-refused-{which}", []):
-        st.error(message)
+        st.error(literal(message))
     with st.popover("From the gallery", icon=":material/photo_library:", width="stretch"):
         _pick(gallery, which)
 

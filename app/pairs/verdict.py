@@ -6,6 +6,7 @@ import html
 
 import streamlit as st
 
+from app.widgets.literal import literal
 from pipeline.gallery import calibration
 from pipeline.gallery.gallery import Gallery
 from pipeline.recognition import verification
@@ -28,7 +29,7 @@ def verdict(gallery: Gallery, curve: Curve | None, score: float, *, rate: float,
     st.caption(what_the_rate_means(curve, rate))
     if of:
         st.caption(
-            f"The score is the highest over all pictures of {_escaped(of)}. The rate is of one pair: the more pictures there are, the "
+            f"The score is the highest over all pictures of {literal(of)}. The rate is of one pair: the more pictures there are, the "
             "likelier one is taken for the same by mistake."
         )
 
@@ -78,8 +79,3 @@ def percent(share: float) -> str:
 
 def interval(figure: dict[str, float]) -> str:
     return f"{percent(figure['value'])} (95 %: {100 * figure['low']:.3g} to {percent(figure['high'])})"
-
-
-def _escaped(name: str) -> str:
-    """Markdown's signs are shown as they are."""
-    return "".join(f"\\{char}" if char in r"\`*_{}[]<>()#+-.!|~:$" else char for char in name)

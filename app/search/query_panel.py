@@ -11,6 +11,7 @@ from app.search.words_fields import words_fields
 from app.server import pictures, resources, store
 from app.server.pictures import Preview, Upload
 from app.widgets import upload
+from app.widgets.literal import literal
 from app.widgets.region import drawn, region
 from app.widgets.results_grid import results_grid, tile
 from pipeline.errors import display_name
@@ -53,7 +54,7 @@ def query_panel(gallery: Gallery) -> None:
     words_fields(gallery)
     st.toggle("Combine with the current query", key="combine", disabled=query_state.current().empty)
     for message in st.session_state.pop("refused", []):
-        st.error(message)
+        st.error(literal(message))
     _show_query(gallery)
 
 
@@ -155,7 +156,7 @@ def _ask_with(chosen: Upload, **changes: tuple[str, ...]) -> None:
 
 def _small_grid(gallery: Gallery, title: str, ids: tuple[str, ...]) -> None:
     if ids:
-        st.caption(title)
+        st.caption(literal(title))
         key = f"query-{title}"
         tiles = [tile(gallery.name, SearchHit(id=i, score=0, path=title)) | {"label": ""} for i in ids]
         results_grid(tiles, key=key, actions=("search",), small=True, on_action=lambda: act(key))

@@ -12,6 +12,7 @@ from PIL.Image import Image
 from app import COMPONENTS
 from app.server import encoders, pictures, resources
 from app.widgets import downloads
+from app.widgets.literal import literal
 from pipeline.errors import GalleryError, SemblanceError
 from pipeline.explain import explain as explaining
 from pipeline.explain import heat_maps
@@ -36,7 +37,7 @@ def why_similar(
     """query: an upload, or the id of a picture of the gallery, as `hit` is. note: a sentence above the pictures."""
     st.html(_STYLE)
     if note:
-        st.caption(note)
+        st.caption(literal(note))
     place, below = st.empty(), st.empty()
     try:
         opened = _opened(gallery, query), _opened(gallery, hit)
@@ -45,7 +46,7 @@ def why_similar(
             explanation = _explained(gallery, (_name(query), hit), opened)
     except SemblanceError as error:
         place.empty()
-        below.error(str(error))
+        below.error(literal(error))
         return
     place.html(_pair(_addresses(*opened), _heat(explanation, opened), titles))
     below.html(_scale(explanation) + _bars(explanation))

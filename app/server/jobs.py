@@ -104,7 +104,7 @@ def state(job: Job) -> State:
                 progress = json.loads(line)
         elif line.strip():
             errors.append(line)
-    return State(running, code, progress, _tail(folder / "out.txt").strip(), shown("\n".join(errors)))
+    return State(running, code, progress, shown(_tail(folder / "out.txt").strip()), shown("\n".join(errors)))
 
 
 def stop(job: Job) -> None:

@@ -38,7 +38,7 @@ def thumbnail(request: Request) -> Response:
 
 def thumbnail_url(gallery: str, picture_id: str) -> str:
     """The address that `thumbnail` answers; st.image passes addresses below /app/static/ through untouched."""
-    return f"/app/static/thumbnails/{gallery}/{picture_id}.jpg"
+    return f"/app/static/thumbnails/{gallery}/{quote(picture_id, safe='')}.jpg"
 
 
 def whole(request: Request) -> Response:
@@ -56,7 +56,7 @@ def whole(request: Request) -> Response:
 
 def whole_url(gallery: str, picture_id: str) -> str:
     """The address that `whole` answers."""
-    return f"/app/static/wholes/{gallery}/{picture_id}.jpg"
+    return f"/app/static/wholes/{gallery}/{quote(picture_id, safe='')}.jpg"
 
 
 def run_picture(request: Request) -> Response:

@@ -80,7 +80,8 @@ def curve_figure(curve: Curve, table: pd.DataFrame, colours: dict[str, str]) -> 
             mode="lines+markers" if len(rows) < 40 else "lines",
             line={"color": colours[run], "dash": DASHES[drawn.index(metric)], "width": 2},
             marker={"size": 5},
-            hovertemplate="%{y:.4g} at step %{x:,}<extra>" + " ".join(filter(None, (run, called))) + "</extra>",
+            meta=" ".join(filter(None, (run, called))),
+            hovertemplate="%{y:.4g} at step %{x:,}<extra>%{meta}</extra>",
         )
     styles = ("solid", "dotted") if len(drawn) > 1 else ("",)
     said = ", ".join(f"{style}: {curve.metrics[metric]}" for style, metric in zip(styles, drawn, strict=False) if style)

@@ -11,6 +11,7 @@ from app.evaluate.quality import quality
 from app.evaluate.reports import Evaluation
 from app.evaluate.start import start_form
 from app.server import resources
+from app.widgets.literal import literal
 from app.widgets.page import gallery_page, section
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
@@ -73,7 +74,7 @@ def _readable(gallery: Gallery, name: str) -> Evaluation | None:
     try:
         return evaluations.read(gallery, name)
     except SemblanceError as error:
-        st.warning(str(error))
+        st.warning(literal(error))
         return None
 
 
@@ -81,7 +82,7 @@ def _has_table(one: Evaluation) -> bool:
     try:
         return one.table is not None
     except SemblanceError as error:
-        st.warning(str(error))
+        st.warning(literal(error))
         return False
 
 

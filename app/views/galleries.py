@@ -9,6 +9,7 @@ from app.galleries.new import new_gallery
 from app.server import resources, store
 from app.server.routes import thumbnail_url
 from app.widgets.job_list import job_list
+from app.widgets.literal import literal
 from app.widgets.page import guarded
 from pipeline.errors import SemblanceError
 from pipeline.fingerprints import FORMER_DEFAULT
@@ -28,7 +29,7 @@ def page() -> None:
     if right.button("New gallery", icon=":material/add:", type="primary", width="stretch") or wanted:
         st.session_state["making"] = wanted or "folder"
     for message in st.session_state.pop("refused_uploads", []):
-        st.warning(message)
+        st.warning(literal(message))
     working = job_list()
     if "making" in st.session_state or not (names or working):
         new_gallery(st.session_state.get("making", "demo"))
@@ -36,7 +37,7 @@ def page() -> None:
         try:
             overview(resources.gallery(name))
         except SemblanceError as error:
-            st.error(str(error))
+            st.error(literal(error))
 
 
 def overview(gallery: Gallery) -> None:
@@ -44,7 +45,7 @@ def overview(gallery: Gallery) -> None:
     info = gallery.info()
     with st.container(border=True, key=f"card-{info.name}"):
         head, search, manage = st.columns([4, 1, 1], vertical_alignment="center")
-        head.subheader(info.title, anchor=False)
+        head.subheader(literal(info.title), anchor=False)
         if info.rows:
             search.page_link(
                 "views/search.py", label="Search", icon=":material/image_search:", query_params={"gallery": info.name}
@@ -54,10 +55,10 @@ def overview(gallery: Gallery) -> None:
             st.session_state["managed"] = "" if open_now else info.name
             st.rerun()
         strip(gallery)
-        facts = [f"**{info.rows:,}** pictures", f"`{info.encoder or 'no encoder yet'}`", f"{info.dim} dimensions"]
+        facts = [f"**{info.rows:,}** pictures", literal(info.encoder or "no encoder yet"), f"{info.dim} dimensions"]
         facts += [f"{count:,} {word}" for count, word in counted(info) if count]
         st.markdown(" · ".join(facts))
-        st.caption(health(gallery))
+        st.caption(literal(health(gallery)))
         if info.encoder == FORMER_DEFAULT:
             offer_default(gallery)
         if open_now:

@@ -12,6 +12,7 @@ from app.hard_cases.start import new_case
 from app.hard_cases.stepper import stepper
 from app.server.exposure import shown
 from app.widgets.job_list import job_list
+from app.widgets.literal import literal
 from app.widgets.page import guarded
 from pipeline.hard_cases.case import Case, Round, case_names, open_case
 from pipeline.settings import Settings
@@ -37,11 +38,11 @@ def page() -> None:
     facts(round)
     step = stepper(round)
     if problem := st.session_state.pop("hard-problem", ""):
-        st.error(problem)
+        st.error(literal(problem))
     if step.outcome and (step.state == "stale" or step.name not in ("compare", "import")):  # those say it larger
-        st.caption(shown(step.outcome))
+        st.caption(literal(shown(step.outcome)))
     if step.state == "waiting":
-        st.info(f"{step.title} {step.outcome}; go there first.")
+        st.info(f"{step.title} {literal(step.outcome)}; go there first.")
     else:
         STEPS[step.name](round)
     rounds_side_by_side(case)
@@ -92,11 +93,11 @@ def _opened(folder: str, changed: int, _turn: Round) -> Round:
 def facts(round: Round) -> None:
     about = round.case.about
     sizes = f"**{len(round.pool):,}** pictures to search · **{len(round.reference):,}** reference pictures"
-    st.markdown(f"{sizes} · seed {about['seed']}")
+    st.markdown(f"{sizes} · seed {literal(about['seed'])}")
     if about["missing"]:
         first = ", ".join(about["first_missing"][:3])
         st.warning(
-            f"{about['missing']:,} pictures of the ground truth are not in the folder (first: {first}); they are left out."
+            f"{about['missing']:,} pictures of the ground truth are not in the folder (first: {literal(first)}); they are left out."
         )
     if about["notes"]:
         with st.expander(f"What was noticed in the files: {len(about['notes'])}", icon=":material/info:"):

@@ -10,6 +10,7 @@ from app.indexes import charts
 from app.indexes.choice import index_choice
 from app.widgets import downloads, report_section
 from app.widgets.charts import as_csv, chart
+from app.widgets.literal import literal
 from app.widgets.page import gallery_page
 from pipeline import plugins
 from pipeline.comparison.indexes import KIND
@@ -41,7 +42,7 @@ def page(gallery: Gallery) -> None:
     try:
         _show(gallery, found[1])
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        st.warning(f"The newest comparison cannot be drawn ({error!r}); it may be damaged. Compare again.")
+        st.warning(f"The newest comparison cannot be drawn ({literal(repr(error))}); it may be damaged. Compare again.")
     with st.expander("Compare again", icon=":material/refresh:"):
         _start(gallery, primary=False)
 
@@ -50,9 +51,9 @@ def _show(gallery: Gallery, report: dict[str, Any]) -> None:
     table = charts.table_of(report)
     good = table[table["error"] == ""]
     st.subheader("What should I use?", anchor=False)
-    st.markdown("\n".join(f"- {sentence}" for sentence in report["advice"]))
+    st.markdown("\n".join(f"- {literal(sentence)}" for sentence in report["advice"]))
     for note in report["notes"]:
-        st.info(note[0].upper() + note[1:] + ".")
+        st.info(literal(f"{note[0].upper()}{note[1:]}."))
     if not good.empty:
         _charts(gallery, report, table)
     index_choice(gallery, table)
@@ -127,7 +128,7 @@ def _rows(gallery: Gallery, report: dict[str, Any], table: Any) -> None:
         f"k {report['k']}, {report['queries']:,} queries, {report['threads']} thread{'s' * (report['threads'] != 1)}, seed "
         f"{report['seed']}, {report['machine']}. The measuring itself costs {1000 * cost['p50_ms']:.1f} µs a query"
     )
-    st.caption(report_section.on_what(gallery, report | {"rows": report["n"]}, way))
+    st.caption(literal(report_section.on_what(gallery, report | {"rows": report["n"]}, way)))
     downloads.button("CSV", f"{gallery.name}-indexes.csv", lambda: as_csv(table.drop(columns=["options"])))
 
 

@@ -13,6 +13,7 @@ from app.pairs.pair_query import NAMED, SLOTS, TWO
 from app.pairs.slot import CSS, examples, figure, shown, slot
 from app.pairs.verdict import percent, verdict
 from app.widgets import picture_row
+from app.widgets.literal import literal
 from app.widgets.page import gallery_page
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
@@ -40,7 +41,7 @@ def area(gallery: Gallery) -> None:
         try:
             curve = measured_curve(gallery, query.by)
         except SemblanceError as error:
-            st.info(str(error))
+            st.info(literal(error))
     else:
         explain_no_groupings()
     if query.lost_upload:
@@ -50,7 +51,7 @@ def area(gallery: Gallery) -> None:
     try:
         score = two_pictures(gallery, curve) if query.mode == TWO else one_picture(gallery, curve)
     except SemblanceError as error:
-        st.error(str(error))
+        st.error(literal(error))
     if curve:
         pairs_section(curve, rate=query.rate, score=score)
     pair_query.write_address()

@@ -15,6 +15,7 @@ from app.search.why_similar import why_similar
 from app.search.words_fields import words_kept
 from app.server import encoders, pictures, resources, store
 from app.widgets import downloads
+from app.widgets.literal import literal
 from app.widgets.page import guarded, titled_choice
 from app.widgets.results_grid import results_grid, tile, tiles_of
 from pipeline import logs
@@ -54,7 +55,7 @@ def search_area(gallery: Gallery) -> None:
         try:
             show_start(gallery, state) if state.empty else show_results(gallery, state)
         except SemblanceError as error:
-            st.error(str(error))
+            st.error(literal(error))
     query_state.write_address(state)
 
 
@@ -227,7 +228,7 @@ def answer(gallery: Gallery, state: SearchState, query: Query) -> SearchResult:
             ),
         )
     if note:
-        st.warning(note)
+        st.warning(literal(note))
     return result
 
 

@@ -13,6 +13,7 @@ from app.server.exposure import shown
 from app.training_runs import charts, triplets
 from app.training_runs.facts import BEST, STATUS, Snapshot, duration, overview, read, state_of_all
 from app.widgets.charts import chart
+from app.widgets.literal import literal
 from app.widgets.page import guarded
 from pipeline.errors import SemblanceError
 from pipeline.settings import Settings
@@ -34,7 +35,7 @@ def page() -> None:
         try:
             snapshots[name] = read(name)
         except SemblanceError as error:
-            st.warning(f"Run {name}: {error}")
+            st.warning(f"Run {literal(name)}: {literal(error)}")
     progress(any(snapshot.live for snapshot in snapshots.values()))
     if not snapshots:
         how_to_begin()
@@ -42,7 +43,7 @@ def page() -> None:
     for snapshot in snapshots.values():
         if snapshot.status == "silent":
             st.warning(
-                f"Run {snapshot.name} was running and has written nothing for a while. If its process is gone, go on with: "
+                f"Run {literal(snapshot.name)} was running and has written nothing for a while. If its process is gone, go on with: "
                 f"`python -m training train --resume {snapshot.name}`"
             )
     side_by_side(list(snapshots.values()))
@@ -181,15 +182,15 @@ def detail(names: list[str]) -> None:
     try:
         snapshot = read(name)
     except SemblanceError as error:  # since the page was drawn
-        st.warning(str(error))
+        st.warning(literal(error))
         return
     if said := snapshot.about.get("error") or snapshot.about.get("warning"):
-        st.warning(f"This run said: {shown(str(said))}")
+        st.warning(f"This run said: {literal(shown(str(said)))}")
     for part in (strips_of, distances_of, command_of):
         try:
             part(snapshot)
         except SemblanceError as error:
-            st.warning(str(error))
+            st.warning(literal(error))
 
 
 def strips_of(snapshot: Snapshot) -> None:

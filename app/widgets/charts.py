@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import textwrap
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from app.widgets import downloads
+from app.widgets.literal import literal
 from pipeline.errors import spreadsheet_cell
 
 HEIGHT = 330
@@ -20,17 +23,24 @@ _CONFIG: dict[str, Any] = {"displaylogo": False, "modeBarButtonsToRemove": _UNUS
 
 def chart(figure: go.Figure, table: pd.DataFrame, name: str, alt: str) -> None:
     """A figure and the data behind it."""
+    _as_text(figure)
     with st.container(horizontal_alignment="right", gap="xxsmall"):
         st.plotly_chart(figure, key=f"chart-{name}", config=_CONFIG, alt=alt)
         meaning = f"The data behind this chart: {alt}"
-        downloads.button("CSV", f"{name}.csv", lambda: as_csv(table), type="tertiary", help=meaning, key=f"csv-{name}")
+        downloads.button(
+            "CSV", f"{name}.csv", lambda: as_csv(table), type="tertiary", help=literal(meaning), key=f"csv-{name}"
+        )
 
 
 def finished(figure: go.Figure, title: str, subtitle: str, *, x: str, y: str) -> go.Figure:
     """One look for all. Dragging scrolls the page, as on a phone it must; the tool bar zooms."""
-    lines = textwrap.wrap(subtitle, LINE)
+    lines = [html.escape(line, quote=False) for line in textwrap.wrap(subtitle, LINE)]
     figure.update_layout(
-        title={"text": title, "subtitle": {"text": "<br>".join(lines), "font": {"size": 12, "weight": 400}}, "x": 0},
+        title={
+            "text": html.escape(title, quote=False),
+            "subtitle": {"text": "<br>".join(lines), "font": {"size": 12, "weight": 400}},
+            "x": 0,
+        },
         height=HEIGHT,
         margin={"l": 8, "r": 8, "t": 48 + 17 * max(1, len(lines)), "b": 0},
         xaxis={"title": {"text": x, "standoff": 10}, "rangemode": "tozero", "automargin": True},
@@ -41,6 +51,21 @@ def finished(figure: go.Figure, title: str, subtitle: str, *, x: str, y: str) ->
         uirevision=title,
     )
     return figure
+
+
+def _as_text(figure: go.Figure) -> None:
+    """Plotly reads tags in whatever it writes: labels and names are no markup, only our own hover texts are."""
+    for trace in figure.data:
+        for name in ("x", "y", "text", "customdata", "name", "meta"):
+            value = getattr(trace, name, None)
+            if isinstance(value, str):
+                trace[name] = html.escape(value, quote=False)
+            elif value is not None and np.asarray(value).dtype.kind in "OU":
+                trace[name] = np.vectorize(_escaped, otypes=[object])(np.asarray(value, dtype=object))
+
+
+def _escaped(value: object) -> object:
+    return html.escape(value, quote=False) if isinstance(value, str) else value
 
 
 def as_csv(table: pd.DataFrame) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from app.server import jobs, resources, store
-from app.server.exposure import shown
 from app.server.jobs import Job, State
+from app.widgets.literal import literal
 from pipeline.errors import SemblanceError
 
 ASIDE = ("note: ", "rejected ")  # what an ingest says of files that did not come in, or not as they were named
@@ -38,7 +38,7 @@ def _jobs() -> None:
 def _running(job: Job, state: State) -> None:
     left, right = st.columns([5, 1], vertical_alignment="center")
     done, total = state.progress.get("done", 0), state.progress.get("total", 0)
-    text = f"**{job.title}**: {state.progress.get('stage', 'starting')}"
+    text = f"**{literal(job.title)}**: {literal(state.progress.get('stage', 'starting'))}"
     if total:
         text += f" {done:,} of {total:,}"
     if rate := state.progress.get("rate"):
@@ -52,16 +52,16 @@ def _running(job: Job, state: State) -> None:
 def _ended(job: Job, state: State) -> None:
     left, right = st.columns([5, 1], vertical_alignment="center")
     if state.exit_code == 0:
-        left.markdown(f":material/check_circle: **{job.title}**: done")
+        left.markdown(f":material/check_circle: **{literal(job.title)}**: done")
         if state.output and not state.output.startswith("["):  # a table is drawn where it was asked for
-            left.text(shown(state.output.splitlines()[-1]))
+            left.text(state.output.splitlines()[-1])
         if aside := [line for line in state.errors.splitlines() if line.startswith(ASIDE)]:
             with left.expander(f"Passed over or rejected: {len(aside)} notes"):
                 st.text("\n".join(line.removeprefix("note: ") for line in aside))
     elif state.exit_code == 130:
-        left.markdown(f":material/stop_circle: **{job.title}**: stopped; what was committed is kept")
+        left.markdown(f":material/stop_circle: **{literal(job.title)}**: stopped; what was committed is kept")
     else:
-        left.markdown(f":material/error: **{job.title}**: did not finish")
+        left.markdown(f":material/error: **{literal(job.title)}**: did not finish")
         left.text(state.errors.splitlines()[-1] if state.errors else "the app ended before it; run it again to go on")
     right.button("Hide", key=f"hide-{job.id}", on_click=jobs.dismiss, args=(job,), width="stretch")
 

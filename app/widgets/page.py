@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.server import resources
 from app.widgets.job_list import job_list
+from app.widgets.literal import literal
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 
@@ -18,7 +19,7 @@ def guarded(draw: Callable[[], None]) -> None:
     try:
         draw()
     except SemblanceError as error:
-        st.error(str(error))
+        st.error(literal(error))
 
 
 def attempt(act: Callable[..., object], *args: object) -> bool:
@@ -34,7 +35,7 @@ def attempt(act: Callable[..., object], *args: object) -> bool:
 def problem() -> None:
     """Where an `attempt` of the last run that failed is said."""
     if said := st.session_state.pop("problem", ""):
-        st.error(said)
+        st.error(literal(said))
 
 
 def gallery_page(title: str, draw: Callable[[Gallery], None]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app.server import jobs
+from app.widgets.literal import literal
 from pipeline.errors import GalleryError, SemblanceError
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
@@ -18,7 +19,7 @@ def is_filled(gallery: Gallery) -> bool:
     try:
         gallery.encoder()
     except SemblanceError as error:
-        st.info(str(error))
+        st.info(literal(error))
         return False
     return True
 
@@ -29,7 +30,7 @@ def newest(gallery: Gallery, kind: str) -> tuple[str, dict[str, Any]] | None:
         try:
             return name, reports.read(gallery, name)
         except GalleryError as error:
-            st.warning(str(error))
+            st.warning(literal(error))
     return None
 
 
