@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     log: str = "file"  # the app's: file (home/logs/app.jsonl), stderr or none
     exposed: bool = False  # strangers reach the app: docs/security.md
     sign_in: bool = False  # no page before sign-in is configured; a secrets.toml with [auth] asks for it anyway
+    encoders: str = ""  # when exposed: further encoders that a visitor may choose, specs with blanks between
     folders: str = ""  # when exposed: the folders a visitor may ingest from, separated as PATH is
 
     @field_validator("home")

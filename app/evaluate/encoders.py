@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.server import jobs
+from app.server.exposure import offered_encoders
 from app.widgets.charts import as_csv, chart, finished
 from app.widgets.literal import literal
 from pipeline import filters, plugins
@@ -200,8 +201,8 @@ def _form(gallery: Gallery) -> None:
     with st.form(f"compare-{gallery.name}", border=False):
         chosen = st.multiselect(
             "Encoders",
-            list(dict.fromkeys([own, *comparing.USUAL])),
-            default=list(dict.fromkeys([own, DEFAULT_ENCODER, "deep_ranking", comparing.UNTRAINED])),
+            list(dict.fromkeys([own, *offered_encoders(comparing.USUAL)])),
+            default=list(dict.fromkeys([own, *offered_encoders([DEFAULT_ENCODER, comparing.UNTRAINED])])),
             accept_new_options=True,
             help="Or write one of your own, such as torchvision:arch=resnet50,weights=FILE",
         )
@@ -222,5 +223,9 @@ def _form(gallery: Gallery) -> None:
     command = ["pipeline", "compare-encoders", "--gallery", gallery.name, "--limit", str(limit)]
     command += [part for spec in chosen for part in ("--encoders", spec)]
     command += ["--queries", queries.strip()] if queries.strip() else []
-    jobs.start(command, title=f"Compare encoders on {gallery.manifest()['title']}", gallery=gallery.name)
+    try:
+        jobs.start(command, title=f"Compare encoders on {gallery.manifest()['title']}", gallery=gallery.name)
+    except SemblanceError as error:
+        st.error(literal(error))
+        return
     st.rerun()

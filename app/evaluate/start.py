@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.server import jobs, resources
+from app.server.exposure import offered_encoders
 from pipeline import filters, plugins
 from pipeline.gallery.gallery import Gallery
 
@@ -15,7 +16,9 @@ def start_form(gallery: Gallery, *, open_now: bool) -> None:
     with st.expander("New measurement", expanded=open_now, icon=":material/straighten:"):
         entry = gallery.encoder()
         own = [one["spec"] for one in gallery.manifest()["encoders"].values()]
-        others = [name for name in plugins.available("encoders") if name not in (*own, "pca", "checkpoint")]
+        others = [
+            name for name in offered_encoders(plugins.available("encoders")) if name not in (*own, "pca", "checkpoint")
+        ]
         left, right = st.columns(2)
         chosen = left.multiselect(
             "Encoders",

@@ -13,6 +13,7 @@ from app.galleries.choice import READY, choose
 from app.galleries.finetune import finetune_room
 from app.galleries.new import add_pictures
 from app.server import jobs, store
+from app.server.exposure import offered_encoders
 from app.widgets import downloads
 from app.widgets.charts import as_csv
 from app.widgets.literal import literal
@@ -92,7 +93,7 @@ def _try(gallery: Gallery) -> None:
     st.markdown(
         "Speed and, where pictures have labels, map_at_r on 300 of this gallery's own pictures. Nothing is changed."
     )
-    known = list(dict.fromkeys([*TRIALS, gallery.encoder()["spec"]]))
+    known = list(dict.fromkeys([*offered_encoders(TRIALS), gallery.encoder()["spec"]]))
     chosen = st.multiselect(
         "Encoders", known, default=[gallery.encoder()["spec"]], accept_new_options=True, key=f"trials-{gallery.name}"
     )

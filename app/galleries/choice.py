@@ -10,6 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.server import jobs
+from app.server.exposure import offered_encoders
 from app.widgets.option_form import encoder_choice
 from pipeline import plugins
 from pipeline.comparison import speeds
@@ -46,6 +47,8 @@ READY = (
 def choose(key: str) -> str:
     """The choices as one list; returns the spec. Stands in a form."""
     choices = [*READY, *_runs(), *_clip()]
+    offered = set(offered_encoders(choice.spec for choice in choices))
+    choices = [choice for choice in choices if choice.spec in offered]
     titles = {choice.spec: choice.title for choice in choices}
     spec = st.radio(
         "How pictures are compared",

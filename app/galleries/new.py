@@ -13,7 +13,7 @@ import streamlit as st
 from app.galleries.choice import choose, measure_here
 from app.galleries.look import draw_look
 from app.server import jobs
-from app.server.exposure import check_dataset
+from app.server.exposure import dataset_at, opened
 from app.server.pictures import in_turn
 from app.widgets.literal import literal
 from app.widgets.upload import files_in_form, take_each
@@ -86,10 +86,9 @@ def _dataset(place: str) -> str:
     """The spec of a folder or a table on this machine, checked. Raises UsageError, or what building it raises."""
     if not place:
         raise UsageError("no folder given; write the path of a folder, or of a table, on this machine")
-    is_table = Path(place).expanduser().suffix.lower() in TABLES and not Path(place).expanduser().is_dir()
-    spec = f"table:file={place}" if is_table else f"folder:root={place}"
-    check_dataset(spec)
-    dataset = plugins.absolute("datasets", spec)
+    path = opened(place)
+    is_table = path.suffix.lower() in TABLES and not path.is_dir()
+    dataset = dataset_at(path, "table:file" if is_table else "folder:root")
     plugins.build("datasets", dataset)
     return dataset
 
@@ -115,9 +114,7 @@ def add_pictures(gallery: Gallery) -> None:
         folder = st.text_input("Or a folder on this machine")
         if st.form_submit_button("Add", type="primary"):
             try:
-                dataset = f"folder:root={Path(folder.strip()).expanduser()}" if folder.strip() else ""
-                if dataset:
-                    check_dataset(dataset)
+                dataset = dataset_at(opened(folder.strip()), "folder:root") if folder.strip() else ""
                 if not dataset and not files:
                     raise UsageError("nothing to add; drop pictures or write a folder")
                 _fill(gallery, dataset, gallery.encoder()["spec"], files or [])

@@ -12,7 +12,7 @@ import streamlit as st
 from app.hard_cases.figures import ink
 from app.hard_cases.needles import job_button
 from app.hard_cases.stepper import onward
-from app.server.exposure import check_dataset
+from app.server.exposure import opened
 from app.widgets.charts import chart, finished
 from app.widgets.literal import literal
 from pipeline.errors import SemblanceError
@@ -152,7 +152,7 @@ def _command(round: Round, paths: dict[str, Path], *, uploaded: bool) -> list[st
             if not path.exists():
                 path.write_bytes(file.getvalue())
         else:
-            check_dataset(f"folder:root={path}")
+            path = opened(path)
         command += [f"--{name}", str(path)]
     return command
 

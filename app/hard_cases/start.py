@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from app.server import jobs
-from app.server.exposure import check_dataset
+from app.server.exposure import opened
 from app.widgets.literal import literal
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.hard_cases.case import MAX_NAME, case_folder, case_names
@@ -58,12 +58,10 @@ def _files() -> None:
         title, share, seed = _options()
         if st.form_submit_button("Begin", type="primary"):
             try:
-                paths = [Path(text.strip()) for text in (folder, truth, predictions) if text.strip()]
-                if len(paths) < 3:
+                texts = [text.strip() for text in (folder, truth, predictions) if text.strip()]
+                if len(texts) < 3:
                     raise UsageError("the folder, the ground truth and the predictions are all needed")
-                for path in paths:
-                    check_dataset(f"folder:root={path}")
-                _begin(title or paths[0].name, *paths, share, seed)
+                _begin(title or Path(texts[0]).name, *map(opened, texts), share=share, seed=seed)
             except SemblanceError as error:
                 st.error(literal(error))
 
@@ -82,7 +80,7 @@ def _upload() -> None:
                 folder = case_folder(Settings()) / "_uploads" / time.strftime("%Y%m%d-%H%M%S")
                 uploads.unpack(pictures.getvalue(), folder / "pictures")
                 saved = [_save(folder, name, file) for name, file in (("truth", truth), ("predictions", predictions))]
-                _begin(title or Path(pictures.name).stem, folder / "pictures", *saved, share, seed)
+                _begin(title or Path(pictures.name).stem, folder / "pictures", *saved, share=share, seed=seed)
             except SemblanceError as error:
                 st.error(literal(error))
 
@@ -104,7 +102,7 @@ def _save(folder: Path, name: str, file: Any) -> Path:
     return path
 
 
-def _begin(title: str, folder: Path, truth: Path, predictions: Path, share: float, seed: int) -> None:
+def _begin(title: str, folder: Path, truth: Path, predictions: Path, *, share: float, seed: int) -> None:
     name = _free_name(title)
     options = {"pictures": folder, "truth": truth, "predictions": predictions, "reference": f"{share:g}", "seed": seed}
     given = [text for option, value in (options | {"title": title}).items() for text in (f"--{option}", str(value))]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
 import logging
 import os
 import re
 import secrets
 import sys
 import tempfile
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,10 @@ from streamlit.runtime.app_session import AppSession
 
 from pipeline import ROOT, plugins
 from pipeline.errors import SemblanceError, UsageError
+from pipeline.fingerprints import FORMER_DEFAULT
 from pipeline.settings import Settings, exposed
 
+SHIPPED_ENCODERS = ("color_histogram", "deep_ranking", FORMER_DEFAULT, "efficientnet_lite", "raw_pixels")
 _GREETING = AppSession._create_new_session_message
 _LOG = logging.getLogger("semblance")  # pipeline/logs.py writes it
 _END = r"""\s'"()<>,;:|"""
@@ -52,20 +57,56 @@ def failed(error: Exception) -> bool:
     return True
 
 
-def check_dataset(spec: str) -> None:
-    """UsageError unless a visitor may ingest from the folder and file that `spec` names: when exposed, from SEMBLANCE_FOLDERS."""
+def opened(path: str | os.PathLike[str]) -> Path:
+    """The path to open in place of the one that was typed, absolute.
+
+    When exposed it is where links and `..` lead, it exists and lies in SEMBLANCE_FOLDERS; else UsageError, the same for
+    what is not there and what is closed.
+    """
+    real = None
+    try:
+        typed = Path(path).expanduser().absolute()
+        with contextlib.suppress(OSError):  # not there, closed to us, links in a ring, longer than the system takes
+            real = Path(os.path.realpath(typed, strict=True))
+    except (ValueError, RuntimeError):  # a NUL, a name of no user
+        raise UsageError(f"{str(path)!r} is no path") from None
     if not exposed():
-        return
-    # of the spec and not of what was typed: a comma may begin another option
-    options = plugins.parse(spec)[1]
-    named = [options[key] for key in ("root", "file") if key in options] or [""]
-    reals = [os.path.realpath(Path(one).expanduser()) for one in named]
+        return typed
     allowed = [os.path.realpath(one) for one in Settings().folders.split(os.pathsep) if one]
-    if not all(any(real == one or real.startswith(os.path.join(one, "")) for one in allowed) for real in reals):
+    if real is None or not any(real.is_relative_to(one) for one in allowed):
         raise UsageError(
-            "this folder is not open to visitors; upload the pictures, or ask whoever runs this app to add the folder "
-            "to SEMBLANCE_FOLDERS"
+            "no such file or folder is open to visitors; upload the pictures, or ask whoever runs this app to add the "
+            "folder to SEMBLANCE_FOLDERS"
         )
+    return real
+
+
+def dataset_at(path: Path, option: str) -> str:
+    """The spec of the dataset at an `opened` path, such as folder:root=PATH. UsageError for a name that a spec cannot hold."""
+    spec = f"{option}={path}"
+    if plugins.parse(spec)[1] != {option.partition(":")[2]: str(path)}:
+        raise UsageError("what has a comma and an equals sign in its path cannot be ingested; rename it")
+    return spec
+
+
+def check_encoders(command: Sequence[str], own: Collection[str]) -> None:
+    """UsageError unless a visitor may start `command` with the encoders it names: when exposed, those offered and `own`."""
+    named = {value for option, value in itertools.pairwise(command) if option in ("--encoder", "--encoders")}
+    if exposed() and (refused := sorted(named - {*_encoders(), *own})):
+        raise UsageError(
+            f"visitors may choose {', '.join(_encoders())} and what a gallery has, not {', '.join(refused)}; whoever runs "
+            "this app adds others to SEMBLANCE_ENCODERS"
+        )
+
+
+def offered_encoders(specs: Iterable[str]) -> list[str]:
+    """Those of `specs` that a visitor may choose, then what SEMBLANCE_ENCODERS adds; on one's own machine all of them."""
+    return [spec for spec in specs if spec in _encoders()] + Settings().encoders.split() if exposed() else list(specs)
+
+
+def _encoders() -> list[str]:
+    """Their weights come with the app and need little memory; an option such as weights=FILE may open or fetch anything."""
+    return [*SHIPPED_ENCODERS, *Settings().encoders.split()]
 
 
 def _new_session(session: AppSession, *given: Any, **named: Any) -> Any:

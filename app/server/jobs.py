@@ -16,9 +16,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from app.server import exposure
 from app.server.exposure import shown
 from pipeline import ROOT, logs
+from pipeline.errors import SemblanceError
 from pipeline.files import atomic
+from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 
 _children: dict[str, subprocess.Popen[bytes]] = {}
@@ -49,7 +52,8 @@ class State:
 
 
 def start(command: Sequence[str], *, title: str, gallery: str = "") -> Job:
-    """Run `python -m command… --progress json` in a process group of its own."""
+    """Run `python -m command… --progress json` in a process group of its own. UsageError for an encoder not open to visitors."""
+    exposure.check_encoders(command, _encoders_of(gallery))
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
     folder = _folder() / name
     folder.mkdir(parents=True)
@@ -138,6 +142,14 @@ def _alive(job: Job) -> tuple[bool, int | None]:
     except (ProcessLookupError, PermissionError):
         return False, None
     return True, None
+
+
+def _encoders_of(gallery: str) -> list[str]:
+    """Specs that the gallery has: whoever filled it chose them."""
+    try:
+        return [one["spec"] for one in open_gallery(gallery, Settings()).manifest()["encoders"].values()]
+    except SemblanceError:
+        return []
 
 
 def _folder() -> Path:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-import string
 
 from pipeline.errors import display_name
 
-_MARKS = re.compile(f"([{re.escape(string.punctuation)}])")
+_MARKS = re.compile(
+    r"[\\`*~$\[\]<]|&(?=[#A-Za-z])|(?<!\w)_|_(?!\w)"  # what begins or ends anything within a line
+    r"|:(?=[A-Za-z])"  # :red[…]
+    r"|^[#>+=|-]"  # what begins a line: headings, quotations, tables, lists; _NUMBER too
+)
+_NUMBER = re.compile(r"^(\d+)([.)])")
 _JOINER = "\u2060"  # has no width; a backslash does not keep the page from what it looks for after it has read Markdown
 _LATER = re.compile(
     r"(?<=:)(?=[\w+-]+(?:/\w+)?:)"  # :smile: and :material/home:
@@ -20,4 +24,5 @@ _LATER = re.compile(
 def literal(value: object) -> str:
     """`value` as Markdown that shows exactly its text, on one line: no picture, link, style, formula, icon or HTML."""
     lines = (display_name(line) for line in str(value).split("\n"))
-    return _MARKS.sub(r"\\\1", _LATER.sub(_JOINER, " ".join(" ".join(lines).split())))
+    text = " ".join(" ".join(lines).split())
+    return _NUMBER.sub(r"\1\\\2", _MARKS.sub(r"\\\g<0>", _LATER.sub(_JOINER, text)))

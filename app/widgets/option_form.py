@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.server.exposure import offered_encoders
 from pipeline import plugins
 from pipeline.plugins import DEFAULT_ENCODER, Option
+from pipeline.settings import exposed
 
 HIDDEN = {"device"}
 
 
 def encoder_choice(key: str) -> str:
     """A select box of encoders and a line for the options; returns the spec."""
-    names = [name for name in plugins.available("encoders") if name != "pca"]
+    names = offered_encoders([name for name in plugins.available("encoders") if name != "pca"])
     left, right = st.columns(2)
     name = left.selectbox(
         "Encoder",
@@ -21,6 +23,8 @@ def encoder_choice(key: str) -> str:
         key=f"encoder-{key}",
         format_func=lambda name: describe(name),
     )
+    if exposed():  # an option may open a file or take more memory than there is
+        return name
     text = right.text_input(
         "Options",
         placeholder="arch=resnet50,weights=none",

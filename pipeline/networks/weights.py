@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import struct
 import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -17,6 +18,11 @@ from pipeline.files import downloads
 if TYPE_CHECKING:
     import torch
 
+# What torch's and pickle's readers raise over bytes that are no such file; found by changing bytes of good ones.
+_DAMAGED = (
+    pickle.UnpicklingError, RuntimeError, ValueError, EOFError, LookupError, AssertionError, TypeError, AttributeError,
+    OverflowError, struct.error,
+)  # fmt: skip
 _OTHERWISE = "give weights=PATH for a copy elsewhere, or weights=none for random weights"
 
 
@@ -92,7 +98,7 @@ def read(path: Path) -> dict[str, torch.Tensor]:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Detected pickle protocol")  # it opens or is refused all the same
                 tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError) as error:
+    except _DAMAGED as error:
         raise UsageError(
             f"{path} is not a file of plain tensors, and nothing else is opened because it could run code; "
             "save the network's state_dict() with safetensors.torch.save_file"

@@ -126,7 +126,7 @@ def test_a_visitor_makes_galleries_of_open_folders_only(app: Exposed, page: Page
     for folder in ("closed", "open/../closed", "opened"):
         page.get_by_role("textbox", name="Folder").fill(str(app.home.parent / folder))
         page.get_by_role("button", name="Make gallery").click()
-        expect(page.get_by_text("this folder is not open to visitors")).to_be_visible()
+        expect(page.get_by_text("no such file or folder is open to visitors")).to_be_visible()
         page.reload()
         page.get_by_role("button", name="New gallery").click()
     assert not list(app.home.glob("galleries/closed*"))
