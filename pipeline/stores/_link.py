@@ -199,7 +199,7 @@ class Link:
             return (
                 f"cannot reach Milvus at {self.place}; start it, or unset SEMBLANCE_MILVUS_URI to use the embedded one"
             )
-        if "Open local milvus failed" in text:
+        if _lite.CANNOT_OPEN in text:
             return f"cannot open {self.place}; {self._repair}"
         return f"Milvus at {self.place} refused to {what}: {text}"
 
@@ -229,8 +229,10 @@ def connect(uri: str, token: str, timeout: float) -> Any:
     for name in ("pymilvus", "milvus_lite", "grpc._server"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     # Lite's server ends a connection that is pinged more often than every 5 minutes ("too_many_pings")
-    quiet = {"grpc.keepalive_time_ms": 600_000} if uri.endswith(".db") else {}
-    return MilvusClient(uri, token=token, timeout=timeout, dedicated=True, grpc_options=quiet)
+    lite = uri.endswith(".db")
+    quiet = {"grpc.keepalive_time_ms": 600_000} if lite else {}
+    where = _lite.address(Path(uri)) if lite else uri
+    return MilvusClient(where, token=token, timeout=timeout, dedicated=True, grpc_options=quiet)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from datetime import datetime
@@ -22,6 +23,8 @@ from pipeline.errors import StoreError, StoreLocked
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+CANNOT_OPEN = "Open local milvus failed"  # pymilvus' words for it
+_sockets: dict[str, tempfile.TemporaryDirectory[str]] = {}  # by the Lite file's path
 _PATIENCE = 0.1  # seconds; longer than `holder` needs to look, shorter than a person notices
 
 
@@ -65,6 +68,35 @@ def holder(path: str | Path) -> str:
     return ""
 
 
+def address(path: Path) -> str:
+    """Where a client reaches the engine on `path`, started if it is not yet: a Unix socket in a folder of this user's alone.
+
+    Milvus Lite's own way is a port of 127.0.0.1 without a password, which every user of the machine can reach. Windows
+    has no other: there it is the path, and pymilvus opens that port.
+    """
+    if sys.platform == "win32":
+        return str(path)
+    from milvus_lite.adapter.grpc.server import start_server_in_thread
+    from milvus_lite.server_manager import server_manager_instance as manager
+
+    with manager._lock:
+        if str(path) not in manager._servers:
+            folder = tempfile.TemporaryDirectory(prefix="semblance-", dir=_socket_parent(), ignore_cleanup_errors=True)
+            try:
+                started = start_server_in_thread(str(path), host=f"unix:{folder.name}/lite", port=0)
+            except Exception as problem:  # whatever its engine says of a damaged file
+                folder.cleanup()
+                raise RuntimeError(CANNOT_OPEN) from problem
+            manager._servers[str(path)] = started
+            _sockets[str(path)] = folder  # gone at the latest when the process ends
+        return f"unix:{_sockets[str(path)].name}/lite:0"
+
+
+def _socket_parent() -> str | None:
+    """None, the usual temporary folder, or the system's where that is too deep: a socket's path has 107 bytes at most."""
+    return None if len(os.fsencode(tempfile.gettempdir())) < 70 else os.path.join(os.sep, "tmp")
+
+
 def abandon(path: Path) -> None:
     """Close Milvus Lite's engine on `path` without the flush that its own close makes.
 
@@ -76,6 +108,7 @@ def abandon(path: Path) -> None:
     if manager is not None:
         with manager._lock:
             entry = manager._servers.pop(str(path), None)
+    _forget_socket(path)
     if entry is None:
         return
     server, engine, _port = entry
@@ -102,6 +135,12 @@ def release(path: Path) -> None:
     """Close Milvus Lite's engine on `path` the usual way: everything flushed."""
     if (manager := _manager()) is not None:
         manager.release_server(str(path))
+    _forget_socket(path)
+
+
+def _forget_socket(path: Path) -> None:
+    if folder := _sockets.pop(str(path), None):
+        folder.cleanup()
 
 
 def _manager() -> Any:

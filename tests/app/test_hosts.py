@@ -7,9 +7,11 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 
+import listeners
 import pytest
 from exposed_app import Exposed, exposed
 from streamlit import config
@@ -196,6 +198,14 @@ def test_one_setting_adds_a_name_and_health_checks_go_on(named: Exposed) -> None
     assert ask(named, "/", f"Host: not.{NAME}")[0] == 403
     assert ask(named, "/readyz", f"Host: 127.0.0.1:{port_of(named)}")[0] in (200, 503)
     assert websocket(named, "Host: localhost", "Origin: http://localhost") == 101
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_app_listens_on_its_own_port_and_nothing_else(app: Exposed) -> None:
+    while not (app.home / "milvus.db.holder.json").exists() or not listeners.unix(app.process.pid):
+        time.sleep(0.1)  # the store is opened beside the start
+    assert ask(app, "/readyz", "Host: localhost")[0] in (200, 503)
+    assert listeners.tcp(app.process.pid) == {port_of(app)}
 
 
 def test_the_demo_takes_a_name_along(monkeypatch: pytest.MonkeyPatch) -> None:
