@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -16,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from app.server import exposure
+from app.server import exposure, processes
 from app.server.exposure import shown
 from pipeline import ROOT, logs
 from pipeline.errors import SemblanceError
@@ -38,6 +37,7 @@ class Job:
     command: tuple[str, ...]  # after `python -m`
     started: float
     pid: int
+    process: str = ""  # its `processes.identity`; jobs of an older app have none and are taken for ended
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def start(command: Sequence[str], *, title: str, gallery: str = "") -> Job:
             env=environment,
             start_new_session=True,
         )
-    job = Job(name, title, gallery, tuple(command), time.time(), child.pid)
+    job = Job(name, title, gallery, tuple(command), time.time(), child.pid, processes.identity(child.pid))
     with _lock:
         _children[name] = child
     atomic.write_json(folder / "job.json", asdict(job))
@@ -113,9 +113,8 @@ def state(job: Job) -> State:
 
 def stop(job: Job) -> None:
     """Ask it to end as Ctrl-C does: it keeps what it has committed."""
-    with contextlib.suppress(ProcessLookupError):
-        if _alive(job)[0]:
-            os.kill(job.pid, signal.SIGINT)
+    if _alive(job)[0]:
+        processes.interrupt(job.pid, job.process)
 
 
 def dismiss(job: Job) -> None:
@@ -137,11 +136,7 @@ def _alive(job: Job) -> tuple[bool, int | None]:
     if ended.exists():
         return False, int(ended.read_text())
     # The app was restarted meanwhile: the process is no child of ours, and how it ended cannot be known.
-    try:
-        os.kill(job.pid, 0)
-    except (ProcessLookupError, PermissionError):
-        return False, None
-    return True, None
+    return bool(job.process) and processes.identity(job.pid) == job.process, None
 
 
 def _encoders_of(gallery: str) -> list[str]:
