@@ -11,6 +11,7 @@ import streamlit as st
 
 from app.server import jobs
 from app.server.exposure import offered_encoders
+from app.widgets.literal import literal
 from app.widgets.option_form import encoder_choice
 from pipeline import plugins
 from pipeline.comparison import speeds
@@ -53,7 +54,7 @@ def choose(key: str) -> str:
     spec = st.radio(
         "How pictures are compared",
         [*(choice.spec for choice in choices), OTHER],
-        format_func=lambda spec: titles.get(spec, "Another encoder"),
+        format_func=lambda spec: literal(titles.get(spec, "Another encoder")),
         captions=[*_captions(choices), "the one chosen below"],
         key=f"choice-{key}",
         help="*of 100*: how often the first hit had the right label, on photos of clothes that taught none of the three. "

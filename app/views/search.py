@@ -120,7 +120,7 @@ def _measured(gallery: Gallery) -> str:
     if not (measured := reranking.get("measured", [])):
         return "Without enough labels nothing was measured, so hits stand in the order of their scores."
     called = query_state.ORDERS | {
-        one["spec"]: one["spec"] for one in measured if one["spec"] not in query_state.ORDERS
+        one["spec"]: literal(one["spec"]) for one in measured if one["spec"] not in query_state.ORDERS
     }
     lines = [f"{called[one['spec']]}: {one['map_at_r']:.3f}" for one in measured]
     return f"map_at_r on this gallery's labels. {'; '.join(lines)}. Taken: {called[reranking['spec']]}."

@@ -112,6 +112,19 @@ def ask_quietly(address: str) -> int:
         return 0
 
 
+def test_an_embedded_file_that_was_taken_away_is_not_ready(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoders, "warm", lambda: True)
+    try:
+        assert readiness.ready(None).status_code == 200  # type: ignore[arg-type]
+        shutil.move(home / "milvus.db", home / "elsewhere")
+        answer = readiness.ready(None)  # type: ignore[arg-type]
+        shutil.move(home / "elsewhere", home / "milvus.db")
+    finally:
+        store.release()
+    assert answer.status_code == 503
+    assert json.loads(bytes(answer.body))["store"] is False
+
+
 def test_a_disk_with_little_left_is_not_ready(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoders, "warm", lambda: True)
     try:
