@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.server.exposure import shown
+from app.widgets.literal import literal
 from pipeline.ingest.look import Look
 
 SHOWN = 8  # rows
@@ -34,7 +35,7 @@ def draw_look(look: Look) -> None:
     )
     missing = table.loc[~table["found"], "path"]
     if len(missing):
-        st.warning(f"{len(missing):,} of these files are not there, first: {missing.iloc[0]}")
+        st.warning(f"{len(missing):,} of these files are not there, first: {literal(missing.iloc[0])}")
     if look.notes:
         st.text(shown("\n".join(look.notes)))
     st.dataframe(table.head(SHOWN), hide_index=True, width="stretch")

@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.indexes import charts
 from app.server import jobs, store
+from app.widgets.literal import literal
 from pipeline.comparison.indexes import KIND
 from pipeline.gallery import opening as galleries
 from pipeline.gallery import reports
@@ -62,7 +63,7 @@ def test_a_comparison_is_drawn_with_its_advice_and_every_row(compared: AppTest) 
     report = reports.read(gallery, reports.names(gallery, KIND)[0])
     assert not app.warning
     for sentence in report["advice"]:
-        assert sentence in said(app)
+        assert literal(sentence) in said(app)
     [table] = [frame.value for frame in app.dataframe]
     assert len(table) == len([row for row in report["rows"] if not row["error"]]) > 4
     assert "1,200 pictures (extrapolated from 12)" in said(app)
@@ -81,7 +82,7 @@ def test_the_gallery_gets_the_chosen_index_and_goes_back(compared: AppTest) -> N
     about = store.store().describe(gallery.collection())
     assert (about["settings"], about["rows"]) == ("hnsw:ef=32", 12)
     app.run()
-    assert "**hnsw:ef=32** over 12 rows" in said(app)
+    assert f"**{literal('hnsw:ef=32')}** over 12 rows" in said(app)
     next(box for box in app.selectbox if box.label == "Index").select_index(0).run()
     next(button for button in app.button if button.label == "Use it").click().run()
     assert gallery.manifest()["index"] == ""
