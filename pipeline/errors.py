@@ -45,7 +45,11 @@ class StoreError(SemblanceError):
 
 
 class StoreLocked(StoreError):
-    """The embedded Milvus file is held by another process."""
+    """The embedded Milvus file is held by another process; `passing`: by a command that ends by itself, not by the app."""
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 def display_name(name: str | bytes | os.PathLike[str]) -> str:

@@ -72,7 +72,7 @@ def _on_what(gallery: Gallery, report: dict[str, Any]) -> str:
     sentence = (
         f"Found {report['made'][:16].replace('T', ' ')} UTC among {report['rows']:,} pictures, {report['encoder']}."
     )
-    if report.get("threshold") is not None:
+    if "lookalike" in report["tiers"] and report.get("threshold") is not None:
         sentence += (
             f" Lookalikes score {report['threshold']:.3f} and more ({report['threshold_from']}, seed {report['seed']})."
         )

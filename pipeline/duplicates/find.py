@@ -41,6 +41,8 @@ def find_duplicates(
     """
     if unknown := sorted(set(tiers).difference(TIERS)):
         raise UsageError(f"unknown tier {unknown[0]!r}; choose from {', '.join(TIERS)}")
+    if not tiers:
+        raise UsageError(f"no tier given; choose from {', '.join(TIERS)}")
     if threshold is not None and not -1 <= threshold <= 1:
         raise UsageError(f"threshold is {threshold}; choose a score from -1 to 1, e.g. 0.9")
     entry = gallery.encoder()
@@ -52,7 +54,7 @@ def find_duplicates(
         "encoder": entry["spec"],
         "fingerprint": entry["fingerprint"],
         "seed": seed,
-        "threshold": threshold,
+        "threshold": None,  # of lookalikes
     }
     copies = _copies(gallery, rows.table)
     groups = [_identical(members) for members in copies.values()] if "identical" in tiers else []

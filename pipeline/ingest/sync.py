@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline import plugins
-from pipeline.errors import StoreError
+from pipeline.errors import GalleryError, StoreError, StoreLocked
 from pipeline.fingerprints import row_digest
 from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, Rows, VectorStore, silent
@@ -14,6 +16,7 @@ from pipeline.schema import with_every_key
 from pipeline.settings import Settings
 
 BATCH = 1000
+MAX_WAIT = 600.0  # seconds for another command to hand Milvus back
 STAGES = ("compare", "verify", "verify again")
 
 
@@ -21,6 +24,31 @@ def open_store(settings: Settings) -> VectorStore:
     """The configured Milvus. StoreLocked when another process holds the embedded file, else StoreError."""
     store: VectorStore = plugins.build("stores", "milvus", uri=settings.uri, token=settings.milvus_token)
     return store
+
+
+def index_later(
+    gallery: Gallery, settings: Settings, locked: StoreLocked, *, progress: Progress = silent, seconds: float = MAX_WAIT
+) -> str:
+    """Bring the index up to date once the command that held Milvus has ended; why not, or '' when it was.
+
+    The app, which holds Milvus for as long as it runs, does this itself and is not waited for.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        if not locked.passing or time.monotonic() > end:
+            return str(locked)
+        time.sleep(0.2)
+        try:
+            with contextlib.closing(open_store(settings)) as store, gallery.writing():
+                sync(gallery, store, progress=progress)
+            return ""
+        except StoreLocked as error:
+            locked = error
+        except (
+            StoreError,
+            GalleryError,
+        ) as error:  # GalleryError: another ingest of it, which does the same at its end
+            return str(error)
 
 
 def exact_store(gallery: Gallery) -> VectorStore:

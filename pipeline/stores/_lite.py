@@ -41,9 +41,11 @@ def take(path: Path) -> BaseFileLock:
             encoding="utf-8",
         )
     except Timeout:
+        owner = _owner(path)
         raise StoreLocked(
-            f"{path} is held by {_owner(path)}; stop it, or search without it: the gallery on disk answers "
-            "(store `exact`). To let several programs in, run a Milvus server and set SEMBLANCE_MILVUS_URI"
+            f"{path} is held by {owner}; stop it, or search without it: the gallery on disk answers "
+            "(store `exact`). To let several programs in, run a Milvus server and set SEMBLANCE_MILVUS_URI",
+            passing=" -m pipeline " in owner,
         ) from None
     except OSError as problem:
         raise StoreError(f"cannot open {path}: {problem}; choose a folder you may write with SEMBLANCE_HOME") from None

@@ -267,3 +267,16 @@ def test_yes_alone_is_refused(gallery: Gallery) -> None:
     refused = run("duplicates", "small", "--yes")
     assert refused.returncode == 2
     assert "--yes confirms --remove" in refused.stderr
+
+
+def test_a_threshold_without_lookalikes_is_said_to_be_unused_and_no_tier_is_refused(gallery: Gallery) -> None:
+    for tier in ("identical", "same", "identical,same"):
+        done = run("duplicates", "small", "--tier", tier, "--threshold", "0.9", "--progress", "none")
+        assert done.returncode == 0, done.stderr
+        assert "--tier leaves them out: not used" in done.stderr
+        assert "lookalikes score" not in done.stderr
+    refused = run("duplicates", "small", "--tier", " , ", "--progress", "none")
+    assert (refused.returncode, refused.stderr.strip()) == (
+        2,
+        "error: no tier given; choose from identical, same, lookalike",
+    )

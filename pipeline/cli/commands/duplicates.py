@@ -49,6 +49,8 @@ def duplicates(
         report = find_duplicates(gallery, tiers=tiers, threshold=threshold, seed=seed, progress=show)
     report_name = reports.write(gallery, KIND, report)
     to_remove = removable(gallery, report["groups"]) if remove else []
+    if threshold is not None and "lookalike" not in tiers:
+        print("--threshold is the lowest score of lookalikes, and --tier leaves them out: not used", file=sys.stderr)
     if as_json:
         kept = reports.read(gallery, report_name)
         print(json.dumps(kept | {"report": report_name, "to_remove": to_remove}, ensure_ascii=False))
@@ -74,7 +76,7 @@ def _print_groups(name: str, report: dict[str, Any], report_name: str) -> None:
     for key, text in (("leakage", "in different splits"), ("label_conflicts", "with different labels")):
         if crossing := report[key]:
             print(f"{len(crossing):,} groups have members {text}, such as {', '.join(crossing[0]['paths'].values())}")
-    if report.get("threshold") is not None:
+    if "lookalike" in report["tiers"] and report.get("threshold") is not None:
         print(f"lookalikes score {report['threshold']:.4f} and more ({report['threshold_from']})", file=sys.stderr)
     if missing := report.get("files_missing"):
         print(f"{missing:,} files are gone or changed: judged by their thumbnails, bytes unknown", file=sys.stderr)

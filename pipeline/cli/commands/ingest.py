@@ -34,9 +34,8 @@ def ingest(
     from pipeline import plugins
     from pipeline.errors import StoreError, StoreLocked, display_name
     from pipeline.gallery import opening
-    from pipeline.ingest import engines, multi_gpu
+    from pipeline.ingest import engines, multi_gpu, sync
     from pipeline.ingest import ingest as ingestion
-    from pipeline.ingest.sync import open_store
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
@@ -50,13 +49,13 @@ def ingest(
     chosen_engine = engines.choose(engine, spec, workers=workers, device=device, ray_address=ray_address)
     built = multi_gpu.build(spec, "cpu" if engine == "ray" else device)  # Ray's processes have their own
     with contextlib.ExitStack() as stack:
-        store, note, failed = None, "", False
+        store, locked, failure = None, None, ""
         try:
-            store = stack.enter_context(contextlib.closing(open_store(settings)))
+            store = stack.enter_context(contextlib.closing(sync.open_store(settings)))
         except StoreLocked as error:
-            note = f"{error}. The pictures are committed; an open app brings its index up to date by itself"
+            locked = error
         except StoreError as error:
-            note, failed = str(error), True
+            failure = str(error)
         gallery = opening.create_gallery(name, settings, title=title)
         try:
             report = ingestion.ingest(
@@ -86,8 +85,18 @@ def ingest(
         print(f"rejected {display_name(path)}: {reason}", file=sys.stderr)
     if len(report.rejected) > 10:
         print(f"… all {len(report.rejected):,} in rejected.csv of the gallery", file=sys.stderr)
-    if note or report.index:
-        print(f"the index was not updated: {note or report.index}", file=sys.stderr)
-        if failed or report.index:
-            print(f"when Milvus is back: python -m pipeline sync {name}", file=sys.stderr)
-            sys.exit(1)
+    failure = failure or report.index
+    if locked and locked.passing:
+        print(f"the pictures are committed; the index waits for its turn: {locked}", file=sys.stderr)
+        with shown(progress) as show:
+            failure = sync.index_later(gallery, settings, locked, progress=show)
+    elif locked:
+        print(
+            f"the index was not updated: {locked}. The pictures are committed; an open app brings its index up to date by "
+            "itself",
+            file=sys.stderr,
+        )
+    if failure:
+        print(f"the index was not updated: {failure}", file=sys.stderr)
+        print(f"when Milvus is back: python -m pipeline sync {name}", file=sys.stderr)
+        sys.exit(1)

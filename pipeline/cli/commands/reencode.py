@@ -29,7 +29,7 @@ def reencode(
     from pipeline.errors import StoreLocked, UsageError
     from pipeline.gallery.opening import open_gallery
     from pipeline.ingest import reencode as reencoding
-    from pipeline.ingest.sync import open_store
+    from pipeline.ingest import sync
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
@@ -38,10 +38,11 @@ def reencode(
     if sum(map(bool, (encoder, pca, dim, back))) != 1:
         raise UsageError("say one of --encoder SPEC, --pca D, --dim D or --back")
     with contextlib.ExitStack() as stack:
-        store, show = None, stack.enter_context(shown(progress))
+        store, locked, show = None, None, stack.enter_context(shown(progress))
         try:
-            store = stack.enter_context(contextlib.closing(open_store(settings)))
+            store = stack.enter_context(contextlib.closing(sync.open_store(settings)))
         except StoreLocked as error:
+            locked = error
             print(f"{error}. An open app fills the new collection by itself", file=sys.stderr)
         if back:
             spec = reencoding.go_back(gallery, store)
@@ -53,4 +54,7 @@ def reencode(
             built = plugins.build("encoders", encoder, device=device or settings.device)
             full = plugins.absolute("encoders", encoder)
             spec = reencoding.reencode(gallery, built, spec=full, store=store, progress=show)
+        if locked and locked.passing and (failure := sync.index_later(gallery, settings, locked, progress=show)):
+            print(f"the index was not updated: {failure}; later: python -m pipeline sync {name}", file=sys.stderr)
+            sys.exit(1)
     print(f"{name}: now {spec}; return with: python -m pipeline reencode {name} --back")
