@@ -287,3 +287,4 @@ class GalleryInfo:
     removed: int
     merged: int
     rejected: int
+    gone: int  # of the rows

@@ -144,11 +144,11 @@ def table(columns: Mapping[str, Iterable[Any]]) -> pd.DataFrame:
 
 def flat(table: pd.DataFrame) -> dict[str, list[Any]]:
     """The values of each column, dicts as JSON: for files that hold text and numbers alone."""
-    return {name: [*map(_json, table[name])] if name in named(TEXTS) else table[name].tolist() for name in NAMES}
+    return {name: [*map(json_text, table[name])] if name in named(TEXTS) else table[name].tolist() for name in NAMES}
 
 
-def _json(texts: dict[str, str]) -> str:
-    return json.dumps(texts, ensure_ascii=False, sort_keys=True)
+def json_text(texts: Mapping[str, str]) -> str:
+    return json.dumps(dict(texts), ensure_ascii=False, sort_keys=True)
 
 
 def with_every_key(metadata: Iterable[dict[str, str]], keys: Iterable[str]) -> list[dict[str, str]]:

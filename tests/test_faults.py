@@ -20,6 +20,7 @@ from pipeline.files import atomic
 from pipeline.gallery import integrity
 from pipeline.gallery.opening import create_gallery, open_gallery
 from pipeline.ingest import ingest as ingestion
+from pipeline.ingest import run as ingest_run
 from pipeline.ingest import sync
 from pipeline.settings import Settings
 
@@ -68,7 +69,7 @@ def test_a_disk_that_is_full_at_one_file_loses_nothing(
     folder = photos(tmp_path / "photos", 9)
     (folder / "copy.png").write_bytes((folder / "cup" / "000.png").read_bytes())
     (folder / "bad.png").write_text("no picture")
-    monkeypatch.setattr(ingestion, "PART_ROWS", 3)
+    monkeypatch.setattr(ingest_run, "PART_ROWS", 3)
     monkeypatch.setattr(ingestion, "CHUNK", 3)
     with monkeypatch.context() as full:
         full.setattr(os, "fsync", failing_write(which, after))
@@ -176,7 +177,7 @@ def test_a_kill_at_every_write_of_an_ingest_is_recovered_from(
     """The process dies before or after each rename in turn: the files are then what a kill there leaves."""
     folder = photos(tmp_path / "photos", 4)
     (folder / "copy.png").write_bytes((folder / "cup" / "000.png").read_bytes())
-    monkeypatch.setattr(ingestion, "PART_ROWS", 2)
+    monkeypatch.setattr(ingest_run, "PART_ROWS", 2)
     monkeypatch.setattr(ingestion, "CHUNK", 2)
     real = os.replace
 

@@ -11,6 +11,7 @@ import streamlit as st
 
 from app.galleries.choice import READY, choose
 from app.galleries.finetune import finetune_room
+from app.galleries.follow import follow_room
 from app.galleries.new import add_pictures
 from app.server import jobs, store
 from app.server.exposure import offered_encoders
@@ -29,6 +30,7 @@ from pipeline.records import GalleryInfo, SearchHit
 TRIALS = [*(choice.spec for choice in READY), "torchvision:arch=mobilenet_v3_small", "torchvision:arch=resnet50"]
 ROOMS = {
     "add": "Add pictures",
+    "follow": "Follow files",
     "reencode": "Re-encode",
     "finetune": "Fine-tune",
     "try": "Try encoders",
@@ -56,6 +58,7 @@ def care(gallery: Gallery, info: GalleryInfo) -> None:
             add_pictures(gallery)
         else:
             {
+                "follow": follow_room,
                 "reencode": _reencode,
                 "finetune": finetune_room,
                 "try": _try,

@@ -115,6 +115,10 @@ def add_pictures(gallery: Gallery) -> None:
         if st.form_submit_button("Add", type="primary"):
             try:
                 dataset = dataset_at(opened(folder.strip()), "folder:root") if folder.strip() else ""
+                if dataset and plugins.absolute("datasets", dataset) in gallery.manifest()["datasets"]:
+                    raise UsageError(
+                        "this folder is in the gallery already; *Follow files* shows what has changed there and brings it in"
+                    )
                 if not dataset and not files:
                     raise UsageError("nothing to add; drop pictures or write a folder")
                 _fill(gallery, dataset, gallery.encoder()["spec"], files or [])

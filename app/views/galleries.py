@@ -66,7 +66,12 @@ def overview(gallery: Gallery) -> None:
 
 
 def counted(info: GalleryInfo) -> list[tuple[int, str]]:
-    return [(info.removed, "removed"), (info.merged, "merged (same bytes)"), (info.rejected, "rejected")]
+    return [
+        (info.gone, "gone from the disk"),
+        (info.removed, "removed"),
+        (info.merged, "merged (same bytes)"),
+        (info.rejected, "rejected"),
+    ]
 
 
 def strip(gallery: Gallery) -> None:

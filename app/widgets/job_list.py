@@ -53,7 +53,7 @@ def _ended(job: Job, state: State) -> None:
     left, right = st.columns([5, 1], vertical_alignment="center")
     if state.exit_code == 0:
         left.markdown(f":material/check_circle: **{literal(job.title)}**: done")
-        if state.output and not state.output.startswith("["):  # a table is drawn where it was asked for
+        if state.output and not state.output.startswith(("[", "{")):  # a table is drawn where it was asked for
             left.text(state.output.splitlines()[-1])
         if aside := [line for line in state.errors.splitlines() if line.startswith(ASIDE)]:
             with left.expander(f"Passed over or rejected: {len(aside)} notes"):

@@ -13,6 +13,7 @@ from pipeline.duplicates.groups import groups_by_pixels
 from pipeline.errors import UsageError
 from pipeline.gallery import judgments, ledgers
 from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.originals import on_disk, roots
 from pipeline.records import Progress, silent
 
 if TYPE_CHECKING:
@@ -103,19 +104,23 @@ def removable(gallery: Gallery, groups: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _copies(gallery: Gallery, table: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
-    """id to the files with its bytes, the record's own first; only where there is more than one."""
+    """id to the files with its bytes, those that are there first, then the record's own; only where there are several."""
     further: dict[str, list[tuple[str, str, str]]] = {}
     for picture, path, label, split in ledgers.read(gallery.root / ledgers.MERGED):
         further.setdefault(picture, []).append((path, label, split))
-    copies = {}
+    copies, folders = {}, roots(gallery)
+
+    def is_there(path: str) -> bool:
+        return any((root / on_disk(path)).is_file() for root in folders)
+
     for row in table[table["id"].isin(list(further))].itertuples():
-        files = dict.fromkeys([(row.path, row.label, row.split), *further[row.id]])
-        if len(files) > 1:
-            copies[row.id] = [
-                {"id": row.id, "path": path, "label": label, "split": split, "score": 1.0}
-                | {"width": row.width, "height": row.height}
-                for path, label, split in files
-            ]
+        files = [(row.path, row.label, row.split), *further[row.id]]
+        files.sort(key=lambda file: not is_there(file[0]))
+        copies[row.id] = [
+            {"id": row.id, "path": path, "label": label, "split": split, "score": 1.0}
+            | {"width": row.width, "height": row.height}
+            for path, label, split in files
+        ]
     return copies
 
 

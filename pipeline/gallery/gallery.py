@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +126,19 @@ class Gallery:
         parts.write(self.folder(fingerprint8), rows)
         self.update()  # after it: readers that see the new generation find the rows
 
+    def change_rows(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Give rows other values of some columns, by id, under every encoder. Needs the lock; call `update` after it."""
+        keys = self.manifest()["metadata_keys"]
+        named = {key for values in changes.values() for key in values.get("metadata", ())}
+        if new := sorted(named.difference(keys)):
+            self.update(metadata_keys=keys + new)
+        others = [fingerprint8 for fingerprint8 in self.manifest()["encoders"] if fingerprint8 != self.current]
+        for fingerprint8 in (
+            *others,
+            self.current,
+        ):  # the current one last: an ingest looks there for what is to change
+            parts.change(self.folder(fingerprint8), changes)
+
     def rows(self, fingerprint8: str = "", *, with_removed: bool = False) -> Rows:
         """All rows in the order of their ingest, removed ones left out, every metadata key filled in."""
         rows = parts.read(self.folder(fingerprint8), self.encoder(fingerprint8)["dim"])
@@ -151,6 +164,11 @@ class Gallery:
 
     def removed(self) -> set[str]:
         return judgments.removed(self.judgments_file)
+
+    def gone(self) -> dict[str, str]:
+        """id to path of pictures in the gallery whose file was not there at the last ingest of its dataset."""
+        listed, out = ledgers.read(self.root / ledgers.GONE), self.removed()
+        return {picture: path for picture, path in listed if picture not in out}
 
     def remove(self, ids: Sequence[str]) -> None:
         """Take pictures out of every answer; `restore` undoes it. Unknown ids: GalleryError, nothing removed."""
@@ -215,6 +233,7 @@ class Gallery:
             removed=len(ids & gone),
             merged=len(ledgers.read(self.root / ledgers.MERGED)),
             rejected=len(ledgers.read(self.root / ledgers.REJECTED)),
+            gone=len(ids & self.gone().keys()),
         )
 
     def discard_if_empty(self) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from pipeline.errors import GalleryError
+from collections.abc import Sequence
+
+from pipeline import parallel
+from pipeline.errors import GalleryError, display_name
 from pipeline.gallery import judgments, ledgers
 from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.originals import Roots, on_disk, read_original, roots
+from pipeline.records import Progress, silent
 
 _AGAIN = "ingest the pictures' folders again: it writes the list anew"
 _BACKUP = "bring the file back from a backup"
@@ -37,11 +42,47 @@ def check_files(gallery: Gallery) -> list[str]:
     return problems + _lists(gallery)
 
 
+def check_originals(gallery: Gallery, *, progress: Progress = silent) -> list[str]:
+    """One sentence for pictures whose own files are gone, and one for those that were changed; every file is read."""
+    if not gallery.current:
+        return []
+    table, folders = gallery.table(), roots(gallery)
+    rows = table[["id", "parent", "path"]].to_dict("records")
+
+    def look(some: Sequence[dict[str, str]]) -> list[tuple[str, str]]:
+        return [(where, row["path"]) for row in some if (where := _state(row, folders, gallery.name))]
+
+    found: dict[str, list[str]] = {"gone": [], "changed": []}
+    done = 0
+    for block in parallel.in_order(rows, look, chunk=32):
+        for state, path in block:
+            found[state].append(path)
+        done = min(done + 32, len(rows))
+        progress("reading", done, len(rows))
+    meaning = {"gone": "are gone or were moved", "changed": "have other bytes than at their ingest"}
+    return [
+        f"{len(paths):,} pictures' files {meaning[state]}, such as {display_name(paths[0])}; ingest their dataset again, and "
+        f"the gallery follows (first: python -m pipeline ingest {gallery.name} --dataset … --plan)"
+        for state, paths in found.items()
+        if paths
+    ]
+
+
+def _state(row: dict[str, str], folders: Roots, name: str) -> str:
+    """gone or changed; '' for a file that is as it was."""
+    try:
+        read_original(row["path"], row["id"], folders, name, parent=row["parent"])
+    except GalleryError:
+        there = any((root / part).is_file() for root in folders for part in {row["path"], on_disk(row["path"])})
+        return "changed" if there else "gone"
+    return ""
+
+
 def _lists(gallery: Gallery) -> list[str]:
     """Of the files that lines are added to: lines that were changed, and an end that is lost."""
     problems = []
     sizes = gallery.manifest().get("sizes", {})
-    remedies = {ledgers.MERGED: _AGAIN, ledgers.REJECTED: _AGAIN, gallery.judgments_file.name: _BACKUP}
+    remedies = dict.fromkeys(ledgers.NAMES, _AGAIN) | {gallery.judgments_file.name: _BACKUP}
     for name, remedy in remedies.items():
         file = gallery.root / name
         size = file.stat().st_size if file.exists() else 0

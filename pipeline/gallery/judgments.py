@@ -11,6 +11,8 @@ from typing import Any
 from pipeline.files import atomic, checksummed
 
 KINDS = ("removed", "tag", "same", "not_same", "like", "unlike", "identity", "label_right")
+REPLACED = "replaced"  # value of a removal that an ingest made: the file has other bytes now
+CAME_BACK = ""  # value of one that takes such a removal back, because the bytes are there again
 _KEYS = {"when", "kind", "ids", "value"}
 
 
@@ -50,8 +52,14 @@ def _judgment(line: str) -> dict[str, Any]:
 
 def removed(file: Path) -> set[str]:
     """Ids that are removed now: a later `restore` (value false) takes the removal back."""
-    gone: set[str] = set()
-    for judgment in read(file):
-        if judgment["kind"] == "removed":
-            (gone.update if judgment["value"] else gone.difference_update)(judgment["ids"])
-    return gone
+    return {picture for picture, value in removals(file).items() if value}
+
+
+def removals(file: Path) -> dict[str, Any]:
+    """id to the last word on its removal: True or REPLACED when it is removed, False or CAME_BACK when it is not."""
+    return {
+        picture: judgment["value"]
+        for judgment in read(file)
+        if judgment["kind"] == "removed"
+        for picture in judgment["ids"]
+    }

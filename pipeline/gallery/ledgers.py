@@ -1,4 +1,7 @@
-"""The two lists a gallery keeps beside its parts: merged.csv (same bytes, other path) and rejected.csv (with reasons).
+"""The lists a gallery keeps beside its parts.
+
+merged.csv: further files with the same bytes. rejected.csv: files that were left out, with reasons. owners.csv: the
+number of the dataset that a row belongs to, its place in the manifest. gone.csv: rows whose file was not there.
 
 Each row ends with the CRC-32 of its other cells; in a list of an older Semblance it does not.
 """
@@ -14,8 +17,13 @@ from pathlib import Path
 
 from pipeline.files import atomic
 
-MERGED, REJECTED = "merged.csv", "rejected.csv"
-_HEADINGS = {MERGED: ("id", "path", "label", "split"), REJECTED: ("path", "reason")}
+MERGED, REJECTED, OWNERS, GONE = "merged.csv", "rejected.csv", "owners.csv", "gone.csv"
+_HEADINGS = {
+    MERGED: ("id", "path", "label", "split"),
+    REJECTED: ("path", "reason"),
+    OWNERS: ("id", "dataset"),
+    GONE: ("id", "path"),
+}
 NAMES = tuple(_HEADINGS)
 _CHECK = "crc"
 

@@ -2,44 +2,95 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline import plugins
-from pipeline.errors import GalleryError, SemblanceError
+from pipeline.errors import GalleryError, PictureError, SemblanceError
 from pipeline.fingerprints import file_id
+from pipeline.gallery import ledgers
 from pipeline.gallery.gallery import Gallery
 from pipeline.images import opening
 from pipeline.images.regions import shown
 
 
-def roots(gallery: Gallery) -> list[Path]:
-    """Folders that the gallery's paths may be relative to; a dataset that has gone is passed over."""
-    folders = [gallery.originals, *sorted(gallery.originals.glob("*/"))]
+class Roots(list[Path]):
+    """Folders that a gallery's paths may be relative to. further: id to the paths of merged files with its bytes."""
+
+    def __init__(self, folders: Iterable[Path], further: dict[str, list[str]]) -> None:
+        super().__init__(folders)
+        self.further = further
+
+
+def roots(gallery: Gallery) -> Roots:
+    """Those that are there; a dataset that has gone is passed over."""
+    folders = [gallery.originals, *sorted(gallery.originals.glob("*/")), *filter(None, dataset_roots(gallery))]
+    further: dict[str, list[str]] = {}
+    for picture, path, *_ in ledgers.read(gallery.root / ledgers.MERGED):
+        further.setdefault(picture, []).append(path)
+    return Roots((root for root in folders if root.is_dir()), further)
+
+
+def dataset_roots(gallery: Gallery) -> list[Path | None]:
+    """The root of each dataset of the manifest, in its order; None for one that cannot be opened any more."""
+    found: list[Path | None] = []
     for spec in gallery.manifest()["datasets"]:
         try:
-            folders.append(plugins.build("datasets", spec).root)
+            found.append(plugins.build("datasets", spec).root)
         except SemblanceError:
-            continue
-    return [root for root in folders if root.is_dir()]
+            found.append(None)
+    return found
+
+
+class DatasetFiles:
+    """The files under some roots, each named by its number; reads a file at most once (ingest.follow.Files)."""
+
+    def __init__(self, folders: Sequence[Path | None]) -> None:
+        self._folders = {str(number): root for number, root in enumerate(folders) if root is not None}
+        self._ids: dict[tuple[str, str], str] = {}
+
+    def note(self, dataset: str, path: str, file: str) -> None:
+        """The id of a file's bytes, where somebody has read it already."""
+        self._ids[dataset, path] = file
+
+    def holders(self, path: str, file: str) -> list[str]:
+        return [number for number in self._folders if self._id(number, path) == file]
+
+    def at(self, dataset: str, path: str) -> str:
+        root = self._folders.get(dataset)
+        return os.path.normpath(os.path.join(root.absolute(), path)) if root else f"{dataset}:{path}"
+
+    def _id(self, number: str, path: str) -> str:
+        if (number, path) not in self._ids:
+            try:
+                self._ids[number, path] = file_id(
+                    opening.read_file(opening.inside(self._folders[number], on_disk(path)))
+                )
+            except PictureError:
+                self._ids[number, path] = ""
+        return self._ids[number, path]
 
 
 def read_original(path: str, picture_id: str, folders: list[Path], gallery_name: str, *, parent: str = "") -> bytes:
-    """The file's bytes; GalleryError when no folder holds the file that was ingested.
+    """The file's bytes, of a merged one where the row's own is gone; GalleryError when no folder holds what was ingested.
 
     parent: of a region, the id of its whole picture, whose file is given.
     """
-    for root in folders:
-        for name in dict.fromkeys((path, _on_disk(path))):
-            try:
-                data = opening.read_file(opening.inside(root, name))
-            except SemblanceError:
-                continue
-            if file_id(data) == (parent or picture_id):
-                return data
+    further = folders.further.get(picture_id, []) if isinstance(folders, Roots) else []
+    for candidate in (path, *further):
+        for root in folders:
+            for name in dict.fromkeys((candidate, on_disk(candidate))):
+                try:
+                    data = opening.read_file(opening.inside(root, name))
+                except SemblanceError:
+                    continue
+                if file_id(data) == (parent or picture_id):
+                    return data
     raise GalleryError(
-        f"the file {path} of gallery {gallery_name} is gone or was changed since its ingest; put it back, or take "
-        f"the picture out: python -m pipeline remove {gallery_name} --ids {picture_id}"
+        f"the file {path} of gallery {gallery_name} is gone or was changed since its ingest; put it back, ingest its "
+        f"folder again, or take the picture out: python -m pipeline remove {gallery_name} --ids {picture_id}"
     )
 
 
@@ -48,6 +99,6 @@ def read_shown(row: dict[str, str], folders: list[Path], gallery_name: str) -> b
     return shown(read_original(row["path"], row["id"], folders, gallery_name, parent=row["parent"]), row["box"])
 
 
-def _on_disk(path: str) -> str:
+def on_disk(path: str) -> str:
     r"""Undo ingest's `\udcXX` for bytes of a file name that are no UTF-8."""
     return re.sub(r"\\udc([89a-f][0-9a-f])", lambda match: chr(0xDC00 + int(match[1], 16)), path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,15 +88,6 @@ def ids(folder: Path) -> set[str]:
     return {text for path in files(folder) for text in _read(path, ["id"])["id"].to_pylist()}
 
 
-def paths(folder: Path) -> dict[str, str]:
-    """id to path; neither embeddings nor metadata are read."""
-    path_of: dict[str, str] = {}
-    for path in files(folder):
-        table = _read(path, ["id", "path"])
-        path_of.update(zip(table["id"].to_pylist(), table["path"].to_pylist(), strict=True))
-    return path_of
-
-
 def find(folder: Path, picture_id: str) -> dict[str, Any] | None:
     """The row of one id, without metadata and embedding; None when there is none."""
     import pyarrow.compute as pc
@@ -124,6 +115,29 @@ def drop(folder: Path, gone: Collection[str]) -> int:
     return rewrite(folder, lambda table: table.filter(pc.invert(pc.is_in(table["id"], value_set=lost))))
 
 
+def change(folder: Path, changes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Give the rows of these ids other values of some columns; parts without such rows are left alone."""
+
+    def changed(table: pa.Table) -> pa.Table:
+        import pyarrow as pa
+
+        ids = table["id"].to_pylist()
+        if changes.keys().isdisjoint(ids):
+            return table
+        for name in schema.NAMES:
+            new = {picture: values[name] for picture, values in changes.items() if name in values}
+            if new.keys().isdisjoint(ids):
+                continue
+            if name in schema.named(TEXTS):
+                new = {picture: schema.json_text(texts) for picture, texts in new.items()}
+            values = [new.get(picture, old) for picture, old in zip(ids, table[name].to_pylist(), strict=True)]
+            field = table.schema.field(name)
+            table = table.set_column(table.schema.get_field_index(name), field, pa.array(values, field.type))
+        return table
+
+    rewrite(folder, changed)
+
+
 def rewrite(folder: Path, change: Callable[[pa.Table], pa.Table], columns: Sequence[str] = COLUMNS) -> int:
     """Replace the parts to which `change` gives other rows or columns; returns how many rows went.
 
@@ -133,7 +147,7 @@ def rewrite(folder: Path, change: Callable[[pa.Table], pa.Table], columns: Seque
     for path in files(folder):
         table = _read(path, columns)
         changed = change(table)
-        if changed.schema != table.schema or len(changed) != len(table):
+        if changed is not table and not changed.equals(table):
             count += len(table) - len(changed)
             _write(path, changed)  # also when it is empty: part numbers never go back, and no reader misses a file
     return count

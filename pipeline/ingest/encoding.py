@@ -16,6 +16,7 @@ from pipeline.schema import Row
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL.Image import Image
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Chunk:
     rows: list[Row] = field(default_factory=list)
     embeddings: np.ndarray | None = None  # (len(rows), dim)
     repeated: list[tuple[str, ImageRecord]] = field(default_factory=list)  # (id, record) whose id was there before
+    accepted: list[tuple[str, ImageRecord]] = field(default_factory=list)  # (id, record) of these and of the rows
     rejected: list[tuple[str, str]] = field(default_factory=list)  # (place, reason)
     size: int = 0  # records it was made of
 
@@ -72,6 +74,7 @@ def encode_chunk(root: Path, records: Iterable[ImageRecord], encoder: Encoder, e
             repeated = existing.knows(picture_id)
             if repeated:
                 chunk.repeated.append((picture_id, record))
+                chunk.accepted.append((picture_id, record))
                 if existing.is_whole(picture_id):
                     continue
             image = file.view(record.box)
@@ -83,10 +86,25 @@ def encode_chunk(root: Path, records: Iterable[ImageRecord], encoder: Encoder, e
             continue
         inputs.append(encoder.preprocess(image))
         chunk.rows.append(_row(picture_id, record, file))
+        chunk.accepted.append((picture_id, record))
     if inputs:
         chunk.embeddings = encoder.encode(np.stack(inputs))
         _reject_unstorable(chunk)
     return chunk
+
+
+class NoEncoder:
+    """In place of an encoder, to learn what an ingest would do: its embeddings mean nothing."""
+
+    dim, fingerprint = 1, ""
+
+    def preprocess(self, image: Image) -> np.ndarray:
+        import numpy as np
+
+        return np.ones(1, np.float32)
+
+    def encode(self, batch: np.ndarray) -> np.ndarray:
+        return batch
 
 
 def _row(picture_id: str, record: ImageRecord, file: OpenedFile) -> Row:
@@ -109,6 +127,8 @@ def _reject_unstorable(chunk: Chunk) -> None:
     chunk.rejected += [
         (place(row.path, row.box), fault) for row, fault in zip(chunk.rows, faults, strict=True) if fault
     ]
+    left_out = {place for place, _ in chunk.rejected}
+    chunk.accepted = [(picture, record) for picture, record in chunk.accepted if record.place not in left_out]
     good = [i for i, fault in enumerate(faults) if not fault]
     chunk.rows, chunk.embeddings = [chunk.rows[i] for i in good], chunk.embeddings[good]
 

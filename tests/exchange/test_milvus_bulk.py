@@ -59,8 +59,9 @@ def test_removed_rows_are_left_out_and_large_galleries_come_as_several_files(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pipeline.ingest import ingest
+    from pipeline.ingest import run as ingest_run
 
-    monkeypatch.setattr(ingest, "PART_ROWS", 2)
+    monkeypatch.setattr(ingest_run, "PART_ROWS", 2)
     monkeypatch.setattr(ingest, "CHUNK", 2)
     gallery = filled(tmp_path, 9)
     gone = gallery.table()["id"][4]

@@ -22,6 +22,7 @@ from pipeline.gallery.originals import read_original, roots
 from pipeline.images.opening import open_image
 from pipeline.ingest import ingest as ingestion
 from pipeline.ingest import reencode, sync
+from pipeline.ingest import run as ingest_run
 from pipeline.ingest.engines import Threads
 from pipeline.records import ImageRecord
 from pipeline.search.search import Query, QueryPicture, search
@@ -104,7 +105,7 @@ def test_ingest_never_revives_a_removed_picture_until_it_is_restored(home: Path,
 def test_compact_drops_for_good_keeps_part_numbers_and_a_restore_lets_the_next_ingest_bring_it_again(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingestion, "PART_ROWS", 2)
+    monkeypatch.setattr(ingest_run, "PART_ROWS", 2)
     monkeypatch.setattr(ingestion, "CHUNK", 2)
     folder = photos(tmp_path / "photos", 6)
     gallery, _ = fill(folder)
@@ -159,7 +160,9 @@ def test_a_rejected_file_is_listed_with_its_reason_and_leaves_the_list_once_it_i
     assert gallery.info().rejected == 0
 
 
-def test_a_file_changed_at_its_path_is_a_new_picture_beside_the_old_one(home: Path, tmp_path: Path) -> None:
+def test_a_file_changed_at_its_path_is_a_new_picture_and_the_old_one_can_be_restored(
+    home: Path, tmp_path: Path
+) -> None:
     folder = photos(tmp_path / "photos", 3)
     gallery, _ = fill(folder)
     old = file_id((folder / "cup" / "000.png").read_bytes())
@@ -167,6 +170,7 @@ def test_a_file_changed_at_its_path_is_a_new_picture_beside_the_old_one(home: Pa
     new = file_id((folder / "cup" / "000.png").read_bytes())
     _, report = fill(folder)
     assert (report.added, report.known) == (1, 2)
+    assert gallery.removed() == {old}
     assert {old, new} <= gallery.ids()
     assert file_id(read_original("cup/000.png", new, roots(gallery), "small")) == new
     with pytest.raises(GalleryError, match=f"remove small --ids {old}"):
@@ -366,7 +370,7 @@ def test_all_parts_are_read_a_fixed_number_of_times_however_many_are_committed(
     monkeypatch.setattr(
         parts, "_read", lambda path, *more, **named: (reads.append(path), real(path, *more, **named))[1]
     )
-    monkeypatch.setattr(ingestion, "PART_ROWS", 4)
+    monkeypatch.setattr(ingest_run, "PART_ROWS", 4)
     fill(folder, exact())
     assert len(parts.files(create_gallery("small", Settings()).folder())) == 6
     assert len(reads) <= 3 * 6  # known paths, calibration, the last comparison

@@ -73,7 +73,9 @@ def test_deleting_wants_the_name_typed(filled: AppTest) -> None:
     assert [heading.value for heading in filled.subheader] == ["More shades"]
 
 
-@pytest.mark.parametrize("room", ["add", "reencode", "finetune", "try", "removed", "rejected", "export", "delete"])
+@pytest.mark.parametrize(
+    "room", ["add", "follow", "reencode", "finetune", "try", "removed", "rejected", "export", "delete"]
+)
 def test_every_room_of_a_gallery_opens(filled: AppTest, room: str) -> None:
     filled.run()
     at_galleries(filled)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 import sys
-from typing import Annotated
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.console import Name, ProgressKind
+from pipeline.cli.console import AsJson, Name, ProgressKind
 from pipeline.plugins import DEFAULT_ENCODER
 
 MAX_NOTES = 12
+if TYPE_CHECKING:
+    from pipeline.gallery.gallery import Gallery
+    from pipeline.ingest.run import IngestReport
+    from pipeline.records import Dataset
 
 
 def register(app: typer.Typer) -> None:
@@ -28,11 +36,13 @@ def ingest(
     workers: Annotated[int, typer.Option(min=0, help="Threads, or Ray's processes; 0 = as fits the machine")] = 0,
     ray_address: Annotated[str, typer.Option(help="A running cluster: auto, HOST:PORT or ray://HOST:PORT")] = "",
     title: Annotated[str, typer.Option(help="What people read instead of the name")] = "",
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would change; nothing is written")] = False,
+    as_json: AsJson = False,
     progress: ProgressKind = "auto",
 ) -> None:
-    """Bring pictures into a gallery; again is a no-op, after an interruption it goes on."""
+    """Bring pictures into a gallery, or let it follow its files; after an interruption it goes on."""
     from pipeline import plugins
-    from pipeline.errors import StoreError, StoreLocked, display_name
+    from pipeline.errors import StoreError, StoreLocked
     from pipeline.gallery import opening
     from pipeline.ingest import engines, multi_gpu, sync
     from pipeline.ingest import ingest as ingestion
@@ -43,6 +53,9 @@ def ingest(
     opening.check_name(name)
     source = plugins.build("datasets", dataset)
     existing = opening.open_gallery(name, settings) if name in opening.names(settings) else None
+    if plan:
+        _plan(name, existing, source, plugins.absolute("datasets", dataset), limit, progress, as_json)
+        return
     spec = plugins.absolute("encoders", encoder) if encoder else ""
     spec = spec or (existing.encoder()["spec"] if existing and existing.current else DEFAULT_ENCODER)
     device = device or settings.device
@@ -72,19 +85,7 @@ def ingest(
         finally:
             if existing is None:
                 gallery.discard_if_empty()
-    rate = report.added / report.seconds if report.seconds else 0
-    print(
-        f"{name}: {report.added:,} added, {report.known:,} known, {report.merged:,} merged (same bytes), "
-        f"{report.removed:,} removed before, {len(report.rejected):,} rejected in {report.seconds:.1f} s ({rate:,.0f}/s)"
-    )
-    for line in report.notes[:MAX_NOTES]:
-        print(f"note: {display_name(line)}", file=sys.stderr)
-    if len(report.notes) > MAX_NOTES:
-        print(f"… and {len(report.notes) - MAX_NOTES:,} notes of other kinds", file=sys.stderr)
-    for path, reason in report.rejected[:10]:
-        print(f"rejected {display_name(path)}: {reason}", file=sys.stderr)
-    if len(report.rejected) > 10:
-        print(f"… all {len(report.rejected):,} in rejected.csv of the gallery", file=sys.stderr)
+    _show(name, report, "", as_json)
     failure = failure or report.index
     if locked and locked.passing:
         print(f"the pictures are committed; the index waits for its turn: {locked}", file=sys.stderr)
@@ -100,3 +101,63 @@ def ingest(
         print(f"the index was not updated: {failure}", file=sys.stderr)
         print(f"when Milvus is back: python -m pipeline sync {name}", file=sys.stderr)
         sys.exit(1)
+
+
+def _plan(
+    name: str,
+    gallery: Gallery | None,
+    source: Dataset,
+    spec: str,
+    limit: int,
+    progress: str,
+    as_json: bool,
+) -> None:
+    """The report that an ingest would give, with nothing written."""
+    from pipeline.gallery import opening
+    from pipeline.ingest import ingest as ingestion
+    from pipeline.progress import shown
+    from pipeline.settings import Settings
+
+    with contextlib.ExitStack() as stack:
+        if gallery is None:  # one that is new is compared with nothing
+            home = stack.enter_context(tempfile.TemporaryDirectory(prefix="plan-"))
+            gallery = opening.create_gallery(name, Settings(home=Path(home)))
+        show = stack.enter_context(shown(progress))
+        report = ingestion.plan(gallery, source, dataset_spec=spec, limit=limit, progress=show)
+    _show(name, report, "would be ", as_json)
+
+
+def _show(name: str, report: IngestReport, would: str, as_json: bool) -> None:
+    """would: '' for what was done, 'would be ' for a plan."""
+    from pipeline.errors import display_name
+    from pipeline.ingest.follow import said
+
+    if as_json:
+        print(json.dumps({"gallery": name, "plan": bool(would)} | dataclasses.asdict(report), ensure_ascii=False))
+    else:
+        rate = report.added / report.seconds if report.seconds else 0
+        print(
+            f"{name}: {report.added:,} {would}added, {report.known:,} known, {report.merged:,} merged (same bytes), "
+            f"{report.removed:,} removed before, {len(report.rejected):,} rejected in {report.seconds:.1f} s ({rate:,.0f}/s)"
+        )
+        if report.followed:
+            print(f"{name}: {said(report.followed, planned=bool(would))}")
+        elif would and not report.added:
+            print(f"{name}: nothing would change")
+        if report.followed.get("gone") and not would:
+            print(f"gone pictures stay until: python -m pipeline remove {name} --gone", file=sys.stderr)
+        if report.followed.get("replaced") and not would:
+            print("replaced pictures are removed ones: `restore` brings them back", file=sys.stderr)
+    for line in report.notes[:MAX_NOTES]:
+        print(f"note: {display_name(line)}", file=sys.stderr)
+    if len(report.notes) > MAX_NOTES:
+        print(f"… and {len(report.notes) - MAX_NOTES:,} notes of other kinds", file=sys.stderr)
+    for place, contradiction in report.contradictions[:10]:
+        print(f"{display_name(place)} stands twice: {contradiction}; the first counts", file=sys.stderr)
+    if len(report.contradictions) > 10:
+        print(f"… and {len(report.contradictions) - 10:,} more contradictions", file=sys.stderr)
+    for path, reason in report.rejected[:10]:
+        print(f"rejected {display_name(path)}: {reason}", file=sys.stderr)
+    if len(report.rejected) > 10:
+        where = "the plan with --json" if would else "rejected.csv of the gallery"
+        print(f"… all {len(report.rejected):,} in {where}", file=sys.stderr)

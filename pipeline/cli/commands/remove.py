@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from typing import Annotated
 
 import typer
 
@@ -15,9 +16,26 @@ def register(app: typer.Typer) -> None:
         app.command()(verb)
 
 
-def remove(name: Name, ids: Ids) -> None:
+def remove(
+    name: Name,
+    ids: Annotated[
+        list[str] | None, typer.Option("--ids", help="Ids of pictures, repeated or separated by commas")
+    ] = None,
+    gone: Annotated[
+        bool, typer.Option("--gone", help="Those whose files were not there at the last ingest of their dataset")
+    ] = False,
+) -> None:
     """Take pictures out of every answer; `restore` undoes it."""
-    pictures = _split(ids)
+    from pipeline.errors import UsageError
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.settings import Settings
+
+    pictures = _split(ids or [])
+    if bool(pictures) == gone:
+        raise UsageError("say which pictures: --ids ID,ID… or --gone")
+    if gone and not (pictures := sorted(open_gallery(name, Settings()).gone())):
+        print(f"{name}: no picture is listed as gone; `ingest` looks, and `verify {name} --files` reads every file")
+        return
     _judge(name, pictures, removing=True)
     print(f"{name}: {len(pictures):,} removed; undo: python -m pipeline restore {name} --ids {','.join(pictures)}")
 
