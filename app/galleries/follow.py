@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.server import jobs, store
 from app.server.exposure import check_dataset, shown
+from app.widgets.literal import literal
 from pipeline.errors import SemblanceError, display_name
 from pipeline.gallery.gallery import Gallery
 from pipeline.ingest.follow import CHANGES
@@ -49,7 +50,7 @@ def _look(gallery: Gallery, spec: str) -> None:
             table = pd.DataFrame(report["rejected"], columns=["File", "Why it would be left out"])
             st.dataframe(table, hide_index=True, height=min(38 + 35 * len(table), 248))
         for place, contradiction in report["contradictions"][:5]:
-            st.warning(f"{display_name(place)} stands twice: {contradiction}; the first counts.")
+            st.warning(f"{literal(place)} stands twice: {literal(contradiction)}; the first counts.")
     changes = bool(report and (report["added"] or report["followed"]))
     with st.container(horizontal=True):
         st.button(
