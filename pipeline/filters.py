@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pipeline import schema
 from pipeline.errors import UsageError
 from pipeline.records import ImageRecord
-from pipeline.spellings import spellings
+from pipeline.schema import spellings
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
@@ -170,3 +171,13 @@ def embedding_faults(embeddings: np.ndarray) -> Sequence[str]:
     wrong[~embeddings.any(axis=1)] = "is all zero and has no direction to compare"
     wrong[~np.isfinite(embeddings).all(axis=1)] = "holds NaN or infinity; the encoder is broken for that picture"
     return list(wrong)
+
+
+def spellings(text: str) -> list[str]:
+    """`text` first, then its forms that differ from it: what a disk, a store or an older gallery may hold."""
+    return list(dict.fromkeys([text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)]))
+
+
+def composed(text: str) -> str:
+    """In the form in which labels are kept and names are compared (NFC)."""
+    return unicodedata.normalize("NFC", text)

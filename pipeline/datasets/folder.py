@@ -17,7 +17,7 @@ from pipeline.files.picture_files import (
 )
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
-from pipeline.spellings import composed
+from pipeline.schema import composed
 
 CARD = Card(
     summary="a folder of pictures, sub-folders and all; a folder's name is its pictures' label",

@@ -12,7 +12,7 @@ from pipeline.files.picture_files import existing_folder, existing_path, is_insi
 from pipeline.files.tables import plain_name, read_sheet
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
-from pipeline.spellings import composed
+from pipeline.schema import composed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import UsageError
-from pipeline.spellings import composed, spellings
+from pipeline.schema import composed, spellings
 
 READABLE = ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "avif")
 _RAW = [

@@ -13,7 +13,7 @@ from pipeline.errors import PictureError
 from pipeline.files.picture_files import PassedOver, existing_path, picture_files
 from pipeline.images.decoding import upright_size
 from pipeline.images.opening import inside
-from pipeline.spellings import composed
+from pipeline.schema import composed
 
 OUTSIDE = "the path leads outside the pictures' folder; the picture and its boxes are left out"
 MISSING = "there is no picture of this path to read; kept, but it cannot be shown"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.annotations.annotations import BOX, Annotations, of
 from pipeline.annotations.formats._places import MISSING, Meant, Places
-from pipeline.spellings import composed
+from pipeline.schema import composed
 
 if TYPE_CHECKING:
     import numpy as np
