@@ -27,7 +27,7 @@ class Evaluation:
     @property
     def table(self) -> pd.DataFrame:
         """A row a query. GalleryError when it is gone or damaged."""
-        return _table(str(self.gallery.root), self.name, self.gallery)
+        return _table(self.gallery.version[:2], self.name, self.gallery)
 
     @property
     def encoder(self) -> str:
@@ -62,7 +62,7 @@ class Evaluation:
     @property
     def answered(self) -> pd.DataFrame:
         """Queries with something to find, worst first; equal ones by id."""
-        return _answered(str(self.gallery.root), self.name, self.main, self)
+        return _answered(self.gallery.version[:2], self.name, self.main, self)
 
 
 def names(gallery: Gallery) -> list[str]:
@@ -72,21 +72,21 @@ def names(gallery: Gallery) -> list[str]:
 
 def read(gallery: Gallery, name: str) -> Evaluation:
     """GalleryError when it is gone or damaged."""
-    return _read(str(gallery.root), name, gallery)
+    return _read(gallery.version[:2], name, gallery)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)  # not copied at each look, so nobody may change what it gives
-def _read(root: str, name: str, _gallery: Gallery) -> Evaluation:
+def _read(made: tuple[str, str], name: str, _gallery: Gallery) -> Evaluation:
     return Evaluation(name, reports.read(_gallery, name), _gallery)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _table(root: str, name: str, _gallery: Gallery) -> pd.DataFrame:
+def _table(made: tuple[str, str], name: str, _gallery: Gallery) -> pd.DataFrame:
     return reports.table(_gallery, name)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _answered(root: str, name: str, main: str, _one: Evaluation) -> pd.DataFrame:
+def _answered(made: tuple[str, str], name: str, main: str, _one: Evaluation) -> pd.DataFrame:
     return evaluate.answered(_one.table, main)
 
 

@@ -39,7 +39,7 @@ def rows_of(gallery: Gallery) -> Rows | None:
     """The gallery's embeddings; None when they are too many to keep in the app's memory."""
     if gallery.count() * gallery.encoder()["dim"] * 4 > MAX_BYTES:
         return None
-    return _rows.made((str(gallery.root), gallery.generation), lambda: _read(gallery))
+    return _rows.made(gallery.version, lambda: _read(gallery))
 
 
 def _read(gallery: Gallery) -> Rows:

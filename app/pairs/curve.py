@@ -15,7 +15,7 @@ QUICK_BYTES = 8_000_000  # bytes of embeddings, read and measured within a secon
 
 def groupings(gallery: Gallery) -> list[str]:
     """What makes two pictures the same here: `label`, metadata fields, or nothing."""
-    return _groupings(str(gallery.root), gallery.generation, gallery)
+    return _groupings(gallery.version, gallery)
 
 
 def measured_curve(gallery: Gallery, by: str) -> Curve | None:
@@ -45,7 +45,7 @@ def explain_no_groupings() -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _groupings(root: str, generation: int, _gallery: Gallery) -> list[str]:
+def _groupings(version: tuple[str, str, int], _gallery: Gallery) -> list[str]:
     return verification.groupings(_gallery)
 
 

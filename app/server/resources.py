@@ -43,7 +43,7 @@ def gallery_names() -> list[str]:
 
 def kept(gallery: Gallery, *name: Hashable, make: Callable[[], Made]) -> Made:
     """What `make` gives, made once while the gallery stays as it is, for all sessions: nobody may change it."""
-    return cast(Made, _kept.made((str(gallery.root), gallery.generation, *name), make))
+    return cast(Made, _kept.made((*gallery.version, *name), make))
 
 
 @dataclass(frozen=True)

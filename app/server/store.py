@@ -24,11 +24,12 @@ from pipeline.settings import Settings
 
 Answer = TypeVar("Answer")
 
+Version = tuple[str, str, int]  # Gallery.version
 _lock = threading.Lock()
 _open: dict[str, VectorStore] = {}  # by URI: tests change it
 _syncs = ThreadPoolExecutor(1, thread_name_prefix="sync")
-_state: dict[tuple[str, str], tuple[int, Future[None]]] = {}  # (URI, gallery) to the generation brought in
-_exact: dict[tuple[str, int], VectorStore] = {}
+_state: dict[tuple[str, str], tuple[Version, Future[None]]] = {}  # (URI, gallery) to the version brought in
+_exact: dict[Version, VectorStore] = {}
 _failed: dict[str, tuple[float, StoreError]] = {}  # by URI: when it could not be had, and why
 STEP_SECONDS = 2.0
 RETRY_SECONDS = 10.0  # a store that is down is asked again this often, not by every visitor in turn
@@ -85,18 +86,18 @@ def exactly(gallery: Gallery, error: StoreError) -> tuple[VectorStore, str]:
 
 
 def refresh(gallery: Gallery, *, again: bool = True) -> Future[None]:
-    """Bring the store up to the gallery's generation, in the background; returns at once.
+    """Bring the store up to the gallery's version, in the background; returns at once.
 
     again: also when this failed before.
     """
     key = (Settings().uri, gallery.name)
-    generation = gallery.generation
+    version = gallery.version
     with _lock:
-        known, running = _state.get(key, (-1, None))
+        known, running = _state.get(key, (None, None))
         failed = again and running is not None and running.done() and running.exception() is not None
-        if running is None or (running.done() and known != generation) or failed:
+        if running is None or (running.done() and known != version) or failed:
             running = _syncs.submit(_sync, gallery)
-            _state[key] = (generation, running)
+            _state[key] = (version, running)
         return running
 
 
@@ -114,7 +115,7 @@ def _sync(gallery: Gallery) -> None:
 
 
 def _exact_store(gallery: Gallery) -> VectorStore:
-    key = (str(gallery.root), gallery.generation)
+    key = gallery.version
     if key not in _exact:
         _exact.clear()  # one gallery's rows in memory are enough
         _exact[key] = sync.exact_store(gallery)

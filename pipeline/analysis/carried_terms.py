@@ -89,7 +89,7 @@ class Carried:
 def stamp(gallery: Gallery) -> tuple[Any, ...]:
     """Changes whenever `carried` would: for a cache of it."""
     judged = gallery.judgments_file.stat().st_size if gallery.judgments_file.exists() else 0
-    return str(gallery.root), gallery.generation, judged, clustering.newest(gallery), newest(gallery)
+    return *gallery.version, judged, clustering.newest(gallery), newest(gallery)
 
 
 def newest(gallery: Gallery) -> str | None:

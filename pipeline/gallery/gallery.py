@@ -81,6 +81,13 @@ class Gallery:
         return int(self.manifest()["generation"])
 
     @property
+    def version(self) -> tuple[str, str, int]:
+        """Folder, birth and generation: what is kept under it is of these very rows, also when another gallery was made
+        under the name of one that was deleted. One made before births were drawn has the time it was made."""
+        manifest = self.manifest()
+        return str(self.root), str(manifest.get("birth") or manifest["created"]), int(manifest["generation"])
+
+    @property
     def current(self) -> str:
         """First 8 digits of the current encoder's fingerprint; '' before the first ingest."""
         return str(self.manifest()["current"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,14 @@ from pipeline.gallery.migrations import FORMAT
 
 def new(title: str) -> dict[str, Any]:
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    about = {"format": FORMAT, "title": title, "datasets": [], "created": created, "generation": 0}
+    about = {
+        "format": FORMAT,
+        "birth": uuid.uuid4().hex,
+        "title": title,
+        "datasets": [],
+        "created": created,
+        "generation": 0,
+    }
     return about | {"current": "", "previous": "", "metadata_keys": [], "encoders": {}, "index": ""}
 
 
