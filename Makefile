@@ -8,13 +8,14 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint audit bench indexes clean
+.PHONY: help demo test lint audit sbom bench indexes clean
 
 help:
 	@echo "make demo    the app on 2,000 rendered pictures, on port $(PORT) or the next free one; PORT=8600 chooses"
 	@echo "make test    every test, two at a time; ARGS='-k search' chooses some"
 	@echo "make lint    style and types"
 	@echo "make audit   installed packages against the list of known holes; says so when that list cannot be reached"
+	@echo "make sbom    what is installed as build/sbom.json (CycloneDX), for scanners and auditors"
 	@echo "make bench   python -m benchmarks.$(BENCH); BENCH=NAME chooses another, ARGS passes on"
 	@echo "make indexes the optional libraries that compare-indexes measures; what cannot be built here is passed over"
 	@echo "make clean   remove $(VENV) and caches; galleries and all else under data/ stay"
@@ -39,6 +40,11 @@ lint: $(VENV)/installed-dev
 
 audit: $(VENV)/installed-dev
 	@$(PY) -m deploy.audit $(ARGS)
+
+sbom: $(VENV)/installed-dev
+	@mkdir -p build
+	@$(PY) -m cyclonedx_py environment --of JSON --output-reproducible -o build/sbom.json $(PY)
+	@echo build/sbom.json
 
 bench: $(VENV)/installed-dev
 	$(PY) -m benchmarks.$(BENCH) $(ARGS)
