@@ -112,7 +112,8 @@ def test_ingesting_its_dataset_again_changes_no_row(old: Old) -> None:
     before = old.digests()
     old.run("pipeline", "ingest", "shelf", "--dataset", "catalogue:items=16,views=2,size=64")
     changed = {path for path, digest in old.digests().items() if before.get(path) != digest}
-    assert {path for path in changed if "gallery.json" not in path} == set()
+    lists = {"gallery.json", "owners.csv", "gone.csv"}  # whose file a row is, and which are gone: kept since
+    assert {path for path in changed if path.rpartition("/")[2] not in lists} == set()
     assert old.hits("shelf") == nearly(ANSWERS["hits"])
 
 
@@ -249,7 +250,7 @@ def test_the_reports_of_then_are_shown(visited: tuple[Old, dict[str, Seen]]) -> 
     assert f"**{length['recommended']} of {length['dim']} dimensions are the fewest" in seen["length"]["text"]
     assert f"seed {old.report('same-or-different')['seed']}" in seen["pairs"]["text"]
     for sentence in old.report("indexes")["advice"]:
-        assert sentence in seen["indexes"]["text"]
+        assert sentence in seen["indexes"]["text"].replace("\\", "").replace("\u2060", "")  # shown as it is: literal
 
 
 def test_the_case_of_then_is_shown_round_by_round(visited: tuple[Old, dict[str, Seen]]) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from app.server import jobs, store
-from app.server.exposure import check_dataset, shown
+from app.server.exposure import opened, shown
 from app.widgets.literal import literal
+from pipeline import plugins
 from pipeline.errors import SemblanceError, display_name
 from pipeline.gallery.gallery import Gallery
 from pipeline.ingest.follow import CHANGES
+from pipeline.plugins import Option
+from pipeline.settings import exposed
 
 AT_ONCE = 200  # gone files that are listed
 
@@ -33,11 +37,23 @@ def follow_room(gallery: Gallery) -> None:
 
 
 def _is_open(spec: str) -> bool:
+    """Whether a visitor may look there: every path of the spec is open to visitors."""
+    name, given = plugins.parse(spec)
     try:
-        check_dataset(spec)
+        paths = [
+            given[option.name]
+            for option in plugins.options("datasets", name)
+            if option.name in given and _is_path(option)
+        ]
+        for path in paths:
+            opened(path)
     except SemblanceError:
         return False
-    return True
+    return bool(paths) or not exposed()
+
+
+def _is_path(option: Option) -> bool:
+    return isinstance(option.type, type) and issubclass(option.type, plugins.PathText | Path)
 
 
 def _look(gallery: Gallery, spec: str) -> None:
