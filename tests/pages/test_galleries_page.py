@@ -130,7 +130,7 @@ def test_a_table_is_looked_at_before_anything_is_made(app: AppTest, tmp_path) ->
     assert not app.exception
     assert any("**2 pictures**, 2 labels, splits" in one.value for one in app.markdown)
     assert any("separated by semicolons" in one.value for one in app.text)
-    assert "1 of these files are not there, first: 2.jpg" in app.warning[0].value
+    assert "1 of these files are not there, first: 2.jpg" in app.warning[0].value.replace("\\", "")
     assert app.dataframe[0].value["label"].tolist() == ["cat", "dog"]
     assert not Settings().galleries.exists() or not list(Settings().galleries.iterdir())
 
@@ -141,7 +141,7 @@ def test_a_folder_becomes_a_gallery_in_a_child_process(filled: AppTest, tmp_path
         title="third",
         gallery="third",
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while jobs.state(job).running and time.monotonic() < deadline:
         time.sleep(0.2)
     state = jobs.state(job)
@@ -158,7 +158,7 @@ def test_a_job_can_be_stopped(home) -> None:
         assert jobs.state(job).running, jobs.state(job).errors
         time.sleep(0.1)
     jobs.stop(job)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 200  # a job ends when it has something to say; busy machines take their time
     while jobs.state(job).running and time.monotonic() < deadline:
         time.sleep(0.1)
     assert jobs.state(job).exit_code == 130
