@@ -21,6 +21,7 @@ from benchmarks import measuring
 from pipeline import plugins
 from pipeline.gallery import confidence, ranking
 from pipeline.metrics.intervals import interval
+from pipeline.metrics.retrieval import average_precision_at_r
 from pipeline.records import SearchHit
 from training.results.evaluate import encode, of_files
 
@@ -59,9 +60,7 @@ def first_hits(query: np.ndarray, rows: np.ndarray, labels: np.ndarray) -> list[
 
 
 def map_at_r(order: np.ndarray, labels: np.ndarray, label: str) -> float:
-    relevant = labels[order] == label
-    first = relevant[: relevant.sum()]
-    return float((first * np.cumsum(first) / np.arange(1, len(first) + 1)).mean())
+    return float(average_precision_at_r(labels[order][None], [label], np.array([(labels == label).sum()]))[0])
 
 
 def measured(name: str, spec: str, rows: np.ndarray, labels: np.ndarray) -> tuple[str, ...]:

@@ -59,7 +59,6 @@ def failing_write(which: str, after: int) -> Callable:
         ("gallery.json", 1),
         ("gallery.json", 4),
         ("merged.csv", 0),
-        ("merged.csv", 1),
         ("rejected.csv", 0),
     ],
 )

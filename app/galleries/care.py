@@ -70,6 +70,13 @@ def care(gallery: Gallery, info: GalleryInfo) -> None:
         st.error(literal(error))
 
 
+def had_former_default(gallery: Gallery) -> bool:
+    """Whether it was made when another model was the default: who chose that model by its name today is not asked."""
+    manifest = gallery.manifest()
+    noted = manifest["encoders"].get(manifest["current"])
+    return noted is not None and noted["spec"] != gallery.encoder()["spec"]
+
+
 def offer_default(gallery: Gallery) -> None:
     """One click from the model that was the default before to the one that is."""
     with st.container(horizontal=True, vertical_alignment="center"):

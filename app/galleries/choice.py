@@ -47,9 +47,7 @@ READY = (
 
 def choose(key: str) -> str:
     """The choices as one list; returns the spec. Stands in a form."""
-    choices = [*READY, *_runs(), *_clip()]
-    offered = set(offered_encoders(choice.spec for choice in choices))
-    choices = [choice for choice in choices if choice.spec in offered]
+    choices = _choices()
     titles = {choice.spec: choice.title for choice in choices}
     spec = st.radio(
         "How pictures are compared",
@@ -65,10 +63,16 @@ def choose(key: str) -> str:
     return str(spec) or other
 
 
+def _choices() -> list[Choice]:
+    choices = [*READY, *_runs(), *_clip()]
+    offered = set(offered_encoders(choice.spec for choice in choices))
+    return [choice for choice in choices if choice.spec in offered]
+
+
 def measure_here(key: str) -> None:
-    """A button that measures the ready choices, while one of them has no speed. Stands outside of forms."""
-    specs = [choice.spec for choice in READY]
-    if all(spec in speeds.kept() for spec in specs):
+    """A button that measures the choices that have no speed yet. Stands outside of forms."""
+    measured = speeds.kept()
+    if not (specs := [choice.spec for choice in _choices() if choice.spec not in measured]):
         return
     busy = jobs.running(*MEASURE)
     if st.button("Measure speeds here", icon=":material/speed:", key=f"measure-{key}", disabled=busy):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.galleries.care import care, offer_default
+from app.galleries.care import care, had_former_default, offer_default
 from app.galleries.new import new_gallery
 from app.server import resources, store
 from app.server.routes import thumbnail_url
@@ -12,7 +12,6 @@ from app.widgets.job_list import job_list
 from app.widgets.literal import literal
 from app.widgets.page import guarded
 from pipeline.errors import SemblanceError
-from pipeline.fingerprints import FORMER_DEFAULT
 from pipeline.gallery import opening as galleries
 from pipeline.gallery.gallery import Gallery
 from pipeline.records import GalleryInfo
@@ -59,7 +58,7 @@ def overview(gallery: Gallery) -> None:
         facts += [f"{count:,} {word}" for count, word in counted(info) if count]
         st.markdown(" · ".join(facts))
         st.caption(literal(health(gallery)))
-        if info.encoder == FORMER_DEFAULT:
+        if had_former_default(gallery):
             offer_default(gallery)
         if open_now:
             care(gallery, info)

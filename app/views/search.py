@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import streamlit as st
 
@@ -61,7 +62,7 @@ def search_area(gallery: Gallery) -> None:
 
 def option_row(gallery: Gallery, state: SearchState) -> None:
     """Filters and options. The ask is what counts: widgets are set from it and change it in a callback."""
-    clauses = resources.clauses(gallery)
+    clauses, entry = resources.clauses(gallery), gallery.encoder()
     values = {"where": list(state.where), "k": state.k} | {name: getattr(state, name) for name in query_state.FLAGS}
     values |= {"folding": state.collapse > 0, "collapse": state.collapse or 0.97, "rerank": state.rerank}
     values |= {"max_wrong": state.max_wrong}
@@ -85,9 +86,9 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
         st.select_slider("Hits", sorted({*query_state.KS, state.k}), key="option-k", on_change=_choose)
         st.selectbox(
             "Order", list(query_state.ORDERS), key="option-rerank", format_func=query_state.ORDERS.get,
-            help=_measured(gallery), on_change=_choose,
+            help=_measured(entry.get("rerank", {})), on_change=_choose,
         )  # fmt: skip
-        if gallery.encoder().get("confidence"):
+        if entry.get("confidence"):
             st.select_slider(
                 "Wrong hits, at most", [*LEVELS, 1.0], key="option-max_wrong", format_func=_share, on_change=_choose,
                 help="How often a hit is right was learned from this gallery's labels: right is one with the query's label.",
@@ -114,9 +115,8 @@ def _share(level: float) -> str:
     return "any" if level == 1 else f"1 in {round(1 / level)}"
 
 
-def _measured(gallery: Gallery) -> str:
+def _measured(reranking: dict[str, Any]) -> str:
     """What each order did on this gallery's own labels."""
-    reranking = gallery.encoder().get("rerank", {})
     if not (measured := reranking.get("measured", [])):
         return "Without enough labels nothing was measured, so hits stand in the order of their scores."
     called = query_state.ORDERS | {
@@ -209,6 +209,8 @@ def answer(gallery: Gallery, state: SearchState, query: Query) -> SearchResult:
     if query.has_words:
         text.require(gallery)  # before anything is loaded
     encoder = encoders.of_gallery(gallery) if query.needs_encoder else None
+    # a link, or the gallery before this one, may bring a cut that nothing is known for here, and its slider is not shown
+    cut = state.max_wrong < 1 and not query.has_words and gallery.encoder().get("confidence")
     with logs.request():
         result, note = store.answered(
             gallery,
@@ -223,7 +225,7 @@ def answer(gallery: Gallery, state: SearchState, query: Query) -> SearchResult:
                 by_picture=state.by_picture,
                 exclude_query=not state.keep_query,
                 rerank=state.rerank,
-                max_wrong=state.max_wrong if state.max_wrong < 1 and not query.has_words else None,
+                max_wrong=state.max_wrong if cut else None,
                 encode=pictures.embeddings,
             ),
         )

@@ -34,13 +34,14 @@ def learn(embeddings: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> dict[
     up the hits of held-out queries were wrong so often at most; above 1 where no probability keeps that.
     """
     import numpy as np
-    from sklearn.linear_model import LogisticRegression
 
     random = np.random.default_rng(seed)
     names, counts = np.unique(labels[labels != ""], return_counts=True)
     able = np.flatnonzero(np.isin(labels, names[counts > 1]))
     if len(able) < MIN_LABELLED or len(names) < 2 or len(embeddings) <= DEPTH:
         return {}
+    from sklearn.linear_model import LogisticRegression  # more than a second: not for galleries that teach nothing
+
     asking = random.permutation(able)[:MAX_QUERIES]
     inputs, right = [], []
     for row in asking:

@@ -35,10 +35,10 @@ def refresh(gallery: Gallery, fingerprint8: str, *, seed: int = 0) -> None:
 
     Only when a share of GROWN of the rows is new, or none was measured. Needs the lock.
     """
-    rows = gallery.rows(fingerprint8)
     before = gallery.encoder(fingerprint8).get("rerank", {}).get("rows", 0)
-    if before and abs(len(rows) - before) <= GROWN * before:
+    if before and abs(len(gallery.ids(fingerprint8) - gallery.removed()) - before) <= GROWN * before:
         return
+    rows = gallery.rows(fingerprint8)
     entry: dict[str, Any] = {"mean": [], "rerank": {"spec": NONE, "measured": [], "rows": len(rows)}, "confidence": {}}
     if len(rows):
         mean = rows.embeddings.mean(axis=0)
@@ -97,9 +97,8 @@ def ranked(
     import numpy as np
 
     def sorted_by(direction: np.ndarray) -> np.ndarray:
-        scores = rows @ direction
-        scores[without] = -np.inf if without >= 0 else scores[without]
-        return np.argsort(-scores, kind="stable")[: len(rows) - (without >= 0)]
+        order = np.argsort(-(rows @ direction), kind="stable")
+        return order[order != without]
 
     direction = reranker.direction(query, mean, lambda asked, n: rows[sorted_by(asked)[:n]])
     order = sorted_by(direction)
@@ -113,9 +112,8 @@ def _values(
     """(queries,) map_at_r of each."""
     import numpy as np
 
-    values = []
-    for row in asking:
-        relevant = labels[ranked(reranker, embeddings[row], embeddings, mean, without=row)] == labels[row]
-        first = relevant[: relevant.sum()]
-        values.append(float((first * np.cumsum(first) / np.arange(1, len(first) + 1)).mean()))
-    return np.array(values)
+    from pipeline.metrics.retrieval import average_precision_at_r, relevant_counts
+
+    orders = np.stack([ranked(reranker, embeddings[row], embeddings, mean, without=row) for row in asking])
+    counts = relevant_counts(labels[asking], labels, exclude=asking)
+    return average_precision_at_r(labels[orders], labels[asking], counts)

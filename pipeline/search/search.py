@@ -90,8 +90,9 @@ def search(
     others. exclude_query: the query's own files, their parts, and ids are no hits. encoder may be None unless
     `query.needs_encoder`. rerank: a spec of rerank/, or what was measured to be best for this gallery; words are never
     re-ranked. max_wrong: only hits of which at most this share is wrong, as the gallery's labels taught (confidence.py).
-    min_score: only hits from this score up. encode: by what the query's pictures are encoded. Raises UsageError for k, filter, an empty query, or words that the encoder does not take,
-    PictureError for a bad picture, GalleryError for an unknown id, StoreError when the store fails.
+    min_score: only hits from this score up. encode: by what the query's pictures are encoded. Raises UsageError for k,
+    filter, an empty query, or words that the encoder does not take, PictureError for a bad picture, GalleryError for an
+    unknown id, StoreError when the store fails.
     """
     started = time.perf_counter()
     manifest = gallery.manifest()
@@ -117,16 +118,14 @@ def search(
             f"how often hits are right is not known here: words are asked with, or gallery {gallery.name} has fewer than "
             f"{confidence.MIN_LABELLED} pictures with labels; a least score can be asked for instead"
         )
-    enough = max(k, confidence.DEPTH) if learned else k
+    plain = spec == NONE and not (where or collapse or by_picture)
     if spec == NONE:
-        hits = nearest(direction, k=enough)
+        hits = nearest(direction, k=max(k, confidence.DEPTH) if learned and plain else k)
     else:
-        hits = _reranked(plugins.build("rerank", spec), store, collection, direction, entry, nearest, enough)
-    first = sorted(hits, key=lambda hit: -hit.score)
-    if learned and where.clauses:  # what is usual is so without the filter
-        first = _nearest(
-            store, collection, direction, k=enough, where=Filter(), without=gone, whole=set(), collapse=None, by_picture=False
-        )  # fmt: skip
+        hits = _reranked(plugins.build("rerank", spec), store, collection, direction, entry, nearest, k)
+    first = hits
+    if learned and not plain:  # what is usual for this query is so whatever is left out, folded or put in another order
+        first = nearest(direction, k=confidence.DEPTH, where=Filter(), collapse=None, by_picture=False)
     sure = confidence.estimate(learned, hits, first)
     kept = [
         i

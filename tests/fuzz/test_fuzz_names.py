@@ -20,6 +20,7 @@ from app.widgets.charts import as_csv
 from pipeline.errors import PictureError, SemblanceError, UsageError, spreadsheet_cell
 from pipeline.exchange import exchange
 from pipeline.gallery.opening import open_gallery
+from pipeline.gallery.originals import on_disk
 from pipeline.images import opening, uploads
 from pipeline.search.montage import montage
 from pipeline.search.search import Query, QueryPicture, search
@@ -122,7 +123,7 @@ def test_files_of_any_name_are_ingested_found_exported_and_drawn(pictures: list[
         assert report.rejected == []
         made = open_gallery("small", Settings())
         for number, path in enumerate(made.table()["path"]):
-            assert (root / _on_disk(path)).is_file(), (number, path)
+            assert (root / on_disk(path)).is_file(), (number, path)
         data = next(one for one in root.iterdir() if not one.name.startswith(".")).read_bytes()
         result = search(made, store, encoder(), Query(pictures=(QueryPicture(data),)), k=3, exclude_query=False)
         montage(made, [data], result).save(io.BytesIO(), "PNG")
@@ -135,12 +136,6 @@ def test_files_of_any_name_are_ingested_found_exported_and_drawn(pictures: list[
         outside = surroundings(Path(base)) - {"home", "photos", "out.parquet", "out.npz"}
         if stray := [path for path in outside if not path.startswith((f"home{os.sep}", f"photos{os.sep}"))]:
             raise Escape(str(stray))
-
-
-def _on_disk(path: str) -> str:
-    from pipeline.gallery.originals import _on_disk
-
-    return _on_disk(path)
 
 
 @cases

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.server import jobs
 from pipeline.comparison import speeds
-from pipeline.fingerprints import FORMER_DEFAULT
+from pipeline.fingerprints import FORMER_DEFAULT, OLD_BASE
 from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 
@@ -40,7 +40,13 @@ def test_a_gallery_of_the_former_default_is_offered_the_new_one(
     monkeypatch.setattr(jobs, "start", lambda command, **_: started.append(command))
     gallery = open_gallery("shades", Settings())
     encoders = gallery.manifest()["encoders"]
-    gallery.update(encoders={gallery.current: encoders[gallery.current] | {"spec": FORMER_DEFAULT}})
+    chosen = {gallery.current: encoders[gallery.current] | {"spec": FORMER_DEFAULT}}
+    gallery.update(encoders=chosen)
+    at_galleries(filled)
+    assert "Re-encode with it" not in [button.label for button in filled.button]  # by its name of today
+    gallery.update(
+        encoders={gallery.current: chosen[gallery.current] | {"spec": "deep_ranking", "fingerprint": OLD_BASE}}
+    )
     at_galleries(filled)
     assert not filled.exception
     assert [button.key for button in filled.button if button.label == "Re-encode with it"] == ["upgrade-shades"]
