@@ -6,9 +6,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from pipeline import ROOT
+
+hypothesis.settings.register_profile("no clock", deadline=None)  # a busy machine takes its time, and that is no fault
+hypothesis.settings.load_profile("no clock")
 
 
 @pytest.fixture(scope="session")

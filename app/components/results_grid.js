@@ -7,13 +7,6 @@ const ICONS = {
 };
 const TITLES = { search: "Search with this (Enter)", like: "More like this (L)", unlike: "Less like this (U)" };
 
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
-
 function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
@@ -71,33 +64,55 @@ export default function (component) {
     bar.replaceChildren(`${count("like")} more, ${count("unlike")} less like this`, refine, cancel);
   }
 
-  function open(tile) {
-    const details = element("dl");
-    for (const [key, value] of tile.details) details.append(element("dt", {}, key), element("dd", {}, value));
-    const close = element("button", { type: "button" }, "Close");
-    close.onclick = () => dialog.close();
-    const buttons = element("div", { class: "buttons" });
-    if (data.actions.includes("search")) {
-      const go = element("button", { class: "go", type: "button" }, "Search with this");
-      go.onclick = () => { dialog.close(); send("search", tile.id); };
-      buttons.append(go);
-    }
-    if (data.actions.includes("why")) {
-      const why = element("button", { type: "button" }, "Why similar?");
-      why.onclick = () => { dialog.close(); send("why", tile.id); };
-      buttons.append(why);
-    }
-    if (data.actions.includes("remove")) {
-      const remove = element("button", { type: "button" }, "Remove from gallery");
-      remove.onclick = () => { dialog.close(); send("remove", tile.id); };
-      buttons.append(remove);
-    }
-    buttons.append(close);
-    const shown = element("img", { src: tile.whole || tile.src, alt: tile.part || tile.alt });
-    shown.onerror = () => { shown.onerror = null; shown.src = tile.src; }; // the whole picture is gone
-    dialog.replaceChildren(shown, details, buttons);
-    dialog.showModal();
+  const doings = [
+    ["Search with this", (tile) => send("search", tile.id), "search"],
+    ["Why similar?", (tile) => send("why", tile.id), "why"],
+    ["Remove from gallery", (tile) => send("remove", tile.id), "remove"],
+  ].filter(([, , kind]) => data.actions.includes(kind)).map(([title, act, kind]) => [title, act, kind === "search"]);
+  const open = viewer(dialog, data.tiles.filter((tile) => tile.id), doings, data.query, (id) => grid.querySelector(`.tile[data-id="${id}"] .frame`)?.focus());
+
+  // What is ticked stays ticked while other hits are drawn; the tray says how many and what can be done with them.
+  if (root.of !== data.of) [root.of, root.chosen] = [data.of, new Set()];
+  const chosen = root.chosen;
+  const tray = element("div", { class: "tray", role: "status" });
+  let last = "";
+  function choose(id, wanted) {
+    wanted ? chosen.add(id) : chosen.delete(id);
+    last = id;
+    drawTray();
   }
+  function chooseTo(id) {
+    const ids = data.tiles.filter((tile) => tile.id).map((tile) => tile.id);
+    const [from, to] = [ids.indexOf(last), ids.indexOf(id)].sort((a, b) => a - b);
+    ids.slice(Math.max(from, 0), to + 1).forEach((one) => chosen.add(one));
+    drawTray();
+  }
+  function drawTray() {
+    for (const tick of grid.querySelectorAll(".tick")) {
+      const on = chosen.has(tick.dataset.id);
+      tick.setAttribute("aria-checked", String(on));
+      tick.closest(".tile").classList.toggle("chosen", on);
+    }
+    tray.hidden = !chosen.size;
+    const does = (title, kind, main) => {
+      const made = element("button", { type: "button", class: main ? "go" : "" }, title);
+      made.onclick = () => {
+        setTriggerValue("chosen", { kind, ids: [...chosen], n: Date.now() });
+        if (kind === "remove") { chosen.clear(); drawTray(); }
+      };
+      return made;
+    };
+    const link = element("button", { type: "button" }, "Copy link");
+    link.onclick = async () => {
+      const ask = new URLSearchParams([["gallery", data.of], ...[...chosen].map((id) => ["ids", id])]);
+      await navigator.clipboard.writeText(`${location.origin}${location.pathname}?${ask}`);
+      link.textContent = "Copied";
+    };
+    const none = element("button", { type: "button" }, "Clear");
+    none.onclick = () => { chosen.clear(); drawTray(); };
+    tray.replaceChildren(`${chosen.size} selected`, does("Find more like these", "search", true), does("Tag or export", "more"), link, does("Remove", "remove"), none);
+  }
+  if (data.actions.includes("choose")) root.append(tray);
 
   for (const tile of data.tiles) {
     if (tile.heading) {
@@ -113,7 +128,7 @@ export default function (component) {
     }
     const frame = element("button", { class: "frame", type: "button", "aria-label": tile.alt });
     frame.append(element("img", { src: tile.src, alt: tile.alt, loading: "lazy", decoding: "async" }));
-    frame.onclick = () => (data.actions.includes("open") ? open(tile) : send("search", tile.id));
+    frame.onclick = () => (data.actions.includes("open") ? open(tile.id) : send("search", tile.id));
     const acts = element("div", { class: "acts" });
     for (const kind of ["unlike", "like", "search"].filter((name) => data.actions.includes(name))) {
       const button = element("button", { class: `act ${kind}`, type: "button", title: TITLES[kind], "aria-label": TITLES[kind] });
@@ -124,6 +139,12 @@ export default function (component) {
       acts.append(button);
     }
     const picture = element("div", { class: "picture" }, frame, acts);
+    if (data.actions.includes("choose")) {
+      const tick = element("button", { class: "tick", type: "button", role: "checkbox", "aria-checked": "false", "aria-label": `Select ${tile.alt} (X)`, title: "Select (X); with Shift all from the last one" });
+      tick.dataset.id = tile.id;
+      tick.onclick = (event) => (event.shiftKey && last ? chooseTo(tile.id) : choose(tile.id, !chosen.has(tile.id)));
+      picture.append(tick);
+    }
     if (tile.folded) picture.append(element("div", { class: "folded", title: "hidden behind this one: near-duplicates, or other parts of its picture" }, `+${tile.folded}`));
     if (tile.part) picture.append(element("div", { class: "part", title: tile.part }, "part"));
     const caption = element("div", { class: "caption" }, element("span", { class: "label", title: tile.label }, tile.label));
@@ -146,10 +167,12 @@ export default function (component) {
     if (step) frames[Math.min(Math.max(at + step, 0), frames.length - 1)].focus();
     else if (event.key === "Enter" && event.target.classList.contains("frame") && data.actions.includes("search")) send("search", tile.dataset.id);
     else if (event.key.toLowerCase() === "l" && data.actions.includes("like")) mark(tile.dataset.id, "like");
+    else if (event.key.toLowerCase() === "x" && data.actions.includes("choose")) choose(tile.dataset.id, !chosen.has(tile.dataset.id));
     else if (event.key.toLowerCase() === "u" && data.actions.includes("unlike")) mark(tile.dataset.id, "unlike");
     else if (event.key.toLowerCase() === "r" && !bar.hidden) bar.querySelector(".go").click();
     else return;
     event.preventDefault();
   };
   drawBar();
+  drawTray();
 }

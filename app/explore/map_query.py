@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.explore.map_data import MapData
 from app.search import query_state
+from app.search.query_panel import query_of
 from app.server import encoders, pictures, store
 from app.server.caches import Cache
 from pipeline.analysis import projection
@@ -22,11 +23,12 @@ _rows: Cache[Rows] = Cache(MAX_BYTES)
 
 def embedding(gallery: Gallery) -> np.ndarray | None:
     """(dim,) of unit length: the mean of what is asked for in this gallery; None when nothing is."""
-    query = query_state.current()
-    if query.gallery != gallery.name or not (query.uploads or query.ids):
+    state = query_state.current()
+    if state.gallery != gallery.name or not (state.uploads or state.ids):
         return None
-    encoder = encoders.of_gallery(gallery) if query.uploads else None
-    found = list(pictures.embeddings(encoder, query.uploads)[0]) if encoder else []
+    query = query_of(gallery, state)
+    encoder = encoders.of_gallery(gallery) if query.pictures else None
+    found = list(pictures.embeddings(encoder, query.pictures)[0]) if encoder else []
     if query.ids and (rows := rows_of(gallery)) is not None:
         found += list(rows.embeddings[rows.table["id"].isin(query.ids).to_numpy()])
     if not found:

@@ -19,8 +19,8 @@ from app.widgets.literal import literal
 from app.widgets.page import attempt, problem
 from app.widgets.point_map import Shape
 from app.widgets.results_grid import results_grid, tile
+from app.widgets.tagging import tagging
 from pipeline.errors import SemblanceError
-from pipeline.gallery import tags
 from pipeline.gallery.gallery import Gallery
 from pipeline.search.search import Query
 
@@ -64,7 +64,7 @@ def _actions(gallery: Gallery, data: MapData, table: pd.DataFrame, taken: pd.Ser
     ids = table["id"].tolist()
     with st.container(horizontal=True):
         with st.popover("Tag", icon=":material/sell:"):
-            _tagging(gallery, ids)
+            tagging(gallery, ids, key="map")
         st.button(
             "More like these",
             icon=":material/image_search:",
@@ -120,31 +120,6 @@ def _flat(data: MapData, table: pd.DataFrame, taken: pd.Series) -> pd.DataFrame:
     facts = table.drop(columns="metadata").reset_index(drop=True)
     metadata = pd.DataFrame(table["metadata"].tolist()).reset_index(drop=True)
     return pd.concat([facts, metadata.drop(columns=metadata.columns.intersection(facts.columns)), points], axis=1)
-
-
-def _tagging(gallery: Gallery, ids: list[str]) -> None:
-    known = tags.tags(gallery)
-    name = st.text_input("Tag for the selection", placeholder="to check", key="map-tag", max_chars=tags.LONGEST)
-    st.button("Save", type="primary", disabled=not name.strip(), on_click=_tag, args=(gallery, ids, name, True))
-    for one, held in known.items():
-        if inside := held.intersection(ids):
-            st.button(
-                f"Take “{literal(one)}” from {len(inside):,}",
-                on_click=_tag,
-                args=(gallery, sorted(inside), one, False),
-                key=f"untag-{one}",
-            )
-    if said := st.session_state.pop("map-tagged", ""):
-        st.success(literal(said))
-
-
-def _tag(gallery: Gallery, ids: list[str], name: str, given: bool) -> None:
-    def tag() -> None:
-        kept = tags.tag(gallery, ids, name, given=given)
-        have = "have" if given else "have no longer"
-        st.session_state["map-tagged"] = f"{len(ids):,} {have} the tag “{kept}”."
-
-    attempt(tag)
 
 
 def _remove(gallery: Gallery, ids: list[str]) -> None:

@@ -37,8 +37,10 @@ def common_terms(gallery: Gallery, ids: Sequence[str], *, state: SearchState | N
         return
     carried = _terms_of(gallery)
     there = [picture for picture in ids if picture in carried.places]
-    shared = _without_repeats(terms.in_common(gallery, there, carried=carried))[:MAX_CHIPS]
-    if not shared:
+    asked_for = {clause.field for clause in state.filter().clauses if not clause.negate} if state else set()
+    found = terms.in_common(gallery, there, carried=carried)
+    news = [one for one in found if one.term.clause.partition("=")[0] not in asked_for]  # a filter tells itself
+    if not (shared := _without_repeats(news)[:MAX_CHIPS]):
         return
     state = state or SearchState(gallery=gallery.name, ids=tuple(there[:MAX_QUERIES]))
     chips = "".join(_chip(one, state) for one in shared)

@@ -1,4 +1,4 @@
-"""The left side of the search page: ways to ask, and the query."""
+"""The query: what is asked as a strip of chips, and the ways to ask, which fold into one row once something is."""
 
 from __future__ import annotations
 
@@ -7,55 +7,65 @@ from dataclasses import replace
 import streamlit as st
 
 from app.search import query_state
+from app.search.query_state import SearchState
 from app.search.words_fields import words_fields
 from app.server import pictures, resources, store
 from app.server.pictures import Preview, Upload
-from app.widgets import upload
+from app.server.routes import thumbnail_url
+from app.widgets import component, upload
 from app.widgets.literal import literal
 from app.widgets.region import drawn, region
 from app.widgets.results_grid import results_grid, tile
-from pipeline.errors import display_name
+from pipeline.errors import GalleryError, display_name
 from pipeline.gallery.gallery import Gallery
-from pipeline.images.regions import parse_box
+from pipeline.images.regions import box_text, parse_box
 from pipeline.records import SearchHit
+from pipeline.search.search import Query
 
-WAYS = ["Upload", "Paste", "Camera", "Pick"]
 SHOWN = 6
+FIELD = "ask-field"  # the container of the one upload field; what is pasted or dropped elsewhere is handed to it
 
 
 def query_panel(gallery: Gallery) -> None:
-    """Draw the widget of the chosen way; what comes through it is taken in a callback, before the page is drawn."""
-    way = st.segmented_control(
-        "Ask with", WAYS, default=WAYS[0], required=True, key="way", label_visibility="collapsed", width="stretch"
-    )
-    key = f"{way}{st.session_state.setdefault('turn', 0)}"  # a new key empties a widget
-    if way == "Upload":
+    """Draw the query and the ways to ask; what comes through them is taken in a callback, before the page is drawn."""
+    state = query_state.current()
+    for message in st.session_state.pop("refused", []):
+        st.error(literal(message))
+    place = "query-start" if state.empty else "query-strip"
+    with st.container(key=place, horizontal=True, vertical_alignment="center", gap="small"):
+        component("query_strip")(
+            data={"items": _items(gallery, state), "field": FIELD},
+            key="query",
+            on_off_change=_take_off,
+            width="content" if state.empty else "stretch",  # what is added moves no button
+        )
+        _ways(gallery, state)
+    words_fields(gallery)
+
+
+def _ways(gallery: Gallery, state: SearchState) -> None:
+    turn = st.session_state.setdefault("turn", 0)  # a new key empties a widget
+    with st.container(key=FIELD, width="stretch" if state.empty else "content"):
         upload.picture_field(
             "Drop pictures here",
-            key=key,
+            key=(key := f"Upload{turn}"),
             on_change=take,
             args=(key,),
             accept_multiple_files=True,
             label_visibility="collapsed",
         )
-    elif way == "Paste":
-        st.chat_input(
-            "Paste a picture (Ctrl+V), then Enter",
-            accept_file="multiple",
-            file_type=upload.PICTURES,
-            key=key,
-            on_submit=take,
-            args=(key,),
-        )
-    elif way == "Camera":
-        st.camera_input("Take a picture", key=key, label_visibility="collapsed", on_change=take, args=(key,))
-    else:
+    with st.popover("More ways", icon=":material/add_photo_alternate:"):
+        if not state.empty:
+            joins = "The next picture joins the query and does not replace it"
+            st.toggle("Add to the query", key="combine", help=joins)
         _pick(gallery)
-    words_fields(gallery)
-    st.toggle("Combine with the current query", key="combine", disabled=query_state.current().empty)
-    for message in st.session_state.pop("refused", []):
-        st.error(literal(message))
-    _show_query(gallery)
+        if st.toggle("Use the camera", key=f"camera-on{turn}"):
+            key = f"Camera{turn}"
+            st.camera_input("Take a picture", key=key, label_visibility="collapsed", on_change=take, args=(key,))
+    _parts(gallery, state)
+    if not state.empty or query_state.can_go_back():
+        st.button("Back", icon=":material/undo:", on_click=query_state.back, disabled=not query_state.can_go_back())
+        st.button("Clear", icon=":material/close:", on_click=_clear, disabled=state.empty)
 
 
 def take(key: str) -> None:
@@ -75,7 +85,7 @@ def act(key: str) -> None:
     action = st.session_state[key].get("action") or {}
     if action.get("kind") == "search":
         if _combining():
-            query_state.change(ids=tuple(dict.fromkeys((*query_state.current().ids, action["id"]))))
+            query_state.change(ids=tuple(dict.fromkeys((*query_state.current().ids, action["id"]))), region="")
         else:
             query_state.change(**query_state.NOTHING | {"ids": (action["id"],)})
     elif action.get("kind") == "why":
@@ -83,7 +93,7 @@ def act(key: str) -> None:
     elif action.get("kind") == "remove":
         gallery = resources.gallery(query_state.current().gallery)
         store.remove(gallery, [action["id"]])
-        st.session_state["removed"] = (gallery.name, action["id"], query_state.current())
+        st.session_state["removed"] = (gallery.name, (action["id"],), query_state.current())
 
 
 def _combining() -> bool:
@@ -92,7 +102,7 @@ def _combining() -> bool:
 
 def look_up(gallery: Gallery, *, key: str) -> list[str] | None:
     """Ids of the first SHOWN pictures with the typed text in their path, or an id that begins with it; None without text."""
-    label = "Id, or part of a file name"
+    label = "A picture of the gallery: part of its file name, or its id"
     text = st.text_input(label, placeholder=label, label_visibility="collapsed", key=key).strip().lower()
     if not text:
         return None
@@ -108,58 +118,90 @@ def _pick(gallery: Gallery) -> None:
         results_grid(tiles, key="picks", actions=("search",), on_action=lambda: act("picks"))
 
 
-def _show_query(gallery: Gallery) -> None:
-    """The query pictures; on each a box can be drawn, so that only a part is searched."""
-    state = query_state.current()
+def _items(gallery: Gallery, state: SearchState) -> list[dict[str, str]]:
+    """What the strip shows: pictures, words, and what is liked and disliked."""
+    made: list[dict[str, str]] = []
     for picture in state.uploads:
-        _show_upload(picture)
-    if len(state.ids) == 1 and (preview := resources.preview(gallery, state.ids[0])):
-        _show_known(gallery, state.ids[0], preview)
-    else:
-        _small_grid(gallery, "Query", state.ids)
-    _small_grid(gallery, "More like", state.like)
-    _small_grid(gallery, "Less like", state.unlike)
-    if not state.empty or query_state.can_go_back():
-        with st.container(horizontal=True):
-            st.button("Back", icon=":material/undo:", on_click=query_state.back, disabled=not query_state.can_go_back())
-            st.button("Clear", icon=":material/close:", on_click=_clear, disabled=state.empty)
+        sign = "part" if picture.box else ""
+        made.append(
+            {"kind": "uploads", "value": picture.id, "src": pictures.preview(picture).source}
+            | _said(picture.name, sign)
+        )
+    paths = resources.paths(gallery)
+    for kind, sign in (("ids", "part" if state.part else ""), ("like", "+"), ("unlike", "−")):
+        lead = {"like": "more like ", "unlike": "less like "}.get(kind, "")
+        for i in getattr(state, kind):
+            name = lead + display_name(paths.get(i, i))
+            made.append({"kind": kind, "value": i, "src": thumbnail_url(gallery.name, i)} | _said(name, sign))
+    made += [{"kind": "texts", "value": one, "title": one} for one in state.texts]
+    return made + [{"kind": "not_texts", "value": one, "title": f"not {one}"} for one in state.not_texts]
 
 
-def _show_upload(picture: Upload) -> None:
+def _said(title: str, sign: str) -> dict[str, str]:
+    return {"title": title, "sign": sign}
+
+
+def _take_off() -> None:
+    """One chip less; without a picture or words nothing is asked."""
+    off = st.session_state["query"].get("off") or {}
+    state, kind = query_state.current(), off.get("kind")
+    if kind in ("uploads", "ids", "like", "unlike", "texts", "not_texts"):
+        left = tuple(one for one in getattr(state, kind) if (one.id if kind == "uploads" else one) != off.get("value"))
+        query_state.change(**{kind: left} | ({"region": ""} if kind == "ids" else {}))
+
+
+def _parts(gallery: Gallery, state: SearchState) -> None:
+    """On each picture asked with a box can be drawn, so that only a part is searched."""
+    known = state.ids[0] if len(state.ids) == 1 else ""
+    preview = resources.preview(gallery, known) if known else None
+    if not state.uploads and not preview:
+        return
+    with st.popover("Only a part", icon=":material/crop:"):
+        for picture in state.uploads:
+            _part_of_upload(picture)
+        if preview:
+            _part_of_known(gallery, known, state.part, preview)
+
+
+def _part_of_upload(picture: Upload) -> None:
     key, preview = f"region-{picture.id}", pictures.preview(picture)
 
     def choose_part() -> None:
-        _ask_with(replace(picture, box=drawn(key, preview)))
+        chosen = replace(picture, box=drawn(key, preview))
+        uploads = query_state.current().uploads
+        query_state.change(uploads=tuple(chosen if one.id == chosen.id else one for one in uploads))
 
     region(preview, key=key, alt=picture.name, box=picture.box, on_change=choose_part)
 
 
-def _show_known(gallery: Gallery, picture_id: str, preview: Preview) -> None:
+def _part_of_known(gallery: Gallery, picture_id: str, part: str, preview: Preview) -> None:
     """A picture of the gallery; of a part its whole picture, with its box on it."""
     parent, box = resources.regions(gallery).get(picture_id, (picture_id, ""))
     name, key = display_name(resources.paths(gallery)[picture_id]), f"region-{parent}"
 
     def choose_part() -> None:
-        """The part is no picture of the gallery, so its file is asked with as an upload is."""
-        if data := resources.original(gallery, picture_id):
-            _ask_with(Upload(data, drawn(key, preview), name=name), ids=())
+        chosen = drawn(key, preview)
+        whole = (0, 0, preview.width, preview.height) if parent != picture_id else None
+        query_state.change(region=box_text(chosen or whole) if chosen or whole else "")
 
-    region(preview, key=key, alt=name, box=parse_box(box) if box else None, on_change=choose_part)
-
-
-def _ask_with(chosen: Upload, **changes: tuple[str, ...]) -> None:
-    """The picture with its box takes the place of the picture."""
-    uploads = query_state.current().uploads
-    replaced = tuple(chosen if one.id == chosen.id else one for one in uploads)
-    query_state.change(uploads=replaced if chosen in replaced else (*uploads, chosen), **changes)
+    shown = part or box
+    region(preview, key=key, alt=name, box=parse_box(shown) if shown else None, on_change=choose_part)
 
 
-def _small_grid(gallery: Gallery, title: str, ids: tuple[str, ...]) -> None:
-    if ids:
-        st.caption(literal(title))
-        key = f"query-{title}"
-        tiles = [tile(gallery.name, SearchHit(id=i, score=0, path=title)) | {"label": ""} for i in ids]
-        results_grid(tiles, key=key, actions=("search",), small=True, on_action=lambda: act(key))
+def query_of(gallery: Gallery, state: SearchState) -> Query:
+    """What `search` is asked with. GalleryError where only a part is wanted of a picture whose file is gone."""
+    uploads, ids = state.uploads, state.ids
+    if state.part:
+        data = resources.original(gallery, ids[0])
+        if data is None:
+            raise GalleryError(
+                "the file of this picture is gone, so no part of it can be searched; search with the whole"
+            )
+        uploads, ids = (
+            (Upload(data, parse_box(state.part), name=display_name(resources.paths(gallery)[ids[0]])), *uploads),
+            (),
+        )
+    return Query(uploads, ids, state.like, state.unlike, state.texts, state.not_texts)
 
 
 def _clear() -> None:

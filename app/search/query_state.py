@@ -11,6 +11,7 @@ from pipeline import filters, plugins
 from pipeline.errors import UsageError
 from pipeline.filters import Clause, Filter
 from pipeline.gallery.confidence import LEVELS
+from pipeline.images.regions import box_text, parse_box
 
 MAX_UPLOADS = 8
 HISTORY_BYTES = 100_000_000  # of uploads that can be gone back to, a session; the current ones come on top
@@ -19,14 +20,17 @@ FLAGS = ("by_label", "by_picture", "keep_query")
 LISTS = ("texts", "not_texts", "ids", "like", "unlike", "where")
 _CALLED = {
     "none": "By score alone",
-    "query_expansion": "With the nearest asking along",
-    "k_reciprocal": "By shared neighbours",
+    "query_expansion": "Query expansion",
+    "k_reciprocal": "k-reciprocal neighbours",
 }
 ORDERS = {"": "Best measured"} | {
     name: _CALLED.get(name, name.replace("_", " ").capitalize()) for name in plugins.available("rerank")
 }
 """Names of rerank/ and what the page calls them; "" is what did best on the gallery's own labels."""
-NOTHING: dict[str, tuple[str, ...]] = dict.fromkeys(("uploads", "ids", "like", "unlike", "texts", "not_texts"), ())
+NOTHING: dict[str, tuple[str, ...] | str] = {
+    **dict.fromkeys(("uploads", "ids", "like", "unlike", "texts", "not_texts"), ()),
+    "region": "",
+}
 """What `change` takes to begin a query anew; filters and options stay."""
 
 
@@ -37,6 +41,7 @@ class SearchState:
     gallery: str = ""
     uploads: tuple[Upload, ...] = ()
     ids: tuple[str, ...] = ()
+    region: str = ""  # x,y,w,h in pixels of the one picture of ids: only that part of it is asked with
     like: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
@@ -55,6 +60,11 @@ class SearchState:
     def empty(self) -> bool:
         return not (self.uploads or self.ids or self.like or self.texts)
 
+    @property
+    def part(self) -> str:
+        """The region, where there is one picture that it can be of."""
+        return self.region if len(self.ids) == 1 else ""
+
     def filter(self) -> Filter:
         """Clauses of one field and sign are joined: label=cup with label=bowl means any of them."""
         joined: dict[tuple[str, bool], list[str]] = {}
@@ -70,6 +80,7 @@ class SearchState:
                 made[name] = list(values)
         made |= {name: str(value) for name in _DEFAULT if (value := getattr(self, name)) != _DEFAULT[name]}
         made |= {name: "1" for name in FLAGS if getattr(self, name)}
+        made |= {"region": self.part} if self.part else {}
         if self.uploads:
             made["upload"] = self.uploads[0].id[:8]
         return made
@@ -97,6 +108,7 @@ def of_address() -> SearchState:
         k=_number(params.get("k", ""), SearchState.k, 1, 1000),
         collapse=_fraction(params.get("collapse", "")),
         max_wrong=nearest_level(params.get("max_wrong", "")),
+        region=_box(params.get("region", "")),
         rerank=given if (given := params.get("rerank", "")) in ORDERS else "",
         lost_upload="upload" in params,
         **many,
@@ -169,6 +181,13 @@ def _as_lists(ask: SearchState) -> dict[str, list[str]]:
 
 def _number(text: str, otherwise: int, low: int, high: int) -> int:
     return min(max(int(text), low), high) if text.isdecimal() else otherwise
+
+
+def _box(text: str) -> str:
+    try:
+        return box_text(parse_box(text)) if text else ""
+    except UsageError:
+        return ""
 
 
 def nearest_level(text: str) -> float:

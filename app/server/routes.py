@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, Response
 from app.server import pictures
 from app.server.caches import Cache
 from pipeline.errors import SemblanceError
-from pipeline.gallery import whole_of_part
+from pipeline.gallery import large_picture
 from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 from training.runs import Run
@@ -42,13 +42,13 @@ def thumbnail_url(gallery: str, picture_id: str) -> str:
 
 
 def whole(request: Request) -> Response:
-    """The whole picture of a part, the part's box drawn on it; 404 for anything else, or when the file is gone."""
+    """A picture as large as a screen shows it, of a part its whole with the part's box; 404 for what is not there."""
     picture_id = request.path_params["picture_id"]
     try:
         if not _ID.fullmatch(picture_id):
             return Response(status_code=404)
         gallery = open_gallery(request.path_params["gallery"], Settings())
-        data = pictures.in_turn(lambda: whole_of_part.draw(gallery, picture_id))
+        data = pictures.in_turn(lambda: large_picture.draw(gallery, picture_id))
     except SemblanceError:
         return Response(status_code=404)
     return Response(data, media_type="image/jpeg", headers=_HEADERS)

@@ -7,17 +7,19 @@ from typing import Any
 
 import streamlit as st
 
-from app.search import query_state
+from app import COMPONENTS
+from app.search import query_state, selected
 from app.search.common_terms import annotation_line, common_terms
 from app.search.kept_judgments import offer_to_keep
-from app.search.query_panel import act, query_panel
+from app.search.query_panel import act, query_of, query_panel
 from app.search.query_state import SearchState
 from app.search.why_similar import why_similar
 from app.search.words_fields import words_kept
 from app.server import encoders, pictures, resources, store
+from app.server.routes import whole_url
 from app.widgets import downloads
 from app.widgets.literal import literal
-from app.widgets.page import guarded, titled_choice
+from app.widgets.page import follow, followed, guarded, titled_choice
 from app.widgets.results_grid import results_grid, tile, tiles_of
 from pipeline import logs
 from pipeline.errors import SemblanceError, display_name
@@ -29,6 +31,7 @@ from pipeline.search import text
 from pipeline.search.search import Query, QueryPicture, SearchResult
 
 EXAMPLES = 18
+CSS = COMPONENTS / "search_page.css"
 SCORES_OF_WORDS = (
     "A text and a picture score far lower than two pictures do, also when they fit, so no hit is called weak here and only "
     "the order counts."
@@ -37,26 +40,31 @@ SCORES_OF_WORDS = (
 
 def page() -> None:
     query_state.follow_address()
-    wanted = query_state.current().gallery
-    if (name := titled_choice("Search by picture", wanted)) is None:
+    before = query_state.current().gallery
+    if (name := titled_choice("Search by picture", followed(before))) is None:
         return
-    if name != wanted:
-        query_state.change(remember=False, gallery=name, ids=(), like=(), unlike=(), where=(), **words_kept(name))
+    if name != before:
+        query_state.change(
+            remember=False, gallery=name, ids=(), region="", like=(), unlike=(), where=(), **words_kept(name)
+        )
+    follow(name)
     search_area(resources.gallery(name))
 
 
 @st.fragment
 def search_area(gallery: Gallery) -> None:
-    panel, results = st.columns([1.2, 2.7], gap="large")
-    with panel:
-        query_panel(gallery)
-    with results:
-        state = query_state.current()
-        option_row(gallery, state)
-        try:
-            show_start(gallery, state) if state.empty else show_results(gallery, state)
-        except SemblanceError as error:
-            st.error(literal(error))
+    st.html(CSS)
+    theme = "dark" if st.context.theme.type == "dark" else "light"
+    st.html(f"<style>.st-key-query-strip {{ background: {st.get_option(f'theme.{theme}.backgroundColor')} }}</style>")
+    state = query_state.current()
+    if state.empty:
+        _welcome(gallery, state)
+    query_panel(gallery)
+    option_row(gallery, state)
+    try:
+        show_start(gallery, state) if state.empty else show_results(gallery, state)
+    except SemblanceError as error:
+        st.error(literal(error))
     query_state.write_address(state)
 
 
@@ -70,19 +78,20 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
         # Only what differs: a run that writes a widget's value takes back what the visitor chose since it began
         if st.session_state.get(f"option-{name}") != value:
             st.session_state[f"option-{name}"] = value
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
-    left.multiselect(
+    row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="option-row")
+    row.multiselect(
         "Filter",
         [*clauses, *(clause for clause in state.where if clause not in clauses)],
         key="option-where",
         format_func=_readable,
-        placeholder="Filter: type a label or any value",
+        placeholder="Filter by label, split or any value",
         filter_mode="contains",
         select_all=False,
         label_visibility="collapsed",
         on_change=_choose,
     )
-    with right.popover("Options", icon=":material/tune:", width="stretch"):
+    chosen = sum(values[name] != value for name, value in _USUAL.items())
+    with row.popover(f"Options · {chosen}" if chosen else "Options", icon=":material/tune:"):
         st.select_slider("Hits", sorted({*query_state.KS, state.k}), key="option-k", on_change=_choose)
         st.selectbox(
             "Order", list(query_state.ORDERS), key="option-rerank", format_func=query_state.ORDERS.get,
@@ -102,6 +111,11 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
             "Near-duplicate from score", 0.80, 1.0, step=0.01, key="option-collapse", disabled=off, on_change=_choose
         )
         st.toggle("Show the query picture itself as a hit", key="option-keep_query", on_change=_choose)
+
+
+_USUAL = {"k": SearchState.k, "rerank": "", "max_wrong": 1.0, "folding": False} | dict.fromkeys(
+    query_state.FLAGS, False
+)
 
 
 def _choose() -> None:
@@ -131,18 +145,26 @@ def _readable(clause: str) -> str:
     return f"{name} {'is not' if sign == '!=' else 'is'} {value or '(empty)'}"
 
 
-def show_start(gallery: Gallery, state: SearchState) -> None:
-    """Nothing is asked yet: pictures of the gallery to begin with."""
+def _welcome(gallery: Gallery, state: SearchState) -> None:
+    """What this is, in a sentence; of a link made for an upload, what became of it."""
     if state.lost_upload:
         st.info(
             "This link was made for an uploaded picture, which stays with its owner. Drop it here to repeat the search."
         )
+    count = len(resources.paths(gallery))
+    st.markdown(
+        f"**Show a picture, find the most similar of {count:,}.** Drop one below, paste it anywhere on this page, or begin "
+        "with an example."
+    )
+
+
+def show_start(gallery: Gallery, state: SearchState) -> None:
+    """Nothing is asked yet: pictures of the gallery to begin with."""
     seed = st.session_state.setdefault("examples", 0)
     known = list(resources.paths(gallery))
     with st.container(horizontal=True, vertical_alignment="center"):
-        ways = "Drop a picture, or type words" if text.takes_words(gallery.encoder()["spec"]) else "Drop a picture"
-        st.markdown(f"**{ways}**, or begin with one of the {len(known):,} in this gallery:")
-        st.button("Others", icon=":material/shuffle:", on_click=lambda: st.session_state.update(examples=seed + 1))
+        st.markdown("Examples from this gallery", width="content")
+        st.button("Show others", icon=":material/shuffle:", on_click=lambda: st.session_state.update(examples=seed + 1))
     chosen = random.Random(seed).sample(known, min(EXAMPLES, len(known)))
     hits = [SearchHit(id=picture, score=0, path=f"example {n}") for n, picture in enumerate(chosen, 1)]
     tiles = [tile(gallery.name, hit) | {"label": ""} for hit in hits]
@@ -150,7 +172,7 @@ def show_start(gallery: Gallery, state: SearchState) -> None:
 
 
 def show_results(gallery: Gallery, state: SearchState) -> None:
-    query = Query(state.uploads, state.ids, state.like, state.unlike, state.texts, state.not_texts)
+    query = query_of(gallery, state)
     result = answer(gallery, state, query)
     offer_undo(state)
     offer_to_keep(gallery, state)
@@ -162,30 +184,56 @@ def show_results(gallery: Gallery, state: SearchState) -> None:
         else:
             st.info("No picture of this gallery passes the filter. Take a filter away to see more.")
         return
-    if result.bands and "strong" not in result.bands:
-        st.info("No strong match. These are the nearest.", icon=":material/search_off:")
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        order = "" if result.rerank == "none" else f", {query_state.ORDERS.get(result.rerank, result.rerank).lower()}"
-        left_out = f", {result.left_out} less sure left out" if result.left_out else ""
-        parts = [f"{name} {result.milliseconds[name]:.0f} ms" for name in ("open", "encode", "search")]
-        st.caption(
-            f"{len(result.hits)} nearest{order}{left_out} · {' · '.join(parts)}",
-            help=SCORES_OF_WORDS if query.has_words else None,
-        )
-        downloads.result_buttons(gallery, query, result)
-    if state.uploads and not query.has_words:  # with words the hits say less about the upload
-        annotation_line(gallery, result.hits)
-    common_terms(gallery, [hit.id for hit in result.hits], state=state)
+    _said_of_the_hits(gallery, state, query, result)
     results_grid(
         tiles_of(gallery.name, result, by_label=state.by_label),
         key="hits",
-        actions=("search", "like", "unlike", "open", *(("why",) if first_picture(query) else ()), "remove"),
+        actions=("search", "like", "unlike", "open", "choose", *(("why",) if first_picture(query) else ()), "remove"),
+        query=_address_of_query(gallery, query),
+        of=gallery.name,
         like=state.like,
         unlike=state.unlike,
         on_action=lambda: act("hits"),
+        on_chosen=lambda: selected.chosen(gallery, "hits"),
         on_feedback=_refine,
     )
+    selected.offer(gallery)
     explain_chosen(gallery, query, result)
+
+
+def _said_of_the_hits(gallery: Gallery, state: SearchState, query: Query, result: SearchResult) -> None:
+    """How many, of what, in which order, and what they have in common; where the time went is in the tooltip."""
+    close = not result.bands or "strong" in result.bands
+    if not close:
+        st.info("No strong match. These are the nearest.", icon=":material/search_off:")
+    order = "" if result.rerank == "none" else f", {query_state.ORDERS.get(result.rerank, result.rerank).lower()}"
+    left_out = f", {result.left_out} less sure left out" if result.left_out else ""
+    among = f" of {len(resources.paths(gallery)):,}" if not state.where else ""
+    spent = " · ".join(f"{name} {result.milliseconds[name]:.0f} ms" for name in ("open", "encode", "search"))
+    with st.container(horizontal=True, vertical_alignment="center", key="hits-line"):
+        st.caption(
+            f"{len(result.hits)} most similar{among}{order}{left_out}",
+            help=f"{SCORES_OF_WORDS} {spent}" if query.has_words else spent,
+        )
+        downloads.result_buttons(gallery, query, result)
+    _already_here(gallery, state)
+    if state.uploads and close and not query.has_words:  # with words the hits say less about the upload
+        annotation_line(gallery, result.hits)
+    common_terms(gallery, [hit.id for hit in result.hits], state=state)
+
+
+def _already_here(gallery: Gallery, state: SearchState) -> None:
+    """The upload's own copy is no hit, and that is said."""
+    here = [one for one in state.uploads if one.id in resources.paths(gallery)]
+    if here and not state.keep_query:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            which = "This picture is" if len(state.uploads) == 1 else f"{len(here)} of these pictures are"
+            st.caption(f"{which} in the gallery already, and left out of the hits.", width="content")
+            st.button(
+                "Show it" if len(here) == 1 else "Show them",
+                type="tertiary",
+                on_click=lambda: query_state.change(keep_query=True),
+            )
 
 
 def explain_chosen(gallery: Gallery, query: Query, result: SearchResult) -> None:
@@ -197,6 +245,14 @@ def explain_chosen(gallery: Gallery, query: Query, result: SearchResult) -> None
             several = "Against the first picture asked with; all that was asked together ranked the hits."
             titles = ("Query", f"Hit {rank}: {hit.label or display_name(hit.path)}")
             why_similar(gallery, first, hit.id, titles=titles, note=several if len(parts) > 1 else "")
+
+
+def _address_of_query(gallery: Gallery, query: Query) -> str:
+    """Of the first picture asked with, to lay over a hit."""
+    first = first_picture(query)
+    if isinstance(first, QueryPicture):
+        return pictures.preview(first).source
+    return whole_url(gallery.name, first) if first else ""
 
 
 def first_picture(query: Query) -> QueryPicture | str | None:
@@ -241,15 +297,16 @@ def _refine() -> None:
 
 def offer_undo(state: SearchState) -> None:
     """Until something else is asked."""
-    name, picture_id, when = st.session_state.get("removed", ("", "", None))
+    name, ids, when = st.session_state.get("removed", ("", (), None))
     if when == state:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown("One picture removed from the gallery.")
-            st.button("Undo", icon=":material/undo:", on_click=_undo, args=(name, picture_id), key=f"undo-{picture_id}")
+            count = "One picture" if len(ids) == 1 else f"{len(ids):,} pictures"
+            st.markdown(f"{count} removed from the gallery.", width="content")
+            st.button("Undo", icon=":material/undo:", on_click=_undo, args=(name, list(ids)), key=f"undo-{ids[0]}")
 
 
-def _undo(name: str, picture_id: str) -> None:
-    store.restore(resources.gallery(name), [picture_id])
+def _undo(name: str, ids: list[str]) -> None:
+    store.restore(resources.gallery(name), ids)
     del st.session_state["removed"]
 
 

@@ -41,7 +41,7 @@ def button(
 
 
 def result_buttons(gallery: Gallery, query: Query, result: SearchResult) -> None:
-    with st.container(horizontal=True, width="content"):
+    with st.popover("Export", icon=":material/download:"):
         button("CSV", f"{gallery.name}-hits.csv", lambda: as_csv(result))
         button("Montage", f"{gallery.name}-hits.png", lambda: as_png(gallery, query, result), icon="grid_view")
 

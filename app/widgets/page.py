@@ -42,31 +42,46 @@ def gallery_page(title: str, draw: Callable[[Gallery], None]) -> None:
     """A page about the gallery of the address, else the one looked at last; without one, the ways to make the first."""
 
     def page() -> None:
-        wanted = st.query_params.get("gallery", st.session_state.get("gallery_seen", ""))
+        wanted = followed()
         if (name := titled_choice(title, wanted)) is None:
             return
         if name != wanted:
             st.query_params.clear()
-        st.session_state["gallery_seen"] = st.query_params["gallery"] = name
+        follow(name)
+        st.query_params["gallery"] = name
         job_list()
         draw(resources.gallery(name))
 
     guarded(page)
 
 
+def followed(otherwise: str = "") -> str:
+    """The gallery of the address, else the one that was looked at last, on whichever page."""
+    return st.query_params.get("gallery", st.session_state.get("gallery_seen", otherwise))
+
+
+def follow(name: str) -> None:
+    """The gallery goes along to every page from here."""
+    st.session_state["gallery_seen"] = name
+
+
 def titled_choice(title: str, wanted: str) -> str | None:
     """The page's title beside the choice of a gallery; None, and the first steps, when there is none yet."""
     names = resources.gallery_names()
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    left.title(title)
+    row = st.container(
+        horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="page-title"
+    )
+    row.title(title, anchor=False, width="content")
     if not names:
         _first_steps()
         return None
-    return right.selectbox(
+    return row.selectbox(
         "Gallery",
         names,
         index=names.index(wanted) if wanted in names else 0,
         format_func=lambda name: resources.gallery(name).manifest()["title"],
+        label_visibility="collapsed",
+        width=260,
     )
 
 

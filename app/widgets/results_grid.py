@@ -21,15 +21,19 @@ def results_grid(
     unlike: Sequence[str] = (),
     small: bool = False,
     side: int = 0,
+    query: str = "",
+    of: str = "",
     on_action: Callable[[], None] | None = None,
+    on_chosen: Callable[[], None] | None = None,
     on_feedback: Callable[[], None] | None = None,
 ) -> Any:
     """Draw tiles from `tile`, `heading` and `divider`; `.action` is {kind, id}, `.feedback` is {like, unlike}.
 
-    side: least width of a tile in pixels; 0 = the usual one. small: pictures alone.
+    With `choose` among the actions tiles can be ticked; what a button of the tray does is `.chosen`, {kind, ids}.
+    query: the address of the picture asked with, which an opened hit can be laid under. of: the gallery. side: least width of a tile in pixels; 0 = the usual one. small: pictures alone.
     """
     ignore: Callable[[], None] = lambda: None  # noqa: E731
-    return component("results_grid")(
+    return component("results_grid", ("viewer.js", "results_grid.js"))(
         data={
             "tiles": list(tiles),
             "actions": list(actions),
@@ -37,9 +41,12 @@ def results_grid(
             "unlike": list(unlike),
             "small": small,
             "side": side,
+            "query": query,
+            "of": of,
         },
         key=key,
         on_action_change=on_action or ignore,
+        on_chosen_change=on_chosen or ignore,
         on_feedback_change=on_feedback or ignore,
     )
 
@@ -56,6 +63,7 @@ def tile(
     made: dict[str, Any] = {
         "id": hit.id,
         "src": thumbnail_url(gallery, hit.id),
+        "whole": whole_url(gallery, hit.id),
         "alt": f"{hit.label}, {name}" if hit.label else name,
         "label": hit.label or name.rsplit("/", 1)[-1],
     }
@@ -68,7 +76,7 @@ def tile(
         made |= {"meter": round(100 * hit.score)} if known else {}
         facts += [("score", f"{hit.score:.4f}, {meaning}")]
     if hit.box:
-        made |= {"part": f"a part of {name}: {hit.box}", "whole": whole_url(gallery, hit.id)}
+        made |= {"part": f"a part of {name}: {hit.box}"}
         facts += [("part", f"{hit.box} (x, y, width, height)")]
     facts += [*sorted(hit.metadata.items()), ("id", hit.id)]
     return made | {"details": [(key, value) for key, value in facts if value]}

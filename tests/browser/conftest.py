@@ -38,9 +38,16 @@ def photos(clothing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="session", params=["lite", "server"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """On the embedded file, and in modules with BOTH_STORES on a server too: where answers come from Milvus."""
+    if "milvus_uri" in metafunc.fixturenames:
+        stores = ["lite", "server"] if getattr(metafunc.module, "BOTH_STORES", False) else ["lite"]
+        metafunc.parametrize("milvus_uri", stores, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def milvus_uri(request: pytest.FixtureRequest) -> str:
-    """Every page is tested on both; '' is the embedded file in the home."""
+    """'' is the embedded file in the home."""
     if request.param == "lite":
         return ""
     uri: str = request.getfixturevalue("milvus_server").uri

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
+BOTH_STORES = True
 expect.set_options(timeout=20_000)
 
 

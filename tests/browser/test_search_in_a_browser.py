@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
+BOTH_STORES = True
 expect.set_options(timeout=20_000)  # a loaded machine is slow, and that is no failure
 
 HITS = ".st-key-hits .tile"
@@ -63,6 +64,8 @@ def test_a_box_drawn_on_the_query_searches_only_that_part(open_page: Callable[..
     page = open_page()
     upload(page, photo(photos, "shoes"))
     before = ids(page)
+    page.get_by_role("button", name="Only a part").click()
+    page.wait_for_selector(".stage")
     stage = page.locator(".stage").bounding_box()
     page.mouse.move(stage["x"] + 0.1 * stage["width"], stage["y"] + 0.1 * stage["height"])
     page.mouse.down()
@@ -96,7 +99,7 @@ def test_marks_are_instant_and_refine_applies_them(open_page: Callable[..., Page
     expect(page.locator(".st-key-hits .bar")).to_contain_text("1 more, 1 less")
     assert ids(page) == before, "marking alone must not search"
     page.get_by_role("button", name="Refine").click()
-    expect(page.get_by_text("More like", exact=True)).to_be_visible()
+    expect(page.locator(".st-key-query .item.like")).to_have_count(1)
     wait_for_other_hits(page, before)
     expect(page.locator(f"{HITS}.liked")).to_have_count(1)
     refined = ids(page)
@@ -104,7 +107,7 @@ def test_marks_are_instant_and_refine_applies_them(open_page: Callable[..., Page
     page.get_by_role("button", name="Back").click()
     wait_for_other_hits(page, refined)
     assert ids(page) == before
-    expect(page.get_by_text("More like", exact=True)).to_have_count(0)
+    expect(page.locator(".st-key-query .item.like")).to_have_count(0)
 
 
 def test_search_with_this_and_the_address_repeats_it(open_page: Callable[..., Page], photos: Path) -> None:
@@ -143,7 +146,7 @@ def test_nothing_else_moves_when_hits_change(open_page: Callable[..., Page], pho
     expect(page.locator("[data-testid=stFileUploader]")).to_have_count(1)
 
     def places() -> list[list[int]]:
-        names = ("h1", "[data-testid=stFileUploader]", ".st-key-combine", ".st-key-hits", ".stSelectbox")
+        names = ("h1", "[data-testid=stFileUploader]", ".st-key-option-row", ".st-key-hits", ".stSelectbox")
         boxes = [page.locator(name).bounding_box() for name in names]
         return [[round(box[side]) for side in ("x", "y", "width")] for box in boxes]
 
@@ -162,7 +165,7 @@ def test_leaving_the_page_and_coming_back_keeps_query_and_feedback(
     upload(page, photo(photos, "pants"))
     mark(page, 1, "like")
     page.get_by_role("button", name="Refine").click()
-    expect(page.get_by_text("More like", exact=True)).to_be_visible()
+    expect(page.locator(".st-key-query .item.like")).to_have_count(1)
     expect(page.locator(f"{HITS}.liked")).to_have_count(1)
     page.wait_for_timeout(1000)
     before = ids(page)
@@ -172,7 +175,7 @@ def test_leaving_the_page_and_coming_back_keeps_query_and_feedback(
     page.wait_for_selector(HITS)
     expect(page.locator(f"{HITS}.liked")).to_have_count(1)
     assert ids(page) == before
-    expect(page.locator(".stage")).to_be_visible()
+    expect(page.locator(".st-key-query .item.uploads img")).to_be_visible()
 
 
 def test_removing_a_hit_can_be_undone(open_page: Callable[..., Page], photos: Path) -> None:
@@ -191,6 +194,7 @@ def test_a_phone_scrolls_only_down_and_finds_too(open_page: Callable[..., Page],
     page = open_page(width=390, height=844)
     upload(page, photo(photos, "shoes"))
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator(HITS).first.bounding_box()["y"] < 500, "a hit is on the first screen"
     assert page.locator(HITS).first.bounding_box()["width"] > 100
 
 
@@ -218,37 +222,102 @@ def test_thumbnails_are_served_for_galleries_only(open_page: Callable[..., Page]
         assert b"root:" not in answer.body()
 
 
-def test_a_pasted_picture_is_searched(open_page: Callable[..., Page], photos: Path) -> None:
+def test_a_picture_pasted_anywhere_is_searched_at_once(open_page: Callable[..., Page], photos: Path) -> None:
     page = open_page()
     page.wait_for_selector(".grid .tile img")
-    page.get_by_text("Paste", exact=True).click()
-    page.locator("[data-testid=stChatInput] textarea, [data-testid=stChatInput] [contenteditable]").first.click()
-    page.evaluate(
-        """text => {
-            const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
-            const clipboard = new DataTransfer();
-            clipboard.items.add(new File([bytes], 'pasted.jpg', { type: 'image/jpeg' }));
-            document.activeElement.dispatchEvent(
-                new ClipboardEvent('paste', { clipboardData: clipboard, bubbles: true, cancelable: true }));
-        }""",
-        base64.b64encode(photo(photos, "shoes").read_bytes()).decode(),
-    )
-    expect(page.get_by_text("pasted.jpg")).to_be_visible()
-    page.wait_for_timeout(1000)  # the file is sent before Enter may submit it
-    page.keyboard.press("Enter")
+    for number, event in enumerate(("paste", "drop")):
+        before = ids(page) if number else []
+        page.evaluate(
+            """([text, kind]) => {
+                const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+                const held = new DataTransfer();
+                held.items.add(new File([bytes], 'brought.jpg', { type: 'image/jpeg' }));
+                const about = { bubbles: true, cancelable: true };
+                document.querySelector('h1').dispatchEvent(kind === 'paste'
+                    ? new ClipboardEvent('paste', { clipboardData: held, ...about })
+                    : new DragEvent('drop', { dataTransfer: held, ...about }));
+            }""",
+            [base64.b64encode(photo(photos, "shoes", number).read_bytes()).decode(), event],
+        )
+        wait_for_other_hits(page, before)
+        assert len(ids(page)) == 24
+
+
+def test_the_viewer_goes_on_by_keys_zooms_and_lays_the_query_over(open_page: Callable[..., Page], photos: Path) -> None:
+    page = open_page()
+    upload(page, photo(photos, "shoes"))
+    place = page.locator(HITS).nth(1).bounding_box()
+    page.locator(f"{HITS} .frame").first.click()
+    viewer = page.get_by_role("dialog", name="Picture")
+    expect(viewer.locator(".count")).to_have_text("1 of 24")
+    page.keyboard.press("ArrowRight")
+    expect(viewer.locator(".count")).to_have_text("2 of 24")
+    shown = viewer.locator(".view img").first
+    expect(shown).to_have_attribute("src", re.compile("/wholes/"))
+    shown.click()
+    expect(shown).to_have_attribute("style", re.compile(r"scale\("))
+    viewer.get_by_role("button", name="Lay the query over it").click()
+    expect(viewer.locator(".over")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(viewer).to_have_count(0)
+    assert page.locator(HITS).nth(1).bounding_box() == place
+    assert page.evaluate("document.activeElement.shadowRoot?.activeElement?.className ?? ''") in ("", "frame")
+
+
+def test_ticked_hits_are_asked_with_tagged_and_removed_together(open_page: Callable[..., Page], photos: Path) -> None:
+    page = open_page()
+    upload(page, photo(photos, "pants"))
+    before = ids(page)
+    page.locator(f"{HITS} .frame").first.focus()
+    page.keyboard.press("x")
+    page.locator(HITS).nth(2).hover()
+    page.locator(f"{HITS} .tick").nth(2).click(modifiers=["Shift"])
+    tray = page.locator(".st-key-hits .tray")
+    expect(tray).to_contain_text("3 selected")
+    tray.get_by_role("button", name="Tag or export").click()
+    dialog = page.get_by_role("dialog", name="Tag or export the selection")
+    expect(dialog).to_contain_text("3 selected")
+    page.keyboard.press("Escape")
+    tray.get_by_role("button", name="Remove").click()
+    wait_for_other_hits(page, before)
+    assert not set(before[:3]) & set(ids(page))
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(HITS).first).to_have_attribute("data-id", before[0])
+    page.locator(f"{HITS} .frame").first.focus()
+    page.keyboard.press("x")
+    tray.get_by_role("button", name="Find more like these").click()
+    wait_for_other_hits(page, before)
+    assert f"ids={before[0]}" in page.evaluate("location.search")
+
+
+def test_a_part_of_a_picture_of_the_gallery_has_a_link(open_page: Callable[..., Page], photos: Path) -> None:
+    page = open_page()
+    upload(page, photo(photos, "hat"))
+    chosen = ids(page)[0]
+    page = open_page(f"/?gallery=photos&ids={chosen}")
     page.wait_for_selector(HITS)
-    assert len(ids(page)) == 24
+    whole = ids(page)
+    page = open_page(f"/?gallery=photos&ids={chosen}&region=20,20,60,60")
+    page.wait_for_selector(HITS)
+    part = ids(page)
+    assert part != whole
+    page.get_by_role("button", name="Only a part").click()
+    page.get_by_role("button", name="Whole picture").click()
+    wait_for_other_hits(page, part)
+    assert ids(page) == whole
+    assert page.evaluate("location.search") == f"?gallery=photos&ids={chosen}"
 
 
 def test_two_pictures_are_combined(open_page: Callable[..., Page], photos: Path) -> None:
     page = open_page()
     upload(page, photo(photos, "shoes"))
     alone = ids(page)
-    page.get_by_text("Combine with the current query").click()
+    page.get_by_role("button", name="More ways").click()
+    page.get_by_text("Add to the query").click()
     page.wait_for_timeout(500)
     page.set_input_files("input[type=file]", photo(photos, "hat"))
     wait_for_other_hits(page, alone)
-    expect(page.locator(".stage")).to_have_count(2)
+    expect(page.locator(".st-key-query .item.uploads")).to_have_count(2)
     assert {"shoes", "hat"} <= set(labels(page))
 
 

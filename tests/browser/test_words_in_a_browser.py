@@ -57,11 +57,12 @@ def test_words_not_this_and_a_picture_ask_together_and_the_address_repeats_the_w
     again = open_page(address)
     again.wait_for_selector(HITS)
     assert ids(again) == without
-    page.get_by_text("Combine with the current query").click()
+    page.get_by_role("button", name="More ways").click()
+    page.get_by_text("Add to the query").click()
     page.wait_for_timeout(500)
     page.set_input_files("input[type=file]", photo(photos, "shoes"))
     wait_for_other_hits(page, without)
-    expect(page.locator(".stage")).to_be_visible()
+    expect(page.locator(".st-key-query .item.uploads img")).to_be_visible()
     expect(page.get_by_role("textbox", name="Words", exact=True)).to_have_value("a red shoe")
 
 

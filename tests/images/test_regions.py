@@ -17,7 +17,7 @@ from pipeline.duplicates.find import find_duplicates
 from pipeline.errors import GalleryError, UsageError
 from pipeline.exchange import exchange
 from pipeline.fingerprints import file_id, region_id
-from pipeline.gallery import integrity, ledgers, whole_of_part, whole_pictures
+from pipeline.gallery import integrity, large_picture, ledgers, whole_pictures
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
 from pipeline.gallery.originals import read_original, read_shown, roots
@@ -346,7 +346,7 @@ def whole_with_box(data: bytes) -> np.ndarray:
 def test_the_whole_of_a_part_has_the_box_drawn_on_it(root: Path) -> None:
     gallery, _ = fill(root, parts(whole=True))
     part = gallery.table().set_index("box").loc["30,20,50,50", "id"].iloc[0]
-    drawn = whole_with_box(whole_of_part.draw(gallery, part))
+    drawn = whole_with_box(large_picture.draw(gallery, part))
     plain = np.asarray(Image.open(root / "0.png").convert("L")).astype(int)
     assert drawn.shape == plain.shape
     changed = abs(drawn - plain) > 40
@@ -361,21 +361,23 @@ def test_the_whole_of_a_part_has_the_box_drawn_on_it(root: Path) -> None:
 def test_the_whole_of_a_part_is_its_thumbnail_when_the_file_is_gone(root: Path) -> None:
     gallery, _ = fill(root, parts(whole=True))
     part = gallery.table().set_index("box").loc["30,20,50,50", "id"].iloc[0]
-    before = whole_with_box(whole_of_part.draw(gallery, part))
+    before = whole_with_box(large_picture.draw(gallery, part))
     (root / "0.png").unlink()
-    assert abs(whole_with_box(whole_of_part.draw(gallery, part)) - before).mean() < 5
+    assert abs(whole_with_box(large_picture.draw(gallery, part)) - before).mean() < 5
 
 
-def test_what_is_no_part_or_was_removed_has_no_whole(root: Path) -> None:
+def test_what_is_not_there_or_was_removed_is_not_drawn(root: Path) -> None:
     gallery, _ = fill(root, parts(whole=True))
     table = gallery.table()
     part = table[table["box"] != ""]["id"].iloc[0]
-    for picture_id in (table[table["box"] == ""]["id"].iloc[0], "f" * 32):
-        with pytest.raises(GalleryError, match="has no part"):
-            whole_of_part.draw(gallery, picture_id)
+    whole = table[table["box"] == ""]["id"].iloc[0]
+    plain = np.asarray(Image.open(root / "0.png").convert("L")).astype(int)
+    assert abs(whole_with_box(large_picture.draw(gallery, whole)) - plain).mean() < 5, "no box on a whole picture"
+    with pytest.raises(GalleryError, match="has no picture"):
+        large_picture.draw(gallery, "f" * 32)
     gallery.remove([part])
-    with pytest.raises(GalleryError, match="has no part"):
-        whole_of_part.draw(gallery, part)
+    with pytest.raises(GalleryError, match="has no picture"):
+        large_picture.draw(gallery, part)
 
 
 def test_a_gallery_of_parts_alone_can_be_clustered_and_drawn(root: Path) -> None:

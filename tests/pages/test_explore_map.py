@@ -106,7 +106,7 @@ def test_a_tag_is_saved_becomes_a_colouring_and_can_be_taken_back(mapped: AppTes
     next(button for button in app.button if button.label == "Save").click().run()
     assert {name: len(ids) for name, ids in tags.tags(shades()).items()} == {"to *check*": 4}
     assert "Tag" in next(box for box in app.selectbox if box.label == "Colour by").options
-    next(button for button in app.button if button.key == "untag-to *check*").click().run()
+    next(button for button in app.button if button.key == "map-untag-to *check*").click().run()
     assert tags.tags(shades()) == {}
     assert not app.exception
 

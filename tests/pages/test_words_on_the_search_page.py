@@ -85,7 +85,7 @@ def test_words_are_added_to_a_picture_and_a_new_picture_begins_anew(worded: AppT
 
 def test_a_new_picture_joins_the_words_when_they_are_to_be_combined(worded: AppTest, tmp_path: Path) -> None:
     say(worded.run(), "red")
-    next(one for one in worded.toggle if one.label.startswith("Combine")).set_value(True).run()
+    next(one for one in worded.toggle if one.label == "Add to the query").set_value(True).run()
     data = draw(tmp_path / "one.png", 700).read_bytes()
     worded.file_uploader[0].upload("one.png", data, "image/png").run()
     assert [hit["id"] for hit in hits(worded)] == truth(Query((QueryPicture(data),), texts=("red",)))
@@ -111,8 +111,8 @@ def test_scores_of_words_have_no_meter_no_share_and_no_weak_match(worded: AppTes
         assert not hit["weak"]
         assert hit["meaning"] == "only the order counts"
     assert not [tile for tile in grid(worded, "hits")["tiles"] if "divider" in tile]
-    line = next(caption for caption in worded.caption if "nearest" in caption.value)
-    assert line.help.endswith("only the order counts.")
+    line = next(caption for caption in worded.caption if "most similar" in caption.value)
+    assert "only the order counts." in line.help
     worded.query_params["ids"] = [hits(worded)[0]["id"]]
     del worded.query_params["texts"]
     assert "meter" in hits(worded.run())[0]

@@ -1,0 +1,56 @@
+"""A picture of a gallery as large as a screen shows it; of a part its whole picture, with the part's box drawn on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+from pipeline.errors import GalleryError
+from pipeline.gallery import parts
+from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.originals import read_original, roots
+from pipeline.images import decoding, opening
+from pipeline.images.regions import parse_box
+
+SIDE = 2048  # pixels of the longer side
+_LINES = ((5, "black"), (3, "white"))  # seen on every ground
+
+
+def draw(gallery: Gallery, picture_id: str) -> bytes:
+    """JPEG of at most 1.25 SIDE px, without metadata: from the file, or from the thumbnail where it is gone.
+
+    GalleryError when the gallery has no such picture, or neither file nor thumbnail is there.
+    """
+    row = parts.find(gallery.folder(), picture_id) if gallery.current else None
+    if row is None or picture_id in gallery.removed():
+        raise GalleryError(f"gallery {gallery.name} has no picture {picture_id}")
+    image, size = _whole(gallery, row)
+    if row["box"]:
+        _mark(image, size, row["box"])
+    return decoding.thumbnail(image, side=SIDE)
+
+
+def _mark(image: Image.Image, size: tuple[int, int], box: str) -> None:
+    x, y, width, height = parse_box(box)
+    across, down = image.width / size[0], image.height / size[1]
+    corners = (x * across, y * down, (x + width) * across - 1, (y + height) * down - 1)
+    pen = ImageDraw.Draw(image)
+    for line, colour in _LINES:
+        pen.rectangle(corners, outline=colour, width=line)
+
+
+def _whole(gallery: Gallery, row: dict[str, Any]) -> tuple[Image.Image, tuple[int, int]]:
+    """A picture to draw on, at most 1.25 SIDE px, and the size that boxes are in."""
+    try:
+        data = read_original(row["path"], row["id"], roots(gallery), gallery.name, parent=row["parent"])
+        picture = opening.open_image(data)
+        image = picture.image.convert("RGB")
+        image.thumbnail((SIDE, SIDE))
+        return image.copy(), (picture.width, picture.height)
+    except GalleryError:
+        whole = parts.find(gallery.folder(), row["parent"]) if row["parent"] else row
+        data = gallery.thumbnail_data(row["parent"] or row["id"])
+        if whole is None or not data:
+            raise
+        return opening.open_image(data).image.convert("RGB"), (whole["width"], whole["height"])
