@@ -61,7 +61,7 @@ export default function (component) {
       grid.querySelectorAll(".tile").forEach(paint);
       drawBar();
     };
-    bar.replaceChildren(`${count("like")} more, ${count("unlike")} less like this`, refine, cancel);
+    bar.replaceChildren(`${count("like")} liked, ${count("unlike")} disliked`, refine, cancel);
   }
 
   const doings = [

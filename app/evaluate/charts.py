@@ -72,7 +72,7 @@ def confusion_figure(shares: pd.DataFrame, *, dark: bool) -> go.Figure:
         )
     )  # fmt: skip
     finished(
-        figure, "What is taken for what", "share of a label's queries by the label of the nearest hit",
+        figure, "Confusions", "share of a label's queries by the label of the nearest hit",
         x="label of the nearest hit", y="label of the query",
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed", type="category", rangemode="normal")

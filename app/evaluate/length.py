@@ -21,7 +21,7 @@ BLUE, ORANGE, GREEN = "#0072b2", "#e69f00", "#009e73"
 
 def length_section(gallery: Gallery) -> None:
     """The newest report of the present encoder, else the newest of another and a note that it is old."""
-    st.subheader("Length of the embedding", anchor=False)
+    st.subheader("Embedding size", anchor=False)
     try:
         entry = gallery.encoder()
     except SemblanceError as error:

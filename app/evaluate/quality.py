@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
@@ -20,14 +21,21 @@ from pipeline.gallery.gallery import Gallery
 from pipeline.metrics import registry
 
 STRIPS = 6
+HEADLINES = ("recall_at_1", "precision_at_10", "map_at_r")
 
 
 def quality(gallery: Gallery, shown: dict[str, Evaluation]) -> None:
     """shown: by short name; the first is told in full, the curves are of all."""
     one = next(iter(shown.values()))
     how_it_was_asked(gallery, one)
+    st.markdown(f"##### {headline(one)}")
     st.html(strips.CSS)
-    st.html(figures(one))
+    names = list(one.about["metrics"])
+    first = [name for name in HEADLINES if name in names] or names[:3]
+    st.html(figures(one, first))
+    if others := [name for name in names if name not in first]:
+        with st.expander(f"{len(others)} more figures"):
+            st.html(figures(one, others))
     palette = list(st.get_option("theme.chartCategoricalColors"))
     colours = dict(zip(shown, palette, strict=False))
     left, right = st.columns(2, gap="medium")
@@ -81,10 +89,22 @@ def _where(clauses: str) -> str:
     return literal(f"({clauses})") if clauses else ""
 
 
-def figures(one: Evaluation) -> str:
-    """Headline figures with their 95 % intervals, as markup."""
+def headline(one: Evaluation) -> str:
+    """One sentence that somebody who does not know the figures can repeat."""
+    metrics = one.about["metrics"]
+    if first := metrics.get("recall_at_1"):
+        return (
+            f"{100 * first['value']:.1f} % of first hits are right "
+            f"({100 * first['low']:.1f} to {100 * first['high']:.1f} % with 95 % confidence)."
+        )
+    return f"{literal(one.main)} is {metrics[one.main]['value']:.3f}."
+
+
+def figures(one: Evaluation, metrics: Sequence[str]) -> str:
+    """These figures with their 95 % intervals, as markup."""
     cards = []
-    for metric, figure in one.about["metrics"].items():
+    for metric in metrics:
+        figure = one.about["metrics"][metric]
         low, high = figure["low"], figure["high"]
         meaning = html.escape(registry.meaning(metric))
         cards.append(
@@ -176,7 +196,7 @@ def _rows(gallery: Gallery, one: Evaluation, rows: pd.DataFrame) -> None:
 
 
 def downloads(gallery: Gallery, one: Evaluation) -> None:
-    st.subheader("Take it away", anchor=False)
+    st.subheader("Export", anchor=False)
     st.code(one.about["command"], language="bash", wrap_lines=True)
     files = {
         "Report of one page": ("html", "text/html", lambda: report_page.page(gallery, one.name, gate={})),

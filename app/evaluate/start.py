@@ -9,7 +9,7 @@ from app.server.exposure import offered_encoders
 from pipeline import filters, plugins
 from pipeline.gallery.gallery import Gallery
 
-ALL = "every picture asks all the others"
+ALL = "each picture against all others"
 
 
 def start_form(gallery: Gallery, *, open_now: bool) -> None:
@@ -29,7 +29,7 @@ def start_form(gallery: Gallery, *, open_now: bool) -> None:
             placeholder="Choose, or write one such as torchvision:arch=resnet50",
         )
         ways = _ways(gallery)
-        way = right.selectbox("Who asks whom", list(ways))
+        way = right.selectbox("Queries", list(ways))
         st.button(
             "Measure",
             type="primary",
@@ -46,12 +46,12 @@ def _ways(gallery: Gallery) -> dict[str, tuple[str, ...]]:
     splits = resources.values(gallery, "split")
     for asking in ("test", "validation", "val", "dev"):
         if asking in splits and "train" in splits:
-            ways[f"{asking} asks train"] = ("--queries", f"split={asking}", "--against", "split=train")
+            ways[f"{asking} against train"] = ("--queries", f"split={asking}", "--against", "split=train")
     short = gallery.current
     for name in resources.gallery_names():
         other = resources.gallery(name)
         if name != gallery.name and short in other.manifest()["encoders"]:
-            ways[f"gallery {name} asks this one"] = ("--queries", f"gallery={filters.escape(name)}")
+            ways[f"gallery {name} against this one"] = ("--queries", f"gallery={filters.escape(name)}")
     return ways
 
 

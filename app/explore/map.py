@@ -172,8 +172,8 @@ def _title(about: dict[str, Any]) -> str:
 
 def _tools(gallery: Gallery, place: Any, name: str) -> None:
     with place.container(horizontal=True, horizontal_alignment="right"):
-        with st.popover("Place a picture", icon=":material/add_location_alt:"):
-            st.markdown("Where would a picture stand? It is the query of the Search page too.")
+        with st.popover("Show a picture", icon=":material/add_location_alt:"):
+            st.markdown("Show a picture on the map. It becomes the query of the Search page too.")
             key = f"place{st.session_state.setdefault('turn', 0)}"
             picture_field(
                 "Drop a picture here",

@@ -17,7 +17,7 @@ from pipeline.errors import SemblanceError
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 
-LISTS = {label_errors.KIND: "Likely label errors", outliers.KIND: "Outliers"}
+LISTS = {label_errors.KIND: "Label errors", outliers.KIND: "Outliers"}
 COLUMNS = {
     label_errors.KIND: ("id", "path", "label", "proposed", "score", "proposed_score", "likely"),
     outliers.KIND: ("id", "path", "label", "score", "percentile", "unusual"),
@@ -27,7 +27,7 @@ LISTED = ("hits", "hit_labels", "hit_scores")
 
 def oddities_section(gallery: Gallery) -> None:
     """The newest of both reports; a row keeps its place when it is dealt with, and offers the way back there."""
-    st.subheader("Oddities", anchor=False)
+    st.subheader("Label errors and outliers", anchor=False)
     if not report_section.is_filled(gallery):
         return
     found = {kind: report_section.newest(gallery, kind) for kind in LISTS}
@@ -36,7 +36,7 @@ def oddities_section(gallery: Gallery) -> None:
             "**Not looked for yet.** Ranks pictures whose nearest neighbours have another label, which may be mistakes, and "
             "pictures that have nothing near them. It removes and relabels nothing."
         )
-        _find(gallery, "Look for oddities", primary=True)
+        _find(gallery, "Find", primary=True)
         return
     known = {kind: named for kind, named in found.items() if named is not None}
     try:
@@ -46,7 +46,7 @@ def oddities_section(gallery: Gallery) -> None:
         _show(gallery, {kind: report for kind, (_, report) in known.items()}, tables)
     except (LookupError, TypeError, ValueError, AttributeError, SemblanceError) as error:
         st.warning(
-            f"The newest report on oddities cannot be drawn ({literal(error)}); it may be damaged. Look for them again."
+            f"The newest report on label errors and outliers cannot be drawn ({literal(error)}); it may be damaged. Find them again."
         )
     _find(gallery, "Find again", primary=False)
 
@@ -58,7 +58,7 @@ def _show(gallery: Gallery, found: dict[str, dict[str, Any]], tables: dict[str, 
         kinds,
         default=kinds[0],
         required=True,
-        format_func=lambda kind: f"{LISTS[kind]} ({_count(kind, found[kind]):,})",
+        format_func=lambda kind: f"{LISTS[kind]} ({_count(kind, found[kind])})",
         key=f"oddities-list-{gallery.name}",
         label_visibility="collapsed",
     )
@@ -85,8 +85,8 @@ def _show(gallery: Gallery, found: dict[str, dict[str, Any]], tables: dict[str, 
     )
 
 
-def _count(kind: str, report: dict[str, Any]) -> int:
-    return int(report["doubted"] if kind == label_errors.KIND else report["unusual"])
+def _count(kind: str, report: dict[str, Any]) -> str:
+    return f"{report['likely']:,} likely" if kind == label_errors.KIND else f"{report['unusual']:,} unusual"
 
 
 def _meaning(kind: str, report: dict[str, Any]) -> str:
@@ -150,6 +150,6 @@ def flat(table: pd.DataFrame) -> pd.DataFrame:
 
 def _find(gallery: Gallery, name: str, *, primary: bool) -> None:
     report_section.find_button(
-        gallery, name, ["oddities", gallery.name], title="Look for oddities in", icon=":material/troubleshoot:",
+        gallery, name, ["oddities", gallery.name], title="Label errors and outliers of", icon=":material/troubleshoot:",
         primary=primary, running="Looking …",
     )  # fmt: skip

@@ -42,7 +42,7 @@ def _tiles(row: dict[str, Any], kind: str, out: bool, known: set[str]) -> list[T
     """The picture first. Of label errors a neighbour with another label is dashed, one with the same is solid."""
     name = display_name(row["path"])
     first = row["label"] or name.rsplit("/", 1)[-1]
-    tiles = [Tile(row["id"], first, f"no. {row['rank']:,}", f"{first}, {name}{', removed' if out else ''}", "query")]
+    tiles = [Tile(row["id"], first, f"#{row['rank']:,}", f"{first}, {name}{', removed' if out else ''}", "query")]
     if out:
         tiles[0] = Tile(tiles[0].id, first, "removed", tiles[0].alt, "out")
     for hit, label, score in zip(row["hits"], row["hit_labels"], row["hit_scores"], strict=True):
@@ -62,10 +62,9 @@ def _said(row: dict[str, Any], kind: str) -> str:
     if kind == label_errors.KIND:
         own, other = html.escape(row["label"]), html.escape(row["proposed"])
         surely = "likely an error" if row["likely"] else "in doubt"
-        votes = f"votes {100 * row['proposed_score']:.0f} % against {100 * row['score']:.0f} %"
         return (
-            f"Labelled <strong>{own}</strong>, the neighbours say <strong>{other}</strong> "
-            f"<small>{votes} · {surely} · {file}</small>"
+            f"Labelled <strong>{own}</strong>; {100 * row['proposed_score']:.0f} % of similar pictures are labelled "
+            f"<strong>{other}</strong> <small>{surely} · {file}</small>"
         )
     unusual = " · unusual" if row["unusual"] else ""
     than = "all others" if row["percentile"] == 100 else f"{int(10 * row['percentile']) / 10} % of the others"
@@ -81,10 +80,10 @@ def _actions(
         _button("Undo", "undo", store.restore, (gallery, [picture]), f"undo-{key}")
         return
     if picture not in there:
-        st.markdown("No longer in the gallery; look for oddities again.")
+        st.markdown("No longer in the gallery; find label errors and outliers again.")
         return
     if kind == label_errors.KIND and right.get(picture) == row["label"]:
-        st.markdown("**The label is right.** The next search for oddities leaves it out.")
+        st.markdown("**The label is right.** It is not listed again.")
         _button("Undo", "undo", _judge, (gallery, picture, False), f"undo-{key}")
         return
     if kind == label_errors.KIND:

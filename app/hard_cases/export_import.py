@@ -24,7 +24,7 @@ from pipeline.hard_cases.start import start_next_round
 FORMATS = {
     "zip": ("Zip", ":material/folder_zip:", "Pictures, each also with its boxes drawn, COCO and CSV"),
     "coco": ("COCO", ":material/data_object:", "annotations.json of the shortlist, to be corrected"),
-    "csv": ("CSV", ":material/table:", "A row a picture and needle, with scores"),
+    "csv": ("CSV", ":material/table:", "A row a picture and failure, with scores"),
 }
 
 

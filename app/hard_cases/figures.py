@@ -19,7 +19,7 @@ from pipeline.hard_cases.case import Round
 from pipeline.hard_cases.compare import PARTS, is_stale
 
 COLOURS = {"rest": "#0072b2", "haystack": "#6b7385", "shortlist": "#d55e00", "control": "#8a7400"}
-TITLES = {"rest": "H − S, without the shortlist", "haystack": "H, the haystack", "shortlist": "S, the shortlist"}
+TITLES = {"rest": "H − S, without the shortlist", "haystack": "H, the whole pool", "shortlist": "S, the shortlist"}
 TITLES |= {"control": "random, as many as S"}
 
 
@@ -30,9 +30,9 @@ def compare_step(round: Round) -> None:
         if stale:
             st.warning("The shortlist has changed since; these figures are of the one before.")
         st.markdown(
-            "Three measurements of the same detector: on the whole haystack, without the shortlist, and on the shortlist "
-            "alone; and on random shortlists of the same size. If the shortlist holds the pictures that hurt, "
-            "**mAP(H − S) > mAP(H) > mAP(S)**."
+            "Three measurements of the same detector: on the whole pool, without the shortlist, and on the shortlist "
+            "alone; and on random shortlists of the same size. If the shortlist holds the pictures that it gets wrong, mAP "
+            "rises without it and is lowest on it alone."
         )
     command = ["compare", round.case.name]
     if result is None or stale:
@@ -50,7 +50,7 @@ def compare_step(round: Round) -> None:
             bar_figure(table, result),
             table,
             f"{round.case.name}-map",
-            "mAP of the haystack's parts with 95 % intervals",
+            "mAP of the pool's parts with 95 % intervals",
         )
     with right:
         _curves(round, result)
@@ -148,7 +148,7 @@ def _curves(round: Round, result: dict[str, Any]) -> None:
             curve_figure(table, label),
             table,
             f"{round.case.name}-curves",
-            "precision over recall of the haystack's parts",
+            "precision over recall of the pool's parts",
         )
 
 
@@ -202,7 +202,7 @@ def _labels(round: Round, result: dict[str, Any]) -> None:
     table = label_table(result)
     st.subheader("Labels", anchor=False)
     st.caption(
-        "Those that lose most on the shortlist first; precision and recall are of the haystack at the needles' score."
+        "Those that lose most on the shortlist first; precision and recall are of the pool at the failures' score."
     )
     st.dataframe(
         table,
@@ -213,7 +213,7 @@ def _labels(round: Round, result: dict[str, Any]) -> None:
             for name in table.columns
             if name not in ("label", "objects")
         },
-        alt="mAP of each label in the haystack's parts",
+        alt="mAP of each label in the pool's parts",
     )
 
 
@@ -225,7 +225,7 @@ def _about(round: Round, result: dict[str, Any]) -> None:
         if difference["low"] is not None
     ]
     st.caption(
-        f"Drawn together, picture by picture: {'; '.join(differences)}. Seed {literal(result['seed'])}. The labels of the haystack took no "
+        f"Drawn together, picture by picture: {'; '.join(differences)}. Seed {literal(result['seed'])}. The labels of the pool took no "
         "part in choosing the shortlist."
     )
     with st.container(horizontal=True):

@@ -27,7 +27,7 @@ KINDS = {"fp": "False positives", "fn": "Missed objects", "iou": "Poor boxes", "
 def encode_step(round: Round) -> None:
     done = round.result("encode")
     st.markdown(
-        "The pictures, or the objects in them, become a gallery: the haystack to search, the reference to ask with. "
+        "The pictures, or the objects in them, become a gallery: the unlabelled pool to search, the failures to search with. "
         "Objects find a cause that is one thing in a busy picture; whole pictures find a scene, a light, a place."
     )
     with st.expander("Encode again" if done else "How to encode", expanded=done is None, icon=":material/tune:"):
@@ -49,7 +49,7 @@ def encode_step(round: Round) -> None:
 
 def needles_step(round: Round) -> None:
     done = round.result("needles")
-    with st.expander("Look again" if done else "What to look for", expanded=done is None, icon=":material/tune:"):
+    with st.expander("Change settings" if done else "What to look for", expanded=done is None, icon=":material/tune:"):
         _find_form(round)
     if done is None:
         return
@@ -109,7 +109,7 @@ def _find_form(round: Round) -> None:
     if kind == "label":
         kind = f"label={st.selectbox('Label', round.truth.labels, key='hard-label')}"
     if st.button(
-        "Find needles", type="primary" if round.result("needles") is None else "secondary", icon=":material/search:"
+        "Find failures", type="primary" if round.result("needles") is None else "secondary", icon=":material/search:"
     ):
         try:
             find_failures(round, kind=kind, score=score, iou=iou)
@@ -137,10 +137,10 @@ def picking(round: Round, failures: pd.DataFrame, ids: dict[tuple[str, int], str
     out = review.left_out(round, "needle")
     with st.container(horizontal=True, vertical_alignment="center"):
         kept = len(review.kept_failures(round))
-        st.markdown(f"**{kept:,} needles asked with.** Click one, or press X, to leave it out; K keeps it.")
+        st.markdown(f"**{kept:,} failures used as queries.** Click one, or press X, to exclude it; K keeps it.")
         grid.undo_button(round, "needles")
     if not ids:
-        st.info("Encode first to see the needles as pictures.")
+        st.info("Encode first to see the failures as pictures.")
     gallery = (round.result("encode") or {"gallery": ""})["gallery"]
     tiles = [
         grid.tile(

@@ -21,7 +21,7 @@ def shortlist_step(round: Round) -> None:
     done = round.result("shortlist")
     with st.expander("Search again" if done else "How near", expanded=done is None, icon=":material/tune:"):
         left, middle, right = st.columns(3, vertical_alignment="bottom")
-        k = left.number_input("Pictures a needle (k)", 1, 1000, shortlist.K)
+        k = left.number_input("Pictures a failure (k)", 1, 1000, shortlist.K)
         automatic = middle.toggle(
             "Least score by the gallery", value=True, help="Closer than 99 in 100 random pairs of it"
         )
@@ -46,15 +46,15 @@ def review_list(round: Round) -> None:
         st.markdown(f"**{now:,} pictures on the shortlist.** Click one, or press X, to take it off; K puts it back.")
         grid.undo_button(round, "shortlist")
     if rows.empty:
-        st.info("Every needle was left out; take one back in the step Needles.")
+        st.info("Every failure was excluded; take one back in the step Failures.")
         return
     way = st.segmented_control(
-        "Order", ["By needle", "Nearest first"], default="By needle", required=True, key="hard-order",
+        "Order", ["By failure", "Nearest first"], default="By failure", required=True, key="hard-order",
         label_visibility="collapsed",
     )  # fmt: skip
     tiles = (
         _by_needle(round, rows, encoded["gallery"], out)
-        if way == "By needle"
+        if way == "By failure"
         else _nearest(rows, encoded["gallery"], out)
     )
     grid.picking_grid(round, tiles, what="picture", key="hard-shortlist")

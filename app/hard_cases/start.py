@@ -25,9 +25,9 @@ def new_case(*, first: bool) -> None:
     """first: there is none yet, so it says what a case is for."""
     if first:
         st.markdown(
-            "**Which pictures hurt a detector?** Its failures on a few pictures are the needles; the pictures most like them "
-            "in the haystack are the shortlist, to be annotated again. mAP with and without them says whether they were the "
-            "ones. Nothing is changed in your files."
+            "**Which pictures does your detector get wrong?** Its failures on a few labelled pictures are the queries; the "
+            "pictures most like them in the unlabelled pool are the shortlist, to be annotated next. mAP with and without "
+            "them says whether they were the ones. Nothing is changed in your files."
         )
     way = st.segmented_control(
         "Begin with", list(WAYS), default="demo", required=True, format_func=WAYS.__getitem__, key="hard-way"

@@ -6,6 +6,7 @@ import numpy as np
 
 from app.server import encoders, pictures, resources, store
 from app.server.pictures import Upload
+from pipeline.gallery import parts
 from pipeline.gallery.gallery import Gallery
 from pipeline.recognition.identification import Match, best_match, picture_embedding, ranked_matches
 
@@ -15,6 +16,13 @@ Embedded = tuple[np.ndarray, set[str]]
 def score(gallery: Gallery, first: str | Upload, second: str | Upload) -> float:
     """Cosine of the two pictures. Raises as a search does."""
     return float(embedding(gallery, first)[0] @ embedding(gallery, second)[0])
+
+
+def labels(gallery: Gallery, first: str | Upload, second: str | Upload) -> tuple[str, str]:
+    """Their labels in the gallery, '' for a picture that has none there."""
+    found = [parts.find(gallery.folder(), one.id if isinstance(one, Upload) else one) for one in (first, second)]
+    one, other = (str(row["label"]) if row else "" for row in found)
+    return one, other
 
 
 def matches(gallery: Gallery, picture: str | Upload) -> list[Match]:

@@ -43,10 +43,10 @@ def _examples(gallery: Gallery, curve: Curve | None) -> list[tuple[str, str, str
     same, different = pairs[pairs["same"]].sort_values("score"), pairs[~pairs["same"]].sort_values("score")
     chosen = []
     for title, rows, at in (
-        ("A same pair", same, -1 - len(same) // 4),
-        ("A different pair", different, len(different) // 4),
-        ("Same, but far apart", same, 0),
-        ("Different, but close", different, -1),
+        ("Matching pair", same, -1 - len(same) // 4),
+        ("Different pair", different, len(different) // 4),
+        ("Matching pair with low score", same, 0),
+        ("Different pair with high score", different, -1),
     ):
         if len(rows):
             row = rows.iloc[at]

@@ -13,8 +13,16 @@ from pipeline.recognition import verification
 from pipeline.recognition.verification import Curve, Decision
 
 
-def verdict(gallery: Gallery, curve: Curve | None, score: float, *, rate: float, of: str = "") -> None:
-    """of: the name compared with, whose best picture gave the score; "" = another picture."""
+def verdict(
+    gallery: Gallery,
+    curve: Curve | None,
+    score: float,
+    *,
+    rate: float,
+    of: str = "",
+    labels: tuple[str, str] = ("", ""),
+) -> None:
+    """of: the name compared with, whose best picture gave the score; "" = another picture. labels: of both pictures."""
     if curve is None:
         st.html(card("No verdict", f"score <b>{score:.3f}</b>", "open"))
         percentile = calibration.percentile(score, gallery.encoder()["calibration"])
@@ -24,7 +32,17 @@ def verdict(gallery: Gallery, curve: Curve | None, score: float, *, rate: float,
     decision = verification.decide(curve, score, rate=rate)
     name = html.escape(of)
     title = (f"Same as {name}" if of else "Same") if decision.same else (f"Not {name}" if of else "Different")
+    told = all(labels)
+    if told and decision.same != (labels[0] == labels[1]):
+        title = f"{title} by score, but not by label" if decision.same else f"{title} by score, but of one label"
     st.html(card(title, against_threshold(decision), "yes" if decision.same else "no"))
+    if told:
+        both = f"both are labelled **{literal(labels[0])}**"
+        st.markdown(
+            f"In this gallery {both}."
+            if labels[0] == labels[1]
+            else f"In this gallery one is labelled **{literal(labels[0])}**, the other **{literal(labels[1])}**."
+        )
     st.markdown(at_this_score(decision))
     st.caption(what_the_rate_means(curve, rate))
     if of:

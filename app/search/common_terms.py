@@ -86,7 +86,7 @@ def _without_repeats(shared: Sequence[Shared]) -> list[Shared]:
 def _chip(shared: Shared, state: SearchState) -> str:
     times = f"{shared.lift:.1f}" if shared.lift < 9.95 else f"{shared.lift:,.0f}"
     meaning = f"{shared.term.text}: {shared.count:,} of {shared.of:,}, {times} × as often as in the gallery"
-    inside = f"<b>{_short(shared.term)}</b><small>{shared.count:,} of {shared.of:,} · {times} ×</small>"
+    inside = f"<b>{_short(shared.term)}</b><small>{shared.count:,} of {shared.of:,} ({times} × the usual share)</small>"
     clause = shared.term.clause
     if not clause or state.uploads or clause in state.where:
         return f'<span class="chip" role="listitem" title="{html.escape(meaning)}">{inside}</span>'

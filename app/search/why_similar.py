@@ -105,7 +105,8 @@ def _scale(explanation: Explanation) -> str:
     return (
         f'<div class="why-scale"><span>0</span>'
         f'<i style="background: linear-gradient(90deg, {stops}), {heat_maps.GREY}"></i><span>{explanation.most:.3f}</span>'
-        f"<span>of the score {explanation.score:.3f} is lost when this place is hidden</span></div>"
+        f'<span title="how much of the score {explanation.score:.3f} is lost when this place is hidden">'
+        "Brighter = matters more to the score</span></div>"
     )
 
 

@@ -16,7 +16,7 @@ from app.widgets.page import gallery_page, section
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 
-SECTIONS = {"quality": "Quality", "encoders": "Encoders", "length": "Length of the embedding"}
+SECTIONS = {"quality": "Quality", "encoders": "Encoders", "length": "Embedding size"}
 MAX_SHOWN = 4  # evaluations side by side
 
 

@@ -15,10 +15,11 @@ SECTIONS = {
     "oddities": oddities_section,
     "duplicates": duplicates_section,
 }
+TITLES = {"map": "Map", "clusters": "Clusters", "oddities": "Label errors and outliers", "duplicates": "Duplicates"}
 
 
 def page(gallery: Gallery) -> None:
-    SECTIONS[section({name: name.capitalize() for name in SECTIONS})](gallery)
+    SECTIONS[section(TITLES)](gallery)
 
 
 gallery_page("Explore", page)

@@ -94,7 +94,7 @@ def health(gallery: Gallery) -> str:
         facts = store.store().describe(gallery.collection())
     except SemblanceError as error:
         return f"Milvus cannot be used: {error}"
-    return f"Index {facts['index']} on {facts['backend']}: {facts['rows']:,} rows, in step with the files."
+    return f"Ready to search: {facts['rows']:,} rows, {facts['index']} index on {facts['backend']}."
 
 
 guarded(page)

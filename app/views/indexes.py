@@ -13,10 +13,12 @@ from app.widgets.charts import as_csv, chart
 from app.widgets.literal import literal
 from app.widgets.page import gallery_page
 from pipeline import plugins
+from pipeline.comparison import index_advice
 from pipeline.comparison.indexes import KIND
 from pipeline.gallery.gallery import Gallery
 
 NEAR = 0.95
+RECOMMENDED = ("brute_force", "milvus")  # comparing every row, and what this gallery can be set to
 SHOWN = {
     "spec": "Index",
     "ann_recall": "ann_recall",
@@ -50,8 +52,10 @@ def page(gallery: Gallery) -> None:
 def _show(gallery: Gallery, report: dict[str, Any]) -> None:
     table = charts.table_of(report)
     good = table[table["error"] == ""]
-    st.subheader("What should I use?", anchor=False)
-    st.markdown("\n".join(f"- {literal(sentence)}" for sentence in report["advice"]))
+    able = [row for row in report["rows"] if index_advice.setting_of(row["spec"]) or row["index"] == "brute_force"]
+    st.markdown(f"##### {literal(index_advice.advice(report | {'rows': able}, report['n']))}")
+    with st.expander("With the other libraries, and for more pictures"):
+        st.markdown("\n".join(f"- {literal(sentence)}" for sentence in report["advice"]))
     for note in report["notes"]:
         st.info(literal(f"{note[0].upper()}{note[1:]}."))
     if not good.empty:
@@ -135,16 +139,18 @@ def _rows(gallery: Gallery, report: dict[str, Any], table: Any) -> None:
 def _start(gallery: Gallery, *, primary: bool) -> None:
     names = plugins.available("indexes")
     lacking = {name: plugins.missing("indexes", name) for name in names}
-    chosen = st.multiselect(
+    here = [name for name in names if not lacking[name]]
+    folded = st.expander("What is compared", icon=":material/tune:")
+    chosen = folded.multiselect(
         "Indexes",
-        [name for name in names if not lacking[name]],
-        default=[name for name in names if not lacking[name]],
+        here,
+        default=[name for name in RECOMMENDED if name in here],
         format_func=lambda name: f"{name}: {plugins.card('indexes', name).summary}",
         key=f"indexes-chosen-{gallery.name}",
     )
     if absent := {name: install for name, install in lacking.items() if install}:
-        st.caption("Not installed: " + " · ".join(f"{name} (`{install}`)" for name, install in absent.items()))
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+        folded.caption("Not installed: " + " · ".join(f"{name} (`{install}`)" for name, install in absent.items()))
+    with folded.container(horizontal=True, vertical_alignment="bottom"):
         k = st.number_input("k", 1, 1000, 10, width=110, key=f"indexes-k-{gallery.name}")
         queries = st.number_input("Queries", 10, 10_000, 1000, width=140, key=f"indexes-queries-{gallery.name}")
         threads = st.number_input("Threads", 1, 64, 1, width=110, key=f"indexes-threads-{gallery.name}")
@@ -153,7 +159,7 @@ def _start(gallery: Gallery, *, primary: bool) -> None:
         command += ["--indexes", name]
     report_section.find_button(
         gallery,
-        "Compare",
+        "Compare indexes" if set(chosen) != set(RECOMMENDED) else "Compare recommended indexes",
         command,
         title="Compare indexes on",
         icon=":material/speed:",

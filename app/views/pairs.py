@@ -108,7 +108,7 @@ def two_pictures(gallery: Gallery, curve: Curve | None) -> float | None:
         return None
     score = answers.score(gallery, query.first, query.second)
     with right:
-        verdict(gallery, curve, score, rate=query.rate)
+        verdict(gallery, curve, score, rate=query.rate, labels=answers.labels(gallery, query.first, query.second))
     return score
 
 

@@ -41,7 +41,8 @@ SCORES_OF_WORDS = (
 def page() -> None:
     query_state.follow_address()
     before = query_state.current().gallery
-    if (name := titled_choice("Search by picture", followed(before))) is None:
+    wanted = before if "gallery" in st.query_params else followed(before)  # the address is in the ask already
+    if (name := titled_choice("Search by picture", wanted)) is None:
         return
     if name != before:
         query_state.change(
@@ -203,7 +204,7 @@ def show_results(gallery: Gallery, state: SearchState) -> None:
 
 def _said_of_the_hits(gallery: Gallery, state: SearchState, query: Query, result: SearchResult) -> None:
     """How many, of what, in which order, and what they have in common; where the time went is in the tooltip."""
-    close = not result.bands or "strong" in result.bands
+    close = "strong" in result.bands if result.bands else any(hit.score >= result.weak_below for hit in result.hits)
     if not close:
         st.info("No strong match. These are the nearest.", icon=":material/search_off:")
     order = "" if result.rerank == "none" else f", {query_state.ORDERS.get(result.rerank, result.rerank).lower()}"

@@ -69,8 +69,12 @@ def tile(
     }
     if percentile is not None:
         known = percentile == percentile
-        share = f"{percentile:.1f} % of" if percentile < 99.95 else "all measured"
-        meaning = f"closer than {share} random pairs of this gallery" if known else "only the order counts"
+        than = (
+            f"{percentile:.1f} % of random pairs of this gallery"
+            if percentile < 99.95
+            else "any random pair we sampled"
+        )
+        meaning = f"more similar than {than}" if known else "only the order counts"
         meaning = f"{match}; {meaning}" if match else meaning
         made |= {"score": f"{hit.score:.3f}", "meaning": meaning, "weak": weak, "folded": len(hit.folded)}
         made |= {"meter": round(100 * hit.score)} if known else {}
@@ -99,11 +103,9 @@ def tiles_of(gallery: str, result: SearchResult, *, by_label: bool = False) -> l
             groups.setdefault(hit.label or "no label", []).append(made)
         return [made for name, group in groups.items() for made in [{"heading": name, "note": len(group)}, *group]]
     first_weak = max((i for i, made in enumerate(drawn, 1) if not made["weak"]), default=0)
-    if first_weak < len(drawn):
-        said = f"weak matches: below {result.weak_below:.3f}, no closer than one random pair in a hundred"
+    if 0 < first_weak < len(drawn):  # where none is strong, the page says so above them
+        said = f"weak matches: below {result.weak_below:.3f}, no more similar than one random pair in a hundred"
         if result.bands:
             said = "weak matches: more likely wrong than right, as this gallery's labels show"
-        if first_weak == 0:
-            said = f"nothing close here, only {said}"
         drawn.insert(first_weak, {"divider": said})
     return drawn

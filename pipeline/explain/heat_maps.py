@@ -36,12 +36,12 @@ def overlay(image: Image.Image, heat: np.ndarray, *, most: float, side: int = SI
 
 
 def meaning(explanation: Explanation, name: str) -> str:
-    """`0.83, closer than 97.0 % of random pairs`, or the cosine alone."""
+    """`0.83, more similar than 97.0 % of random pairs`, or the cosine alone."""
     said = f"{explanation.parts[name]:.2f}"
     if name not in explanation.percentiles:
         return said
     share = explanation.percentiles[name]
-    return f"{said}, closer than {f'{share:.1f} % of' if share < 99.95 else 'all measured'} random pairs"
+    return f"{said}, more similar than {f'{share:.1f} % of random pairs' if share < 99.95 else 'any random pair we sampled'}"
 
 
 def sheet(query: Image.Image, hit: Image.Image, explanation: Explanation, *, titles: tuple[str, str]) -> Image.Image:

@@ -43,8 +43,8 @@ def take(path: Path) -> BaseFileLock:
     except Timeout:
         owner = _owner(path)
         raise StoreLocked(
-            f"{path} is held by {owner}; stop it, or search without it: the gallery on disk answers "
-            "(store `exact`). To let several programs in, run a Milvus server and set SEMBLANCE_MILVUS_URI",
+            f"{path} is in use by {owner}; wait for it to end, or stop it. Searches are answered meanwhile from the gallery "
+            "on disk (store `exact`), exactly. To let several programs in, run a Milvus server and set SEMBLANCE_MILVUS_URI",
             passing=" -m pipeline " in owner,
         ) from None
     except OSError as problem:

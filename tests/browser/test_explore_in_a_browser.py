@@ -170,7 +170,7 @@ def test_an_uploaded_picture_is_placed_and_every_picture_scored_against_it(
 ) -> None:
     page = open_page("/explore?gallery=photos")
     ready(page)
-    page.get_by_role("button", name="Place a picture").click()
+    page.get_by_role("button", name="Show a picture").click()
     page.locator("input[type=file]").first.set_input_files(next((photos / "hat").glob("*.jpg")))
     page.wait_for_timeout(500)
     page.keyboard.press("Escape")

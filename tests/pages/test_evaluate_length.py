@@ -66,7 +66,7 @@ def shown() -> AppTest:
     page = AppTest.from_string(PAGE, default_timeout=30).run()
     assert not page.exception
     assert page.title[0].value == "Evaluate"
-    assert page.subheader[0].value == "Length of the embedding"
+    assert page.subheader[0].value == "Embedding size"
     return page
 
 

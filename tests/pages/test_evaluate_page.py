@@ -76,9 +76,9 @@ def test_before_the_first_measurement_the_form_is_open(filled: AppTest, monkeypa
     app = opened(filled, gallery="shades")
     [form] = [one for one in app.expander if one.label == "New measurement"]
     assert form.proto.expanded
-    [asks] = [box for box in app.selectbox if box.label == "Who asks whom"]
-    assert "gallery more asks this one" in asks.options
-    asks.set_value("gallery more asks this one").run()
+    [asks] = [box for box in app.selectbox if box.label == "Queries"]
+    assert "gallery more against this one" in asks.options
+    asks.set_value("gallery more against this one").run()
     [button] = [one for one in app.button if one.label == "Measure"]
     button.click().run()
     assert not app.exception

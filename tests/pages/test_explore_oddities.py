@@ -69,7 +69,7 @@ def shown() -> AppTest:
     page = AppTest.from_string(PAGE, default_timeout=30).run()
     assert not page.exception
     assert page.title[0].value == "Explore"
-    assert page.subheader[0].value == "Oddities"
+    assert page.subheader[0].value == "Label errors and outliers"
     return page
 
 
@@ -98,7 +98,7 @@ def choose(page: AppTest, kind: str) -> AppTest:
 def test_before_the_first_search_a_button_starts_both(gallery: Gallery, started: list) -> None:
     page = shown()
     assert "Not looked for yet" in page.markdown[0].value
-    click(page, "Look for oddities")
+    click(page, "Find")
     assert started == [["pipeline", "oddities", "small"]]
 
 
@@ -113,7 +113,7 @@ def test_a_likely_label_error_is_shown_with_the_neighbours_that_disagree(gallery
     wrong = found(gallery)
     page = shown()
     first = drawn(page).index(f"/app/static/thumbnails/small/{wrong}.jpg")
-    assert "Labelled <strong>blue</strong>, the neighbours say <strong>red</strong>" in drawn(page)[:first]
+    assert "of similar pictures are labelled <strong>red</strong>" in drawn(page)[:first]
     assert drawn(page).index("✗ ") > first
     assert 'class="wrong"' in drawn(page)
     assert buttons(page)[:2] == ["Label is right", "Remove"]
@@ -200,7 +200,7 @@ def test_a_damaged_report_is_a_warning_and_finding_again_is_offered(gallery: Gal
     (gallery.root / "reports" / f"{name}.json").write_text(content)
     page = shown()
     assert "damaged" in page.warning[0].value
-    assert buttons(page)[-1] in ("Find again", "Look for oddities")
+    assert buttons(page)[-1] in ("Find again", "Find")
 
 
 def test_a_missing_table_is_a_warning_too(gallery: Gallery) -> None:

@@ -84,7 +84,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 def test_an_empty_home_says_what_a_case_is_and_makes_the_demo(app: AppTest, started: list[list[str]]) -> None:
     page = opened(app)
-    assert "Which pictures hurt a detector?" in said(page)
+    assert "Which pictures does your detector get wrong?" in said(page)
     button(page, "Make the demo case").click().run()
     assert started == [["pipeline", "hard-cases", "demo"]]
 
@@ -122,21 +122,21 @@ def test_needles_are_found_on_the_page_and_one_can_be_taken_back(app: AppTest, r
     encode_round(round, Settings(), encoder(SPEC), spec=SPEC)
     store.release()
     page = opened(app, step="needles")
-    button(page, "Find needles").click().run()
+    button(page, "Find failures").click().run()
     assert not page.exception
     table = round.table("needles")
-    assert f"**{len(table):,} needles asked with.**" in said(page)
+    assert f"**{len(table):,} failures used as queries.**" in said(page)
     review.record(round, "drop", [table["needle"].iat[0]])
     page.run()
-    assert f"**{len(table) - 1:,} needles asked with.**" in said(page)
+    assert f"**{len(table) - 1:,} failures used as queries.**" in said(page)
     button(page, "Undo").click().run()
-    assert f"**{len(table):,} needles asked with.**" in said(page)
+    assert f"**{len(table):,} failures used as queries.**" in said(page)
 
 
 def test_no_failure_is_told_with_what_there_is(app: AppTest, round: Round) -> None:
     page = opened(app, step="needles")
     next(one for one in page.number_input if one.label == "Least score").set_value(0.99).run()
-    button(page, "Find needles").click().run()
+    button(page, "Find failures").click().run()
     assert "no false positive among" in said(page)
 
 

@@ -52,7 +52,7 @@ def test_before_a_comparison_it_says_what_one_tells_and_starts_it(
     app = opened(filled)
     assert "Nothing compared yet" in said(app)
     next(box for box in app.multiselect if box.label == "Indexes").set_value(["brute_force", "lsh"]).run()
-    next(button for button in app.button if button.label == "Compare").click().run()
+    next(button for button in app.button if button.label == "Compare indexes").click().run()
     words = "pipeline compare-indexes shades --k 10 --queries 1000 --threads 1 --indexes brute_force --indexes lsh"
     assert started == [words.split()]
 
@@ -94,7 +94,7 @@ def test_a_damaged_report_is_a_warning_and_another_comparison_can_be_made(compar
     reports.write(gallery, KIND, {key: value for key, value in report.items() if key != "rows"})
     app = opened(compared)
     assert any("cannot be drawn" in one.value for one in app.warning)
-    assert [button.label for button in app.button if button.label == "Compare"]
+    assert [button.label for button in app.button if button.label.startswith("Compare ")]
 
 
 def test_rows_of_one_building_share_a_base_and_each_base_looks_its_own_way() -> None:

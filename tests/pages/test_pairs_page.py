@@ -60,7 +60,7 @@ def test_without_a_gallery_it_says_how_to_make_one(app: AppTest) -> None:
 
 
 def test_an_example_pair_is_one_click_and_gives_verdict_charts_and_address(filled: AppTest) -> None:
-    app = press(opened(filled, gallery="shades"), "A same pair")
+    app = press(opened(filled, gallery="shades"), "Matching pair")
     text = markup(app)
     assert text.count("<figure") == 2
     assert "pair-verdict" in text
