@@ -72,7 +72,10 @@ def test_chips_say_what_pictures_have_in_common_and_lead_to_a_filter(
 ) -> None:
     red = ids_of(gallery, "red")
     markup = drawn(monkeypatch, red)
-    assert [" ".join(text.split()) for text in texts(markup)] == ["red 8 of 8 (3.0 × the usual share)", "warmth: warm 8 of 8 (3.0 × the usual share)"]
+    assert [" ".join(text.split()) for text in texts(markup)] == [
+        "red 8 of 8 (3.0 × the usual share)",
+        "warmth: warm 8 of 8 (3.0 × the usual share)",
+    ]
     assert links(markup) == [
         {"gallery": ["small"], "ids": red, "where": ["label=red"]},
         {"gallery": ["small"], "ids": red, "where": ["warmth=warm"]},
