@@ -14,6 +14,7 @@ from app.server.routes import thumbnail_url
 from app.widgets.literal import literal
 from app.widgets.page import attempt, problem
 from pipeline.duplicates import find
+from pipeline.duplicates.evidence_pictures import evidence_pictures
 from pipeline.errors import display_name
 from pipeline.gallery.gallery import Gallery
 
@@ -23,6 +24,7 @@ TILES = 24  # of one group
 MEANING = {
     "identical": "the same bytes",
     "same": "one picture, saved more than once",
+    "variant": "one picture, mirrored, turned by a quarter or without its colours",
     "lookalike": "two pictures that look alike",
 }
 
@@ -111,6 +113,27 @@ def _group(
                 help="Remembered: they are not put together again",
                 key=f"apart-{gallery.name}-{number}",
             )
+    _evidence(gallery, number, group)
+
+
+def _evidence(gallery: Gallery, number: int, group: dict[str, Any]) -> None:
+    """On demand: each member beside the kept picture laid over it, and their difference."""
+    if not any("agreement" in member for member in group["members"]):
+        return
+    if not st.toggle("Show where they differ", key=f"evidence-{gallery.name}-{number}"):
+        return
+    shown = list(evidence_pictures(gallery, group))
+    if not shown:
+        st.caption("Neither thumbnails nor files are there any more.")
+        return
+    st.caption("The kept picture laid over the copy, the copy, and their difference: dark where they differ.")
+    facts = {member["id"]: member for member in group["members"]}
+    columns = st.columns(3, gap="small")
+    for place, (picture, strip) in enumerate(shown):
+        member = facts[picture]
+        name = display_name(member["path"])
+        caption = f"{_short(name)}: details agree {member['agreement']:.3f}"
+        columns[place % 3].image(strip, caption=caption, width="stretch")
 
 
 def _way_back(undo: Any, gallery: Gallery, ids: list[str], number: int) -> None:
@@ -139,7 +162,8 @@ def _tile(gallery: Gallery, member: dict[str, Any], kind: str, out: bool) -> str
     where = ", ".join(filter(None, (member["label"], member["split"])))
     alt = f"{'the copy to keep, ' if kind else ''}{'removed, ' if out else ''}{name}, {size} px{weight}"
     link = html.escape("/?" + urlencode({"gallery": gallery.name, "ids": member["id"]}))
-    lines = (_short(name), f"{size}{weight}", f"score {member['score']:.3f}", where)
+    evidence = member.get("kind", "") or (f"{member['agreement']:.0%} agree" if "agreement" in member else "")
+    lines = (_short(name), f"{size}{weight}", evidence or f"score {member['score']:.3f}", where)
     caption = "".join(f"<span>{html.escape(line)}</span>" for line in lines)
     return (
         f'<a class="{kind} {"out" if out else ""}" role="listitem" href="{link}" target="_self" title="{html.escape(alt)}">'

@@ -1,7 +1,8 @@
-"""Duplicates of a gallery in three tiers, the best copy of each group proposed; nothing is removed here.
+"""Duplicates of a gallery in four tiers, the best copy of each group proposed; nothing is removed here.
 
 identical: files with the same bytes, one record already. same: one picture re-encoded, resized, slightly cropped, turned
-by EXIF, brighter, framed or watermarked. lookalike: embeddings closer than almost any random pair's.
+by EXIF, brighter, framed or watermarked, each member itself laid over the kept one. variant: mirrored, turned by a
+quarter, or without its colours. lookalike: embeddings closer than almost any random pair's.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KIND = "duplicates"
-TIERS = ("identical", "same", "lookalike")
-REMOVABLE = "same"  # an identical file has no record of its own; lookalikes are two pictures
+TIERS = ("identical", "same", "variant", "lookalike")
+REMOVABLE = "same"  # an identical file has no record of its own; variants and lookalikes are other pictures
 PASS_RATE = 1e-4  # share of random pairs that the calibrated threshold lets through
 MAX_RANDOM_PAIRS = 200_000  # random pairs for the threshold and the histograms
 

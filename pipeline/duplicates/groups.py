@@ -1,20 +1,25 @@
-"""Groups of one picture, groups of lookalikes, and the best copy of each with the reason."""
+"""Groups of one picture, of its variants and of lookalikes, and the best copy of each with the reason."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from pipeline.duplicates.pairs import Looks, Pairs, Reader, compare_pairs, look_at, nearest_pairs
-from pipeline.features import alignment, simhash
+from pipeline.duplicates.copies import Copies
+from pipeline.duplicates.judging import Verdict, judge
+from pipeline.duplicates.looks import Looks, Reader, look_at
+from pipeline.duplicates.pairs import Pairs, compare_pairs, nearest_pairs, variant_pairs
+from pipeline.features import simhash
 from pipeline.gallery.gallery import Gallery
 from pipeline.metrics.verification import pair_scores
 from pipeline.records import Progress, Rows
 
-_AS_MANY_PIXELS = 0.97  # pixels within 3 % count as as many: a border is found to a pixel of the thumbnail
 Verdicts = dict[frozenset[str], bool]
+Star = tuple[int, str, dict[int, Verdict]]  # the kept row, why it is kept, and the others with what was seen
+_TRIED = 3  # rows around which a star is tried
+_AT_MOST = 200  # rows that one kept picture is compared with
 
 
 def groups_by_pixels(
@@ -45,18 +50,29 @@ def groups_by_pixels(
     banned = {pair for pair, same in judged_rows.items() if not same}
     edges = [pair for pair, same in judged_rows.items() if same]
     order = np.argsort(-pairs.details[pairs.same], kind="stable")
-    edges += map(tuple, pairs.rows[pairs.same][order].tolist())  # the surest first: a ban cuts the weakest
-    same = joined(edges, banned)
+    edges += map(tuple, pairs.rows[pairs.same][order].tolist())  # the surest first
+    forced = {pair for pair, same in judged_rows.items() if same}
+    copies = Copies(rows, reader)
+
+    def look(kept: int, others: Sequence[int]) -> list[Verdict]:
+        return [
+            Verdict(True, 1.0, "") if (min(kept, row), max(kept, row)) in forced else seen
+            for row, seen in zip(others, _judged_known(reader, looks, kept, others), strict=True)
+        ]
+
+    def best(candidates: Sequence[int]) -> tuple[int, str]:
+        return copies.best(list(candidates))
+
+    same_stars = stars(edges, banned, best, look, progress)
+    same = [sorted([kept, *others]) for kept, _, others in same_stars]
 
     random = _random_pairs(n, sample, seed)
     known_same = np.array([a * n + b for group in same for a in group for b in group if a < b], np.int64)
     random = random[~np.isin(random[:, 0] * n + random[:, 1], known_same)]
     lowest = lowest_score(pair_scores(rows.embeddings, random), rate=rate) if threshold is None else threshold
-    copies = Copies(rows, reader)
-    groups = [copies.group("same", members) for members in same]
-    keeper = {
-        member: copies.row(group["keep"]) for group, members in zip(groups, same, strict=True) for member in members
-    }
+    groups = [copies.star("same", star) for star in same_stars]
+    keeper = {member: star[0] for star in same_stars for member in star[2]}
+    groups += _variants(variant_pairs(near, looks), keeper, banned, reader, looks, copies)
     alike = [] if lowest is None else _lookalikes(rows.embeddings, pairs, keeper, banned, lowest)
     groups += [copies.group("lookalike", members) for members in alike]
     facts = {
@@ -73,22 +89,122 @@ def groups_by_pixels(
     return groups, facts
 
 
-def joined(edges: Iterable[tuple[int, int]], banned: set[tuple[int, int]]) -> list[list[int]]:
-    """Connected components of two and more rows, the largest first; an edge that would join a banned pair is left out."""
-    group: dict[int, list[int]] = {}
-    enemies: dict[int, set[int]] = {}
-    for a, b in banned:
-        enemies.setdefault(a, set()).add(b)
-        enemies.setdefault(b, set()).add(a)
+def _judged_known(reader: Reader, looks: Looks, kept: int, others: Sequence[int]) -> list[Verdict]:
+    """`judge` of those that there is a picture of."""
+    seen = [row for row in others if looks.known[[kept, row]].all()]
+    verdicts = dict(zip(seen, judge(reader, kept, seen), strict=True)) if seen else {}
+    return [verdicts.get(row, Verdict(False, -1.0, "there is no picture to look at")) for row in others]
+
+
+def stars(
+    edges: Iterable[tuple[int, int]],
+    banned: set[tuple[int, int]],
+    best: Callable[[Sequence[int]], tuple[int, str]],
+    look: Callable[[int, Sequence[int]], list[Verdict]],
+    progress: Progress,
+) -> list[Star]:
+    """Rows around the best of them, each of which was itself judged the same as that one; the largest first.
+
+    A chain leads from a picture to one that shares nothing with it, so what two edges join is looked at anew.
+    """
+    near: dict[int, list[int]] = {}
     for a, b in edges:
-        left, right = group.setdefault(a, [a]), group.setdefault(b, [b])
-        if left is right or any(enemies.get(member, set()).intersection(right) for member in left):
+        near.setdefault(a, []).append(b)
+        near.setdefault(b, []).append(a)
+    found, free, total = [], set(near), len(near)
+    for seed in sorted(near):
+        while seed in free:
+            kept, reason, members = _largest(_reached(seed, near, free), near, free, banned, best, look)
+            free.difference_update((kept, *members))
+            if members:
+                found.append((kept, reason, members))
+            else:
+                free.discard(seed)
+            progress("judging", total - len(free), total)
+    return sorted(found, key=lambda star: (-len(star[2]), star[0]))
+
+
+def _largest(
+    component: list[int],
+    near: dict[int, list[int]],
+    free: set[int],
+    banned: set[tuple[int, int]],
+    best: Callable[[Sequence[int]], tuple[int, str]],
+    look: Callable[[int, Sequence[int]], list[Verdict]],
+) -> Star:
+    """The star around the best row; of the next best two where more gather around them: a watermark is no original."""
+    stars: list[Star] = []
+    left = list(component)
+    while left and len(stars) < _TRIED:
+        kept, reason = best(left)
+        left.remove(kept)
+        wanted = list(dict.fromkeys(row for row in [*near[kept], *_beyond(kept, near)] if row in free and row != kept))
+        wanted = wanted[:_AT_MOST]
+        members: dict[int, Verdict] = {}
+        for row, verdict in sorted(
+            zip(wanted, look(kept, wanted), strict=True), key=lambda one: (-one[1].score, one[0])
+        ):
+            apart = any((min(row, other), max(row, other)) in banned for other in (kept, *members))
+            if verdict.same and not apart:
+                members[row] = verdict
+        stars.append((kept, reason, members))
+        if len(members) >= len(component) - 1:
+            break
+    return max(stars, key=lambda star: len(star[2]))
+
+
+def _beyond(kept: int, near: dict[int, list[int]]) -> Iterable[int]:
+    """Two edges away."""
+    return (row for between in near[kept] for row in near[between] if row != kept)
+
+
+def _reached(seed: int, near: dict[int, list[int]], free: set[int]) -> list[int]:
+    """Free rows within two edges of the seed, itself among them."""
+    close = [row for row in near[seed] if row in free]
+    return list(dict.fromkeys([seed, *close, *(row for between in close for row in near[between] if row in free)]))
+
+
+def _variants(
+    pairs: Sequence[tuple[int, int, str]],
+    keeper: dict[int, int],
+    banned: set[tuple[int, int]],
+    reader: Reader,
+    looks: Looks,
+    copies: Copies,
+) -> list[dict[str, Any]]:
+    """Groups of a picture and its mirrored, turned and grey variants, each named; of grey and coloured, colour is kept."""
+    between: dict[tuple[int, int], list[str]] = {}
+    for i, j, kind in pairs:
+        a, b = sorted((keeper.get(i, i), keeper.get(j, j)))
+        if a != b and (a, b) not in banned and kind not in between.setdefault((a, b), []):
+            between[a, b].append(kind)
+    near: dict[int, set[int]] = {}
+    for a, b in between:
+        near.setdefault(a, set()).add(b)
+        near.setdefault(b, set()).add(a)
+    free, groups = set(near), []
+    for seed in sorted(near, key=lambda row: (-len(near[row]), row)):
+        others = sorted(near[seed] & free - {seed})
+        if seed not in free or not others:
             continue
-        small, large = sorted((left, right), key=len)
-        large += small
-        group.update(dict.fromkeys(small, large))
-    components = {id(members): sorted(members) for members in group.values() if len(members) > 1}
-    return sorted(components.values(), key=lambda members: (-len(members), members))
+        coloured = [row for row in (seed, *others) if not looks.grey[row]]
+        kept, reason = copies.best(coloured or [seed, *others])
+        members: dict[int, tuple[Verdict, str]] = {}
+        for row in [row for row in sorted(near[kept] & free) if row != kept]:
+            for kind in dict.fromkeys(between[min(kept, row), max(kept, row)]):
+                for seen_as in _inverse(kind) if row < kept else (kind,):
+                    [verdict] = judge(reader, kept, [row], kind=seen_as)
+                    if verdict.same and (row not in members or verdict.score > members[row][0].score):
+                        members[row] = verdict, kind
+        if members:
+            free -= {kept, *members}
+            groups.append(copies.variants(kept, reason, members))
+    return groups
+
+
+def _inverse(kind: str) -> tuple[str, ...]:
+    """What undoes the orientation in which the first of a pair was seen."""
+    return ({"turned 90°": "turned 270°", "turned 270°": "turned 90°"}.get(kind, kind),)
 
 
 def _lookalikes(
@@ -114,79 +230,6 @@ def _lookalikes(
             free.difference_update(star)
             stars.append(sorted(star))
     return sorted((star for star in stars if len(star) > 1), key=lambda star: (-len(star), star))
-
-
-class Copies:
-    """The rows of a gallery as members of groups; reads each file at most once."""
-
-    def __init__(self, rows: Rows, reader: Reader) -> None:
-        self._rows, self._reader = rows, reader
-        self._table = rows.table.to_dict("records")
-        self._row = {row["id"]: number for number, row in enumerate(self._table)}
-        self._bytes: dict[int, int | None] = {}
-
-    @property
-    def missing(self) -> int:
-        """How many members' files are gone or were changed, so that only their thumbnails were judged."""
-        return sum(size is None for size in self._bytes.values())
-
-    def row(self, picture: str) -> int:
-        return self._row[picture]
-
-    def group(self, tier: str, members: list[int]) -> dict[str, Any]:
-        """The best copy first, then the closest to it."""
-        keep, reason = self._best(members)
-        pairs = np.array([[keep, member] for member in members])
-        scores = dict(zip(members, pair_scores(self._rows.embeddings, pairs).tolist(), strict=True))
-        ordered = sorted(members, key=lambda row: (row != keep, -scores[row], row))
-        return {
-            "tier": tier,
-            "keep": self._table[keep]["id"],
-            "keep_path": self._table[keep]["path"],
-            "reason": reason,
-            "members": [self._member(row, scores[row]) for row in ordered],
-        }
-
-    def _member(self, row: int, score: float) -> dict[str, Any]:
-        facts = {name: self._table[row][name] for name in ("id", "path", "label", "split", "width", "height")}
-        return facts | {"bytes": self._size(row), "score": round(score, 6)}
-
-    def _size(self, row: int) -> int | None:
-        if row not in self._bytes:
-            data = self._reader.data(row)
-            self._bytes[row] = None if data is None else len(data)
-        return self._bytes[row]
-
-    def _best(self, members: list[int]) -> tuple[int, str]:
-        """Resolution without a border, then bytes, then sharpness, then the first that came."""
-        pixels = {row: self._pixels(row) for row in members}
-        best = [row for row in members if pixels[row] >= _AS_MANY_PIXELS * max(pixels.values())]
-        shape = "{width:,} × {height:,} px".format(**self._table[max(best, key=lambda row: pixels[row])])
-        if len(best) == 1:
-            return best[0], f"most pixels: {shape}"
-        sizes = {row: self._size(row) or 0 for row in best}
-        most = max(sizes.values())
-        largest = [row for row in best if sizes[row] == most]
-        if len(largest) == 1:
-            return largest[0], f"most bytes ({most:,}) of {len(best)} with {shape}"
-        sharp = {row: self._sharpness(row) for row in largest}
-        sharpest = max(largest, key=lambda row: sharp[row])  # the first of equal ones
-        unknown = " whose files are gone" if most == 0 else ""
-        if sharp[sharpest] > min(sharp.values()):
-            return sharpest, f"sharpest of {len(largest)} with {shape}{unknown}"
-        return sharpest, f"came first of {len(largest)} alike with {shape}{unknown}"
-
-    def _pixels(self, row: int) -> float:
-        """Of the picture itself: a frame around a copy makes it no better."""
-        size = self._table[row]["width"] * self._table[row]["height"]
-        if (image := self._reader.thumbnail(row)) is None:
-            return size
-        inner = alignment.without_border(image)
-        return size * inner.width * inner.height / (image.width * image.height)
-
-    def _sharpness(self, row: int) -> float:
-        image = self._reader.picture(row)
-        return 0.0 if image is None else round(alignment.sharpness(image), 3)
 
 
 def lowest_score(scores: np.ndarray, *, rate: float) -> float | None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
-from pipeline import parallel
-from pipeline.errors import SemblanceError
+from pipeline.duplicates.looks import Looks, Reader
 from pipeline.features import alignment, simhash
-from pipeline.features.perceptual_hash import perceptual_hash
+from pipeline.features.perceptual_hash import ORIENTATIONS, in_orientation
 from pipeline.gallery import neighbours
 from pipeline.gallery.gallery import Gallery
-from pipeline.gallery.originals import read_original, roots
-from pipeline.images import decoding, opening
 from pipeline.records import Progress, Rows
 
 NEIGHBOURS = 10
@@ -26,17 +21,9 @@ COLOURS = 0.9
 DETAILS = 0.83  # highest of 4,966 pairs of photos there: 0.77; of 98 copies in 100 it is above 0.849, most above 0.9
 _AT_ONCE = 2048  # pairs whose colours are compared at a time
 _TOGETHER = 128  # pairs that are aligned at a time
-_CACHED = 4096  # pictures of 24 KB
-
-
-@dataclass
-class Looks:
-    """What is kept of every picture, its plain border taken off. Row i is the gallery's row i."""
-
-    hashes: np.ndarray  # (n, 1) uint64
-    coarse: np.ndarray  # (n, 16, 16, 3) uint8
-    known: np.ndarray  # (n,) bool: there was a picture to look at
-    from_files: int  # had no thumbnail, so the file was read
+_TURNED = 0.85  # coarse agreement of neighbours once one is turned or mirrored
+_MAX_TURNED = 30_000  # pictures up to which every pair of hashes is compared in every orientation too
+_AS_GREY = "grey"
 
 
 @dataclass
@@ -47,74 +34,6 @@ class Pairs:
     nearest: np.ndarray  # (m,) bool: neighbours by embedding
     same: np.ndarray  # (m,) bool: one picture
     details: np.ndarray  # (m,)
-
-
-class Reader:
-    """Opens pictures of a gallery: the thumbnail, or the file where that is missing."""
-
-    def __init__(self, gallery: Gallery, ids: Sequence[str], paths: Sequence[str]) -> None:
-        self._gallery, self._ids, self._paths = gallery, ids, paths
-        self._folders = roots(gallery)
-        self._squares: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}
-
-    def thumbnail(self, row: int) -> Image.Image | None:
-        data = self._gallery.thumbnail_data(self._ids[row])
-        return opening.open_image(data).image if data else None
-
-    def data(self, row: int) -> bytes | None:
-        """The file's bytes; None when it is gone or was changed."""
-        try:
-            return read_original(self._paths[row], self._ids[row], self._folders, self._gallery.name)
-        except SemblanceError:
-            return None
-
-    def picture(self, row: int) -> Image.Image | None:
-        """The thumbnail, or what would be it; None when neither it nor the file is there."""
-        if (small := self.thumbnail(row)) is not None:
-            return small
-        if (data := self.data(row)) is None:
-            return None
-        try:
-            return opening.open_image(decoding.thumbnail(opening.open_image(data).image)).image
-        except SemblanceError:
-            return None
-
-    def squares(self, row: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """The picture squeezed, its border taken off; and with the border, where it has one."""
-        if row not in self._squares:
-            if len(self._squares) >= _CACHED:
-                self._squares.clear()
-            image = self.picture(row)
-            assert image is not None, "only known pictures are candidates"
-            inner = alignment.without_border(image)
-            whole = alignment.squeezed(image) if inner is not image else None
-            self._squares[row] = alignment.squeezed(inner), whole
-        return self._squares[row]
-
-
-def look_at(reader: Reader, n: int, progress: Progress) -> Looks:
-    hashes, coarse = np.zeros((n, 1), np.uint64), np.zeros((n, 16, 16, 3), np.uint8)
-    known, from_files = np.zeros(n, bool), 0
-
-    def look(rows: Sequence[int]) -> list[tuple[int, bool, Image.Image | None]]:
-        looked = []
-        for row in rows:
-            small = reader.thumbnail(row)
-            image = small if small is not None else reader.picture(row)
-            inner = None if image is None else alignment.without_border(image)
-            looked.append((row, small is None and image is not None, inner))
-        return looked
-
-    done = 0
-    for block in parallel.in_order(range(n), look, chunk=32):
-        for row, from_file, image in block:
-            if image is not None:
-                hashes[row], coarse[row] = perceptual_hash(image), alignment.squeezed(image, 16)
-                known[row] = True
-                from_files += from_file
-        done += len(block)
-        progress("looking", done, n)
-    return Looks(hashes, coarse, known, from_files)
 
 
 def nearest_pairs(gallery: Gallery, rows: Rows, progress: Progress) -> np.ndarray:
@@ -134,7 +53,11 @@ def compare_pairs(near: np.ndarray, looks: Looks, reader: Reader, progress: Prog
         rows.append(done[pairs])
     both, first = np.unique(np.concatenate(rows), axis=0, return_index=True)
     close = simhash.hamming(looks.hashes[both[:, 0]], looks.hashes[both[:, 1]]) <= HASH_BITS
-    likely = looks.known[both].all(axis=1)
+    likely = (
+        looks.known[both].all(axis=1)
+        & ~looks.flat[both].any(axis=1)
+        & (looks.grey[both[:, 0]] == looks.grey[both[:, 1]])
+    )
     for start in range(0, len(both), _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
         alike = alignment.coarse_agreement(looks.coarse[both[some, 0]], looks.coarse[both[some, 1]])
@@ -169,3 +92,44 @@ def one_picture(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.nda
 
     colours, details = alignment.agreement(left, right)
     return (colours >= COLOURS) & (details >= DETAILS), details
+
+
+def variant_pairs(near: np.ndarray, looks: Looks) -> list[tuple[int, int, str]]:
+    """(i, j, kind): rows i < j of which j, seen as the kind says, may be i. Kinds: `grey` and the ORIENTATIONS.
+
+    Neighbours by embedding and, in galleries of up to 30,000 pictures, pairs with close hashes.
+    """
+    fit = looks.known & ~looks.flat
+    near = near[fit[near].all(axis=1)]
+    as_they_are = alignment.coarse_agreement(looks.coarse[near[:, 0]], looks.coarse[near[:, 1]])
+    found: dict[tuple[int, int, str], None] = {}
+    mixed = near[looks.grey[near[:, 0]] != looks.grey[near[:, 1]]]
+    found.update(((int(i), int(j), _AS_GREY), None) for i, j in mixed)
+    rows = np.flatnonzero(fit)
+    small = len(rows) <= _MAX_TURNED
+    if small:
+        for pairs in simhash.near_pairs(looks.hashes[rows], most=HASH_BITS):
+            i, j = rows[pairs[:, 0]], rows[pairs[:, 1]]
+            mixed = looks.grey[i] != looks.grey[j]
+            found.update(((int(a), int(b), _AS_GREY), None) for a, b in zip(i[mixed], j[mixed], strict=True))
+    for number, kind in enumerate(ORIENTATIONS):
+        if len(near):
+            seen = np.stack([in_orientation(picture, kind) for picture in looks.coarse[near[:, 1]]])
+            alike = alignment.coarse_agreement(looks.coarse[near[:, 0]], seen)
+            chosen = near[(alike >= _TURNED) & (alike > as_they_are)]
+            found.update(((int(i), int(j), kind), None) for i, j in chosen)
+        if small:
+            for i, j in _close(looks.hashes[rows, 0], looks.turned[rows, number]):
+                found[int(rows[i]), int(rows[j]), kind] = None
+    return list(found)
+
+
+def _close(hashes: np.ndarray, turned: np.ndarray) -> list[tuple[int, int]]:
+    """(i, j), i < j, where hash i and the turned hash j differ in few bits."""
+    n, found = len(hashes), []
+    step = max(1, (1 << 22) // max(1, n))
+    for start in range(0, n, step):
+        block = np.bitwise_count(hashes[start : start + step, None] ^ turned[None, start:])  # (rows, n - start)
+        i, j = np.nonzero(block <= HASH_BITS)
+        found += [(int(a) + start, int(b) + start) for a, b in zip(i, j, strict=True) if a < b]
+    return found

@@ -17,8 +17,10 @@ _OUTLIERS = 0.1  # share of pixels left out of the verdict: a watermark covers l
 _WINDOW = 8
 _NOISE = 1.0  # grey levels squared: what JPEG leaves in a window without details
 _MAX_CONTRAST = 5.0
-_FLAT = 4.0  # grey levels: a picture that varies less is one colour, and correlation would compare its noise
-_FLAT_TOLERANCE = 3.0
+FLAT = 4.0  # grey levels: a picture that varies less is one colour, and correlation would compare its noise
+_SURE = 0.93  # colours and details of pictures that need not be moved
+_PROMISING = 0.8  # correlation of 16 × 16 grey levels after the first steps, below which no copy was seen
+_REST = np.array([1, 0, 1, 0], np.float32)
 
 
 def squeezed(image: Image.Image, side: int = SIDE) -> np.ndarray:
@@ -39,7 +41,7 @@ def without_border(image: Image.Image) -> Image.Image:
 
 def _bounds(grey: np.ndarray) -> tuple[int, int]:
     """First row and last row + 1 that are not all of one shade; all rows where none is."""
-    varied = np.flatnonzero(grey.std(axis=1) >= _FLAT)
+    varied = np.flatnonzero(grey.std(axis=1) >= FLAT)
     return (int(varied[0]), int(varied[-1]) + 1) if len(varied) else (0, len(grey))
 
 
@@ -51,24 +53,42 @@ def agreement(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarr
     Two pictures of one colour agree when their colours do.
     """
     one, other = left.astype(np.float32), right.astype(np.float32)
-    grey, grey_other = one.mean(axis=3), other.mean(axis=3)
-    pose = _start(_shrunk(grey, 16), _shrunk(grey_other, 16))
+    colours, details = _verdict(one, other, np.tile(_REST, (len(one), 1)))  # most copies lie as they are
+    flat = (one.mean(axis=3).std(axis=(1, 2)) < FLAT) | (other.mean(axis=3).std(axis=(1, 2)) < FLAT)
+    moved = np.flatnonzero(((colours < _SURE) | (details < _SURE)) & ~flat)
+    if len(moved):
+        found, kept = _pose(left[moved], right[moved], leave_early=True)
+        moved = moved[kept]
+        colours[moved], details[moved] = _verdict(one[moved], other[moved], found[kept])
+    return np.where(flat, -1.0, colours), np.where(flat, -1.0, details)
+
+
+def pose(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(p, 4) scale and shift across and down: where in the left picture each place of the right one lies. Any side."""
+    return _pose(left, right, leave_early=False)[0]
+
+
+def _pose(left: np.ndarray, right: np.ndarray, *, leave_early: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The poses, and the numbers of the pairs that were followed to the end: others are too different early on."""
+    grey, grey_other = (pictures.astype(np.float32).mean(axis=3) for pictures in (left, right))
+    found, quality = _start(_shrunk(grey, 16), _shrunk(grey_other, 16))
+    kept = np.flatnonzero(quality >= _PROMISING) if leave_early else np.arange(len(left))
     for side, steps in _STEPS.items():
-        small, small_other = _shrunk(grey, side), _shrunk(grey_other, side)
-        for _ in range(steps):
-            pose = _step(small, small_other, pose)
-    colours, details = _verdict(one, other, pose)
-    flat = (grey.std(axis=(1, 2)) < _FLAT) | (grey_other.std(axis=(1, 2)) < _FLAT)
-    equal = np.where(np.abs(one - other).mean(axis=(1, 2, 3)) <= _FLAT_TOLERANCE, 1.0, -1.0)
-    return np.where(flat, equal, colours), np.where(flat, equal, details)
+        small, small_other = _shrunk(grey[kept], side), _shrunk(grey_other[kept], side)
+        for _ in range(steps if len(kept) else 0):
+            found[kept] = step(small, small_other, found[kept])
+    return found, kept
 
 
 def coarse_agreement(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """(p,) correlation of pictures as they are, any equal shape: cheap, and high for every copy. Flat ones get 1."""
-    one, other = (pictures.reshape(len(pictures), -1).astype(np.float32) for pictures in (left, right))
+    one, other = (
+        pictures.reshape(len(pictures), np.prod(pictures.shape[1:], dtype=int)).astype(np.float32)
+        for pictures in (left, right)
+    )
     one, other = one - one.mean(axis=1, keepdims=True), other - other.mean(axis=1, keepdims=True)
     spread = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    flat = _FLAT**2 * one.shape[1]
+    flat = FLAT**2 * one.shape[1]
     return np.where(spread < flat, 1.0, (one * other).sum(axis=1) / np.maximum(spread, flat))
 
 
@@ -81,15 +101,15 @@ def sharpness(image: Image.Image) -> float:
     return float((around - 4 * grey[1:-1, 1:-1]).var())
 
 
-def _step(one: np.ndarray, other: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """A Gauss-Newton step of other ≈ gain · (warped one + slopes · change of pose) + offset, where both are."""
+def step(one: np.ndarray, other: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """A Gauss-Newton step of other ≈ gain · (seen one + slopes · change of pose) + offset, where both are."""
     side = one.shape[1]
-    warped, inside = _warped(one[..., None], pose)
-    warped = warped[..., 0]
+    seen, inside = warped(one[..., None], pose)
+    seen = seen[..., 0]
     across = _places(side)
-    slope_y, slope_x = (slope * (side / 2) for slope in np.gradient(warped, axis=(1, 2)))
+    slope_y, slope_x = (slope * (side / 2) for slope in np.gradient(seen, axis=(1, 2)))
     slope_x, slope_y = slope_x / pose[:, 0, None, None], slope_y / pose[:, 2, None, None]
-    columns = [slope_x * across, slope_x, slope_y * across[:, None], slope_y, warped, np.ones_like(warped)]
+    columns = [slope_x * across, slope_x, slope_y * across[:, None], slope_y, seen, np.ones_like(seen)]
     design = (np.stack(columns, axis=-1) * inside[..., None]).reshape(len(one), -1, 6)  # (p, side², 6)
     normal = design.transpose(0, 2, 1) @ design + 1e-2 * np.eye(6, dtype=np.float32)
     target = design.transpose(0, 2, 1) @ (other * inside).reshape(len(one), -1, 1)
@@ -100,31 +120,32 @@ def _step(one: np.ndarray, other: np.ndarray, pose: np.ndarray) -> np.ndarray:
     return (rest + (pose + change - rest).clip(-_FURTHEST, _FURTHEST)).astype(np.float32)
 
 
-def _start(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """(p, 4) the best of three poses after some steps each: as it is, a border gone, a crop undone."""
+def _start(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(p, 4) the best of three poses after some steps each: as it is, a border gone, a crop undone; (p,) correlation."""
     tried, quality = [], []
     for scale in (1.0, 0.93, 1.07):
         pose = np.tile(np.array([scale, 0, scale, 0], np.float32), (len(one), 1))
         for _ in range(_FIRST_STEPS):
-            pose = _step(one, other, pose)
-        warped, inside = _warped(one[..., None], pose)
-        found = _fit(warped, other[..., None], inside)[2][:, 0, 0, 0]
+            pose = step(one, other, pose)
+        seen, inside = warped(one[..., None], pose)
+        found = fit(seen, other[..., None], inside)[2][:, 0, 0, 0]
         tried.append(pose)
         quality.append(np.where(inside.mean(axis=(1, 2)) >= _SMALLEST_OVERLAP, found, -1.0))
-    return np.stack(tried)[np.argmax(quality, axis=0), np.arange(len(one))]
+    best = np.argmax(quality, axis=0)
+    return np.stack(tried)[best, np.arange(len(one))], np.max(quality, axis=0)
 
 
 def _verdict(one: np.ndarray, other: np.ndarray, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(p,) correlations of colours and of details inside both; -1 where too little overlaps."""
-    warped, inside = _warped(one, pose)
+    seen, inside = warped(one, pose)
     share = inside.mean(axis=(1, 2))
-    gain, offset, _ = _fit(warped, other, inside)
-    misfit = np.abs(gain * warped + offset - other).sum(axis=3)
+    gain, offset, _ = fit(seen, other, inside)
+    misfit = np.abs(gain * seen + offset - other).sum(axis=3)
     rank = 1 - _OUTLIERS * share.min(initial=1)
     limit = np.quantile(np.where(inside, misfit, 0), rank, axis=(1, 2))[:, None, None]
-    colours = _fit(warped, other, inside & (misfit <= limit))[2][:, 0, 0, 0]
+    colours = fit(seen, other, inside & (misfit <= limit))[2][:, 0, 0, 0]
     enough = share >= _SMALLEST_OVERLAP
-    details = _details(warped.mean(axis=3), other.mean(axis=3), inside)
+    details = _details(seen.mean(axis=3), other.mean(axis=3), inside)
     return np.where(enough, colours, -1.0), np.where(enough, details, -1.0)
 
 
@@ -133,8 +154,8 @@ def _details(one: np.ndarray, other: np.ndarray, inside: np.ndarray) -> np.ndarr
 
     Of a window: 2 cov / (var + var), one gain for the whole picture taken out first. A window weighs as it varies.
     """
-    whole = _windows(inside).all(axis=2)  # (p, windows)
-    a, b = _windows(one), _windows(other)  # (p, windows, pixels)
+    whole = windows(inside).all(axis=2)  # (p, windows)
+    a, b = windows(one), windows(other)  # (p, windows, pixels)
     a, b = a - a.mean(axis=2, keepdims=True), b - b.mean(axis=2, keepdims=True)
     aa, bb, ab = (a * a).mean(axis=2), (b * b).mean(axis=2), (a * b).mean(axis=2)
     gain = (whole * ab).sum(axis=1) / np.maximum((whole * aa).sum(axis=1), 1e-6)
@@ -145,14 +166,14 @@ def _details(one: np.ndarray, other: np.ndarray, inside: np.ndarray) -> np.ndarr
     return (weight * alike).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-6)
 
 
-def _windows(pictures: np.ndarray) -> np.ndarray:
+def windows(pictures: np.ndarray) -> np.ndarray:
     """(p, SIDE, SIDE) to (p, windows, pixels of a window)."""
     n = pictures.shape[1] // _WINDOW
     cut = pictures.reshape(len(pictures), n, _WINDOW, n, _WINDOW).transpose(0, 1, 3, 2, 4)
     return cut.reshape(len(pictures), n * n, _WINDOW * _WINDOW)
 
 
-def _fit(one: np.ndarray, other: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def fit(one: np.ndarray, other: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """gain, offset and correlation of other ≈ gain · one + offset, each (p, 1, 1, 1)."""
     weight = (where / np.maximum(3 * where.sum(axis=(1, 2), keepdims=True), 1))[..., None].astype(np.float32)
     mean, mean_other = ((weight * part).sum(axis=(1, 2, 3), keepdims=True) for part in (one, other))
@@ -162,7 +183,7 @@ def _fit(one: np.ndarray, other: np.ndarray, where: np.ndarray) -> tuple[np.ndar
     return gain, mean_other - gain * mean, ab / np.sqrt(np.maximum(aa * bb, 1e-6))
 
 
-def _warped(pictures: np.ndarray, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def warped(pictures: np.ndarray, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The pictures (p, side, side, c) seen at scale · place + shift, linear between pixels; (p, side, side) bool inside."""
     side = pictures.shape[1]
     places = _places(side)

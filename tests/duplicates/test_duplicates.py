@@ -11,12 +11,14 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from pipeline.duplicates.find import find_duplicates
-from pipeline.duplicates.groups import joined, lowest_score
+from pipeline.duplicates.groups import lowest_score, stars
+from pipeline.duplicates.judging import Verdict
 from pipeline.errors import GalleryError, UsageError
 from pipeline.features import alignment
 from pipeline.gallery import judgments, reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
+from pipeline.records import silent
 from pipeline.settings import Settings
 from tests.tiny_gallery import draw, fill, run
 
@@ -86,7 +88,7 @@ def test_only_the_tiers_asked_for_are_told_and_an_unknown_one_is_refused(gallery
     only = find_duplicates(gallery, tiers=["identical"])
     assert {group["tier"] for group in only["groups"]} == {"identical"}
     assert "hamming" not in only  # no picture was opened
-    with pytest.raises(UsageError, match="unknown tier 'similar'; choose from identical, same, lookalike"):
+    with pytest.raises(UsageError, match="unknown tier 'similar'; choose from identical, same, variant, lookalike"):
         find_duplicates(gallery, tiers=["similar"])
     with pytest.raises(UsageError, match="threshold is 7"):
         find_duplicates(gallery, threshold=7)
@@ -179,9 +181,22 @@ def test_what_was_judged_the_same_is_one_group_whatever_the_pixels_say(gallery: 
     assert set(pair) in map(set, same_ids(find_duplicates(gallery)))
 
 
-def test_a_ban_holds_across_a_third_picture() -> None:
-    assert joined([(0, 1), (1, 2), (2, 3)], set()) == [[0, 1, 2, 3]]
-    assert joined([(0, 1), (1, 2), (2, 3)], {(0, 2)}) == [[0, 1], [2, 3]]
+def test_members_of_a_star_were_each_judged_the_same_as_the_kept_one_and_a_ban_holds_among_them() -> None:
+    chain = [(0, 1), (1, 2), (2, 3), (3, 4)]
+
+    def look(reach: int):
+        return lambda kept, others: [Verdict(abs(kept - row) <= reach, 1 - abs(kept - row) / 9, "") for row in others]
+
+    def first(rows):
+        return min(rows), "the first"
+
+    def found(reach: int, banned: set[tuple[int, int]]) -> list[list[int]]:
+        return [[kept, *sorted(others)] for kept, _, others in stars(chain, banned, first, look(reach), silent)]
+
+    assert found(9, set()) == [[0, 1, 2], [3, 4]]
+    assert found(1, set()) == [[1, 0, 2], [3, 4]]  # more gather around 1 than around 0
+    assert found(9, {(1, 2)}) == [[1, 0, 3], [2, 4]]
+    assert found(0, set()) == []
 
 
 # over splits and labels
@@ -206,10 +221,10 @@ def test_splits_and_labels_that_share_a_picture_are_listed(home: Path, tmp_path:
 # pixels
 
 
-def test_two_pictures_of_one_colour_agree_when_the_colours_do() -> None:
+def test_a_picture_of_one_colour_has_too_little_contrast_to_be_the_same_as_another() -> None:
     plain = np.stack([np.full((64, 64, 3), level, np.uint8) for level in (90, 91, 130)])
     colours, details = alignment.agreement(plain[[0, 0]], plain[[1, 2]])
-    assert colours.tolist() == details.tolist() == [1, -1]
+    assert colours.tolist() == details.tolist() == [-1, -1]
 
 
 def test_pictures_of_one_colour_do_not_all_become_one_group(home: Path, tmp_path: Path) -> None:
@@ -278,5 +293,5 @@ def test_a_threshold_without_lookalikes_is_said_to_be_unused_and_no_tier_is_refu
     refused = run("duplicates", "small", "--tier", " , ", "--progress", "none")
     assert (refused.returncode, refused.stderr.strip()) == (
         2,
-        "error: no tier given; choose from identical, same, lookalike",
+        "error: no tier given; choose from identical, same, variant, lookalike",
     )

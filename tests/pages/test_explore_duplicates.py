@@ -178,7 +178,7 @@ def test_more_groups_than_are_drawn_at_once_wait_for_a_click(gallery: Gallery, m
 def test_without_duplicates_it_says_so(gallery: Gallery) -> None:
     found(gallery, groups=[], leakage=[], label_conflicts=[])
     page = shown()
-    assert page.success[0].value == "No duplicates among 11 pictures (identical, same, lookalike)."
+    assert page.success[0].value == "No duplicates among 11 pictures (identical, same, variant, lookalike)."
     assert buttons(page) == ["Find again"]
 
 

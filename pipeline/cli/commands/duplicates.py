@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli.console import Name, ProgressKind
+
+if TYPE_CHECKING:
+    from pipeline.gallery.gallery import Gallery
 
 
 def register(app: typer.Typer) -> None:
@@ -19,8 +23,8 @@ def register(app: typer.Typer) -> None:
 def duplicates(
     name: Name,
     tier: Annotated[
-        str, typer.Option(help="identical (bytes), same (picture), lookalike; separated by commas")
-    ] = "identical,same,lookalike",
+        str, typer.Option(help="identical (bytes), same (picture), variant, lookalike; separated by commas")
+    ] = "identical,same,variant,lookalike",
     threshold: Annotated[
         float | None, typer.Option(help="Lowest score of lookalikes; default: what 1 random pair in 10,000 reaches")
     ] = None,
@@ -28,6 +32,9 @@ def duplicates(
         bool, typer.Option("--remove", help="Say what goes when only the best copy of each picture stays")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --remove: remove it; `restore` undoes that")] = False,
+    evidence: Annotated[
+        Path | None, typer.Option(help="A folder for pictures of each copy beside the kept one, and their difference")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the random pairs that the threshold comes from")] = 0,
     progress: ProgressKind = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON on stdout")] = False,
@@ -57,6 +64,8 @@ def duplicates(
 
     else:
         _print_groups(name, report, report_name)
+    if evidence:
+        _write_evidence(gallery, report["groups"], evidence)
     if remove:
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
             _dry_run(report["groups"], to_remove)
@@ -66,11 +75,29 @@ def duplicates(
                 print("dry run, nothing was removed; to remove them add --yes (`restore` undoes it)")
 
 
+def _write_evidence(gallery: Gallery, groups: list[dict[str, Any]], folder: Path) -> None:
+    from pipeline.duplicates.evidence_pictures import evidence_pictures
+    from pipeline.files import atomic
+
+    count = 0
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for group in groups:
+            if any("agreement" in member for member in group["members"]):
+                for picture, strip in evidence_pictures(gallery, group, limit=len(group["members"])):
+                    (folder / f"{picture}-of-{group['keep']}.png").write_bytes(strip)
+                    count += 1
+    except OSError as error:
+        raise atomic.disk_error(error, folder) from error
+    print(f"{count:,} comparisons in {folder}: the kept picture, the copy, their difference", file=sys.stderr)
+
+
 def _print_groups(name: str, report: dict[str, Any], report_name: str) -> None:
     for group in report["groups"]:
         print(f"{group['tier']}, keep {group['keep']}: {group['reason']}")
         for member in group["members"]:
-            print(f"  {member['score']:.4f}  {member['id']}  {member['path']}")
+            seen = f"  {member.get('kind', 'aligned')} {member['agreement']:.3f}" if "agreement" in member else ""
+            print(f"  {member['score']:.4f}  {member['id']}  {member['path']}{seen}")
     counts = {tier: sum(group["tier"] == tier for group in report["groups"]) for tier in report["tiers"]}
     print(f"{name}: {', '.join(f'{count:,} {tier}' for tier, count in counts.items())}; kept as {report_name}")
     for key, text in (("leakage", "in different splits"), ("label_conflicts", "with different labels")):
@@ -87,7 +114,14 @@ def _print_groups(name: str, report: dict[str, Any], report_name: str) -> None:
 def _dry_run(groups: list[dict[str, Any]], to_remove: list[str]) -> None:
     paths = {member["id"]: member["path"] for group in groups for member in group["members"]}
     print(f"{len(to_remove):,} pictures to remove, the best copy of each stays; files on disk are left alone")
+    evidence = {
+        member["id"]: f"  details agree {member['agreement']:.3f} with {group['keep_path']}"
+        for group in groups
+        if group["tier"] == "same"
+        for member in group["members"]
+        if "agreement" in member
+    }
     for picture in to_remove:
-        print(f"  {picture}  {paths[picture]}")
+        print(f"  {picture}  {paths[picture]}{evidence.get(picture, '')}")
     if any(group["tier"] == "identical" for group in groups):
         print("identical files are one record of the gallery already, so nothing is removed for them")

@@ -1,0 +1,112 @@
+"""Whether one picture of a gallery may stand for another: the evidence of aligned pixels, and of all frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.duplicates.looks import Reader
+from pipeline.features import alignment, evidence
+from pipeline.features.perceptual_hash import ORIENTATIONS, in_orientation
+
+_FRAME_TOLERANCE = 5.0  # grey levels on average between two frames that count as one
+_TOGETHER = 16
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """same: the kept picture shows all that the other does. score: how far their details agree, -1 to 1."""
+
+    same: bool
+    score: float
+    why_not: str  # '' when it is the same
+
+
+def judge(reader: Reader, kept: int, others: Sequence[int], *, kind: str = "") -> list[Verdict]:
+    """Of rows that were looked at. kind: how the others are seen first, `grey` or one of ORIENTATIONS."""
+    verdicts: dict[int, Verdict] = {}
+    for start in range(0, len(others), _TOGETHER):
+        verdicts |= _judged(reader, kept, others[start : start + _TOGETHER], kind)
+    return [verdicts[row] for row in others]
+
+
+def _judged(reader: Reader, kept: int, others: Sequence[int], kind: str) -> dict[int, Verdict]:
+    found: dict[int, Verdict] = {}
+    shorter = {row: min(reader.shorter_side(row), reader.shorter_side(kept)) for row in others}
+    pages: list[int] = []
+    for side in evidence.SIDES[:2]:
+        rows = [row for row in others if evidence.side_for(shorter[row]) == side]
+        seen, on_pages = _at_side(reader, kept, rows, side, kind, finest=False)
+        found |= seen
+        pages += [row for row in on_pages if seen[row].same]
+    for side in evidence.SIDES:  # the pages once more, as finely as their size allows
+        rows = [row for row in pages if evidence.side_for(shorter[row], page=True) == side]
+        found |= _at_side(reader, kept, rows, side, kind, finest=True)[0]
+    moving = reader.frames(kept)
+    for row in [row for row in others if found[row].same]:
+        if why_not := _frames_differ(moving, reader.frames(row)):
+            found[row] = Verdict(False, found[row].score, why_not)
+    return found
+
+
+def _at_side(
+    reader: Reader, kept: int, rows: Sequence[int], side: int, kind: str, *, finest: bool
+) -> tuple[dict[int, Verdict], list[int]]:
+    """The verdicts, the border taken off or left on as fits, and the rows that are pages."""
+    found: dict[int, Verdict] = {}
+    pages: dict[int, None] = {}
+    for border_off in (True, False):
+        left = [row for row in rows if row not in found or not found[row].same]
+        if not left:
+            break
+        one = square(reader, kept, side, border_off=border_off)
+        two = np.stack([square(reader, row, side, border_off=border_off, kind=kind) for row in left])
+        if kind == "grey":
+            one, two = _grey(one), _grey(two)
+        seen = evidence.judge(np.broadcast_to(one, two.shape), two, grey=kind == "grey", finest=finest)
+        for row, same, page, score, why_not in zip(left, seen.same, seen.page, seen.score, seen.why_not, strict=True):
+            if page:
+                pages[row] = None
+            if row not in found or same or score > found[row].score:
+                found[row] = Verdict(bool(same), round(float(score), 4), why_not)
+    return found, list(pages)
+
+
+def square(reader: Reader, row: int, side: int, *, border_off: bool, kind: str = "") -> np.ndarray:
+    """(side, side, 3) uint8."""
+    image = reader.picture(row)
+    assert image is not None, "only known pictures are judged"
+    pixels = alignment.squeezed(alignment.without_border(image) if border_off else image, side)
+    return in_orientation(pixels, kind) if kind in ORIENTATIONS else pixels
+
+
+def difference(reader: Reader, kept: int, other: int, *, kind: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The kept picture as the other shows it, the other, and where they differ, brightened: squares, for people."""
+    side = evidence.SIDES[1]
+    pairs = []
+    for border_off in (True, False):
+        one = square(reader, kept, side, border_off=border_off)[None]
+        two = square(reader, other, side, border_off=border_off, kind=kind)[None]
+        if kind == "grey":
+            one, two = _grey(one), _grey(two)
+        pairs.append((evidence.judge(one, two, grey=kind == "grey"), two[0]))
+    seen, two = max(pairs, key=lambda pair: (bool(pair[0].same[0]), float(pair[0].score[0])))
+    apart = (255 - 3.0 * seen.difference[0].astype(np.float32)).clip(0, 255).astype(np.uint8)
+    return seen.aligned[0], two, np.repeat(apart[..., None], 3, axis=2)
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray:
+    level = pixels.astype(np.float32).mean(axis=-1, keepdims=True).astype(np.uint8)
+    return np.repeat(level, 3, axis=-1)
+
+
+def _frames_differ(one: list[np.ndarray] | None, two: list[np.ndarray] | None) -> str:
+    """Why two animations, or one and a still picture, are not the same; '' when they are, or are both still."""
+    if one is None or two is None:
+        return "its frames cannot be read"
+    if len(one) != len(two):
+        return "one moves and the other does not" if not one or not two else "another number of frames"
+    apart = [np.abs(a.astype(np.int16) - b).mean() for a, b in zip(one, two, strict=True)]
+    return "other frames" if apart and max(apart) > _FRAME_TOLERANCE else ""

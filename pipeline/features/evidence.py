@@ -1,0 +1,145 @@
+"""Do two pictures, laid over one another, show the same thing everywhere? The evidence on which one may be removed.
+
+What `alignment` finds likely is looked at again at the smaller picture's own size and at the pictures' own contrast:
+window by window, because two forms of one template agree almost everywhere, and in colour, because a red shirt and a
+blue one agree in all their lines. Shapes: p pairs, pictures (p, side, side, 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.features import alignment
+
+SIDES = (64, 128, 192)  # pictures are compared in the largest square that the smaller one nearly fills
+WINDOW = 8
+_CONTRAST = 50.0  # grey levels of standard deviation that every picture is brought to
+_CONTENT = 7.0  # grey levels at that contrast: a window that varies less is empty
+_AGREES, _CONTRADICTS = 0.6, 0.35  # agreement of a window
+_WORST = {64: 0.75, 128: 0.7, 192: 0.5}  # of a page, how far the second worst window must agree in such a square
+_PAPER = 0.45  # share of pixels of one shade: a page, a drawing or a product on white
+_UNSEEN = 0.02  # share of a picture's edges that may lie outside the kept one
+_OTHER_COLOUR = 26.0  # levels between the channels of a window, at the kept picture's contrast
+
+
+@dataclass
+class Evidence:
+    """Of p pairs, the kept picture and the other."""
+
+    same: np.ndarray  # (p,) bool
+    page: np.ndarray  # (p,) bool: a page, a drawing or a product on white, which is to be judged as finely as can be
+    score: np.ndarray  # (p,) how far their details agree, -1 to 1
+    why_not: list[str]  # '' where they are the same
+    aligned: np.ndarray  # (p, side, side, 3) uint8: the kept picture as the other shows it
+    difference: np.ndarray  # (p, side, side) uint8: grey levels between the two
+
+
+def side_for(*shorter: int, page: bool = False) -> int:
+    """The side of the square in which pictures with such shorter sides are compared. page: as finely as can be."""
+    fitting = [side for side in (SIDES if page else SIDES[:2]) if side <= 1.3 * min(shorter)]
+    return fitting[-1] if fitting else SIDES[0]
+
+
+def judge(kept: np.ndarray, other: np.ndarray, *, grey: bool = False, finest: bool = True) -> Evidence:
+    """(p, side, side, 3) uint8 both. grey: colours do not count. finest: no finer square follows."""
+    as_they_lie = _judged(kept, other, None, grey, finest)
+    moved = np.flatnonzero(~as_they_lie.same & (as_they_lie.score > -1))  # -1: too flat to be laid over one another
+    if not len(moved):
+        return as_they_lie
+    one, two = kept[moved], other[moved]
+    pose = alignment.pose(one, two)
+    if one.shape[1] > alignment.SIDE:
+        one_level, two_level = one.astype(np.float32).mean(axis=3), two.astype(np.float32).mean(axis=3)
+        for _ in range(2):
+            pose = alignment.step(one_level, two_level, pose)
+    aligned = _judged(one, two, pose, grey, finest)
+    for position, pair in enumerate(moved):
+        if aligned.same[position] or aligned.score[position] > as_they_lie.score[pair]:
+            for name in ("same", "score", "why_not", "aligned", "difference"):
+                getattr(as_they_lie, name)[pair] = getattr(aligned, name)[position]
+    return as_they_lie
+
+
+def _judged(kept: np.ndarray, other: np.ndarray, pose: np.ndarray | None, grey: bool, finest: bool) -> Evidence:
+    """pose: None = they lie over one another as they are."""
+    one, two = kept.astype(np.float32), other.astype(np.float32)
+    warped, inside = (one, np.ones(one.shape[:3], bool)) if pose is None else alignment.warped(one, pose)
+    level = two.mean(axis=3)
+    spread = level.std(axis=(1, 2))
+    flat = (spread < alignment.FLAT) | (one.mean(axis=3).std(axis=(1, 2)) < alignment.FLAT)
+    gain, offset, _ = alignment.fit(warped, two, inside)
+    seen = gain * warped + offset
+    scale = (_CONTRAST / np.maximum(spread, alignment.FLAT))[:, None, None]
+    facts = _windows(seen.mean(axis=3) * scale, level * scale, inside)
+    paper = _paper(level) | _paper(one.mean(axis=3))
+    colour = np.zeros(len(one)) if grey else _other_colour(seen, two, inside)
+    share = inside.mean(axis=(1, 2))
+    reasons = (
+        ("too little contrast to tell", flat),
+        ("turned into its negative", gain[:, 0, 0, 0] <= 0.1),
+        ("a part of it only", share < 0.55),
+        ("shows what the kept one does not", _unseen(level, inside) > _UNSEEN),
+        ("details differ", facts["score"] < np.where(paper, 0.86, 0.78)),
+        ("places contradict each other", facts["contradicting"] > np.where(paper, 0.015, 0.05)),
+        ("one place differs", paper & finest & (facts["worst"] < _WORST[one.shape[1]])),
+        ("something is added or missing", facts["different"] > np.where(paper, 0.05, 0.16)),
+        ("another colour", colour > 0.025),
+    )
+    why_not = [next((reason for reason, found in reasons if found[i]), "") for i in range(len(one))]
+    difference = np.where(inside, np.abs(seen - two).mean(axis=3), 0).clip(0, 255).astype(np.uint8)
+    same = np.array([not reason for reason in why_not], bool)
+    score = np.where(flat, -1.0, facts["score"])
+    return Evidence(same, paper, score, why_not, seen.clip(0, 255).astype(np.uint8), difference)
+
+
+def _windows(one: np.ndarray, two: np.ndarray, inside: np.ndarray) -> dict[str, np.ndarray]:
+    """Of windows with content in either: their weighted agreement, and the shares that contradict and that differ."""
+    whole = alignment.windows(inside).all(axis=2)  # (p, windows)
+    a, b = alignment.windows(one), alignment.windows(two)
+    a, b = a - a.mean(axis=2, keepdims=True), b - b.mean(axis=2, keepdims=True)
+    aa, bb, ab = (a * a).mean(axis=2), (b * b).mean(axis=2), (a * b).mean(axis=2)
+    alike = 2 * ab / (aa + bb + 8.0)
+    content = whole & (np.maximum(aa, bb) > _CONTENT**2)
+    both = content & (np.minimum(aa, bb) > _CONTENT**2 / 2)
+    count = np.maximum(content.sum(axis=1), 1)
+    weight = content * np.maximum(aa, bb) ** 0.25
+    ordered = np.sort(np.where(content, alike, 2.0), axis=1)
+    return {
+        "worst": ordered[:, 1],
+        "score": (weight * alike).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-6),
+        "contradicting": (both & (alike < _CONTRADICTS)).sum(axis=1) / count,
+        "different": (content & (alike < _AGREES)).sum(axis=1) / count,
+    }
+
+
+def _paper(level: np.ndarray) -> np.ndarray:
+    """(p,) bool: most of the picture is one shade."""
+    shades = np.stack([np.bincount((one.ravel() / 8).astype(int).clip(0, 31), minlength=32) for one in level])
+    two = shades[:, :-1] + shades[:, 1:]
+    share: np.ndarray = two.max(axis=1) / level[0].size
+    return share > _PAPER
+
+
+def _other_colour(seen: np.ndarray, two: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(p,) share of the windows whose hue differs, brightness aside."""
+    apart = seen - two
+    apart = apart - apart.mean(axis=3, keepdims=True)
+    channels = [np.abs(alignment.windows(apart[..., channel]).mean(axis=2)) for channel in range(3)]
+    whole = alignment.windows(inside).all(axis=2)
+    most = np.max(channels, axis=0)
+    share: np.ndarray = (whole & (most > _OTHER_COLOUR)).sum(axis=1) / np.maximum(whole.sum(axis=1), 1)
+    return share
+
+
+def _unseen(level: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(p,) share of the other picture's edges that lie outside the kept one, a rim of one pixel aside."""
+    down, across = np.gradient(level, axis=(1, 2))
+    edges = np.hypot(down, across)
+    near = inside.copy()
+    for axis in (1, 2):
+        for shift in (-1, 1):
+            near |= np.roll(inside, shift, axis=axis)
+    outside: np.ndarray = (edges * ~near).sum(axis=(1, 2)) / np.maximum(edges.sum(axis=(1, 2)), 1e-6)
+    return outside
