@@ -191,20 +191,29 @@ KINDS: tuple[Kind, ...] = (
     dots,
 )
 
+_PHOTOS = 14  # that a kind takes at most
+NEEDED = _PHOTOS * len(KINDS) + 7
+
 
 def make(folder: Path, photos: list[Path], *, seed: int = 0) -> dict[str, tuple[str, str]]:
-    """Writes negative/KIND-NN.png; path to (a name of its own, `negative`). Animations differ after their first frame."""
+    """Writes negative/KIND-NN.png; path to (a name of its own, `negative`). Animations differ after their first frame.
+
+    photos: at least NEEDED, none of them elsewhere in the gallery.
+    """
     written: dict[str, tuple[str, str]] = {}
     (folder / "negative").mkdir(parents=True, exist_ok=True)
-    for kind in KINDS:
-        for number, image in enumerate(kind(photos, np.random.default_rng(seed))):
+    for place, kind in enumerate(KINDS):  # no photo serves two kinds: what both show of it would be the same
+        own = photos[_PHOTOS * place : _PHOTOS * (place + 1)]
+        for number, image in enumerate(kind(own, np.random.default_rng(seed))):
             name = f"{kind.__name__}-{number:02d}"
             image.save(folder / "negative" / f"{name}.png")
             written[f"negative/{name}.png"] = (name, "negative")
-    first = opened(photos[20]).resize((160, 160))
-    for number, photo in enumerate(photos[21:27]):
+    first, *others = photos[NEEDED - 7 : NEEDED]
+    for number, photo in enumerate(others):
         name = f"animation-{number:02d}"
         file = folder / "negative" / f"{name}.gif"
-        first.save(file, save_all=True, append_images=[opened(photo).resize((160, 160))], duration=100)
+        opened(first).resize((160, 160)).save(
+            file, save_all=True, append_images=[opened(photo).resize((160, 160))], duration=100
+        )
         written[f"negative/{name}.gif"] = (name, "negative")
     return written

@@ -24,7 +24,7 @@ TILES = 24  # of one group
 MEANING = {
     "identical": "the same bytes",
     "same": "one picture, saved more than once",
-    "variant": "one picture, mirrored, turned by a quarter or without its colours",
+    "variant": "one picture, mirrored, turned by a quarter, without its colours, or altered in places",
     "lookalike": "two pictures that look alike",
 }
 

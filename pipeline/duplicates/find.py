@@ -1,8 +1,8 @@
 """Duplicates of a gallery in four tiers, the best copy of each group proposed; nothing is removed here.
 
 identical: files with the same bytes, one record already. same: one picture re-encoded, resized, slightly cropped, turned
-by EXIF, brighter, framed or watermarked, each member itself laid over the kept one. variant: mirrored, turned by a
-quarter, or without its colours. lookalike: embeddings closer than almost any random pair's.
+by EXIF, brighter or framed, each member itself laid over the kept one. variant: mirrored, turned by a quarter, without
+its colours, or altered in places as by a watermark. lookalike: embeddings closer than almost any random pair's.
 """
 
 from __future__ import annotations

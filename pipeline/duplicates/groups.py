@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.duplicates.copies import Copies
-from pipeline.duplicates.judging import Verdict, judge
+from pipeline.duplicates.judging import ALTERED, Verdict, judge
 from pipeline.duplicates.looks import Looks, Reader, look_at
 from pipeline.duplicates.pairs import Pairs, compare_pairs, nearest_pairs, variant_pairs
 from pipeline.features import simhash
@@ -72,7 +72,8 @@ def groups_by_pixels(
     lowest = lowest_score(pair_scores(rows.embeddings, random), rate=rate) if threshold is None else threshold
     groups = [copies.star("same", star) for star in same_stars]
     keeper = {member: star[0] for star in same_stars for member in star[2]}
-    groups += _variants(variant_pairs(near, looks), keeper, banned, reader, looks, copies)
+    near_copies = [(int(i), int(j), ALTERED) for i, j in pairs.rows[pairs.same]]
+    groups += _variants([*near_copies, *variant_pairs(near, looks)], keeper, banned, reader, looks, copies)
     alike = [] if lowest is None else _lookalikes(rows.embeddings, pairs, keeper, banned, lowest)
     groups += [copies.group("lookalike", members) for members in alike]
     facts = {
@@ -172,7 +173,7 @@ def _variants(
     looks: Looks,
     copies: Copies,
 ) -> list[dict[str, Any]]:
-    """Groups of a picture and its mirrored, turned and grey variants, each named; of grey and coloured, colour is kept."""
+    """Groups of a picture and its mirrored, turned, grey and altered variants, each named; of grey and coloured, colour is kept."""
     between: dict[tuple[int, int], list[str]] = {}
     for i, j, kind in pairs:
         a, b = sorted((keeper.get(i, i), keeper.get(j, j)))

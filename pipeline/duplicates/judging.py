@@ -9,10 +9,12 @@ import numpy as np
 
 from pipeline.duplicates.looks import Reader
 from pipeline.features import alignment, evidence
-from pipeline.features.perceptual_hash import ORIENTATIONS, in_orientation
+from pipeline.features.perceptual_hash import ORIENTATIONS, in_orientation, quarter_turns
 
 _FRAME_TOLERANCE = 5.0  # grey levels on average between two frames that count as one
 _TOGETHER = 16
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+ALTERED = "altered in places"  # a kind of variant: a watermark, a caption, a thing that came or went
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Verdict:
 
 
 def judge(reader: Reader, kept: int, others: Sequence[int], *, kind: str = "") -> list[Verdict]:
-    """Of rows that were looked at. kind: how the others are seen first, `grey` or one of ORIENTATIONS."""
+    """Of rows that were looked at. kind: `grey`, ALTERED, or one of ORIENTATIONS, in which others are seen."""
     verdicts: dict[int, Verdict] = {}
     for start in range(0, len(others), _TOGETHER):
         verdicts |= _judged(reader, kept, others[start : start + _TOGETHER], kind)
@@ -61,11 +63,7 @@ def _at_side(
         left = [row for row in rows if row not in found or not found[row].same]
         if not left:
             break
-        one = square(reader, kept, side, border_off=border_off)
-        two = np.stack([square(reader, row, side, border_off=border_off, kind=kind) for row in left])
-        if kind == "grey":
-            one, two = _grey(one), _grey(two)
-        seen = evidence.judge(np.broadcast_to(one, two.shape), two, grey=kind == "grey", finest=finest)
+        seen, _ = _laid_over(reader, kept, left, side, border_off, kind, finest=finest)
         for row, same, page, score, why_not in zip(left, seen.same, seen.page, seen.score, seen.why_not, strict=True):
             if page:
                 pages[row] = None
@@ -74,32 +72,45 @@ def _at_side(
     return found, list(pages)
 
 
-def square(reader: Reader, row: int, side: int, *, border_off: bool, kind: str = "") -> np.ndarray:
-    """(side, side, 3) uint8."""
+def _laid_over(
+    reader: Reader, kept: int, rows: Sequence[int], side: int, border_off: bool, kind: str, *, finest: bool = True
+) -> tuple[evidence.Evidence, np.ndarray]:
+    """What is seen, and the others' squares (rows, side, side, 3)."""
+    one, sides = _square(reader, kept, side, border_off)
+    squares, others = zip(*(_square(reader, row, side, border_off, kind) for row in rows), strict=True)
+    two = np.stack(squares)
+    if kind == "grey":
+        one, two = _grey(one), _grey(two)
+    rules = evidence.Rules(grey=kind == "grey", altered=bool(kind), finest=finest)
+    seen = evidence.judge(np.broadcast_to(one, two.shape), two, zoom=sides / np.stack(others), rules=rules)
+    return seen, two
+
+
+def _square(reader: Reader, row: int, side: int, border_off: bool, kind: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """(side, side, 3) uint8; (2, 2) width and height of what was squeezed, in pixels and as a share of the picture."""
     image = reader.picture(row)
     assert image is not None, "only known pictures are judged"
-    pixels = alignment.squeezed(alignment.without_border(image) if border_off else image, side)
-    return in_orientation(pixels, kind) if kind in ORIENTATIONS else pixels
+    inner = alignment.without_border(image) if border_off else image
+    sides = np.array([inner.size, [inner.width / image.width, inner.height / image.height]], float)
+    pixels = alignment.squeezed(inner, side)
+    if kind in ORIENTATIONS:
+        return in_orientation(pixels, kind), sides[:, ::-1] if quarter_turns(kind) % 2 else sides
+    return pixels, sides
 
 
 def difference(reader: Reader, kept: int, other: int, *, kind: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The kept picture as the other shows it, the other, and where they differ, brightened: squares, for people."""
     side = evidence.SIDES[1]
-    pairs = []
-    for border_off in (True, False):
-        one = square(reader, kept, side, border_off=border_off)[None]
-        two = square(reader, other, side, border_off=border_off, kind=kind)[None]
-        if kind == "grey":
-            one, two = _grey(one), _grey(two)
-        pairs.append((evidence.judge(one, two, grey=kind == "grey"), two[0]))
-    seen, two = max(pairs, key=lambda pair: (bool(pair[0].same[0]), float(pair[0].score[0])))
+    pairs = [_laid_over(reader, kept, [other], side, border_off, kind) for border_off in (True, False)]
+    seen, [two] = max(pairs, key=lambda pair: (bool(pair[0].same[0]), float(pair[0].score[0])))
     apart = (255 - 3.0 * seen.difference[0].astype(np.float32)).clip(0, 255).astype(np.uint8)
     return seen.aligned[0], two, np.repeat(apart[..., None], 3, axis=2)
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:
-    level = pixels.astype(np.float32).mean(axis=-1, keepdims=True).astype(np.uint8)
-    return np.repeat(level, 3, axis=-1)
+    """As programs take the colours away: ITU-R 601-2 luma, Pillow's too."""
+    level = (pixels.astype(np.float32) @ _LUMA).astype(np.uint8)
+    return np.repeat(level[..., None], 3, axis=-1)
 
 
 def _frames_differ(one: list[np.ndarray] | None, two: list[np.ndarray] | None) -> str:

@@ -58,8 +58,8 @@ def agreement(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarr
     moved = np.flatnonzero(((colours < _SURE) | (details < _SURE)) & ~flat)
     if len(moved):
         found, kept = _pose(left[moved], right[moved], leave_early=True)
-        moved = moved[kept]
-        colours[moved], details[moved] = _verdict(one[moved], other[moved], found[kept])
+        if len(moved := moved[kept]):
+            colours[moved], details[moved] = _verdict(one[moved], other[moved], found[kept])
     return np.where(flat, -1.0, colours), np.where(flat, -1.0, details)
 
 

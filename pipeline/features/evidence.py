@@ -19,9 +19,13 @@ _CONTRAST = 50.0  # grey levels of standard deviation that every picture is brou
 _CONTENT = 7.0  # grey levels at that contrast: a window that varies less is empty
 _AGREES, _CONTRADICTS = 0.6, 0.35  # agreement of a window
 _WORST = {64: 0.75, 128: 0.7, 192: 0.5}  # of a page, how far the second worst window must agree in such a square
+_STRIKING = 12.0  # grey levels at that contrast: a window that varies so much is seen in every copy
+_PLACE = {64: 0.6, 128: 0.5, 192: 0.4}  # how far each such window must agree; what JPEG and resizing leave is above
 _PAPER = 0.45  # share of pixels of one shade: a page, a drawing or a product on white
 _UNSEEN = 0.02  # share of a picture's edges that may lie outside the kept one
-_OTHER_COLOUR = 26.0  # levels between the channels of a window, at the kept picture's contrast
+_OTHER_COLOUR = 26.0  # levels between the channels of a window, at the kept picture's contrast; two windows count
+_ALTERED_COLOUR = 0.025  # share of windows of another colour where a place may differ
+_STRETCHED, _ZOOMED = 0.05, 0.08  # of a page: a crop of 5 % and a border are less, two discs on white are more
 
 
 @dataclass
@@ -42,9 +46,23 @@ def side_for(*shorter: int, page: bool = False) -> int:
     return fitting[-1] if fitting else SIDES[0]
 
 
-def judge(kept: np.ndarray, other: np.ndarray, *, grey: bool = False, finest: bool = True) -> Evidence:
-    """(p, side, side, 3) uint8 both. grey: colours do not count. finest: no finer square follows."""
-    as_they_lie = _judged(kept, other, None, grey, finest)
+@dataclass(frozen=True)
+class Rules:
+    """grey: colours do not count. altered: a place may differ, as a watermark does. finest: no finer square follows."""
+
+    grey: bool = False
+    altered: bool = False
+    finest: bool = True
+
+
+def judge(kept: np.ndarray, other: np.ndarray, *, zoom: np.ndarray | None = None, rules: Rules = Rules()) -> Evidence:
+    """(p, side, side, 3) uint8 both.
+
+    zoom: (p, 2, 2) across and down, the kept picture's side through the other's: of what was squeezed, in pixels, and as
+    a share of the canvas that a border was taken from. None = squares of the same canvas.
+    """
+    zoom = np.ones((len(kept), 2, 2)) if zoom is None else zoom
+    as_they_lie = _judged(kept, other, None, zoom, rules)
     moved = np.flatnonzero(~as_they_lie.same & (as_they_lie.score > -1))  # -1: too flat to be laid over one another
     if not len(moved):
         return as_they_lie
@@ -54,7 +72,7 @@ def judge(kept: np.ndarray, other: np.ndarray, *, grey: bool = False, finest: bo
         one_level, two_level = one.astype(np.float32).mean(axis=3), two.astype(np.float32).mean(axis=3)
         for _ in range(2):
             pose = alignment.step(one_level, two_level, pose)
-    aligned = _judged(one, two, pose, grey, finest)
+    aligned = _judged(one, two, pose, zoom[moved], rules)
     for position, pair in enumerate(moved):
         if aligned.same[position] or aligned.score[position] > as_they_lie.score[pair]:
             for name in ("same", "score", "why_not", "aligned", "difference"):
@@ -62,7 +80,7 @@ def judge(kept: np.ndarray, other: np.ndarray, *, grey: bool = False, finest: bo
     return as_they_lie
 
 
-def _judged(kept: np.ndarray, other: np.ndarray, pose: np.ndarray | None, grey: bool, finest: bool) -> Evidence:
+def _judged(kept: np.ndarray, other: np.ndarray, pose: np.ndarray | None, zoom: np.ndarray, rules: Rules) -> Evidence:
     """pose: None = they lie over one another as they are."""
     one, two = kept.astype(np.float32), other.astype(np.float32)
     warped, inside = (one, np.ones(one.shape[:3], bool)) if pose is None else alignment.warped(one, pose)
@@ -74,7 +92,9 @@ def _judged(kept: np.ndarray, other: np.ndarray, pose: np.ndarray | None, grey: 
     scale = (_CONTRAST / np.maximum(spread, alignment.FLAT))[:, None, None]
     facts = _windows(seen.mean(axis=3) * scale, level * scale, inside)
     paper = _paper(level) | _paper(one.mean(axis=3))
-    colour = np.zeros(len(one)) if grey else _other_colour(seen, two, inside)
+    colour = np.zeros(len(one)) if rules.grey else _other_colour(seen, two, inside)
+    n_windows = (one.shape[1] // WINDOW) ** 2
+    place = facts["striking"] < _PLACE[one.shape[1]]
     share = inside.mean(axis=(1, 2))
     reasons = (
         ("too little contrast to tell", flat),
@@ -83,9 +103,11 @@ def _judged(kept: np.ndarray, other: np.ndarray, pose: np.ndarray | None, grey: 
         ("shows what the kept one does not", _unseen(level, inside) > _UNSEEN),
         ("details differ", facts["score"] < np.where(paper, 0.86, 0.78)),
         ("places contradict each other", facts["contradicting"] > np.where(paper, 0.015, 0.05)),
-        ("one place differs", paper & finest & (facts["worst"] < _WORST[one.shape[1]])),
+        ("placed or stretched otherwise", paper & _replaced(zoom if pose is None else zoom * pose[:, None, ::2])),
+        ("one place differs", paper & rules.finest & (facts["worst"] < _WORST[one.shape[1]])),
+        ("one place differs", place & (not rules.altered)),
         ("something is added or missing", facts["different"] > np.where(paper, 0.05, 0.16)),
-        ("another colour", colour > 0.025),
+        ("another colour", colour > (_ALTERED_COLOUR * n_windows if rules.altered else 1)),
     )
     why_not = [next((reason for reason, found in reasons if found[i]), "") for i in range(len(one))]
     difference = np.where(inside, np.abs(seen - two).mean(axis=3), 0).clip(0, 255).astype(np.uint8)
@@ -108,6 +130,7 @@ def _windows(one: np.ndarray, two: np.ndarray, inside: np.ndarray) -> dict[str, 
     ordered = np.sort(np.where(content, alike, 2.0), axis=1)
     return {
         "worst": ordered[:, 1],
+        "striking": np.where(whole & (np.maximum(aa, bb) > _STRIKING**2), alike, 2.0).min(axis=1),
         "score": (weight * alike).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-6),
         "contradicting": (both & (alike < _CONTRADICTS)).sum(axis=1) / count,
         "different": (content & (alike < _AGREES)).sum(axis=1) / count,
@@ -123,14 +146,22 @@ def _paper(level: np.ndarray) -> np.ndarray:
 
 
 def _other_colour(seen: np.ndarray, two: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """(p,) share of the windows whose hue differs, brightness aside."""
+    """(p,) count of the windows whose hue differs, brightness aside."""
     apart = seen - two
     apart = apart - apart.mean(axis=3, keepdims=True)
     channels = [np.abs(alignment.windows(apart[..., channel]).mean(axis=2)) for channel in range(3)]
     whole = alignment.windows(inside).all(axis=2)
     most = np.max(channels, axis=0)
-    share: np.ndarray = (whole & (most > _OTHER_COLOUR)).sum(axis=1) / np.maximum(whole.sum(axis=1), 1)
-    return share
+    count: np.ndarray = (whole & (most > _OTHER_COLOUR)).sum(axis=1)
+    return count
+
+
+def _replaced(zoom: np.ndarray) -> np.ndarray:
+    """(p,) bool: one side is stretched, or the thing is larger or smaller on its canvas: of a plain shape another one."""
+    in_pixels, on_canvas = np.log(zoom).transpose(1, 0, 2)
+    stretched = np.abs(in_pixels[:, 0] - in_pixels[:, 1]) > _STRETCHED
+    zoomed: np.ndarray = np.abs(on_canvas).max(axis=1) > _ZOOMED
+    return stretched | zoomed
 
 
 def _unseen(level: np.ndarray, inside: np.ndarray) -> np.ndarray:

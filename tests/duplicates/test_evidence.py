@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from benchmarks import hard_negatives
 from pipeline.duplicates.evidence_pictures import evidence_pictures
 from pipeline.duplicates.find import find_duplicates, removable
+from pipeline.duplicates.judging import ALTERED
 from pipeline.features.perceptual_hash import ORIENTATIONS, in_orientation, perceptual_hash, turned_hashes
 from pipeline.gallery.gallery import Gallery
 from tests.duplicates.test_duplicates import groups, save, scene
@@ -49,9 +50,18 @@ def test_animations_are_the_same_only_when_all_their_frames_are(home: Path, tmp_
     assert groups(find_duplicates(fill(tmp_path / "p")[0]), "same") == [{"a.gif", "again.gif"}]
 
 
-def test_mirrored_turned_and_grey_copies_are_variants_named_as_such_and_never_removable(
-    home: Path, tmp_path: Path
-) -> None:
+def test_a_grey_copy_is_a_variant_named_as_such_and_never_removable(home: Path, tmp_path: Path) -> None:
+    save(scene(0), tmp_path / "p" / "coloured.png")
+    save(scene(0).convert("L"), tmp_path / "p" / "grey.png")
+    gallery, _ = fill(tmp_path / "p")
+    report = find_duplicates(gallery, tiers=["same", "variant"])
+    [group] = report["groups"]
+    assert group["keep_path"] == "coloured.png"
+    assert group["members"][1]["kind"] == "grey"
+    assert removable(gallery, report["groups"]) == []
+
+
+def test_mirrored_and_turned_copies_are_variants_named_as_such_and_never_removable(home: Path, tmp_path: Path) -> None:
     image = scene(0)
     save(image, tmp_path / "p" / "original.png")
     made = {
@@ -59,7 +69,6 @@ def test_mirrored_turned_and_grey_copies_are_variants_named_as_such_and_never_re
         "left.png": ("turned 90°", image.transpose(Image.Transpose.ROTATE_270)),
         "right.png": ("turned 270°", image.transpose(Image.Transpose.ROTATE_90)),
         "over.png": ("turned 180°", image.transpose(Image.Transpose.ROTATE_180)),
-        "grey.png": ("grey", image.convert("L")),
     }
     for name, (_, picture) in made.items():
         save(picture, tmp_path / "p" / name)
@@ -73,9 +82,32 @@ def test_mirrored_turned_and_grey_copies_are_variants_named_as_such_and_never_re
     assert set(kinds) | {group["keep_path"]} == {"original.png", *made}
     if group["keep_path"] == "original.png":
         assert kinds == {name: kind for name, (kind, _) in made.items()}
-    assert kinds["grey.png"] == "grey"
     assert removable(gallery, report["groups"]) == []
     assert groups(report, "same") == []
+
+
+def test_a_copy_with_a_caption_is_a_variant_named_as_altered_and_never_removable(home: Path, tmp_path: Path) -> None:
+    image = scene(0, size=(320, 240))
+    save(image, tmp_path / "p" / "plain.png")
+    ImageDraw.Draw(image).text((200, 210), "Tuesday 14:05", "white", font_size=16)
+    save(image, tmp_path / "p" / "with caption.png")
+    gallery, _ = fill(tmp_path / "p")
+    report = find_duplicates(gallery, tiers=["same", "variant"])
+    [group] = report["groups"]
+    assert group["tier"] == "variant"
+    assert group["members"][1]["kind"] == ALTERED
+    assert removable(gallery, report["groups"]) == []
+
+
+@pytest.mark.parametrize("other", [(60, 30, 140, 170), (78, 78, 122, 122)], ids=["taller", "smaller"])
+def test_a_plain_shape_of_other_proportions_or_size_is_another_one(
+    home: Path, tmp_path: Path, other: tuple[int, int, int, int]
+) -> None:
+    for name, place in (("one", (60, 60, 140, 140)), ("two", other)):
+        image = Image.new("RGB", (200, 200), "white")
+        ImageDraw.Draw(image).polygon([(place[0], place[1]), place[2:], (place[0], place[3])], fill=(20, 20, 30))
+        save(image, tmp_path / "p" / f"{name}.png")
+    assert groups(find_duplicates(fill(tmp_path / "p")[0]), "same") == []
 
 
 def test_a_hash_of_a_turned_picture_is_that_of_the_picture_turned() -> None:
