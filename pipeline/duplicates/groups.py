@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.duplicates.copies import Copies
 from pipeline.duplicates.judging import ALTERED, Verdict, judge
-from pipeline.duplicates.looks import Looks, Reader, look_at
+from pipeline.duplicates.looks import GREY, Looks, Reader, look_at, orientation
 from pipeline.duplicates.pairs import Pairs, compare_pairs, nearest_pairs, variant_pairs
 from pipeline.features import simhash
 from pipeline.gallery.gallery import Gallery
@@ -19,6 +19,7 @@ from pipeline.records import Progress, Rows
 Verdicts = dict[frozenset[str], bool]
 Star = tuple[int, str, dict[int, Verdict]]  # the kept row, why it is kept, and the others with what was seen
 _TRIED = 3  # rows around which a star is tried
+_INVERSE = {"turned 90°": "turned 270°", "turned 270°": "turned 90°"}  # a mirror undoes itself
 _AT_MOST = 200  # rows that one kept picture is compared with
 
 
@@ -193,19 +194,16 @@ def _variants(
         members: dict[int, tuple[Verdict, str]] = {}
         for row in [row for row in sorted(near[kept] & free) if row != kept]:
             for kind in dict.fromkeys(between[min(kept, row), max(kept, row)]):
-                for seen_as in _inverse(kind) if row < kept else (kind,):
-                    [verdict] = judge(reader, kept, [row], kind=seen_as)
-                    if verdict.same and (row not in members or verdict.score > members[row][0].score):
-                        members[row] = verdict, kind
+                seen_as = _INVERSE.get(kind, kind) if row < kept else kind
+                if looks.grey[row] != looks.grey[kept] and orientation(kind):
+                    seen_as = f"{GREY}, {seen_as}"
+                [verdict] = judge(reader, kept, [row], kind=seen_as)
+                if verdict.same and (row not in members or verdict.score > members[row][0].score):
+                    members[row] = verdict, seen_as
         if members:
             free -= {kept, *members}
             groups.append(copies.variants(kept, reason, members))
     return groups
-
-
-def _inverse(kind: str) -> tuple[str, ...]:
-    """What undoes the orientation in which the first of a pair was seen."""
-    return ({"turned 90°": "turned 270°", "turned 270°": "turned 90°"}.get(kind, kind),)
 
 
 def _lookalikes(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.duplicates.looks import Reader
-from pipeline.features import alignment, evidence
-from pipeline.features.perceptual_hash import ORIENTATIONS, in_orientation, quarter_turns
+from pipeline.duplicates.looks import GREY, Reader, orientation
+from pipeline.features import evidence
+from pipeline.features.perceptual_hash import in_orientation, quarter_turns
 
 _FRAME_TOLERANCE = 5.0  # grey levels on average between two frames that count as one
 _TOGETHER = 16
@@ -27,7 +27,7 @@ class Verdict:
 
 
 def judge(reader: Reader, kept: int, others: Sequence[int], *, kind: str = "") -> list[Verdict]:
-    """Of rows that were looked at. kind: `grey`, ALTERED, or one of ORIENTATIONS, in which others are seen."""
+    """Of rows that were looked at. kind: `grey`, an orientation in which others are seen, both, or ALTERED."""
     verdicts: dict[int, Verdict] = {}
     for start in range(0, len(others), _TOGETHER):
         verdicts |= _judged(reader, kept, others[start : start + _TOGETHER], kind)
@@ -79,22 +79,19 @@ def _laid_over(
     one, sides = _square(reader, kept, side, border_off)
     squares, others = zip(*(_square(reader, row, side, border_off, kind) for row in rows), strict=True)
     two = np.stack(squares)
-    if kind == "grey":
+    grey = kind.startswith(GREY)
+    if grey:
         one, two = _grey(one), _grey(two)
-    rules = evidence.Rules(grey=kind == "grey", altered=bool(kind), finest=finest)
+    rules = evidence.Rules(grey=grey, altered=bool(kind), finest=finest)
     seen = evidence.judge(np.broadcast_to(one, two.shape), two, zoom=sides / np.stack(others), rules=rules)
     return seen, two
 
 
 def _square(reader: Reader, row: int, side: int, border_off: bool, kind: str = "") -> tuple[np.ndarray, np.ndarray]:
     """(side, side, 3) uint8; (2, 2) width and height of what was squeezed, in pixels and as a share of the picture."""
-    image = reader.picture(row)
-    assert image is not None, "only known pictures are judged"
-    inner = alignment.without_border(image) if border_off else image
-    sides = np.array([inner.size, [inner.width / image.width, inner.height / image.height]], float)
-    pixels = alignment.squeezed(inner, side)
-    if kind in ORIENTATIONS:
-        return in_orientation(pixels, kind), sides[:, ::-1] if quarter_turns(kind) % 2 else sides
+    pixels, sides = reader.square(row, side, border_off)
+    if seen_as := orientation(kind):
+        return in_orientation(pixels, seen_as), sides[:, ::-1] if quarter_turns(seen_as) % 2 else sides
     return pixels, sides
 
 

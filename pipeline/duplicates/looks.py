@@ -18,9 +18,10 @@ from pipeline.gallery.originals import read_original, roots
 from pipeline.images import decoding, opening
 from pipeline.records import Progress
 
-_CACHED = 4096  # pictures of 24 KB
+GREY = "grey"  # how a picture without colour is called beside one with; may stand before an orientation
+_SQUARES, _OPENED = 4096, 128  # how many are kept: of 12 to 110 KB; of at most 256 × 256 pixels
 _MAX_FRAMES = 16  # of an animation that are compared
-_GREY = 6.0  # levels between the channels of a picture without colour, at most on average
+_COLOURLESS = 6.0  # levels between the channels of a picture without colour, at most on average
 _MOSTLY_MOVES = (".gif", ".apng", ".webp")  # whose frames count also when the file is gone
 
 
@@ -43,7 +44,8 @@ class Reader:
     def __init__(self, gallery: Gallery, ids: Sequence[str], paths: Sequence[str]) -> None:
         self._gallery, self._ids, self._paths = gallery, ids, paths
         self._folders = roots(gallery)
-        self._squares: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}
+        self._squares: dict[tuple[int, int, bool], tuple[np.ndarray, np.ndarray]] = {}
+        self._opened: dict[int, tuple[Image.Image, Image.Image]] = {}
         self._frames: dict[int, list[np.ndarray] | None] = {}
 
     def thumbnail(self, row: int) -> Image.Image | None:
@@ -68,22 +70,35 @@ class Reader:
         except SemblanceError:
             return None
 
-    def squares(self, row: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """The picture squeezed, its border taken off; and with the border, where it has one."""
-        if row not in self._squares:
-            if len(self._squares) >= _CACHED:
+    def square(self, row: int, side: int, border_off: bool) -> tuple[np.ndarray, np.ndarray]:
+        """(side, side, 3) uint8 squeezed; (2, 2) its width and height in pixels, and as shares of the whole picture."""
+        key = row, side, border_off
+        if key not in self._squares:
+            whole, inner = self._whole_and_inner(row)
+            image = inner if border_off else whole
+            if len(self._squares) >= _SQUARES:
                 self._squares.clear()
-            image = self.picture(row)
-            assert image is not None, "only known pictures are candidates"
-            inner = alignment.without_border(image)
-            whole = alignment.squeezed(image) if inner is not image else None
-            self._squares[row] = alignment.squeezed(inner), whole
-        return self._squares[row]
+            sides = np.array([image.size, [image.width / whole.width, image.height / whole.height]], float)
+            self._squares[key] = alignment.squeezed(image, side), sides
+        return self._squares[key]
+
+    def has_border(self, row: int) -> bool:
+        whole, inner = self._whole_and_inner(row)
+        return inner is not whole
 
     def shorter_side(self, row: int) -> int:
         """In pixels, of the thumbnail."""
-        image = self.picture(row)
-        return min(image.size) if image is not None else 0
+        return min(self._whole_and_inner(row)[0].size)
+
+    def _whole_and_inner(self, row: int) -> tuple[Image.Image, Image.Image]:
+        """The picture, and without its border; the same object where it has none."""
+        if row not in self._opened:
+            image = self.picture(row)
+            assert image is not None, "only known pictures are compared"
+            if len(self._opened) >= _OPENED:
+                self._opened.pop(next(iter(self._opened)))
+            self._opened[row] = image, alignment.without_border(image)
+        return self._opened[row]
 
     def frames(self, row: int) -> list[np.ndarray] | None:
         """Squeezed frames of an animation, at most 16 of them, evenly spread; [] of a still picture; None = unknown."""
@@ -109,6 +124,12 @@ class Reader:
                 return found
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             return None
+
+
+def orientation(kind: str) -> str:
+    """That of a kind of variant; '' where it lies as it is."""
+    turned = kind.removeprefix(GREY).removeprefix(", ")
+    return turned if turned in ORIENTATIONS else ""
 
 
 def look_at(reader: Reader, n: int, progress: Progress) -> Looks:
@@ -137,5 +158,5 @@ def look_at(reader: Reader, n: int, progress: Progress) -> Looks:
         progress("looking", done, n)
     levels = coarse.astype(np.float32)
     flat = known & (levels.mean(axis=3).std(axis=(1, 2)) < alignment.FLAT / 2)
-    grey = known & ((levels.max(axis=3) - levels.min(axis=3)).mean(axis=(1, 2)) < _GREY)
+    grey = known & ((levels.max(axis=3) - levels.min(axis=3)).mean(axis=(1, 2)) < _COLOURLESS)
     return Looks(hashes, coarse, known, flat, grey, turned, from_files)

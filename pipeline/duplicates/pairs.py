@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.duplicates.looks import Looks, Reader
+from pipeline.duplicates.looks import GREY, Looks, Reader
 from pipeline.features import alignment, simhash
 from pipeline.features.perceptual_hash import ORIENTATIONS, in_orientation
 from pipeline.gallery import neighbours
@@ -23,7 +23,6 @@ _AT_ONCE = 2048  # pairs whose colours are compared at a time
 _TOGETHER = 128  # pairs that are aligned at a time
 _TURNED = 0.85  # coarse agreement of neighbours once one is turned or mirrored
 _MAX_TURNED = 30_000  # pictures up to which every pair of hashes is compared in every orientation too
-_AS_GREY = "grey"
 
 
 @dataclass
@@ -72,19 +71,18 @@ def compare_pairs(near: np.ndarray, looks: Looks, reader: Reader, progress: Prog
 
 
 def _judged(pairs: np.ndarray, reader: Reader) -> tuple[np.ndarray, np.ndarray]:
-    left, right = ([reader.squares(int(row)) for row in side] for side in pairs.T)
-    same, details = one_picture(np.stack([square for square, _ in left]), np.stack([square for square, _ in right]))
+    same, details = one_picture(*(_squares(reader, rows, border_off=True) for rows in pairs.T))
     # A wall behind a product is a border too, and is taken off one copy more than off another.
-    again = np.array([a is not None or b is not None for (_, a), (_, b) in zip(left, right, strict=True)]) & ~same
+    again = np.array([any(reader.has_border(row) for row in pair) for pair in pairs.tolist()]) & ~same
     if again.any():
-        whole = [
-            np.stack(
-                [plain if plain is not None else inner for (inner, plain), yes in zip(side, again, strict=True) if yes]
-            )
-            for side in (left, right)
-        ]
-        same[again], details[again] = one_picture(*whole)
+        same[again], details[again] = one_picture(
+            *(_squares(reader, rows, border_off=False) for rows in pairs[again].T)
+        )
     return same, details
+
+
+def _squares(reader: Reader, rows: np.ndarray, *, border_off: bool) -> np.ndarray:
+    return np.stack([reader.square(row, alignment.SIDE, border_off)[0] for row in rows.tolist()])
 
 
 def one_picture(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -104,14 +102,14 @@ def variant_pairs(near: np.ndarray, looks: Looks) -> list[tuple[int, int, str]]:
     as_they_are = alignment.coarse_agreement(looks.coarse[near[:, 0]], looks.coarse[near[:, 1]])
     found: dict[tuple[int, int, str], None] = {}
     mixed = near[looks.grey[near[:, 0]] != looks.grey[near[:, 1]]]
-    found.update(((int(i), int(j), _AS_GREY), None) for i, j in mixed)
+    found.update(((int(i), int(j), GREY), None) for i, j in mixed)
     rows = np.flatnonzero(fit)
     small = len(rows) <= _MAX_TURNED
     if small:
         for pairs in simhash.near_pairs(looks.hashes[rows], most=HASH_BITS):
             i, j = rows[pairs[:, 0]], rows[pairs[:, 1]]
             mixed = looks.grey[i] != looks.grey[j]
-            found.update(((int(a), int(b), _AS_GREY), None) for a, b in zip(i[mixed], j[mixed], strict=True))
+            found.update(((int(a), int(b), GREY), None) for a, b in zip(i[mixed], j[mixed], strict=True))
     for number, kind in enumerate(ORIENTATIONS):
         if len(near):
             seen = np.stack([in_orientation(picture, kind) for picture in looks.coarse[near[:, 1]]])

@@ -86,6 +86,21 @@ def test_mirrored_and_turned_copies_are_variants_named_as_such_and_never_removab
     assert groups(report, "same") == []
 
 
+def test_a_grey_copy_is_found_also_where_the_kept_one_is_a_mirrored_one(home: Path, tmp_path: Path) -> None:
+    image = scene(0)
+    save(image.resize((60, 40)), tmp_path / "p" / "original.png")
+    save(ImageOps.mirror(image), tmp_path / "p" / "mirrored.png")
+    save(image.convert("L").resize((60, 40)), tmp_path / "p" / "grey.png")
+    gallery, _ = fill(tmp_path / "p")
+    [group] = [group for group in find_duplicates(gallery)["groups"] if group["tier"] == "variant"]
+    assert {member["path"]: member.get("kind", "") for member in group["members"]} == {
+        "mirrored.png": "",
+        "original.png": "mirrored",
+        "grey.png": "grey, mirrored",
+    }
+    assert len(list(evidence_pictures(gallery, group))) == 2
+
+
 def test_a_copy_with_a_caption_is_a_variant_named_as_altered_and_never_removable(home: Path, tmp_path: Path) -> None:
     image = scene(0, size=(320, 240))
     save(image, tmp_path / "p" / "plain.png")
