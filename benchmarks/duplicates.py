@@ -258,12 +258,8 @@ def peers(folder: Path, truth: dict[str, tuple[str, str]]) -> None:
         import pandas as pd
 
         similar = pd.read_csv(work / "similarity.csv")
-        names = pd.read_csv(work / "atrain_features.dat.csv")["filename"].map(
-            lambda name: str(name).split("edited/")[-1]
-        )
-        pairs = {
-            tuple(sorted((names[a], names[b]))) for a, b in zip(similar["from"], similar["to"], strict=True) if a != b
-        }
+        one, other = (similar[side].map(lambda name: str(name).split("edited/")[-1]) for side in ("from", "to"))
+        pairs = {tuple(sorted(pair)) for pair in zip(one, other, strict=True) if pair[0] != pair[1]}
         told("fastdup ≥ 0.90", pairs, time.perf_counter() - begun)
 
 
