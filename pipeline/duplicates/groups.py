@@ -192,18 +192,28 @@ def _variants(
         coloured = [row for row in (seed, *others) if not looks.grey[row]]
         kept, reason = copies.best(coloured or [seed, *others])
         members: dict[int, tuple[Verdict, str]] = {}
-        for row in [row for row in sorted(near[kept] & free) if row != kept]:
-            for kind in dict.fromkeys(between[min(kept, row), max(kept, row)]):
-                seen_as = _INVERSE.get(kind, kind) if row < kept else kind
-                if looks.grey[row] != looks.grey[kept] and orientation(kind):
-                    seen_as = f"{GREY}, {seen_as}"
-                [verdict] = judge(reader, kept, [row], kind=seen_as)
+        for seen_as, rows in _ways(kept, sorted(near[kept] & free - {kept}), between, looks).items():
+            for row, verdict in zip(rows, judge(reader, kept, rows, kind=seen_as), strict=True):
                 if verdict.same and (row not in members or verdict.score > members[row][0].score):
                     members[row] = verdict, seen_as
         if members:
             free -= {kept, *members}
             groups.append(copies.variants(kept, reason, members))
     return groups
+
+
+def _ways(
+    kept: int, others: Sequence[int], between: dict[tuple[int, int], list[str]], looks: Looks
+) -> dict[str, list[int]]:
+    """Each kind of variant, with the rows that may be it of the kept one."""
+    found: dict[str, list[int]] = {}
+    for row in others:
+        for kind in between[min(kept, row), max(kept, row)]:
+            seen_as = _INVERSE.get(kind, kind) if row < kept else kind
+            if looks.grey[row] != looks.grey[kept] and orientation(kind):
+                seen_as = f"{GREY}, {seen_as}"
+            found.setdefault(seen_as, []).append(row)
+    return found
 
 
 def _lookalikes(
