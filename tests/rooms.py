@@ -22,7 +22,7 @@ PLUGIN_FOLDERS = ("encoders", "datasets", "stores", "indexes", "projections", "d
 # the verbs, the app's pages and the ways in never import each other.
 ROWS: list[tuple[str, ...]] = [
     ("base",),
-    ("files", "features", "metrics", "stores", "indexes", "rerank"),
+    ("files", "features", "metrics", "stores", "indexes", "rerank", "kinds"),
     ("images", "networks", "projections"),
     ("gallery", "annotations", "encoders"),
     ("datasets", "detectors", *VERBS),

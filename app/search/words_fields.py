@@ -7,6 +7,8 @@ import streamlit as st
 from app.search import query_state
 from app.server import resources
 from pipeline.gallery.gallery import Gallery
+from pipeline.kinds.words import LIMITS
+from pipeline.plugins import DEFAULT_ENCODER
 from pipeline.search import text as words
 
 _FIELDS = {"texts": "words", "not_texts": "not-words"}  # what of the ask, and the key of its field
@@ -15,13 +17,14 @@ _SEVERAL = "Several are divided by ; and each counts as much as a picture does."
 
 def words_fields(gallery: Gallery) -> None:
     """Fields that are set from the ask and change it in a callback, as its options do."""
-    spec = gallery.encoder()["spec"]
-    if not words.takes_words(spec):
+    if not words.understood(gallery):
         st.caption(
             "This encoder takes no words.",
-            help=f"{', '.join(words.encoders_with_words())} takes words too: re-encode the gallery with it on the Galleries page.",
+            help=f"{DEFAULT_ENCODER} knows the names of 1,000 kinds of things, {', '.join(words.encoders_with_words())} takes "
+            "any words: re-encode the gallery with one of them on the Galleries page.",
         )
         return
+    limits = f" {LIMITS}." if words.kinds_of(gallery) else ""
     state = query_state.current()
     for name, key in _FIELDS.items():
         said = "; ".join(getattr(state, name))
@@ -31,15 +34,15 @@ def words_fields(gallery: Gallery) -> None:
         st.text_input(
             "Words",
             key=_FIELDS["texts"],
-            placeholder="red shoes",
-            help=f"What hits should show, alone or beside pictures. {_SEVERAL}",
+            placeholder="shoes" if limits else "red shoes",
+            help=f"What hits should show, alone or beside pictures. {_SEVERAL}{limits}",
             on_change=_say,
             width=165,
         )
         st.text_input(
             "Not",
             key=_FIELDS["not_texts"],
-            placeholder="laces",
+            placeholder="sandals" if limits else "laces",
             help=f"What hits should not show; it moves the query away a little. {_SEVERAL}",
             on_change=_say,
             disabled=state.empty,
@@ -49,7 +52,7 @@ def words_fields(gallery: Gallery) -> None:
 
 def words_kept(name: str) -> dict[str, tuple[str, ...]]:
     """What `query_state.change` takes when the visitor goes over to the gallery `name`: words stay where they are taken."""
-    return {} if words.takes_words(resources.gallery(name).encoder()["spec"]) else dict.fromkeys(_FIELDS, ())
+    return {} if words.understood(resources.gallery(name)) else dict.fromkeys(_FIELDS, ())
 
 
 def _say() -> None:

@@ -25,6 +25,7 @@ from pipeline import logs
 from pipeline.errors import SemblanceError, display_name
 from pipeline.gallery.confidence import LEVELS
 from pipeline.gallery.gallery import Gallery
+from pipeline.kinds import words as kinds
 from pipeline.records import SearchHit
 from pipeline.search import search as searching
 from pipeline.search import text
@@ -35,6 +36,9 @@ CSS = COMPONENTS / "search_page.css"
 SCORES_OF_WORDS = (
     "A text and a picture score far lower than two pictures do, also when they fit, so no hit is called weak here and only "
     "the order counts."
+)
+SCORES_OF_KINDS = (
+    "In the order of how likely each picture shows it, as told from its embedding. Point at a hit to read how likely."
 )
 
 
@@ -152,9 +156,9 @@ def _welcome(gallery: Gallery, state: SearchState) -> None:
         st.info(
             "This link was made for an uploaded picture, which stays with its owner. Drop it here to repeat the search."
         )
-    count = len(resources.paths(gallery))
+    count, ways = len(resources.paths(gallery)), "type words, " if text.understood(gallery) else ""
     st.markdown(
-        f"**Show a picture, find the most similar of {count:,}.** Drop one below, paste it anywhere on this page, or begin "
+        f"**Show a picture, find the most similar of {count:,}.** Drop one below, paste it anywhere on this page, {ways}or begin "
         "with an example."
     )
 
@@ -204,6 +208,8 @@ def show_results(gallery: Gallery, state: SearchState) -> None:
 
 def _said_of_the_hits(gallery: Gallery, state: SearchState, query: Query, result: SearchResult) -> None:
     """How many, of what, in which order, and what they have in common; where the time went is in the tooltip."""
+    if result.understood:
+        st.caption(f"Understood: {literal(result.understood)}", help=kinds.LIMITS)
     close = "strong" in result.bands if result.bands else any(hit.score >= result.weak_below for hit in result.hits)
     if not close:
         st.info("No strong match. These are the nearest.", icon=":material/search_off:")
@@ -214,7 +220,7 @@ def _said_of_the_hits(gallery: Gallery, state: SearchState, query: Query, result
     with st.container(horizontal=True, vertical_alignment="center", key="hits-line"):
         st.caption(
             f"{len(result.hits)} most similar{among}{order}{left_out}",
-            help=f"{SCORES_OF_WORDS} {spent}" if query.has_words else spent,
+            help=f"{SCORES_OF_KINDS if result.understood else SCORES_OF_WORDS} {spent}" if query.has_words else spent,
         )
         downloads.result_buttons(gallery, query, result)
     _already_here(gallery, state)
@@ -264,8 +270,8 @@ def first_picture(query: Query) -> QueryPicture | str | None:
 def answer(gallery: Gallery, state: SearchState, query: Query) -> SearchResult:
     """By Milvus; when it fails, exactly from the gallery's files, and the page says so."""
     if query.has_words:
-        text.require(gallery)  # before anything is loaded
-    encoder = encoders.of_gallery(gallery) if query.needs_encoder else None
+        text.require(gallery, (*query.texts, *query.not_texts))  # before anything is loaded
+    encoder = encoders.of_gallery(gallery) if searching.needs_encoder(gallery, query) else None
     # a link, or the gallery before this one, may bring a cut that nothing is known for here, and its slider is not shown
     cut = state.max_wrong < 1 and not query.has_words and gallery.encoder().get("confidence")
     with logs.request():

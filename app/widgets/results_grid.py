@@ -105,7 +105,9 @@ def tiles_of(gallery: str, result: SearchResult, *, by_label: bool = False) -> l
     first_weak = max((i for i, made in enumerate(drawn, 1) if not made["weak"]), default=0)
     if 0 < first_weak < len(drawn):  # where none is strong, the page says so above them
         said = f"weak matches: below {result.weak_below:.3f}, no more similar than one random pair in a hundred"
-        if result.bands:
+        if result.understood:
+            said = "weak matches: likelier something else"
+        elif result.bands:
             said = "weak matches: more likely wrong than right, as this gallery's labels show"
         drawn.insert(first_weak, {"divider": said})
     return drawn

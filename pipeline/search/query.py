@@ -6,7 +6,7 @@ import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from pipeline.errors import GalleryError, UsageError
 from pipeline.fingerprints import file_id
@@ -14,7 +14,7 @@ from pipeline.gallery.gallery import Gallery
 from pipeline.images import decoding, opening
 from pipeline.images.regions import Box
 from pipeline.parallel import leave_cores_free
-from pipeline.records import Encoder, TextEncoder, VectorStore
+from pipeline.records import Encoder, VectorStore
 from pipeline.search import text as words
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ class Query:
         return bool(self.texts or self.not_texts)
 
     @property
-    def needs_encoder(self) -> bool:
-        return bool(self.pictures) or self.has_words
+    def words_alone(self) -> bool:
+        return bool(self.texts) and not (self.pictures or self.ids or self.like or self.unlike)
 
 
 def check(query: Query) -> None:
@@ -109,9 +109,8 @@ def vector(
     if query.has_words:
         begun = time.perf_counter()
         leave_cores_free()
-        reader = cast(TextEncoder, encoder)
-        toward = [*toward, reader.encode_text([words.plain(text) for text in query.texts])]
-        away = reader.encode_text([words.plain(text) for text in query.not_texts])
+        toward = [*toward, words.directions(gallery, encoder, query.texts, dim)]
+        away = words.directions(gallery, encoder, query.not_texts, dim)
         milliseconds["encode"] += since(begun)
     stored = store.embeddings(collection, [*query.ids, *query.like, *query.unlike])
     for picture_id in (*query.ids, *query.like, *query.unlike):

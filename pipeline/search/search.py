@@ -17,8 +17,8 @@ from pipeline.gallery.ranking import NONE
 from pipeline.images.regions import parse_box as parse_box
 from pipeline.records import Encoder, SearchHit, VectorStore
 from pipeline.rerank import Reranker
+from pipeline.search import by_kind, folding, text
 from pipeline.search import query as queries
-from pipeline.search import text
 from pipeline.search.query import Query as Query
 from pipeline.search.query import QueryPicture as QueryPicture
 from pipeline.search.query import since
@@ -35,7 +35,8 @@ MAX_HITS = 16_384  # hits that a Milvus server gives at once
 class SearchResult:
     """Hits, best first, with what their scores mean here and where the time went.
 
-    A score is the cosine to the query itself, also where a re-ranker gave another order.
+    A score is the cosine to the query itself, also where a re-ranker gave another order; of words that name kinds, to the
+    nearest direction of one.
 
     Nothing is known of the scores of words: the random pairs that a score is held against are pairs of pictures, which
     score far higher than a text and a picture do. Then percentiles are nan, no hit is weak, and the order is the answer.
@@ -51,6 +52,9 @@ class SearchResult:
     )  # per hit: how likely it is right; empty when nothing is known
     bands: list[confidence.Band] = field(default_factory=list)  # per hit, with confidences
     left_out: int = 0  # hits among the nearest that max_wrong or min_score took away
+    understood: str = (
+        ""  # what words were taken for, where they name kinds; then confidences say how likely a hit shows it
+    )
 
 
 def load_encoder(gallery: Gallery, *, device: str = "auto", spec: str = "") -> Encoder:
@@ -98,7 +102,7 @@ def search(
     manifest = gallery.manifest()
     check(query, k, collapse, rerank, max_wrong, min_score)
     if query.has_words:
-        text.require(gallery)
+        text.require(gallery, (*query.texts, *query.not_texts))
     filters.check(where, manifest["metadata_keys"])
     entry = gallery.encoder(manifest["current"])
     if encoder is not None and encoder.fingerprint != entry["fingerprint"]:
@@ -112,21 +116,29 @@ def search(
         collapse=collapse, by_picture=by_picture,
     )  # fmt: skip
     spec = NONE if query.has_words else entry.get("rerank", {}).get("spec", NONE) if rerank == AUTO else rerank
-    learned = {} if query.has_words else entry.get("confidence", {})
+    readout = text.kinds_of(gallery) if query.words_alone else None
+    learned = by_kind.LEARNED if readout else {} if query.has_words else entry.get("confidence", {})
     if max_wrong is not None and not learned:
         raise UsageError(
             f"how often hits are right is not known here: words are asked with, or gallery {gallery.name} has fewer than "
             f"{confidence.MIN_LABELLED} pictures with labels; a least score can be asked for instead"
         )
     plain = spec == NONE and not (where or collapse or by_picture)
-    if spec == NONE:
+    understood, likely = "", dict[str, float]()
+    if readout:
+        asked, every = by_kind.asked(query.texts, query.not_texts), partial(nearest, collapse=None, by_picture=False)
+        hits, likely, understood = by_kind.hits(readout, store, collection, asked, every, k)
+        hits = folding.one_a_picture(hits) if by_picture else hits
+        if collapse and hits:
+            hits = folding.fold(hits, store.embeddings(collection, [hit.id for hit in hits]), collapse, k)
+    elif spec == NONE:
         hits = nearest(direction, k=max(k, confidence.DEPTH) if learned and plain else k)
     else:
         hits = _reranked(plugins.build("rerank", spec), store, collection, direction, entry, nearest, k)
     first = hits
-    if learned and not plain:  # what is usual for this query is so whatever is left out, folded or put in another order
+    if learned and not plain and not readout:  # what is usual is so whatever is left out, folded or in another order
         first = nearest(direction, k=confidence.DEPTH, where=Filter(), collapse=None, by_picture=False)
-    sure = confidence.estimate(learned, hits, first)
+    sure = [likely[hit.id] for hit in hits] if readout else confidence.estimate(learned, hits, first)
     kept = [
         i
         for i, hit in enumerate(hits[:k])
@@ -150,7 +162,13 @@ def search(
         sure,
         [confidence.band(learned, one) for one in sure],
         left_out,
+        understood,
     )
+
+
+def needs_encoder(gallery: Gallery, query: Query) -> bool:
+    """Whether `search` has to encode something: words that name kinds need no encoder."""
+    return bool(query.pictures) or (query.has_words and text.kinds_of(gallery) is None)
 
 
 def check(
@@ -198,9 +216,9 @@ def _nearest(
         [answer] = store.search(collection, vector[None], k=limit, where=where)
         hits = [hit for hit in answer if hit.id not in without and hit.parent not in whole]
         if by_picture:
-            hits = _one_a_picture(hits)
+            hits = folding.one_a_picture(hits)
         if collapse and hits:
-            hits = _fold(hits, store.embeddings(collection, [hit.id for hit in hits]), collapse, enough)
+            hits = folding.fold(hits, store.embeddings(collection, [hit.id for hit in hits]), collapse, enough)
         if len(hits) >= enough or len(answer) < limit or limit == MAX_HITS:
             return hits[:k]
         limit *= 4
@@ -231,36 +249,6 @@ def _reranked(
     return [replace(hits[i], score=float(scores[i])) for i in reranker.order(direction, mean, rows)[:k]]
 
 
-def _one_a_picture(hits: list[SearchHit]) -> list[SearchHit]:
-    """The best hit of each picture, the others behind it; best first, as `hits` are."""
-    groups: dict[str, list[SearchHit]] = {}
-    for hit in hits:
-        groups.setdefault(hit.parent or hit.id, []).append(hit)
-    return [replace(best, folded=tuple(hit.id for hit in others)) for best, *others in groups.values()]
-
-
-def _fold(hits: list[SearchHit], embeddings: dict[str, np.ndarray], collapse: float, enough: int) -> list[SearchHit]:
-    """Hide each hit behind the kept hit that it nearly repeats most; stops when `enough` are kept."""
-    import numpy as np
-
-    kept: list[SearchHit] = []
-    folded: list[list[str]] = []
-    vectors = np.empty((min(enough, len(hits)), len(next(iter(embeddings.values()), ()))), np.float32)
-    for hit in hits:
-        if len(kept) == enough:
-            break
-        if hit.id not in embeddings:  # taken out between the two questions
-            continue
-        scores = vectors[: len(kept)] @ embeddings[hit.id]  # (kept,), cosine
-        if len(kept) and scores.max() >= collapse:
-            folded[int(scores.argmax())] += [hit.id, *hit.folded]
-            continue
-        vectors[len(kept)] = embeddings[hit.id]
-        kept.append(hit)
-        folded.append([])
-    return [replace(hit, folded=(*hit.folded, *ids)) for hit, ids in zip(kept, folded, strict=True)]
-
-
 def as_json(gallery: Gallery, query_text: Sequence[str], result: SearchResult) -> dict[str, object]:
     """The `search --json` object of the command line."""
     return {
@@ -270,6 +258,7 @@ def as_json(gallery: Gallery, query_text: Sequence[str], result: SearchResult) -
         "weak_below": result.weak_below,
         "rerank": result.rerank,
         "left_out": result.left_out,
+        "understood": result.understood,
         "hits": [
             {"rank": rank, "id": hit.id, "path": hit.path, "label": hit.label, "score": round(hit.score, 6)}
             | {

@@ -74,10 +74,10 @@ def fit(
 
     specs = [labels, *([grades] if grades else []), *unlabelled]
     roles = ["labels", *(["grades"] if grades else []), *["means and axes"] * len(unlabelled)]
-    sources = [_source(labels, each=each, seed=seed, progress=progress)]
+    sources = [source(labels, each=each, seed=seed, progress=progress)]
     if grades:
-        sources.append(_source(grades, where=where, progress=progress))
-    sources += [_source(spec, limit=limit, seed=seed, progress=progress) for spec in unlabelled]
+        sources.append(source(grades, where=where, progress=progress))
+    sources += [source(spec, limit=limit, seed=seed, progress=progress) for spec in unlabelled]
     features = Features.joined(
         [
             frozen.features([opening.inside(dataset.root, record.path) for record in records], kept, progress=progress)
@@ -124,7 +124,7 @@ def fit(
     return export.write(folder, network.state_dict(), options=network.options, cropping=cropping, facts=facts)
 
 
-def _source(
+def source(
     spec: str, *, where: Filter = Filter(), each: int = 0, limit: int = 0, seed: int = 0, progress: Progress
 ) -> tuple[Dataset, list[ImageRecord]]:
     """A dataset and those of its records that teach: of each label the first `each` of a drawn order, then `limit`."""

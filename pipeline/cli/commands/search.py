@@ -30,7 +30,9 @@ def search(
     region: Annotated[str, typer.Option(help="Only this part of the one picture: x,y,w,h in pixels")] = "",
     like: Annotated[list[str] | None, typer.Option(help="More like this id")] = None,
     unlike: Annotated[list[str] | None, typer.Option(help="Less like this id")] = None,
-    text: Annotated[list[str] | None, typer.Option(help="Words, where the gallery's encoder takes them")] = None,
+    text: Annotated[
+        list[str] | None, typer.Option(help="What hits show, in English; any words where the encoder takes them")
+    ] = None,
     not_text: Annotated[list[str] | None, typer.Option(help="Words that hits should not show")] = None,
     where: Annotated[
         list[str] | None, typer.Option(help="label=shoes, split!=test, kind=cup,bowl; repeated = AND")
@@ -76,11 +78,11 @@ def search(
     )
     searching.check(query, k, collapse, rerank, max_wrong, min_score)
     if query.has_words:
-        words.require(gallery)
+        words.require(gallery, (*query.texts, *query.not_texts))
     chosen = filters.parse(where or [])
     filters.check(chosen, gallery.manifest()["metadata_keys"])
     encoding = None
-    if query.needs_encoder or encoder:
+    if searching.needs_encoder(gallery, query) or encoder:
         encoding = searching.load_encoder(gallery, device=device or settings.device, spec=encoder)
     with _store(gallery, settings) as store:
         result = searching.search(
@@ -108,6 +110,10 @@ def search(
         query_text += [f"text:{one}" for one in query.texts] + [f"not:{one}" for one in query.not_texts]
         print(json.dumps(searching.as_json(gallery, query_text, result), ensure_ascii=False))
         return
+    if result.understood:
+        print(display_name(result.understood), file=sys.stderr)
+        if "strong" not in result.bands:
+            print("no strong match; these are the nearest", file=sys.stderr)
     for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1):
         if result.bands:
             weak = f"  {result.bands[rank - 1]} match ({result.confidences[rank - 1]:.0%})"
