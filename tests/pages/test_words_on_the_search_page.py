@@ -4,6 +4,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
+import tiny_kinds
 from streamlit.testing.v1 import AppTest
 from test_search_page import grid
 from tiny_clip import tiny_clip
@@ -163,3 +164,22 @@ def test_words_do_not_follow_to_a_gallery_that_takes_none(worded: AppTest) -> No
     assert not worded.exception
     assert not worded.error
     assert "texts" not in worded.query_params
+
+
+def test_where_only_kinds_are_known_the_page_says_what_was_understood_and_how_likely_a_hit_is(
+    worded: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_kinds.use(tmp_path, monkeypatch)
+    worded.query_params["gallery"] = "plain"
+    say(worded.run(), "red pianos")
+    assert "1,000 kinds" in worded.text_input(key="words").help
+    [line] = [caption.value for caption in worded.caption if caption.value.startswith("Understood: ")]
+    assert "red is left out; piano: " in line
+    found = hits(worded)
+    assert len(found) == 15
+    assert all(" match, " in tile["meaning"] and "random pairs" not in tile["meaning"] for tile in found)
+    assert [note.value for note in worded.info] == ["No strong match. These are the nearest."]
+    say(worded, "Hund")
+    assert not worded.exception
+    assert "did you mean hound?" in worded.error[0].value
+    assert worded.text_input(key="words").value == "Hund"  # to be written again

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline import plugins, progress
+from pipeline import progress
+from pipeline.plugins import absolute
 from training.commands.learn import Seed, Shown
 
 
@@ -17,12 +18,16 @@ def register(app: typer.Typer) -> None:
 
 def fit_kinds(
     folder: Annotated[Path, typer.Argument(help="of a model over EfficientNet-Lite, such as models/")],
-    dataset: Annotated[list[str], typer.Option(metavar="SPEC", help="pictures to ask the classifier about; repeated")],
+    labels: Annotated[
+        str, typer.Option(metavar="SPEC", help="pictures to ask the classifier about, some of each label")
+    ],
+    unlabelled: Annotated[
+        list[str] | None, typer.Option(metavar="SPEC", help="more of them; repeated for more")
+    ] = None,
     wordnet: Annotated[Path, typer.Option(help="WordNet 3.0's folder, for kinds.json; without it that stays")] = Path(
         ""
     ),
-    each: Annotated[int, typer.Option(min=0, help="pictures of each label; 0 = all")] = 0,
-    limit: Annotated[int, typer.Option(min=0, help="pictures of each dataset; 0 = all")] = 0,
+    each: Annotated[int, typer.Option(min=0, help="pictures of each label of --labels; 0 = all")] = 0,
     seed: Seed = 0,
     shown: Shown = "auto",
 ) -> None:
@@ -33,7 +38,9 @@ def fit_kinds(
 
     if wordnet != Path(""):
         checksummed.write(folder / "kinds.json", nouns.table(wordnet))
-    specs = [plugins.absolute("datasets", spec) for spec in dataset]
     with progress.shown(shown) as show:
-        agreed = readout.fit(folder, datasets=specs, each=each, limit=limit, seed=seed, progress=show)
+        agreed = readout.fit(
+            folder, labels=absolute("datasets", labels), unlabelled=[absolute("datasets", spec) for spec in unlabelled or ()],
+            each=each, seed=seed, progress=show,
+        )  # fmt: skip
     print(f"{folder / 'kinds.safetensors'}: of held-out pictures {agreed:.1%} get the classifier's kind")

@@ -20,7 +20,7 @@ from pipeline.networks import efficientnet_lite, model_folder
 from pipeline.networks.from_pixels import FromPixels
 from pipeline.networks.model_folder import Model
 from pipeline.records import Progress, silent
-from training.frozen.fit import source
+from training.frozen.fit import AXES_FROM, source
 
 SHRINK = 1e-3  # of the mean variance of the embedding's dimensions
 CHUNK = 32
@@ -28,24 +28,28 @@ HELD_OUT = 10  # of so many pictures one only says how often both name the same 
 
 
 def fit(
-    folder: Path, *, datasets: Sequence[str], each: int = 0, limit: int = 0, seed: int = 0, progress: Progress = silent
+    folder: Path,
+    *,
+    labels: str,
+    unlabelled: Sequence[str] = (),
+    each: int = 0,
+    limit: int = AXES_FROM,
+    seed: int = 0,
+    progress: Progress = silent,
 ) -> float:
     """Write kinds.safetensors beside the model in `folder`; the share of held-out pictures that it and the classifier agree on.
 
-    each, limit: pictures of a label, and of a dataset, 0 = all; only train splits and those without. UsageError for a
-    model without such a classifier.
+    The pictures that `fit_head` takes: `each` of every label of `labels` (0 = all), whose labels are not looked at, and
+    `limit` of each of `unlabelled`. UsageError for a model without such a classifier.
     """
     model = model_folder.load(folder)
     backbone = str(model.about["options"]["backbone"])
     if not backbone.startswith("efficientnet_lite"):
         raise UsageError(f"{folder} stands on {backbone}; only EfficientNet-Lite's package brings a classifier")
     fingerprint = model.encoder("cpu").fingerprint
-    files = [
-        opening.inside(dataset.root, record.path)
-        for spec in datasets
-        for dataset, records in [source(spec, each=each, limit=limit, seed=seed, progress=progress)]
-        for record in records
-    ]
+    sources = [source(labels, each=each, seed=seed, progress=progress)]
+    sources += [source(spec, limit=limit, seed=seed, progress=progress) for spec in unlabelled]
+    files = [opening.inside(dataset.root, record.path) for dataset, records in sources for record in records]
     embeddings, answers = _asked(model_folder.load(folder), int(backbone[-1]), files, progress)
     held_out = np.arange(len(files)) % HELD_OUT == 0
     weights, bias = regression(embeddings[~held_out], answers[~held_out])

@@ -13,12 +13,7 @@ from pipeline.kinds.words import MAX_KINDS, folded
 
 OBJECT = "n00002684"  # a thing that can be seen and touched
 NEAR = 130  # kinds of a wider word that still says what was meant
-TERMS = (
-    "Names, definitions and what is a kind of what: WordNet 3.0, Copyright 2006 by Princeton University. All rights "
-    "reserved. Permission to use, copy, modify and distribute for any purpose and without fee or royalty is granted, "
-    "provided that this notice appears on all copies; provided as is, without warranties. Which 1,000 kinds: ImageNet's "
-    "list in timm, Apache-2.0."
-)
+KINDS_FROM = "Which 1,000 kinds, in which order: ImageNet's list in timm, Apache-2.0. All else: WordNet 3.0, whose terms are:"
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,7 @@ def table(wordnet: Path) -> dict[str, Any]:
         if form not in known and (base in known or base in broader):
             forms[form] = base
     return {
-        "terms": TERMS,
+        "terms": f"{KINDS_FROM} {_terms(wordnet / 'data.noun')}",
         "kinds": [[name, synsets[one].definition] for name, one in zip(_apart(ids, synsets), ids, strict=True)],
         "groups": [[synsets[one].names[0], covered[one]] for one in groups],
         "words": known,
@@ -102,6 +97,12 @@ def _usual(file: Path) -> set[str]:
     """Nouns that a reader meets: WordNet's readers did."""
     lines = file.read_text(encoding="utf-8").splitlines()
     return {folded(line.partition("%1:")[0].replace("_", " ")) for line in lines if "%1:" in line}
+
+
+def _terms(file: Path) -> str:
+    """The licence at the head of each of WordNet's files, which goes with every copy."""
+    head = [line for line in file.read_text(encoding="utf-8").splitlines()[:40] if line.startswith(" ")]
+    return " ".join(" ".join(line.split()[1:]) for line in head).strip()
 
 
 def _lines(file: Path) -> list[str]:
