@@ -4,7 +4,8 @@
     python -m benchmarks.words cifar10=cifar10:root=FOLDER --each 200 [--keep FOLDER]
 
 The name says which nouns are asked; what is right for each was written down before it was asked. Printed: precision_at_10 of
-each group of nouns, the share right among hits that are called strong, and each noun below 0.75 with what it was taken for.
+each group of nouns, the share right among hits that are called strong, how many pictures of labels that are a kind say what they
+show and how many of those say that kind or what it is of, and each noun below 0.75 with what it was taken for.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from benchmarks.trust import embedded
 from pipeline import plugins, schema
 from pipeline.filters import Filter
 from pipeline.gallery import confidence
-from pipeline.kinds import readout
+from pipeline.kinds import readout, tags, words
 from pipeline.records import Rows, SearchHit
 from pipeline.search import by_kind
 
@@ -59,6 +60,28 @@ NOUNS: dict[str, dict[str, dict[str, str]]] = {  # dataset to group to noun to t
         }
     },
 }  # fmt: skip
+
+
+def _shown(
+    known: readout.Readout, rows: np.ndarray, labels: np.ndarray, groups: dict[str, dict[str, str]]
+) -> tuple[list[bool], list[bool]]:
+    """Of each picture whose label is a kind or a synonym of one whether it has a word, and of those whether it is right."""
+    kinds = {
+        label: words.meaning(noun).kinds
+        for group in ("kinds", "synonyms")
+        for noun, right in groups.get(group, {}).items()
+        for label in right.split()
+    }
+    named = [(name, {i}) for i, name in enumerate(words.names_of_kinds())] + [
+        (name, set(of)) for name, of in words.groups()
+    ]
+    said, good = [], []
+    for label, shown in zip(labels, tags.tags(known, rows), strict=True):
+        if label in kinds:
+            said.append(bool(shown))
+            if shown:
+                good.append(any(name == shown[tags.SHOWS] and of & set(kinds[label]) for name, of in named))
+    return said, good
 
 
 def main() -> None:
@@ -101,9 +124,14 @@ def main() -> None:
                 low.append((noun, f"{found[-1]:.1f}", said))
         every += found
         table.append((group, str(len(found)), f"{np.mean(found):.3f}", f"{np.mean(strong):.3f} of {len(strong):,}"))
+    told, true = _shown(known, rows, labels, NOUNS[name])
     table.append(("all", str(len(every)), f"{np.mean(every):.3f}", ""))
     print(measuring.machine())
     print(measuring.table((f"{name}, {len(rows):,} pictures", "nouns", "precision_at_10", "right in strong"), table))
+    if true:
+        print(
+            f"of {len(told):,} pictures of these kinds {np.mean(told):.3f} say what they show, {np.mean(true):.3f} of them right"
+        )
     print(measuring.table(("noun", "precision_at_10", "taken for"), low))
 
 

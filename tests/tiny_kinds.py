@@ -13,11 +13,11 @@ from pipeline.kinds import readout
 
 
 def use(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, *, spec: str = SPEC, seed: int = 0
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, spec: str = SPEC, strength: float = 4
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights (1000, dim) and bias (1000,), drawn, which the encoder of `spec` has from now on."""
-    random, built = np.random.default_rng(seed), encoder(spec)
-    weights = random.normal(0, 4, (1000, built.dim)).astype(np.float16)
+    random, built = np.random.default_rng(0), encoder(spec)
+    weights = random.normal(0, strength, (1000, built.dim)).astype(np.float16)
     bias = random.normal(0, 1, 1000).astype(np.float32)
     file = folder / "kinds.safetensors"
     save_file({"weights": weights, "bias": bias}, file, metadata={"fingerprint": built.fingerprint})

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.kinds.tags import SHOWS
+
 SHOWN = 12  # pictures that stand for a cluster
 SHARE, LIFT = 0.5, 1.5  # a metadata value names a cluster when half of it has it, this many times as often as all
 
@@ -75,7 +77,7 @@ def purity(labels: Sequence[str]) -> Purity:
 
 
 def telling(members: Sequence[dict[str, str]], everywhere: Counter[tuple[str, str]], n: int) -> str:
-    """`field: value` that tells these members from all n pictures, '' when none does.
+    """`field: value`, or of what pictures show the value alone, that tells these members from all n pictures, '' when none does.
 
     Of values that at least SHARE of the members have and that are LIFT times as common among them as in the gallery,
     the one with the highest share × log(lift).
@@ -86,7 +88,7 @@ def telling(members: Sequence[dict[str, str]], everywhere: Counter[tuple[str, st
         share = count / len(members)
         lift = share / (everywhere[field, value] / n)
         if share >= SHARE and lift >= LIFT and share * np.log(lift) > most:
-            best, most = f"{field}: {value}", float(share * np.log(lift))
+            best, most = value if field == SHOWS else f"{field}: {value}", float(share * np.log(lift))
     return best
 
 

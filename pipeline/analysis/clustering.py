@@ -13,6 +13,8 @@ from pipeline.errors import GalleryError, UsageError
 from pipeline.gallery import reports, whole_pictures
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.whole_pictures import WholePictures
+from pipeline.kinds import readout, tags
+from pipeline.kinds.readout import Readout
 from pipeline.records import Progress, silent
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def cluster(
     else:
         groups, tried = grouping.best_k_means(embeddings, seed=seed, progress=progress)
     groups = _by_size(groups)
-    facts = _facts(pictures, groups)
+    facts = _facts(pictures, groups, readout.of_gallery(gallery.manifest()))
     inside = groups >= 0
     pure = [(one["purity"], sum(one["labels"].values())) for one in facts if one["purity"] is not None]
     labelled = sum(count for _, count in pure)
@@ -113,10 +115,11 @@ def _by_size(groups: np.ndarray) -> np.ndarray:
     return np.array([places[group] for group in groups.tolist()], int)
 
 
-def _facts(pictures: WholePictures, groups: np.ndarray) -> list[dict[str, Any]]:
+def _facts(pictures: WholePictures, groups: np.ndarray, known: Readout | None) -> list[dict[str, Any]]:
     embeddings, labels = pictures.rows.embeddings, pictures.labels
     ids, metadata = pictures.rows.table["id"].tolist(), pictures.rows.table["metadata"].tolist()
     everywhere = Counter(pair for one in metadata for pair in one.items())
+    shown_everywhere = known.probabilities(embeddings).mean(axis=0) if known else np.zeros(0)
     values = cluster_facts.silhouettes(embeddings, groups)
     several = len(set(labels) - {""}) > 1  # the only label of all tells no cluster from another
     facts = []
@@ -127,6 +130,12 @@ def _facts(pictures: WholePictures, groups: np.ndarray) -> list[dict[str, Any]]:
         if not name or (pure.purity or 0) < cluster_facts.SHARE:  # the most common label of a mixture says little
             value = cluster_facts.telling([metadata[row] for row in members], everywhere, len(ids))
             name, by = (value, "metadata") if value else (name, by)
+        if not name and known:
+            probabilities = known.probabilities(embeddings[members])
+            name, by = (
+                tags.in_common(probabilities, shown_everywhere, share=cluster_facts.SHARE, lift=cluster_facts.LIFT),
+                "kinds",
+            )
         shown = cluster_facts.typical(embeddings, members)
         centre = embeddings[members].mean(axis=0, dtype=np.float64)
         facts.append(

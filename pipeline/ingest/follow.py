@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from pipeline import schema
 from pipeline.gallery.judgments import REPLACED
+from pipeline.kinds import tags
 from pipeline.records import ImageRecord
 
 CHANGES = {  # how each change of rows is told
@@ -181,7 +182,8 @@ def _take(one: _Row, record: ImageRecord, dataset: str, changes: Changes) -> Non
         "path": record.path,
         "label": record.label,
         "split": record.split,
-        "metadata": dict(record.metadata),
+        "metadata": {key: one.row["metadata"][key] for key in tags.KEYS if key in one.row["metadata"]}
+        | record.metadata,
     }
     changes.owners[one.id] = dataset
     old = one.row

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from pipeline.ingest.encoding import Chunk
 from pipeline.ingest.follow import Changes, Seen
 from pipeline.ingest.settling import Ledgers
 from pipeline.ingest.upserts import Upserts
+from pipeline.kinds import readout, tags
 from pipeline.records import Dataset, ImageRecord, Rows, place
 from pipeline.schema import Row
 
@@ -125,6 +126,7 @@ class Run(DryRun):
         self.rows: list[Row] = []
         self.embeddings: list[np.ndarray] = []
         self.committed_at = time.monotonic()
+        self.readout = readout.of_gallery(gallery.manifest(), fingerprint8)
 
     def is_whole(self, picture_id: str) -> bool:
         return picture_id in self.left_out or self.gallery.has_thumbnail(picture_id)
@@ -159,11 +161,23 @@ class Run(DryRun):
         rows, embeddings, self.rows, self.embeddings = self.rows, self.embeddings, [], []
         # Emptied first: what fails here is left to the next run, and the flush that follows an error repeats nothing.
         if rows:
+            rows = self._tagged(rows, np.stack(embeddings))
             table = schema.table({name: [getattr(row, name) for row in rows] for name in schema.NAMES})
             committed = Rows(table, np.stack(embeddings).astype(np.float32))
             self.gallery.commit(self.fingerprint8, committed)
             self.committed_at = time.monotonic()
             self.upserts.send(committed)
+
+    def _tagged(self, rows: list[Row], embeddings: np.ndarray) -> list[Row]:
+        """Rows that no label says anything of, with what they show; its own metadata goes before."""
+        if self.readout is None or all(row.label for row in rows):
+            return rows
+        made = []
+        for row, shown in zip(rows, tags.tags(self.readout, embeddings), strict=True):
+            tagged = row if row.label else replace(row, metadata=shown | row.metadata)
+            made.append(row if schema.fault(vars(tagged)) else tagged)
+            self.book.add(made[-1])
+        return made
 
     def write(self, changes: Changes, root: Path) -> None:
         self.book.keep(changes)

@@ -6,10 +6,10 @@ An encoder has them when `models/kinds.safetensors` was fitted to it: `python -m
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline import ROOT
 from pipeline.errors import UsageError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FILE = ROOT / "models" / "kinds.safetensors"
 MAX_DIRECTIONS = 16  # searches for one word: more found nothing more
 ROUNDS = 10  # of grouping
+SWITCH = "kinds"  # in a gallery's manifest: false where nothing is named after what pictures show
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,12 @@ class Readout:
 def of(fingerprint: str) -> Readout | None:
     """The readout of the encoder with this fingerprint; None when it has none."""
     return _read(FILE) if fingerprint == _fitted_to(FILE) else None
+
+
+def of_gallery(manifest: Mapping[str, Any], fingerprint8: str = "") -> Readout | None:
+    """That of a gallery's encoder, unless the gallery does not want to be told what its pictures show."""
+    entry = manifest["encoders"][fingerprint8 or manifest["current"]]
+    return of(entry["fingerprint"]) if manifest.get(SWITCH, True) else None
 
 
 @functools.cache

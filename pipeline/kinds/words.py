@@ -76,6 +76,11 @@ def names_of_kinds() -> list[str]:
     return [name for name, _ in _table()["kinds"]]
 
 
+def groups() -> list[tuple[str, Sequence[int]]]:
+    """What kinds are of, in words that people use, such as dog, and the kinds that are."""
+    return [(name, kinds) for name, kinds, usual in _table()["groups"] if usual]
+
+
 def described(kind: int) -> str:
     return str(_table()["kinds"][kind][1])
 
@@ -184,7 +189,7 @@ def _name(sense: int) -> str:
 
 @functools.cache
 def _table(file: Path = FILE) -> dict[str, Any]:
-    """{"kinds": [[name, description]], "groups": [[name, kinds]], "words", "broader": word to places in kinds then groups,
+    """{"kinds": [[name, description]], "groups": [[name, kinds, whether people use the name]], "words", "broader": word to places in kinds then groups,
     "forms": irregular plural to word}. Made by `python -m training fit-kinds`. UsageError when it is damaged.
     """
     try:

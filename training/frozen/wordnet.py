@@ -13,7 +13,9 @@ from pipeline.kinds.words import MAX_KINDS, folded
 
 OBJECT = "n00002684"  # a thing that can be seen and touched
 NEAR = 130  # kinds of a wider word that still says what was meant
-KINDS_FROM = "Which 1,000 kinds, in which order: ImageNet's list in timm, Apache-2.0. All else: WordNet 3.0, whose terms are:"
+KINDS_FROM = (
+    "Which 1,000 kinds, in which order: ImageNet's list in timm, Apache-2.0. All else: WordNet 3.0, whose terms are:"
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def table(wordnet: Path) -> dict[str, Any]:
     return {
         "terms": f"{KINDS_FROM} {_terms(wordnet / 'data.noun')}",
         "kinds": [[name, synsets[one].definition] for name, one in zip(_apart(ids, synsets), ids, strict=True)],
-        "groups": [[synsets[one].names[0], covered[one]] for one in groups],
+        "groups": [[synsets[one].names[0], covered[one], folded(synsets[one].names[0]) in usual] for one in groups],
         "words": known,
         "broader": broader,
         "forms": forms,

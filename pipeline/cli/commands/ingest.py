@@ -36,6 +36,9 @@ def ingest(
     workers: Annotated[int, typer.Option(min=0, help="Threads, or Ray's processes; 0 = as fits the machine")] = 0,
     ray_address: Annotated[str, typer.Option(help="A running cluster: auto, HOST:PORT or ray://HOST:PORT")] = "",
     title: Annotated[str, typer.Option(help="What people read instead of the name")] = "",
+    no_kinds: Annotated[
+        bool, typer.Option("--no-kinds", help="Do not name what pictures without a label show, now or later")
+    ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would change; nothing is written")] = False,
     as_json: AsJson = False,
     progress: ProgressKind = "auto",
@@ -46,6 +49,7 @@ def ingest(
     from pipeline.gallery import opening
     from pipeline.ingest import engines, multi_gpu, sync
     from pipeline.ingest import ingest as ingestion
+    from pipeline.kinds.readout import SWITCH
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
@@ -70,6 +74,8 @@ def ingest(
         except StoreError as error:
             failure = str(error)
         gallery = opening.create_gallery(name, settings, title=title)
+        if no_kinds:
+            gallery.update(**{SWITCH: False})
         try:
             report = ingestion.ingest(
                 gallery,
