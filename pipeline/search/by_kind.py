@@ -35,8 +35,11 @@ class Asked:
 
         shown = [np.maximum(probabilities[:, list(one.kinds)].sum(axis=1), 1e-30) for one in self.texts]
         asked = np.exp(np.mean(np.log(shown), axis=0))
-        unwanted = sorted({kind for one in self.not_texts for kind in one.kinds})
-        return np.asarray(asked * (1 - probabilities[:, unwanted].sum(axis=1)))
+        return np.asarray(asked * (1 - probabilities[:, sorted(self.unwanted)].sum(axis=1)))
+
+    @property
+    def unwanted(self) -> set[int]:
+        return {kind for one in self.not_texts for kind in one.kinds}
 
 
 def asked(texts: Sequence[str], not_texts: Sequence[str] = ()) -> Asked:
@@ -66,9 +69,10 @@ def hits(
     probabilities = readout.probabilities(rows)  # (n, kinds)
     likely = asked.likely(probabilities)
     order = np.argsort(-likely, kind="stable")
-    seen = [int(kind) for kind in np.argsort(-probabilities[order[:NAMED]].sum(axis=0), kind="stable")]
-    said = "; ".join(one.said(seen) for one in asked.texts)
-    said += "".join(f"; not {one.said(seen)}" for one in asked.not_texts)
+    unwanted = asked.unwanted
+    seen = np.argsort(-probabilities[order[:NAMED]].sum(axis=0), kind="stable").tolist()
+    seen = sorted(seen, key=lambda kind: kind in unwanted)  # stable: what was not asked for is not named first
+    said = "; ".join([*(one.said(seen) for one in asked.texts), *(f"without {one.via}" for one in asked.not_texts)])
     scores = (rows @ directions.T).max(axis=1)
     best = [replace(there[i], score=float(scores[i])) for i in order]
     return best, {hit.id: float(likely[i]) for hit, i in zip(best, order, strict=True)}, said
