@@ -104,4 +104,4 @@ def _clip() -> list[Choice]:
     hub = Path(os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME", "~/.cache/huggingface")) / "hub")
     if plugins.missing("encoders", "open_clip") or not any(hub.expanduser().glob(CLIP)):
         return []
-    return [Choice("open_clip", "Photos and words", "pictures, and what is written in the search box")]
+    return [Choice("open_clip", "Photos and any words", "pictures, and whatever is written in the search box")]

@@ -102,10 +102,11 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
             "Order", list(query_state.ORDERS), key="option-rerank", format_func=query_state.ORDERS.get,
             help=_measured(entry.get("rerank", {})), on_change=_choose,
         )  # fmt: skip
-        if entry.get("confidence"):
+        if entry.get("confidence") or (state.texts and text.kinds_of(gallery)):
             st.select_slider(
                 "Wrong hits, at most", [*LEVELS, 1.0], key="option-max_wrong", format_func=_share, on_change=_choose,
-                help="How often a hit is right was learned from this gallery's labels: right is one with the query's label.",
+                help="How often a hit is right was learned from this gallery's labels: right is one with the query's label; of words "
+                "it is how likely the picture shows it.",
             )  # fmt: skip
         st.toggle("Group by label", key="option-by_label", on_change=_choose)
         if resources.regions(gallery):
@@ -273,7 +274,8 @@ def answer(gallery: Gallery, state: SearchState, query: Query) -> SearchResult:
         text.require(gallery, (*query.texts, *query.not_texts))  # before anything is loaded
     encoder = encoders.of_gallery(gallery) if searching.needs_encoder(gallery, query) else None
     # a link, or the gallery before this one, may bring a cut that nothing is known for here, and its slider is not shown
-    cut = state.max_wrong < 1 and not query.has_words and gallery.encoder().get("confidence")
+    known = text.kinds_of(gallery) if query.words_alone else not query.has_words and gallery.encoder().get("confidence")
+    cut = state.max_wrong < 1 and known
     with logs.request():
         result, note = store.answered(
             gallery,

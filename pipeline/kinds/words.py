@@ -20,26 +20,12 @@ SHOWN = 2
 LIMITS = (
     "English words for 1,000 kinds of things are known: animals, plants, food, objects; no colours, people or actions"
 )
-_PASSED_OVER = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "my",
-        "some",
-        "of",
-        "in",
-        "on",
-        "with",
-        "and",
-        "or",
-        "photo",
-        "photos",
-        "picture",
-        "pictures",
-        "image",
-        "images",
-    ]
+_BEFORE = frozenset(
+    ("of", "in", "on", "with", "at", "by", "near", "under", "over", "behind", "beside")
+)  # then comes where
+_WITHOUT = frozenset(("no", "not", "without"))
+_PASSED_OVER = _BEFORE | set(
+    ["a", "an", "the", "my", "some", "and", "or", "photo", "photos", "picture", "pictures", "image", "images"]
 )
 
 
@@ -101,7 +87,11 @@ def meaning(text: str) -> Meaning:
             tuple(sorted({kind for part in parts for kind in part.kinds})),
             " or ".join(part.via for part in parts),
         )
-    if len(tokens) > 1 and (found := _of_parts(tokens)):
+    if unwanted := _WITHOUT.intersection(every):
+        raise UsageError(
+            f"{min(unwanted)!r} is not read here; give what hits should not show apart: in the field Not, or by --not-text"
+        )
+    if len(tokens) > 1 and (found := _of_parts(every)):
         return found
     if found := _mentioned(phrase):
         return found
@@ -128,24 +118,27 @@ def _wider(phrase: str) -> Meaning | None:
 
 
 def _of_parts(tokens: Sequence[str]) -> Meaning | None:
-    """By the known words in it: what all of them mean together, else the last, which in English says what it is."""
-    parts, unknown, at = list[Meaning](), list[str](), 0
+    """By the known words in it: what all of them mean together, else the last before a preposition, which says what it is."""
+    parts, head, unknown, at = list[Meaning](), 0, list[str](), 0
     while at < len(tokens):
         for end in range(len(tokens), at, -1):
             if found := _named(" ".join(tokens[at:end])):
                 parts, at = [*parts, found], end
                 break
         else:
-            unknown, at = [*unknown, tokens[at]], at + 1
+            if tokens[at] in _BEFORE and parts:
+                head = head or len(parts)
+            elif tokens[at] not in _PASSED_OVER:
+                unknown.append(tokens[at])
+            at += 1
     if not parts:
         return None
     common = set(parts[0].kinds).intersection(*(part.kinds for part in parts))
-    via, kinds = (
-        (" ".join(part.via for part in parts), tuple(sorted(common))) if common else (parts[-1].via, parts[-1].kinds)
-    )
-    left_out = unknown if common else [*unknown, *(part.via for part in parts[:-1])]
+    chosen = parts if common else [parts[(head or len(parts)) - 1]]
+    via = " ".join(dict.fromkeys(part.via for part in chosen))
+    left_out = list(dict.fromkeys([*unknown, *(part.via for part in parts if part not in chosen)]))
     said = f"{', '.join(left_out)} {'is' if len(left_out) == 1 else 'are'} left out; {via}" if left_out else via
-    return Meaning(" ".join(tokens), kinds, said)
+    return Meaning(" ".join(tokens), tuple(sorted(common)) or chosen[0].kinds, said)
 
 
 def _mentioned(phrase: str) -> Meaning | None:

@@ -60,7 +60,15 @@ def test_what_was_understood_is_said_in_a_few_words() -> None:
     assert meaning("polar bear").said() == "polar bear: ice bear"
     assert meaning("red shoes").said().startswith("red is left out; shoe: ")
     assert meaning("puppy").said().startswith("no kind is called puppy; taken as dog: ")
+    assert meaning("rat").said().startswith("no kind is called rat; taken as rodent: ")  # not the skunk that people are
     assert meaning("beagle").said().startswith("beagle: a small short-legged")
+
+
+def test_the_word_before_a_preposition_says_what_it_is() -> None:
+    assert kinds("a white dog on a table") == kinds("dog")
+    assert meaning("a white dog on a table").said().startswith("white, table are left out; dog: ")
+    assert kinds("bottle of wine") == kinds("bottle")
+    assert kinds("wooden chair") == kinds("chair")
 
 
 def test_several_words_between_and_or_commas_mean_any_of_them() -> None:
@@ -78,6 +86,7 @@ def test_a_word_of_descriptions_alone_means_what_they_describe() -> None:
     ("qwertyuiop", "1,000 kinds"),
     ("happy", "did you mean"),
     ("thing", "did you mean"),
+    ("no dogs", "--not-text"),
     ("the", "names nothing"),
     ("!?", "names nothing"),
     ("1234567", "not known"),

@@ -12,6 +12,7 @@ from pipeline.errors import UsageError
 from pipeline.kinds.words import MAX_KINDS, folded
 
 OBJECT = "n00002684"  # a thing that can be seen and touched
+ARTIFACT = "n00021939"  # a thing that people made
 NEAR = 130  # kinds of a wider word that still says what was meant
 KINDS_FROM = (
     "Which 1,000 kinds, in which order: ImageNet's list in timm, Apache-2.0. All else: WordNet 3.0, whose terms are:"
@@ -54,7 +55,8 @@ def table(wordnet: Path) -> dict[str, Any]:
     for name, senses in meanings.items():
         if name in known:
             continue
-        if same := [called[other] for one in senses for other in map(folded, synsets[one].names) if other in called]:
+        made = [one for one in senses if ARTIFACT in _all_above(one, synsets)]  # a skunk is a rat only as a person
+        if same := [called[other] for one in made for other in map(folded, synsets[one].names) if other in called]:
             known[name] = same[:1]  # a television receiver is called tv, and what ImageNet calls television is one
         elif (above := _nearest(senses[0], synsets, kinds, things)) and (name in usual or above in kinds):
             broader[name] = place[above]
