@@ -20,13 +20,10 @@ SHOWN = 2
 LIMITS = (
     "English words for 1,000 kinds of things are known: animals, plants, food, objects; no colours, people or actions"
 )
-_BEFORE = frozenset(
-    ("of", "in", "on", "with", "at", "by", "near", "under", "over", "behind", "beside")
-)  # then comes where
+_BEFORE = frozenset(("of", "in", "on", "with", "at", "by", "near", "under", "over", "behind", "beside"))
 _WITHOUT = frozenset(("no", "not", "without"))
-_PASSED_OVER = _BEFORE | set(
-    ["a", "an", "the", "my", "some", "and", "or", "photo", "photos", "picture", "pictures", "image", "images"]
-)
+_PICTURE = {"photo", "photos", "picture", "pictures", "image", "images"}
+_PASSED_OVER = _BEFORE | _PICTURE | {"a", "an", "the", "my", "some", "and", "or"}
 
 
 @dataclass(frozen=True)

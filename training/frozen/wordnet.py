@@ -12,7 +12,7 @@ from pipeline.errors import UsageError
 from pipeline.kinds.words import MAX_KINDS, folded
 
 OBJECT = "n00002684"  # a thing that can be seen and touched
-ARTIFACT = "n00021939"  # a thing that people made
+NATURES = {"n00021939", "n00015388", "n00017222", "n00021265"}  # what people make, animals, plants, food
 NEAR = 130  # kinds of a wider word that still says what was meant
 KINDS_FROM = (
     "Which 1,000 kinds, in which order: ImageNet's list in timm, Apache-2.0. All else: WordNet 3.0, whose terms are:"
@@ -55,8 +55,13 @@ def table(wordnet: Path) -> dict[str, Any]:
     for name, senses in meanings.items():
         if name in known:
             continue
-        made = [one for one in senses if ARTIFACT in _all_above(one, synsets)]  # a skunk is a rat only as a person
-        if same := [called[other] for one in made for other in map(folded, synsets[one].names) if other in called]:
+        same = [
+            called[other]
+            for one in senses
+            for other in map(folded, synsets[one].names)
+            if other in called and _of_one_nature(one, ids[called[other]], synsets)
+        ]
+        if same:
             known[name] = same[:1]  # a television receiver is called tv, and what ImageNet calls television is one
         elif (above := _nearest(senses[0], synsets, kinds, things)) and (name in usual or above in kinds):
             broader[name] = place[above]
@@ -129,6 +134,11 @@ def _nearest(one: str, synsets: dict[str, Synset], kinds: set[str], things: set[
     if finer := sorted(kinds & _all_above(one, synsets)):
         return finer[0]
     return next((above for above in synsets[one].above if above in things), None)
+
+
+def _of_one_nature(one: str, other: str, synsets: dict[str, Synset]) -> bool:
+    """A cock and a rooster are animals; a skunk is a rat only as a person."""
+    return bool(NATURES & _all_above(one, synsets) & _all_above(other, synsets))
 
 
 def _apart(ids: Sequence[str], synsets: dict[str, Synset]) -> list[str]:
