@@ -105,14 +105,14 @@ def main() -> None:
     store.create("words", dim=rows.shape[1])
     store.upsert("words", Rows(schema.table(columns | {"label": labels.tolist()}), rows))
 
-    def nearest(direction: np.ndarray, *, k: int) -> list[SearchHit]:
-        return store.search("words", direction[None].astype(np.float32), k=k, where=Filter())[0]
+    def nearest(directions: np.ndarray, k: int) -> list[SearchHit]:
+        return [hit for answer in store.search("words", directions, k=k, where=Filter()) for hit in answer]
 
     table, low, every = [], [], list[float]()
     for group, nouns in NOUNS[name].items():
         found, strong = [], []
         for noun, right in nouns.items():
-            hits, likely, said = by_kind.hits(known, store, "words", by_kind.asked((noun,)), nearest, k=FIRST)
+            hits, likely, said = by_kind.hits(known, store, "words", by_kind.asked((noun,)), nearest, FIRST)
             good = [hit.label in right.split() for hit in hits]
             strong += [
                 one

@@ -37,7 +37,7 @@ def words_fields(gallery: Gallery) -> None:
             placeholder="shoes" if limits else "red shoes",
             help=f"What hits should show, alone or beside pictures. {_SEVERAL}{limits}",
             on_change=_say,
-            width=165,
+            width="stretch",
         )
         st.text_input(
             "Not",
@@ -46,7 +46,7 @@ def words_fields(gallery: Gallery) -> None:
             help=f"What hits should not show; it moves the query away a little. {_SEVERAL}",
             on_change=_say,
             disabled=state.empty,
-            width="stretch",
+            width=165,
         )
 
 

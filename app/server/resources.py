@@ -16,6 +16,7 @@ from pipeline.gallery import opening as galleries
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.originals import read_original, roots
 from pipeline.images import regions as parts_of_pictures
+from pipeline.kinds import tags
 from pipeline.search.query import QueryPicture
 from pipeline.settings import Settings
 
@@ -64,6 +65,9 @@ def _read_facts(made: Gallery) -> _Facts:
     for key in made.manifest()["metadata_keys"]:
         columns[key] = table["metadata"].map(lambda row, key=key: row.get(key, ""))
     counts = {name: column.value_counts().to_dict() for name, column in columns.items()}
+    if tags.SHOWS in counts:  # a word each: those that most pictures show are offered
+        counts[tags.SHOWS] = dict(list(counts[tags.SHOWS].items())[:MAX_CHOICES])
+    counts.pop(tags.SHOWS_KINDS, None)  # a sentence each
     few = {name: found for name, found in counts.items() if 1 < len(found) <= MAX_CHOICES}
     parts = table[table["box"] != ""]
     whole_and_box = dict(zip(parts["id"], zip(parts["parent"], parts["box"], strict=True), strict=True))

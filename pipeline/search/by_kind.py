@@ -57,12 +57,12 @@ def hits(
 ) -> tuple[list[SearchHit], dict[str, float], str]:
     """The likeliest first, how likely each is by id, and what was understood. A score is the cosine to the nearest direction.
 
-    nearest(direction, k=) gives the hits along a direction, as filters and removals allow.
+    nearest(directions, k) gives the k nearest along each, all together, as filters and removals allow.
     """
     import numpy as np
 
     directions = np.concatenate([readout.directions(one.kinds) for one in asked.texts])  # (m, dim)
-    among = {hit.id: hit for direction in directions for hit in nearest(direction, k=max(k, DEPTH))}
+    among = {hit.id: hit for hit in nearest(directions, max(k, DEPTH))}
     stored = store.embeddings(collection, [*among])
     there = [hit for hit in among.values() if hit.id in stored]  # not what was taken out between the two questions
     rows = np.array([stored[hit.id] for hit in there], np.float32).reshape(-1, directions.shape[1])

@@ -126,8 +126,8 @@ def search(
     plain = spec == NONE and not (where or collapse or by_picture)
     understood, likely = "", dict[str, float]()
     if readout:
-        asked, every = by_kind.asked(query.texts, query.not_texts), partial(nearest, collapse=None, by_picture=False)
-        hits, likely, understood = by_kind.hits(readout, store, collection, asked, every, k)
+        asked, along = by_kind.asked(query.texts, query.not_texts), partial(_along, store, collection, where, gone)
+        hits, likely, understood = by_kind.hits(readout, store, collection, asked, along, k)
         hits = folding.one_a_picture(hits) if by_picture else hits
         if collapse and hits:
             hits = folding.fold(hits, store.embeddings(collection, [hit.id for hit in hits]), collapse, k)
@@ -222,6 +222,14 @@ def _nearest(
         if len(hits) >= enough or len(answer) < limit or limit == MAX_HITS:
             return hits[:k]
         limit *= 4
+
+
+def _along(
+    store: VectorStore, collection: str, where: Filter, without: set[str], directions: np.ndarray, k: int
+) -> list[SearchHit]:
+    """At least the k nearest along each direction (m, dim), in one question."""
+    answers = store.search(collection, directions, k=min(k + len(without), MAX_HITS), where=where)
+    return [hit for answer in answers for hit in answer if hit.id not in without]
 
 
 def _reranked(
