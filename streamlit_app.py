@@ -13,7 +13,8 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from app.server import exposure, hosts, readiness, routes, sign_in, store
+from app.server import exposure, hosts, intake, jobs, readiness, routes, sign_in, store
+from app.widgets import faults
 from pipeline import ROOT, __version__, logs
 from pipeline.settings import Settings
 
@@ -25,6 +26,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     settings = Settings()
     logs.write_to(settings.log, settings.home / "logs")
     logs.event("start", version=__version__)
+    jobs.resume()
     ended = threading.Event()
     for beside in (
         threading.Thread(target=readiness.warm_up),
@@ -42,8 +44,8 @@ exposure.apply()
 app = st.App(
     ROOT / "app" / "main.py",
     lifespan=lifespan,
-    middleware=[Middleware(hosts.Guard)],
-    on_script_error=exposure.failed,
+    middleware=[Middleware(hosts.Guard), Middleware(intake.Intake)],
+    on_script_error=faults.failed,
     routes=[
         Route("/app/static/thumbnails/{gallery}/{picture_id}.jpg", sign_in.guarded(routes.thumbnail)),
         Route("/app/static/wholes/{gallery}/{picture_id}.jpg", sign_in.guarded(routes.whole)),

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.server import jobs, resources
 from app.server.exposure import offered_encoders
+from app.widgets.page import attempt, problem
 from pipeline import filters, plugins
 from pipeline.gallery.gallery import Gallery
 
@@ -35,9 +36,10 @@ def start_form(gallery: Gallery, *, open_now: bool) -> None:
             type="primary",
             icon=":material/play_arrow:",
             disabled=not chosen,
-            on_click=_start,
-            args=(gallery, chosen, ways[way]),
+            on_click=attempt,
+            args=(_start, gallery, chosen, ways.get(way, ())),
         )
+        problem()
 
 
 def _ways(gallery: Gallery) -> dict[str, tuple[str, ...]]:

@@ -12,6 +12,7 @@ import streamlit as st
 from app.server import jobs, store
 from app.server.exposure import opened, shown
 from app.widgets.literal import literal
+from app.widgets.page import attempt, problem
 from pipeline import plugins
 from pipeline.errors import SemblanceError, display_name
 from pipeline.gallery.gallery import Gallery
@@ -74,8 +75,8 @@ def _look(gallery: Gallery, spec: str) -> None:
             icon=":material/difference:",
             type="secondary" if changes else "primary",
             disabled=busy,
-            on_click=_start,
-            args=(gallery, spec, f"Changes of {title}", "--plan", "--json"),
+            on_click=attempt,
+            args=(_start, gallery, spec, f"Changes of {title}", "--plan", "--json"),
             key=f"plan-{gallery.name}",
         )
         if changes:
@@ -84,10 +85,11 @@ def _look(gallery: Gallery, spec: str) -> None:
                 icon=":material/sync:",
                 type="primary",
                 disabled=busy,
-                on_click=_start,
-                args=(gallery, spec, f"Bring {title} up to date"),
+                on_click=attempt,
+                args=(_start, gallery, spec, f"Bring {title} up to date"),
                 key=f"bring-in-{gallery.name}",
             )
+    problem()
 
 
 def _start(gallery: Gallery, spec: str, title: str, *options: str) -> None:

@@ -12,11 +12,11 @@ import streamlit as st
 
 from app.galleries.choice import choose, measure_here
 from app.galleries.look import draw_look
-from app.server import jobs
+from app.server import jobs, quotas
 from app.server.exposure import dataset_at, opened
 from app.server.pictures import in_turn
 from app.widgets.literal import literal
-from app.widgets.upload import files_in_form, take_each
+from app.widgets.upload import data_of, files_in_form, let_go, take_each
 from pipeline import plugins
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.gallery import opening as galleries
@@ -130,11 +130,15 @@ def _ingest(title: str, dataset: str, spec: str, files: Sequence[Any] = ()) -> N
     settings = Settings()
     name = _free_name(title, settings)
     plugins.options("encoders", plugins.parse(spec)[0])
-    _fill(galleries.create_gallery(name, settings, title=title), dataset, spec, files)
+    jobs.check(["--encoder", spec])  # before anything is made for it
+    gallery = galleries.create_gallery(name, settings, title=title)
+    quotas.note(gallery.root)
+    _fill(gallery, dataset, spec, files)
 
 
 def _fill(gallery: Gallery, dataset: str, spec: str, files: Sequence[Any]) -> None:
     """Keep the uploads among the gallery's originals, then ingest in a child process."""
+    jobs.check(["--encoder", spec], gallery.name)
     source = dataset or f"folder:root={_keep(gallery, files)}"
     command = ["pipeline", "ingest", gallery.name, "--dataset", source, "--encoder", spec]
     _started(command, title=f"Ingest into {gallery.manifest()['title']}", gallery=gallery.name)
@@ -144,12 +148,14 @@ def _keep(gallery: Gallery, files: Sequence[Any]) -> Path:
     """The uploads as one folder. A single zip is the folder itself, so that its own folders are labels and splits."""
     folder = gallery.originals / time.strftime("%Y%m%d-%H%M%S")
     zips = [file for file in files if file.name.lower().endswith(".zip")]
-    for number, file in enumerate(zips, 1):
-        uploads.unpack(file.getvalue(), folder if len(zips) == 1 else folder / f"zip{number}")
     single = [file for file in files if file not in zips]
-    _, refused = take_each(single, lambda name, data: in_turn(lambda: uploads.save_upload(name, data, folder)))
-    if len(refused) == len(files):
-        raise UsageError("; ".join(refused))
+    with quotas.kept(folder, sum(file.size for file in files)):
+        for number, file in enumerate(zips, 1):
+            uploads.unpack(data_of(file), folder if len(zips) == 1 else folder / f"zip{number}")
+        _, refused = take_each(single, lambda name, data: in_turn(lambda: uploads.save_upload(name, data, folder)))
+        if len(refused) == len(files):
+            raise UsageError("; ".join(refused))
+    let_go(files)
     st.session_state["refused_uploads"] = refused
     return folder
 

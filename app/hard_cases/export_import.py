@@ -12,9 +12,11 @@ import streamlit as st
 from app.hard_cases.figures import ink
 from app.hard_cases.needles import job_button
 from app.hard_cases.stepper import onward
+from app.server import quotas
 from app.server.exposure import opened
 from app.widgets.charts import chart, finished
 from app.widgets.literal import literal
+from app.widgets.upload import data_of
 from pipeline.errors import SemblanceError
 from pipeline.hard_cases.case import Case, Round
 from pipeline.hard_cases.export import export_shortlist
@@ -150,7 +152,8 @@ def _command(round: Round, paths: dict[str, Path], *, uploaded: bool) -> list[st
             suffix = ".csv" if path.suffix.lower() == ".csv" else ".json"
             path = round.folder / f"returned-{name}-{file.file_id[:12]}{suffix}"
             if not path.exists():
-                path.write_bytes(file.getvalue())
+                quotas.check_disk(file.size)
+                path.write_bytes(data_of(file))
         else:
             path = opened(path)
         command += [f"--{name}", str(path)]

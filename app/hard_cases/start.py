@@ -9,9 +9,10 @@ from typing import Any
 
 import streamlit as st
 
-from app.server import jobs
+from app.server import jobs, quotas
 from app.server.exposure import opened
 from app.widgets.literal import literal
+from app.widgets.upload import data_of, let_go
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.hard_cases.case import MAX_NAME, case_folder, case_names
 from pipeline.images import uploads
@@ -78,8 +79,15 @@ def _upload() -> None:
                 if not (pictures and truth and predictions):
                     raise UsageError("the zip, the ground truth and the predictions are all needed")
                 folder = case_folder(Settings()) / "_uploads" / time.strftime("%Y%m%d-%H%M%S")
-                uploads.unpack(pictures.getvalue(), folder / "pictures")
-                saved = [_save(folder, name, file) for name, file in (("truth", truth), ("predictions", predictions))]
+                jobs.check([])
+                files = [pictures, truth, predictions]
+                with quotas.kept(folder, sum(file.size for file in files)):
+                    uploads.unpack(data_of(pictures), folder / "pictures")
+                    saved = [
+                        _save(folder, name, file)
+                        for name, file in zip(("truth", "predictions"), files[1:], strict=True)
+                    ]
+                let_go(files)
                 _begin(title or Path(pictures.name).stem, folder / "pictures", *saved, share=share, seed=seed)
             except SemblanceError as error:
                 st.error(literal(error))
@@ -98,12 +106,13 @@ def _save(folder: Path, name: str, file: Any) -> Path:
     """Under a name of ours; only the ending is the visitor's, one of FILES."""
     ending = next((one for one in FILES if file.name.lower().endswith(f".{one}")), FILES[0])
     path = folder / f"{name}.{ending}"
-    path.write_bytes(file.getvalue())
+    path.write_bytes(data_of(file))
     return path
 
 
 def _begin(title: str, folder: Path, truth: Path, predictions: Path, *, share: float, seed: int) -> None:
     name = _free_name(title)
+    quotas.note(case_folder(Settings()) / name)
     options = {"pictures": folder, "truth": truth, "predictions": predictions, "reference": f"{share:g}", "seed": seed}
     given = [text for option, value in (options | {"title": title}).items() for text in (f"--{option}", str(value))]
     _start(["start", name, *given], name=name, title=f"Begin the case {title}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -9,7 +11,7 @@ from app.server import store
 from app.widgets.literal import literal
 from app.widgets.page import attempt, problem
 from pipeline.comparison import index_advice
-from pipeline.errors import SemblanceError
+from pipeline.errors import SemblanceError, UsageError, display_name
 from pipeline.gallery.gallery import Gallery
 from pipeline.ingest import sync
 
@@ -44,7 +46,7 @@ def index_choice(gallery: Gallery, table: pd.DataFrame) -> None:
             icon=":material/check:",
             disabled=wanted == chosen,
             on_click=attempt,
-            args=(_use, gallery, "" if wanted == AUTO else wanted),
+            args=(_use, gallery, wanted, list(found)),
             help="The index is built anew in the background; until then every picture is compared",
             key=f"index-use-{gallery.name}",
         )
@@ -70,6 +72,8 @@ def _now(gallery: Gallery) -> str:
     return f"**{literal(about['settings'])}** over {about['rows']:,} rows in {literal(about['backend'])}."
 
 
-def _use(gallery: Gallery, setting: str) -> None:
-    sync.choose_index(gallery, store.store(), setting)
+def _use(gallery: Gallery, wanted: str, offered: Sequence[str]) -> None:
+    if wanted not in offered:  # a browser may send any text
+        raise UsageError(f"no index {display_name(wanted)} was measured here; choose one of the list")
+    sync.choose_index(gallery, store.store(), "" if wanted == AUTO else wanted)
     store.refresh(gallery)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.server import jobs
 from app.widgets.literal import literal
+from app.widgets.page import attempt, problem
 from pipeline.gallery.gallery import Gallery
 from pipeline.recognition import verification
 from pipeline.recognition.verification import Curve
@@ -32,7 +33,8 @@ def measured_curve(gallery: Gallery, by: str) -> Curve | None:
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f":material/history: {literal(reason)}")
-            st.button("Measure pairs", icon=":material/play_arrow:", on_click=_start, args=(gallery, by))
+            st.button("Measure pairs", icon=":material/play_arrow:", on_click=attempt, args=(_start, gallery, by))
+        problem()
     return kept
 
 

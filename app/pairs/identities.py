@@ -8,8 +8,8 @@ import streamlit as st
 
 from app.pairs import pair_query
 from app.pairs.verdict import against_threshold, card
-from app.server import jobs, resources
-from app.server.pictures import Upload
+from app.server import jobs, quotas, resources
+from app.server.pictures import Upload, in_turn
 from app.widgets import picture_row
 from app.widgets.literal import literal
 from app.widgets.picture_row import Tile
@@ -165,7 +165,9 @@ def _id_in_gallery(gallery: Gallery, picture: str | Upload) -> str:
 def _enrol(verb: str, gallery: Gallery, name: str, picture: str | Upload) -> None:
     """A child process encodes the upload and keeps it in the gallery, then names it."""
     assert isinstance(picture, Upload)
-    file = enrolment.save_original(gallery, picture.name, picture.data)
+    quotas.check_disk(len(picture.data))
+    file = in_turn(lambda: enrolment.save_original(gallery, picture.name, picture.data))
+    quotas.note(file)
     command = ["pipeline", "identity", verb, gallery.name, name, "--picture", str(file)]
     jobs.start(command, title=f"Take in {display_name(name)}", gallery=gallery.name)
     st.session_state["pair-job"] = True  # the list of jobs lies outside the fragment

@@ -5,27 +5,25 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import logging
 import os
 import re
-import secrets
 import sys
 import tempfile
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
 from streamlit.runtime.app_session import AppSession
 
 from pipeline import ROOT, plugins
-from pipeline.errors import SemblanceError, UsageError
+from pipeline.errors import SemblanceError, UsageError, display_name
 from pipeline.fingerprints import FORMER_DEFAULT
 from pipeline.settings import Settings, exposed
 
 SHIPPED_ENCODERS = ("color_histogram", "deep_ranking", FORMER_DEFAULT, "efficientnet_lite", "raw_pixels")
+_ENCODERS_IN = ("--encoder", "--encoders", "--measure")
+_NAMES_IN = ("--index", "--indexes", "--rerank", "--method", "--detector")
 _GREETING = AppSession._create_new_session_message
-_LOG = logging.getLogger("semblance")  # pipeline/logs.py writes it
 _END = r"""\s'"()<>,;:|"""
 # An absolute path of any system, ours or not: its last name stays. No address (http://…) and no relative path.
 _PATH = re.compile(rf"(?<![\w:/\\.…~-])(?:[A-Za-z]:[\\/]|~/|/(?=[\w.-]+/))(?:[^{_END}]*[\\/])?([^{_END}]*)")
@@ -44,17 +42,6 @@ def shown(text: str) -> str:
     for folder in _folders(str(Settings().home)):
         text = text.replace(folder, "…")
     return _PATH.sub(r"…/\1", text)
-
-
-def failed(error: Exception) -> bool:
-    """For `st.App(on_script_error=)`: a plain sentence with a number under which the log holds the stack trace."""
-    number = secrets.token_hex(4)
-    _LOG.error("failed", exc_info=error, extra={"facts": {"reference": number}})
-    st.error(
-        f"Something went wrong here, and it is our fault. Nothing of a gallery was lost. Reload the page; if it comes "
-        f"again, tell whoever runs this app the reference {number}."
-    )
-    return True
 
 
 def opened(path: str | os.PathLike[str]) -> Path:
@@ -89,14 +76,25 @@ def dataset_at(path: Path, option: str) -> str:
     return spec
 
 
-def check_encoders(command: Sequence[str], own: Collection[str]) -> None:
-    """UsageError unless a visitor may start `command` with the encoders it names: when exposed, those offered and `own`."""
-    named = {value for option, value in itertools.pairwise(command) if option in ("--encoder", "--encoders")}
-    if exposed() and (refused := sorted(named - {*_encoders(), *own})):
-        raise UsageError(
-            f"visitors may choose {', '.join(_encoders())} and what a gallery has, not {', '.join(refused)}; whoever runs "
-            "this app adds others to SEMBLANCE_ENCODERS"
-        )
+def check_plugins(command: Sequence[str], own: Collection[str]) -> None:
+    """UsageError unless a visitor may start `command` with the plugins it names.
+
+    When exposed: of encoders those offered and `own`, of all else a name without options. A browser may send any text in
+    place of what its page offers, and an option may open a file or take more memory than there is.
+    """
+    if not exposed():
+        return
+    joined = (token.split("=", 1) for token in command if token.startswith("--") and "=" in token)
+    for option, value in itertools.chain(itertools.pairwise(command), joined):
+        if option in _ENCODERS_IN and value not in (*_encoders(), *own):
+            raise UsageError(
+                f"visitors may choose {', '.join(_encoders())} and what a gallery has, not {display_name(value)}; whoever runs "
+                "this app adds others to SEMBLANCE_ENCODERS"
+            )
+        if option in _NAMES_IN and ":" in value:
+            raise UsageError(
+                f"visitors may choose by name alone, not {display_name(value)}; leave out what follows the colon"
+            )
 
 
 def offered_encoders(specs: Iterable[str]) -> list[str]:

@@ -1,105 +1,95 @@
-"""Long work as child processes `python -m …`: progress from their JSON lines, stop = SIGINT, found again on reload."""
+"""Long work as child processes `python -m …`: asked for, shown, stopped and forgotten by pages; found again on reload."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import subprocess
-import sys
-import threading
 import time
-import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.server import exposure, processes
+from app.server import exposure, job_queue, job_records, processes, quotas
 from app.server.exposure import shown
-from pipeline import ROOT, logs
+from app.server.job_records import Job
 from pipeline.errors import SemblanceError
-from pipeline.files import atomic
 from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 
-_children: dict[str, subprocess.Popen[bytes]] = {}
-_lock = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Job:
-    """One child process and its folder `home/jobs/ID/`."""
-
-    id: str
-    title: str
-    gallery: str
-    command: tuple[str, ...]  # after `python -m`
-    started: float
-    pid: int
-    process: str = ""  # its `processes.identity`; jobs of an older app have none and are taken for ended
+__all__ = ["Job", "State", "dismiss", "recent", "resume", "running", "start", "state", "stop"]
 
 
 @dataclass(frozen=True)
 class State:
-    """What a page shows. progress: the last {stage, done, total, rate, seconds_left}; exit_code: None while running."""
+    """What a page shows. progress: the last {stage, done, total, rate, seconds_left}; exit_code: None before the end."""
 
-    running: bool
+    running: bool  # or waiting
     exit_code: int | None
     progress: dict[str, Any]
     output: str
     errors: str
+    place: int = 0  # in the queue, from 1; 0 once it was begun
 
 
 def start(command: Sequence[str], *, title: str, gallery: str = "") -> Job:
-    """Run `python -m command… --progress json` in a process group of its own. UsageError for an encoder not open to visitors."""
-    exposure.check_encoders(command, _encoders_of(gallery))
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
-    folder = _folder() / name
-    folder.mkdir(parents=True)
-    environment = os.environ | {"SEMBLANCE_HOME": str(Settings().home.absolute()), "PYTHONUNBUFFERED": "1"}
-    with (folder / "out.txt").open("wb") as out, (folder / "err.txt").open("wb") as err:
-        child = subprocess.Popen(
-            [sys.executable, "-m", *command, "--progress", "json"],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            cwd=ROOT,
-            env=environment,
-            start_new_session=True,
-        )
-    job = Job(name, title, gallery, tuple(command), time.time(), child.pid, processes.identity(child.pid))
-    with _lock:
-        _children[name] = child
-    atomic.write_json(folder / "job.json", asdict(job))
-    logs.event("job", job=name, title=title, gallery=gallery)
-    return job
+    """`python -m command… --progress json`, now or when it has its turn.
+
+    UsageError for what is not open to visitors, and when too many are asked for already.
+    """
+    root = job_records.home()
+    with job_queue.alone(root):
+        unfinished = check(command, gallery)
+        job_records.prune(root, {job.id for job in unfinished})
+        job = Job(job_records.new_id(root), title, gallery, tuple(command), time.time(), 0, visitor=quotas.visitor())
+        job_records.write(root, job)
+        job_queue.advance(root)
+    job_queue.keep(root)
+    return job_records.read(root, job.id) or job
+
+
+def check(command: Sequence[str], gallery: str = "") -> list[Job]:
+    """What works or waits; UsageError when `start` would refuse, asked before something is made for the job."""
+    exposure.check_plugins(command, _encoders_of(gallery))
+    root = job_records.home()
+    unfinished = [job for job in job_records.unfinished(root) if not job.pid or job_queue.at_work(root, job)]
+    quotas.check_jobs(unfinished)
+    return unfinished
+
+
+def resume() -> None:
+    """When the app starts: go on with what waits."""
+    if job_records.unfinished(root := job_records.home()):
+        job_queue.keep(root)
 
 
 def recent(limit: int = 5) -> list[Job]:
-    """The newest jobs first, running ones before all others."""
-    found = []
-    for file in sorted(_folder().glob("*/job.json"), reverse=True)[:50]:
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            facts = json.loads(file.read_text(encoding="utf-8"))
-            found.append(Job(**facts | {"command": tuple(facts["command"])}))
-    return sorted(found, key=lambda job: not state(job).running)[:limit]
+    """Those at work, those that wait in their order, then the newest that ended; of these so many that it is `limit`."""
+    root = job_records.home()
+    jobs = list(job_records.newest(root, 50))
+    working = [job for job in jobs if job.pid and _unfinished(root, job)]
+    queue = [job for job in reversed(jobs) if not job.pid and _unfinished(root, job)]
+    busy = {job.id for job in (*working, *queue)}
+    ended = [job for job in jobs if job.id not in busy]
+    return [*working, *queue, *ended[: max(0, limit - len(busy))]]
 
 
 def running(*words: str, gallery: str = "", about: str = "") -> bool:
-    """Whether a job is at work whose command begins with these words; of this gallery, and with `about` in its command."""
+    """Whether a job works or waits whose command begins with these words; of this gallery, and with `about` in its command."""
+    root = job_records.home()
     return any(
         job.command[: len(words)] == words
         and gallery in ("", job.gallery)
         and (not about or about in job.command)
-        and state(job).running
-        for job in recent(50)
+        and _unfinished(root, job)
+        for job in job_records.unfinished(root)
     )
 
 
 def state(job: Job) -> State:
-    folder = _folder() / job.id
-    running, code = _alive(job)
+    root = job_records.home()
+    job = job_records.read(root, job.id) or job  # it may have been begun since
+    folder, unfinished = root / job.id, _unfinished(root, job)
     progress: dict[str, Any] = {}
     errors = []
     for line in _tail(folder / "err.txt").splitlines():
@@ -108,35 +98,30 @@ def state(job: Job) -> State:
                 progress = json.loads(line)
         elif line.strip():
             errors.append(line)
-    return State(running, code, progress, shown(_tail(folder / "out.txt").strip()), shown("\n".join(errors)))
+    queue = job_queue.waiting(root) if unfinished and not job.pid else []
+    place = queue.index(job.id) + 1 if job.id in queue else 0
+    code = None if unfinished else job_records.exit_code(root, job.id)
+    return State(unfinished, code, progress, shown(_tail(folder / "out.txt").strip()), shown("\n".join(errors)), place)
 
 
 def stop(job: Job) -> None:
-    """Ask it to end as Ctrl-C does: it keeps what it has committed."""
-    if _alive(job)[0]:
-        processes.interrupt(job.pid, job.process)
+    """Ask it to end as Ctrl-C does: it keeps what it has committed. One that waits never begins."""
+    root = job_records.home()
+    with job_queue.alone(root):
+        job = job_records.read(root, job.id) or job
+        if not job.pid:
+            job_records.end(root, job.id, job_queue.STOPPED)
+        elif job_queue.at_work(root, job):
+            processes.interrupt(job.pid, job.process)
 
 
 def dismiss(job: Job) -> None:
     """Forget a job that has ended."""
-    folder = _folder() / job.id
-    (folder / "job.json").unlink(missing_ok=True)
+    (job_records.home() / job.id / "job.json").unlink(missing_ok=True)
 
 
-def _alive(job: Job) -> tuple[bool, int | None]:
-    ended = _folder() / job.id / "exit.txt"
-    with _lock:
-        child = _children.get(job.id)
-    if child is not None:
-        code = child.poll()
-        if code is not None and not ended.exists():
-            ended.write_text(str(code))
-            logs.event("job ended", job=job.id, exit_code=code)
-        return code is None, code
-    if ended.exists():
-        return False, int(ended.read_text())
-    # The app was restarted meanwhile: the process is no child of ours, and how it ended cannot be known.
-    return bool(job.process) and processes.identity(job.pid) == job.process, None
+def _unfinished(root: Path, job: Job) -> bool:
+    return job_records.exit_code(root, job.id) is None and (not job.pid or job_queue.at_work(root, job))
 
 
 def _encoders_of(gallery: str) -> list[str]:
@@ -145,10 +130,6 @@ def _encoders_of(gallery: str) -> list[str]:
         return [one["spec"] for one in open_gallery(gallery, Settings()).manifest()["encoders"].values()]
     except SemblanceError:
         return []
-
-
-def _folder() -> Path:
-    return Settings().home / "jobs"
 
 
 def _tail(file: Path, size: int = 20_000) -> str:

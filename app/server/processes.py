@@ -28,15 +28,24 @@ def identity(pid: int) -> str:
 
 def interrupt(pid: int, process: str) -> None:
     """Ctrl-C for the process of this number and identity; nothing when it is gone and another has its number."""
+    _signal(pid, process, signal.SIGINT)
+
+
+def kill(pid: int, process: str) -> None:
+    """As `interrupt`, at once."""
+    _signal(pid, process, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def _signal(pid: int, process: str, number: int) -> None:
     with contextlib.suppress(OSError):
         held = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None  # stays this process, whatever ends meanwhile
         try:
             if not process or identity(pid) != process:
                 return
             if held is None:
-                os.kill(pid, signal.SIGINT)
+                os.kill(pid, number)
             else:
-                signal.pidfd_send_signal(held, signal.SIGINT)
+                signal.pidfd_send_signal(held, number)
         finally:
             if held is not None:
                 os.close(held)

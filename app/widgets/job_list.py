@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.server import jobs, resources, store
+from app.server import job_queue, jobs, resources, store
 from app.server.jobs import Job, State
 from app.widgets.literal import literal
 from pipeline.errors import SemblanceError
@@ -28,11 +28,25 @@ def _jobs() -> None:
     st.session_state["running_jobs"] = running
     for job in shown:
         with st.container(border=True):
-            _running(job, states[job.id]) if states[job.id].running else _ended(job, states[job.id])
-        if job.gallery and states[job.id].running:
+            draw = _waiting if states[job.id].place else _running if states[job.id].running else _ended
+            draw(job, states[job.id])
+        if job.gallery and states[job.id].running and not states[job.id].place:
             _bring_in(job.gallery)
     if before - running:
         st.rerun(scope="app")  # a gallery has changed: draw the page around this list anew
+
+
+def _waiting(job: Job, state: State) -> None:
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    at_a_time = job_queue.places()
+    place = "next" if state.place == 1 else f"number {state.place}"
+    left.markdown(f":material/hourglass_empty: **{literal(job.title)}**: waiting, {place} in line")
+    left.caption(
+        f"{'One works' if at_a_time == 1 else f'{at_a_time} work'} at a time here; this goes on without the page."
+    )
+    right.button(
+        "Cancel", key=f"cancel-{job.id}", icon=":material/close:", on_click=jobs.stop, args=(job,), width="stretch"
+    )
 
 
 def _running(job: Job, state: State) -> None:

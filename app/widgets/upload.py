@@ -9,9 +9,9 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from app.server import encoders, pictures
+from app.server import encoders, intake, pictures
 from app.server.pictures import Upload
-from pipeline.errors import PictureError, display_name
+from pipeline.errors import PictureError, UsageError, display_name
 from pipeline.gallery.gallery import Gallery
 
 PICTURES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
@@ -60,14 +60,21 @@ def uploads(key: str, gallery: Gallery, *, most: int = 1) -> tuple[list[Upload],
 
 
 def take_each(files: Sequence[UploadedFile], keep: Callable[[str, bytes], Kept]) -> tuple[list[Kept], list[str]]:
-    """keep(name, bytes) of each file; a PictureError becomes a sentence that names the file."""
+    """keep(name, bytes) of each file; one that cannot be taken becomes a sentence that names it."""
     kept, refused = [], []
     for file in files:
         try:
-            kept.append(keep(file.name, file.getvalue()))
-        except PictureError as error:
+            kept.append(keep(file.name, data_of(file)))
+        except (PictureError, UsageError) as error:
             refused.append(f"{display_name(file.name)}: {error}")
     return kept, refused
+
+
+def data_of(file: UploadedFile) -> bytes:
+    """Its bytes; UsageError when they were too much to hold."""
+    if intake.was_refused(file.file_id):
+        raise UsageError(intake.refusal())
+    return file.getvalue()
 
 
 def let_go(files: Sequence[UploadedFile]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import signal
 import sys
 from types import ModuleType
@@ -22,6 +23,8 @@ To = Annotated[
 ]
 Ids = Annotated[list[str], typer.Option("--ids", help="Ids of pictures, repeated or separated by commas")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask")]
+
+_NO_MEMORY = re.compile(r"allocate memory|bad.alloc|out of memory|start new thread", re.IGNORECASE)
 
 
 def application(summary: str, rooms: ModuleType) -> typer.Typer:
@@ -51,6 +54,14 @@ def run(app: typer.Typer, *, stopped: str = "") -> None:
         if end.code == 130 and stopped:  # typer's answer to Ctrl-C, which is silent
             print(stopped, file=sys.stderr)
         raise
+    except (MemoryError, RuntimeError) as error:  # torch has no type of its own for it
+        if isinstance(error, RuntimeError) and not _NO_MEMORY.search(str(error)):
+            raise
+        print(
+            "error: not enough memory; take a smaller encoder or fewer pictures at a time. What was committed is kept",
+            file=sys.stderr,
+        )
+        sys.exit(1)
     except BrokenPipeError:
         sys.exit(0)
     except OSError as error:  # a full disk or a missing permission where no module could say more

@@ -151,13 +151,13 @@ class TestEncoders:
         assert jobs.recent() == []
 
     def test_what_the_app_brings_what_a_gallery_has_and_what_was_added(self, exposed: Path, monkeypatch) -> None:
-        exposure.check_encoders(["--encoder", "deep_ranking", "--encoder", "mine:x=1"], own=["mine:x=1"])
+        exposure.check_plugins(["--encoder", "deep_ranking", "--encoder", "mine:x=1"], own=["mine:x=1"])
         monkeypatch.setenv("SEMBLANCE_ENCODERS", "timm torchvision:arch=resnet50")
-        exposure.check_encoders(["--encoder", "torchvision:arch=resnet50"], own=[])
+        exposure.check_plugins(["--encoder", "torchvision:arch=resnet50"], own=[])
         assert exposure.offered_encoders(["timm", "head"])[0] == "timm"
         with pytest.raises(UsageError):
-            exposure.check_encoders(["--encoder", "torchvision:arch=resnet50,weights=/x"], own=[])
+            exposure.check_plugins(["--encoder", "torchvision:arch=resnet50,weights=/x"], own=[])
 
     def test_on_ones_own_machine_anything(self) -> None:
-        exposure.check_encoders(["--encoder", "torchvision:arch=vit_h_14,weights=none"], own=[])
+        exposure.check_plugins(["--encoder", "torchvision:arch=vit_h_14,weights=none"], own=[])
         assert exposure.offered_encoders(["timm"]) == ["timm"]

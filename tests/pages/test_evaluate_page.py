@@ -193,3 +193,18 @@ def test_names_in_strips_are_text() -> None:
 def test_of_a_long_path_only_the_end_is_shown() -> None:
     about = {"encoder": "checkpoint:run=/somewhere/far/away/kept-1", "metrics": {}}
     assert evaluate_reports.Evaluation("x", about, Gallery(Path("x"))).encoder == "checkpoint:run=…/kept-1"
+
+
+def test_an_encoder_that_no_visitor_may_choose_is_refused_in_a_sentence(
+    filled: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEMBLANCE_EXPOSED", "1")
+    opened(filled)
+    [chosen] = [one for one in filled.multiselect if one.label == "Encoders"]
+    chosen.set_value(["color_histogram", "checkpoint:run=/etc"]).run()  # as a browser may, whatever the page offers
+    [button] = [one for one in filled.button if one.label == "Measure"]
+    button.click().run()
+    assert not filled.exception
+    assert [one.value for one in filled.error if one.value.startswith("visitors may choose")]
+    assert jobs.recent() == []
+    assert [title.value for title in filled.title] == ["Evaluate"], "the page is drawn as before"

@@ -158,6 +158,27 @@ def test_a_folder_becomes_a_gallery_in_a_child_process(filled: AppTest, tmp_path
     assert "third" in [heading.value for heading in filled.subheader]
 
 
+def test_a_waiting_job_says_its_place_and_can_be_cancelled(filled: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMBLANCE_JOBS", "1")
+    working, *waiting = [jobs.start(["tests.idle_job", "60", "1"], title=f"*{name}*") for name in "abc"]
+    filled.run()
+    at_galleries(filled)
+    told = [one.value for one in filled.markdown if "in line" in one.value]
+    assert told == [
+        f":material/hourglass_empty: **\\*{name}\\***: waiting, {place} in line"
+        for name, place in (("b", "next"), ("c", "number 2"))
+    ]
+    filled.button(f"cancel-{waiting[0].id}").click().run()
+    assert next(one.value for one in filled.markdown if "in line" in one.value).endswith(
+        "c\\***: waiting, next in line"
+    )
+    assert any("stopped" in one.value for one in filled.markdown)
+    for job in (waiting[1], working):
+        while job is working and jobs.state(job).output != "idle":
+            time.sleep(0.05)
+        jobs.stop(job)
+
+
 def test_a_job_can_be_stopped(home) -> None:
     job = jobs.start(["pipeline", "demo", "--no-app"], title="demo")
     while not jobs.state(job).progress:

@@ -1,0 +1,35 @@
+"""What a page says when its script ends in an error that it has not met itself."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+
+import streamlit as st
+
+from app.widgets.literal import literal
+from pipeline.errors import SemblanceError
+
+_LOG = logging.getLogger("semblance")  # pipeline/logs.py writes it
+
+
+def failed(error: Exception) -> bool:
+    """For `st.App(on_script_error=)`: what a user can cause is its own sentence, want of memory too.
+
+    A fault of ours is a sentence with a number under which the log holds the stack trace.
+    """
+    if isinstance(error, SemblanceError):  # raised in a callback, which has no place of its own to say it
+        st.error(literal(error))
+        return True
+    if isinstance(error, MemoryError):
+        st.error(
+            "The app has no memory left for this now, and nothing of a gallery was lost; try something smaller, or later."
+        )
+        return True
+    number = secrets.token_hex(4)
+    _LOG.error("failed", exc_info=error, extra={"facts": {"reference": number}})
+    st.error(
+        f"Something went wrong here, and it is our fault. Nothing of a gallery was lost. Reload the page; if it comes "
+        f"again, tell whoever runs this app the reference {number}."
+    )
+    return True
