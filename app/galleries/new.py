@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -146,7 +145,7 @@ def _fill(gallery: Gallery, dataset: str, spec: str, files: Sequence[Any]) -> No
 
 def _keep(gallery: Gallery, files: Sequence[Any]) -> Path:
     """The uploads as one folder. A single zip is the folder itself, so that its own folders are labels and splits."""
-    folder = gallery.originals / time.strftime("%Y%m%d-%H%M%S")
+    folder = uploads.new_folder(gallery.originals)
     zips = [file for file in files if file.name.lower().endswith(".zip")]
     single = [file for file in files if file not in zips]
     with quotas.kept(folder, sum(file.size for file in files)):

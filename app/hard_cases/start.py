@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +77,7 @@ def _upload() -> None:
             try:
                 if not (pictures and truth and predictions):
                     raise UsageError("the zip, the ground truth and the predictions are all needed")
-                folder = case_folder(Settings()) / "_uploads" / time.strftime("%Y%m%d-%H%M%S")
+                folder = uploads.new_folder(case_folder(Settings()) / "_uploads")
                 jobs.check([])
                 files = [pictures, truth, predictions]
                 with quotas.kept(folder, sum(file.size for file in files)):

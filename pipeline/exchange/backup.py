@@ -17,12 +17,10 @@ from pipeline.exchange import backup_archives
 from pipeline.exchange.backup_archives import Listed
 from pipeline.files import atomic
 from pipeline.files.archives import unpack
-from pipeline.gallery.gallery import Gallery
-from pipeline.gallery.opening import check_name, open_gallery
+from pipeline.gallery.gallery import LOCKS, Gallery
+from pipeline.gallery.opening import check_name, is_taken, put_in_place
 from pipeline.records import Progress, silent
 from pipeline.settings import Settings
-
-_LOCKS = (".writing", ".changing")
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def _name(path: Path, source: Gallery) -> str:
 
 
 def _is_passing(path: Path) -> bool:
-    return path.name in _LOCKS or (path.name.startswith(".") and path.name.endswith(".tmp"))
+    return path.name in LOCKS or (path.name.startswith(".") and path.name.endswith(".tmp"))
 
 
 @contextlib.contextmanager
@@ -101,6 +99,7 @@ def restore(file: Path, settings: Settings, *, name: str = "", progress: Progres
     root = settings.galleries / name
     staging = settings.galleries / f".{name}.restoring"
     try:
+        _check_free(name, settings, file)
         _check_room(root, listed, file)
         with FileLock(settings.galleries / ".restoring.lock"):  # one at a time
             shutil.rmtree(staging, ignore_errors=True)  # what a killed restore left
@@ -113,29 +112,27 @@ def restore(file: Path, settings: Settings, *, name: str = "", progress: Progres
                     _rename(arrived, listed.gallery, name)
                 if hasattr(os, "sync"):
                     os.sync()  # contents first: after a power cut there is a whole gallery or none
-                _check_free(root, file)
-                arrived.rename(root)
+                _check_free(name, settings, file)
+                restored = put_in_place(arrived, name, settings)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
         raise atomic.disk_error(error, root) from error
-    restored = open_gallery(name, settings)
     return BackupReport(name, restored.count(), len(listed.files), sum(size for size, _ in listed.files.values()))
 
 
 def _check_room(root: Path, listed: Listed, file: Path) -> None:
-    _check_free(root, file)
     root.parent.mkdir(parents=True, exist_ok=True)
     needed, free = sum(size for size, _ in listed.files.values()), shutil.disk_usage(root.parent).free
     if needed > free:
         raise SemblanceError(f"{file} needs {needed:,} bytes in {root.parent}, {free:,} are free; make room")
 
 
-def _check_free(root: Path, file: Path) -> None:
-    if root.exists():
+def _check_free(name: str, settings: Settings, file: Path) -> None:
+    if is_taken(name, settings):
         raise UsageError(
-            f"gallery {root.name} exists; restore it as another: "
-            f"python -m pipeline restore-backup {file} --name {root.name}_restored"
+            f"gallery {name} exists; restore it as another: "
+            f"python -m pipeline restore-backup {file} --name {name}_restored"
         )
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from types import ModuleType
 
-from pipeline.errors import SemblanceError, UsageError
+from pipeline.errors import UsageError
 from pipeline.exchange import bson_file, mongodb, npz, parquet
 from pipeline.exchange import rows as exchange_rows
+from pipeline.files import atomic
 from pipeline.gallery import calibration, opening, ranking
-from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.gallery import IMPORTED, Gallery
 from pipeline.records import Progress, silent
 from pipeline.settings import Settings
 
@@ -37,32 +40,51 @@ def export_gallery(source: Gallery, target: Path | str, *, progress: Progress = 
 
 
 def import_gallery(name: str, source: Path | str, settings: Settings) -> Gallery:
-    """Make a gallery of an exported file. UsageError when the name is taken or the file is another thing."""
-    if name in opening.names(settings):
-        raise UsageError(
-            f"gallery {name} exists; choose another name, or drop it first: python -m pipeline drop {name}"
-        )
+    """Make a gallery of an exported file, which is there whole or not at all; its pictures have no thumbnails.
+
+    UsageError when the name is taken or the file is another thing, SemblanceError on a full disk.
+    """
     opening.check_name(name)
+    _check_free(name, settings)
     if mongodb.is_url(str(source)):
         raise UsageError(
             "a gallery is imported from a file; dump the collection first: mongodump --db DATABASE --collection NAME, "
             "then import its NAME.bson"
         )
+    from filelock import FileLock
+
     file = Path(source)
     facts, rows = _format(file).read(file)
     exchange_rows.check(rows, file)
-    gallery = opening.create_gallery(name, settings, title=facts.title)
-    with gallery.writing():
-        try:
-            gallery.update(datasets=list(facts.datasets))
-            short = gallery.add_encoder(facts.spec, facts.fingerprint, facts.dim)
-            gallery.commit(short, rows)
-            calibration.refresh(gallery, short)
-            ranking.refresh(gallery, short)
-        except SemblanceError:  # a full disk: half of it would take the name
-            gallery.delete()
-            raise
-    return gallery
+    staging = settings.galleries / f".{name}.importing"
+    try:
+        settings.galleries.mkdir(parents=True, exist_ok=True)
+        with FileLock(settings.galleries / ".importing.lock"):  # one at a time
+            shutil.rmtree(staging, ignore_errors=True)  # what a killed import left
+            try:
+                beside = settings.model_copy(update={"home": staging})
+                gallery = opening.create_gallery(name, beside, title=facts.title)
+                with gallery.writing():
+                    gallery.update(datasets=list(facts.datasets), **{IMPORTED: True})
+                    short = gallery.add_encoder(facts.spec, facts.fingerprint, facts.dim)
+                    gallery.commit(short, rows)
+                    calibration.refresh(gallery, short)
+                    ranking.refresh(gallery, short)
+                if hasattr(os, "sync"):
+                    os.sync()  # contents first: after a power cut there is a whole gallery or none
+                _check_free(name, settings)
+                return opening.put_in_place(gallery.root, name, settings)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+    except OSError as error:
+        raise atomic.disk_error(error, settings.galleries / name) from error
+
+
+def _check_free(name: str, settings: Settings) -> None:
+    if opening.is_taken(name, settings):
+        raise UsageError(
+            f"gallery {name} exists; choose another name, or drop it first: python -m pipeline drop {name}"
+        )
 
 
 def _format(file: Path) -> ModuleType:

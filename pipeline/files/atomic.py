@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,14 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
-def clean(*folders: Path) -> None:
-    """Delete what killed processes left in `replacing`. Only while no other process can be in it."""
+def clean(*folders: Path, older_than: float = 0.0) -> None:
+    """Delete what killed processes left in `replacing`. Only while no other process can be in it, or what is that many
+    seconds old."""
     for folder in folders:
         for leftover in folder.glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                if not older_than or time.time() - leftover.stat().st_mtime > older_than:
+                    leftover.unlink()
 
 
 def append(path: Path, text: str) -> None:

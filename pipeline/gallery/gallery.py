@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,10 @@ from pipeline.schema import with_every_key
 
 if TYPE_CHECKING:
     import pandas as pd
+
+DAY = 86_400.0  # seconds
+LOCKS = (".writing", ".changing")
+IMPORTED = "imported"  # in the manifest: pictures came without thumbnails, and not all of them have one since
 
 
 class Gallery:
@@ -75,6 +80,8 @@ class Gallery:
         """Delete temporary files of killed runs. Needs the lock."""
         with self.changing():
             atomic.clean(self.root, *self.root.glob("embeddings/*"), *self.root.glob("thumbnails/*"))
+            # results are written without the lock: only what no command can be at work on any more
+            atomic.clean(self.root / "reports", self.root / "projections", older_than=DAY)
 
     @property
     def generation(self) -> int:
@@ -127,10 +134,11 @@ class Gallery:
 
     def commit(self, fingerprint8: str, rows: Rows) -> None:
         """Write the rows as the next part; on the disk when this returns. Needs the lock."""
-        keys = self.manifest()["metadata_keys"]
+        manifest = self.manifest()
+        keys = manifest["metadata_keys"]
         if new := sorted({key for row in rows.table["metadata"] for key in row}.difference(keys)):
             self.update(metadata_keys=keys + new)  # before the part: a key that no row has yet does no harm
-        parts.write(self.folder(fingerprint8), rows)
+        parts.write(self.folder(fingerprint8), rows, birth=manifest.get("birth", ""))
         self.update()  # after it: readers that see the new generation find the rows
 
     def change_rows(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
@@ -200,6 +208,7 @@ class Gallery:
     def compact(self) -> int:
         """Rewrite the parts without the removed pictures, for good; returns how many rows went."""
         with self.writing():
+            self.clean()
             gone = self.removed()
             count = 0
             for fingerprint8 in self.manifest()["encoders"]:
@@ -250,9 +259,14 @@ class Gallery:
                 self.delete()
 
     def delete(self) -> None:
-        """Remove the whole folder. The collections in Milvus are the caller's to drop. Needs the lock."""
+        """Remove the whole folder. The collections in Milvus are the caller's to drop. Needs the lock.
+
+        It goes out of sight first, and whole: what a kill leaves is no part of a later gallery of this name.
+        """
+        dropped = self.root.with_name(f".{self.name}.dropped")
+        shutil.rmtree(dropped, ignore_errors=True)  # what an earlier kill left
         try:
-            self.manifest_file.unlink()  # first: a half-deleted folder is no gallery
+            self.manifest_file.unlink() if sys.platform == "win32" else self.root.rename(dropped)
         except OSError as error:
-            raise atomic.disk_error(error, self.manifest_file) from error
-        shutil.rmtree(self.root, ignore_errors=True)
+            raise atomic.disk_error(error, self.root) from error
+        shutil.rmtree(self.root if sys.platform == "win32" else dropped, ignore_errors=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from pipeline import parallel
 from pipeline.errors import GalleryError, display_name
-from pipeline.gallery import judgments, ledgers
-from pipeline.gallery.gallery import Gallery
+from pipeline.gallery import judgments, ledgers, parts
+from pipeline.gallery.gallery import IMPORTED, Gallery
 from pipeline.gallery.originals import Roots, on_disk, read_original, roots
 from pipeline.records import Progress, silent
 
@@ -19,9 +20,11 @@ def check_files(gallery: Gallery) -> list[str]:
     """One sentence for each thing wrong; empty when nothing is."""
     import numpy as np
 
+    manifest = gallery.manifest()
     problems = []
     lost: set[str] = set()
-    for fingerprint8, entry in gallery.manifest()["encoders"].items():
+    for fingerprint8, entry in manifest["encoders"].items():
+        problems += _foreign(gallery, fingerprint8, manifest.get("birth", ""))
         try:
             rows = gallery.rows(fingerprint8, with_removed=True)
         except GalleryError as error:
@@ -34,12 +37,32 @@ def check_files(gallery: Gallery) -> list[str]:
             norms = np.linalg.norm(rows.embeddings, axis=1)
             if bad := int((~np.isfinite(norms) | (abs(norms - 1) > 1e-3)).sum()):
                 problems.append(f"{bad:,} embeddings of {entry['spec']} are not of unit length")
-        lost.update(picture for picture in rows.table["id"] if not gallery.has_thumbnail(picture))
+        lost.update(picture for picture in rows.table["id"] if not _thumbnail_is_fine(gallery, picture, manifest))
     if lost:
         problems.append(
             f"{len(lost):,} thumbnails are missing or damaged; ingest the pictures' folder again: it makes them anew"
         )
     return problems + _lists(gallery)
+
+
+def _thumbnail_is_fine(gallery: Gallery, picture: str, manifest: dict[str, Any]) -> bool:
+    """Whole, or known not to be there: an export holds none."""
+    return gallery.has_thumbnail(picture) or (bool(manifest.get(IMPORTED)) and not gallery.thumbnail(picture).exists())
+
+
+def _foreign(gallery: Gallery, fingerprint8: str, birth: str) -> list[str]:
+    """One sentence for parts that were written for another gallery, such as one deleted since, and copied or moved here."""
+    try:
+        said = parts.births(gallery.folder(fingerprint8))
+    except GalleryError:
+        return []  # damaged; reading its rows says so
+    foreign = [name for name, written_for in said.items() if written_for != birth]
+    if not foreign:
+        return []
+    return [
+        f"{', '.join(foreign[:10])} in {gallery.folder(fingerprint8)} {'belong' if len(foreign) > 1 else 'belongs'} to another "
+        "gallery; put this gallery's own in their place from a backup, or move them away and ingest again"
+    ]
 
 
 def check_originals(gallery: Gallery, *, progress: Progress = silent) -> list[str]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 from pipeline.errors import GalleryError, UsageError
 from pipeline.files import atomic
 from pipeline.gallery import manifest, migrations
-from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.gallery import LOCKS, Gallery
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pipeline.settings import Settings
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -40,6 +43,22 @@ def open_gallery(name: str, settings: Settings) -> Gallery:
     gallery = Gallery(root)
     migrations.bring_up(gallery)
     return gallery
+
+
+def is_taken(name: str, settings: Settings) -> bool:
+    """Whether anything of this name is there; a folder of nothing but the locks that a killed command left is nothing."""
+    root = settings.galleries / name
+    left = {path.name for path in root.iterdir()} if root.is_dir() else set()
+    return root.exists() and not (left and left <= {*LOCKS})
+
+
+def put_in_place(arrived: Path, name: str, settings: Settings) -> Gallery:
+    """The gallery that was made at `arrived`, by one rename. Only when the name is not taken."""
+    root = settings.galleries / name
+    if root.exists():
+        shutil.rmtree(root)  # locks
+    arrived.rename(root)
+    return open_gallery(name, settings)
 
 
 def create_gallery(name: str, settings: Settings, *, title: str = "") -> Gallery:

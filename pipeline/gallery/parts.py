@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 COLUMNS = (*NAMES, "embedding")
+_BIRTH = b"semblance.birth"
 
 
 def files(folder: Path) -> list[Path]:
@@ -54,12 +55,23 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def write(folder: Path, rows: Rows) -> Path:
-    """Write the rows as the next part."""
+def write(folder: Path, rows: Rows, *, birth: str = "") -> Path:
+    """Write the rows as the next part. birth: of the gallery they belong to, for `births`."""
     folder.mkdir(parents=True, exist_ok=True)
     existing = files(folder)
     number = int(existing[-1].stem.removeprefix("part-")) + 1 if existing else 0
-    return _write(folder / f"part-{number:06d}.parquet", to_arrow(rows))
+    table = to_arrow(rows)
+    return _write(
+        folder / f"part-{number:06d}.parquet", table.replace_schema_metadata({_BIRTH: birth} if birth else {})
+    )
+
+
+def births(folder: Path) -> dict[str, str]:
+    """Part to the birth of the gallery that it was written for; parts of an older Semblance say nothing and are left out."""
+    import pyarrow.parquet as pq
+
+    said = {path.name: (_explained(path, pq.read_schema).metadata or {}).get(_BIRTH, b"") for path in files(folder)}
+    return {name: birth.decode("ascii", "replace") for name, birth in said.items() if birth}
 
 
 def read(folder: Path, dim: int) -> Rows:
@@ -149,7 +161,9 @@ def rewrite(folder: Path, change: Callable[[pa.Table], pa.Table], columns: Seque
         changed = change(table)
         if changed is not table and not changed.equals(table):
             count += len(table) - len(changed)
-            _write(path, changed)  # also when it is empty: part numbers never go back, and no reader misses a file
+            _write(
+                path, changed.replace_schema_metadata(table.schema.metadata)
+            )  # also when it is empty: part numbers never go back, and no reader misses a file
     return count
 
 

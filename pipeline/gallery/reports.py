@@ -23,6 +23,8 @@ _NAME = re.compile(r"[a-z]+(-[a-z]+)*-\d{8}-\d{6}-[0-9a-f]{6}")
 def write(gallery: Gallery, kind: str, report: dict[str, Any], table: pd.DataFrame | None = None) -> str:
     """Keep a report for good; returns its name. kind: lower-case words with dashes, such as `evaluation`."""
     now = datetime.datetime.now(datetime.UTC)
+    if (last := names(gallery, kind)[:1]) and (newest := _when(last[0])) >= now:  # the clock has jumped back
+        now = newest + datetime.timedelta(microseconds=1)
     part = f"{now.microsecond:05x}{uuid.uuid4().hex[0]}"  # names sort by time, also within a second
     name = f"{kind}-{now:%Y%m%d-%H%M%S}-{part}"
     assert _NAME.fullmatch(name), name
@@ -53,6 +55,16 @@ def table(gallery: Gallery, name: str) -> pd.DataFrame:
 
 def delete(gallery: Gallery, name: str) -> None:
     _artifacts(gallery).delete(name)
+
+
+def _when(name: str) -> datetime.datetime:
+    """As far as its name says; its last digit is chance."""
+    *_, day, time, part = name.split("-")
+    try:
+        whole = datetime.datetime.strptime(f"{day}{time}+0000", "%Y%m%d%H%M%S%z")
+    except ValueError:  # not of ours
+        return datetime.datetime.min.replace(tzinfo=datetime.UTC)
+    return whole.replace(microsecond=min(int(part[:5], 16), 999_999))
 
 
 def _artifacts(gallery: Gallery) -> Artifacts:

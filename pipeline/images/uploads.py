@@ -11,10 +11,12 @@ import itertools
 import mmap
 import os
 import re
+import secrets
 import shutil
 import stat
 import struct
 import tempfile
+import time
 import unicodedata
 import zipfile
 import zlib
@@ -37,6 +39,11 @@ MAX_UNPACKED_BYTES = 10**9
 _SUFFIX = {"JPEG": ".jpg", "TIFF": ".tif"}
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?$", re.IGNORECASE)  # Windows opens these as devices
 _MADE_BY = {9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "XZ"}
+
+
+def new_folder(parent: Path) -> Path:
+    """Where in `parent` the next upload goes: named after the time, and free whatever the clock and others do meanwhile."""
+    return parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
 
 
 def save_upload(name: str, data: bytes, target: Path) -> Path:

@@ -13,7 +13,7 @@ from collections.abc import Generator
 
 from pipeline.errors import GalleryError, StoreError
 from pipeline.gallery import calibration, ranking
-from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.gallery import IMPORTED, Gallery
 from pipeline.ingest import sync
 from pipeline.ingest.encoding import Chunk, NoEncoder, Work
 from pipeline.ingest.engines import Engine, Threads
@@ -69,6 +69,8 @@ def ingest(
                 run.flush()  # Ctrl-C too keeps what was encoded
             number = dataset_number(gallery, dataset, dataset_spec)
             changed = run.finish(dataset.root, number, complete=not limit)
+            if gallery.manifest().get(IMPORTED) and all(map(gallery.has_thumbnail, gallery.ids())):
+                gallery.update(**{IMPORTED: False})
             calibration.refresh(gallery, fingerprint8)  # while the last part is on its way
             ranking.refresh(gallery, fingerprint8)
         new_keys = gallery.manifest()["metadata_keys"] != keys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import shlex
 from pathlib import Path
 
@@ -55,3 +56,18 @@ def test_a_damaged_report_and_a_missing_one_are_told(gallery, content: str) -> N
     for other in ("evaluation-20260101-000000-abcdef", "../gallery"):
         with pytest.raises(GalleryError, match="has no report"):
             reports.read(gallery, other)
+
+
+def test_a_report_made_after_the_clock_was_put_back_is_the_newest_still(
+    gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = [reports.write(gallery, "evaluation", {}) for _ in range(2)]
+
+    class Earlier(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Earlier:
+            return cls(2020, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr(reports.datetime, "datetime", Earlier)
+    after = [reports.write(gallery, "evaluation", {}) for _ in range(3)]
+    assert reports.names(gallery, "evaluation") == [*reversed(after), *reversed(before)]
