@@ -14,7 +14,7 @@ help:
 	@echo "make demo    the app on 2,000 rendered pictures, on port $(PORT) or the next free one; PORT=8600 chooses"
 	@echo "make test    every test, two at a time; ARGS='-k search' chooses some"
 	@echo "make lint    style and types"
-	@echo "make audit   installed packages against the list of known holes; says so when that list cannot be reached"
+	@echo "make audit   installed packages against the list of known holes; fails when that list cannot be reached, unless ARGS=\"--excused 'WHY'\""
 	@echo "make sbom    what is installed as build/sbom.json (CycloneDX), for scanners and auditors"
 	@echo "make bench   python -m benchmarks.$(BENCH); BENCH=NAME chooses another, ARGS passes on"
 	@echo "make indexes the optional libraries that compare-indexes measures; what cannot be built here is passed over"

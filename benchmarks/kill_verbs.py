@@ -23,7 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import measuring, milvus_process
-from benchmarks.full_disk import Ended, half, pipeline, prepare, small_home
+from benchmarks.forked import Ended, pipeline, prepare
+from benchmarks.full_disk import half, small_home
 
 CASE = "street"
 VERBS = {

@@ -17,6 +17,7 @@ class Settings(BaseSettings):
     home: Path = Path("data")
     milvus_uri: str = ""  # empty: the embedded file home/milvus.db
     milvus_token: str = ""
+    mongodb: str = ""  # where `export NAME mongodb://` writes: an address with user and password
     device: str = "auto"
     log: str = "file"  # the app's: file (home/logs/app.jsonl), stderr or none
     exposed: bool = False  # strangers reach the app: docs/security.md

@@ -13,7 +13,7 @@ from app.explore.picture_panel import go_to_search, picture_panel
 from app.explore.selection import selection_panel
 from app.search import query_state
 from app.search.query_panel import take
-from app.widgets import report_section
+from app.widgets import report_section, states
 from app.widgets.colours import Colouring
 from app.widgets.literal import literal
 from app.widgets.point_map import Shape, point_map, shape_from, shape_of
@@ -129,19 +129,19 @@ def _component_data(
 
 
 def _picked(key: str) -> None:
-    if found := st.session_state[key].get("picked"):
-        st.query_params["picture"] = found["id"]
+    if found := states.sent(key, "picked"):
+        st.query_params["picture"] = states.text(states.part(found, "id"))
 
 
 def _selected(key: str) -> None:
-    found = st.session_state[key].get("selected") or {}
-    shape = shape_from(found.get("shape"))
+    found = states.sent(key, "selected")
+    shape = shape_from(states.part(found, "shape")) if found else None
     _keep(select=shape.text() if shape else "")
 
 
 def _isolated(key: str) -> None:
-    found = st.session_state[key].get("isolated") or {}
-    st.query_params["only"] = [str(name) for name in found.get("only", [])]
+    found = states.sent(key, "isolated")
+    st.query_params["only"] = list(states.texts(states.part(found, "only"))) if found else []
 
 
 def _keep(**values: str) -> None:

@@ -10,6 +10,7 @@ from app import VIEWS
 from app.explore.map_data import MapData
 from app.search import query_state
 from app.server import store
+from app.widgets import states
 from app.widgets.literal import literal
 from app.widgets.results_grid import results_grid, tile, tiles_of
 from pipeline.errors import SemblanceError
@@ -71,9 +72,9 @@ def tile_of(gallery: Gallery, row: Any) -> dict[str, Any]:
 
 def search_with(gallery: Gallery, key: str) -> None:
     """A click on "Search with this" in the grid `key`: the page then goes over to the Search page."""
-    action = st.session_state[key].get("action") or {}
-    if action.get("kind") == "search":
-        query_state.change(**query_state.NOTHING | {"gallery": gallery.name, "ids": (action["id"],)})
+    kind, picture = states.action(key)
+    if kind == "search":
+        query_state.change(**query_state.NOTHING | {"gallery": gallery.name, "ids": (picture,)})
         st.session_state["to-search"] = True
 
 

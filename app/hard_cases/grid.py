@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import COMPONENTS
 from app.server.routes import thumbnail_url
+from app.widgets import states
 from pipeline.errors import SemblanceError
 from pipeline.hard_cases import review
 from pipeline.hard_cases.case import Round
@@ -41,7 +42,7 @@ def picking_grid(round: Round, tiles: Sequence[dict[str, Any]], *, what: str, ke
     shown = {tile["id"] for tile in tiles if "id" in tile}
 
     def picked() -> None:
-        wanted = set(st.session_state[key]["picked"]["out"]) & shown
+        wanted = set(states.texts(states.part(states.sent(key, "picked"), "out"))) & shown
         now = review.left_out(round, what) & shown
         leave, take = ACTIONS[what]
         try:

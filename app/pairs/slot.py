@@ -13,7 +13,7 @@ from app.search.query_panel import SHOWN, look_up
 from app.server import pictures, resources
 from app.server.pictures import Upload
 from app.server.routes import thumbnail_url
-from app.widgets import upload
+from app.widgets import states, upload
 from app.widgets.literal import literal
 from app.widgets.results_grid import results_grid, tile
 from pipeline.errors import display_name
@@ -83,8 +83,9 @@ def _pick(gallery: Gallery, which: str) -> None:
 
 def _grid(gallery: Gallery, key: str, ids: list[str], which: str) -> None:
     def chosen() -> None:
-        if action := st.session_state[key].get("action"):
-            pair_query.change(**{which: action["id"]})
+        _, picture = states.action(key)
+        if picture:
+            pair_query.change(**{which: picture})
 
     paths = resources.paths(gallery)
     tiles = [tile(gallery.name, SearchHit(id=i, score=0, path=paths[i])) | {"label": ""} for i in ids]

@@ -12,7 +12,7 @@ from app.search.words_fields import words_fields
 from app.server import pictures, resources, store
 from app.server.pictures import Preview, Upload
 from app.server.routes import thumbnail_url
-from app.widgets import component, upload
+from app.widgets import component, states, upload
 from app.widgets.literal import literal
 from app.widgets.region import drawn, region
 from app.widgets.results_grid import results_grid, tile
@@ -82,18 +82,18 @@ def take(key: str) -> None:
 
 def act(key: str) -> None:
     """A click in a grid: search with a picture, ask why it is a hit, or remove it from the gallery."""
-    action = st.session_state[key].get("action") or {}
-    if action.get("kind") == "search":
+    kind, picture = states.action(key)
+    if kind == "search":
         if _combining():
-            query_state.change(ids=tuple(dict.fromkeys((*query_state.current().ids, action["id"]))), region="")
+            query_state.change(ids=tuple(dict.fromkeys((*query_state.current().ids, picture))), region="")
         else:
-            query_state.change(**query_state.NOTHING | {"ids": (action["id"],)})
-    elif action.get("kind") == "why":
-        st.session_state["why"] = action["id"]
-    elif action.get("kind") == "remove":
+            query_state.change(**query_state.NOTHING | {"ids": (picture,)})
+    elif kind == "why":
+        st.session_state["why"] = picture
+    elif kind == "remove":
         gallery = resources.gallery(query_state.current().gallery)
-        store.remove(gallery, [action["id"]])
-        st.session_state["removed"] = (gallery.name, (action["id"],), query_state.current())
+        store.remove(gallery, [picture])
+        st.session_state["removed"] = (gallery.name, (picture,), query_state.current())
 
 
 def _combining() -> bool:

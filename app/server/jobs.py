@@ -13,7 +13,7 @@ from typing import Any
 from app.server import exposure, job_queue, job_records, processes, quotas
 from app.server.exposure import shown
 from app.server.job_records import Job
-from pipeline.errors import SemblanceError
+from pipeline.errors import SemblanceError, UsageError
 from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 
@@ -50,6 +50,8 @@ def start(command: Sequence[str], *, title: str, gallery: str = "") -> Job:
 
 def check(command: Sequence[str], gallery: str = "") -> list[Job]:
     """What works or waits; UsageError when `start` would refuse, asked before something is made for the job."""
+    if any("\0" in token for token in command):
+        raise UsageError("a title, name or path has a character of code 0, which no text has; write it without")
     exposure.check_plugins(command, _encoders_of(gallery))
     root = job_records.home()
     unfinished = [job for job in job_records.unfinished(root) if not job.pid or job_queue.at_work(root, job)]

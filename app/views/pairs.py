@@ -12,7 +12,7 @@ from app.pairs.identities import naming, ranking, who_options, who_title
 from app.pairs.pair_query import NAMED, SLOTS, TWO
 from app.pairs.slot import CSS, examples, figure, shown, slot
 from app.pairs.verdict import percent, verdict
-from app.widgets import picture_row
+from app.widgets import picture_row, states
 from app.widgets.literal import literal
 from app.widgets.page import gallery_page
 from pipeline.errors import SemblanceError
@@ -91,7 +91,10 @@ def options(gallery: Gallery, fields: list[str]) -> None:
 
 def _choose() -> None:
     names = [name for name in ("mode", "rate", "by") if f"pair-{name}" in st.session_state]
-    pair_query.change(**{name: st.session_state[f"pair-{name}"] for name in names})
+    chosen = {name: st.session_state[f"pair-{name}"] for name in names}
+    for name, offered in (("mode", MODES), ("rate", RATES)):
+        states.one_of(chosen[name], offered)
+    pair_query.change(**chosen)
 
 
 def two_pictures(gallery: Gallery, curve: Curve | None) -> float | None:

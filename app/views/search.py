@@ -17,7 +17,7 @@ from app.search.why_similar import why_similar
 from app.search.words_fields import words_kept
 from app.server import encoders, pictures, resources, store
 from app.server.routes import whole_url
-from app.widgets import downloads
+from app.widgets import downloads, states
 from app.widgets.literal import literal
 from app.widgets.page import follow, followed, guarded, titled_choice
 from app.widgets.results_grid import results_grid, tile, tiles_of
@@ -126,6 +126,7 @@ _USUAL = {"k": SearchState.k, "rerank": "", "max_wrong": 1.0, "folding": False} 
 
 def _choose() -> None:
     chosen = {name: st.session_state[f"option-{name}"] for name in ("k", "rerank", *query_state.FLAGS)}
+    states.one_of(chosen["rerank"], query_state.ORDERS)
     chosen["max_wrong"] = st.session_state.get("option-max_wrong", 1.0)
     collapse = st.session_state["option-collapse"] if st.session_state["option-folding"] else 0.0
     query_state.change(where=tuple(st.session_state["option-where"]), collapse=collapse, **chosen)
@@ -300,8 +301,9 @@ def answer(gallery: Gallery, state: SearchState, query: Query) -> SearchResult:
 
 
 def _refine() -> None:
-    feedback = st.session_state["hits"].get("feedback") or {}
-    query_state.change(like=tuple(feedback.get("like", ())), unlike=tuple(feedback.get("unlike", ())))
+    feedback = states.sent("hits", "feedback")
+    marked = {name: states.texts(states.part(feedback, name)) for name in ("like", "unlike")} if feedback else {}
+    query_state.change(**{"like": (), "unlike": ()} | marked)
 
 
 def offer_undo(state: SearchState) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from app.widgets import component
+from app.widgets import component, states
 from pipeline.analysis import selection
+from pipeline.errors import UsageError
 
 _SCRIPTS = ("point_map_draw.js", "point_map.js", "point_map_hands.js")
 MAX_CORNERS = 128
@@ -45,11 +46,16 @@ def shape_of(text: str) -> Shape | None:
 
 
 def shape_from(value: Any) -> Shape | None:
-    """What the component sends."""
+    """What the component sends; UsageError for what it never does."""
     if not value:
         return None
+    corners = states.part(value, "polygon")
+    if not isinstance(corners, list) or len(corners) > MAX_CORNERS:
+        raise UsageError("this is no shape with corners; draw it anew")
+    polygon = tuple((x, y) for x, y in (states.numbers(corner, 2) for corner in corners))
     turn = value.get("turn")
-    return shape_of(";".join(f"{x},{y}" for x, y in value["polygon"]) + (f"@{turn[0]},{turn[1]}" if turn else ""))
+    yaw, pitch = states.numbers(turn, 2) if turn else (0.0, 0.0)
+    return Shape(polygon, (yaw, pitch) if turn else None) if len(polygon) >= 3 else None
 
 
 def _pair(text: str) -> tuple[float, float]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import streamlit as st
+from collections.abc import Callable, Sequence
 
 from app.server.pictures import Preview
-from app.widgets import component
+from app.widgets import component, states
 from pipeline.images.decoding import MIN_SIDE
 from pipeline.images.regions import Box
 
@@ -23,12 +21,12 @@ def region(picture: Preview, *, key: str, alt: str, box: Box | None, on_change: 
 
 def drawn(key: str, picture: Preview) -> Box | None:
     """The box in whole pixels, at least 8 × 8 and inside the picture; None for the whole."""
-    share = st.session_state[key].get("box")
-    return _to_pixels(share, picture) if share else None
+    share = states.sent(key, "box")
+    return _to_pixels(states.numbers(share, 4), picture) if share else None
 
 
-def _to_pixels(share: Share, picture: Preview) -> Box:
-    x, y, w, h = share
+def _to_pixels(share: Sequence[float], picture: Preview) -> Box:
+    x, y, w, h = (min(max(one, 0.0), 1.0) for one in share)
     left, top = round(x * picture.width), round(y * picture.height)
     width = min(max(round(w * picture.width), MIN_SIDE), picture.width)
     height = min(max(round(h * picture.height), MIN_SIDE), picture.height)

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.errors import SemblanceError
+from pipeline.errors import SemblanceError, UsageError
 
 Name = Annotated[str, typer.Argument(help="Gallery: a-z, 0-9, _", metavar="NAME")]
 ProgressKind = Annotated[str, typer.Option("--progress", help="auto, json (one object a line) or none")]
@@ -25,6 +25,8 @@ Ids = Annotated[list[str], typer.Option("--ids", help="Ids of pictures, repeated
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask")]
 
 _NO_MEMORY = re.compile(r"allocate memory|bad.alloc|out of memory|start new thread", re.IGNORECASE)
+
+_WITH_PASSWORD = re.compile(r"(--to=)?(mongodb(\+srv)?|https?)://[^/?@]*:[^/?]*@")
 
 
 def application(summary: str, rooms: ModuleType) -> typer.Typer:
@@ -46,6 +48,7 @@ def run(app: typer.Typer, *, stopped: str = "") -> None:
     # An app started by nohup or a script in the background hands its children a SIGINT that is ignored; "Stop" sends one.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        _refuse_passwords(sys.argv[1:])
         app()
     except SemblanceError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -67,6 +70,15 @@ def run(app: typer.Typer, *, stopped: str = "") -> None:
     except OSError as error:  # a full disk or a missing permission where no module could say more
         print(f"error: {error}; check the folder, its permissions and the free space", file=sys.stderr)
         sys.exit(1)
+
+
+def _refuse_passwords(words: list[str]) -> None:
+    """Whoever is on this machine reads them in the list of processes, for as long as the command runs."""
+    if any(_WITH_PASSWORD.match(word) for word in words):
+        raise UsageError(
+            "a password in an address can be read in this machine's list of processes; put MongoDB's address into "
+            "SEMBLANCE_MONGODB and write mongodb:// alone, Milvus' user:password into SEMBLANCE_MILVUS_TOKEN"
+        )
 
 
 def _dashes(name: str) -> str:

@@ -14,6 +14,7 @@ from pipeline.errors import SemblanceError, UsageError
 from pipeline.exchange.bson_file import check_installed, documents
 from pipeline.exchange.rows import Facts
 from pipeline.records import Progress, Rows, silent
+from pipeline.settings import Settings
 
 CALL_DOCUMENTS = 500  # documents a call: 500 embeddings of 512 doubles are 4 MB of the 48 that a message may have
 CONNECT_MS = 4_000  # ms until a server must have been found
@@ -23,6 +24,17 @@ DATABASE = "semblance"  # when the URL names none
 
 def is_url(text: str) -> bool:
     return text.startswith(("mongodb://", "mongodb+srv://"))
+
+
+def configured(target: str, settings: Settings) -> str:
+    """`target`; for mongodb:// alone the address of SEMBLANCE_MONGODB, which no list of processes shows."""
+    if target != "mongodb://":
+        return target
+    if not is_url(settings.mongodb):
+        raise UsageError(
+            "mongodb:// alone stands for SEMBLANCE_MONGODB; set it to mongodb://USER:PASSWORD@HOST:27017/DATABASE"
+        )
+    return settings.mongodb
 
 
 def without_password(url: str) -> str:
@@ -44,7 +56,7 @@ def write(url: str, collection: str, facts: Facts, rows: Rows, *, progress: Prog
         )
     except (InvalidURI, ConfigurationError, ValueError) as error:
         raise UsageError(
-            f"cannot read the address {shown} ({_short(error)}); write mongodb://USER:PASSWORD@HOST:27017/DATABASE"
+            f"cannot read the address {shown} ({_short(error)}); write mongodb://HOST:27017/DATABASE, or put USER:PASSWORD@ before HOST in SEMBLANCE_MONGODB"
         ) from None
     waiting = documents(facts, rows)
     sent = 0

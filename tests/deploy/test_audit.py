@@ -55,10 +55,10 @@ def service() -> Iterator[str]:
 
 @pytest.fixture
 def audited(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
-    def audited_list(url: str, *packages: str, seconds: float = 55) -> tuple[int, str]:
+    def audited_list(url: str, *packages: str, excused: str = "", seconds: float = 55) -> tuple[int, str]:
         (tmp_path / "list.txt").write_text("\n".join(packages))
         options = ["-s", "osv", "--osv-url", url, "-r", str(tmp_path / "list.txt"), "--no-deps", "--disable-pip"]
-        code = audit(options, seconds=seconds)
+        code = audit(options, excused=excused, seconds=seconds)
         return code, capfd.readouterr().out
 
     return audited_list
@@ -76,19 +76,22 @@ def test_a_known_hole_fails_and_is_named_with_the_version_that_mends_it(service:
     assert last == "audited 2 packages, 1 known holes"
 
 
-def test_a_service_that_cannot_be_reached_is_said_and_fails_nothing(audited) -> None:
+def test_a_service_that_cannot_be_reached_fails(audited) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # nobody listens
         code, out = audited(f"http://127.0.0.1:{taken.getsockname()[1]}/", "filelock==3.16.0")
-    assert (code, out[:13]) == (0, "NOT audited: ")
+    assert (code, out[:13]) == (3, "NOT audited: ")
 
 
-def test_a_service_that_never_answers_is_said_and_fails_nothing(audited) -> None:
+def test_a_service_that_never_answers_fails_unless_that_is_expected(audited) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        code, out = audited(f"http://127.0.0.1:{silent.getsockname()[1]}/", "filelock==3.16.0", seconds=4)
-    assert (code, out) == (0, "NOT audited: no answer within 4 s\n")
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        plain = audited(address, "filelock==3.16.0", seconds=4)
+        excused = audited(address, "filelock==3.16.0", excused="no way out", seconds=4)
+    assert plain == (3, "NOT audited: no answer within 4 s\n")
+    assert excused == (0, "NOT audited: no answer within 4 s; excused: no way out\n")
 
 
 def test_a_service_that_knows_no_package_is_no_clean_bill(capfd: pytest.CaptureFixture[str], monkeypatch) -> None:
@@ -98,5 +101,5 @@ def test_a_service_that_knows_no_package_is_no_clean_bill(capfd: pytest.CaptureF
     said = {"dependencies": [{"name": "rich", "skip_reason": "Dependency not found on PyPI and could not be audited"}]}
     done = subprocess.CompletedProcess([], 0, stdout=json.dumps(said), stderr="No known vulnerabilities found")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
-    assert audit() == 0
+    assert audit() == 3
     assert capfd.readouterr().out == "NOT audited: the service knows none of the 1 packages\n"

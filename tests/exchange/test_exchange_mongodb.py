@@ -17,11 +17,13 @@ import pytest
 from pymongo.errors import AutoReconnect
 from tiny_gallery import fill, photos, run
 
+from pipeline.__main__ import main
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.exchange import mongodb
 from pipeline.exchange.exchange import export_gallery
-from pipeline.exchange.mongodb import without_password
+from pipeline.exchange.mongodb import configured, without_password
 from pipeline.gallery.gallery import Gallery
+from pipeline.settings import Settings
 
 
 class StandIn:
@@ -202,3 +204,32 @@ def test_an_address_that_is_none_is_refused(gallery: Gallery, url: str) -> None:
 )
 def test_a_password_is_not_shown(url: str, shown: str) -> None:
     assert without_password(url) == shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("export", "small", "mongodb://anna:secret@host/shop"),
+        ("sync", "small", "--to", "http://anna:secret@host:19530"),
+        ("verify", "small", "--to=https://anna:secret@host"),
+    ],
+)
+def test_a_password_in_the_list_of_processes_is_refused(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["pipeline", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    said = capsys.readouterr().err
+    assert end.value.code == 2
+    assert "SEMBLANCE_MONGODB" in said
+    assert "secret" not in said
+
+
+def test_an_address_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SEMBLANCE_MONGODB", raising=False)
+    assert configured("mongodb://host", Settings()) == "mongodb://host"
+    with pytest.raises(UsageError, match="SEMBLANCE_MONGODB"):
+        configured("mongodb://", Settings())
+    monkeypatch.setenv("SEMBLANCE_MONGODB", "mongodb://anna:secret@host/shop")
+    assert configured("mongodb://", Settings()) == "mongodb://anna:secret@host/shop"

@@ -19,7 +19,12 @@ def register(app: typer.Typer) -> None:
 
 def export(
     name: Name,
-    target: Annotated[str, typer.Argument(help="A .parquet, .npz or .bson file, or mongodb://HOST/DATABASE")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="A .parquet, .npz or .bson file, mongodb://HOST/DATABASE, or mongodb:// for that of SEMBLANCE_MONGODB"
+        ),
+    ],
     for_milvus: Annotated[
         bool, typer.Option("--milvus-import", help="TARGET is a new folder, for the files that Milvus imports in bulk")
     ] = False,
@@ -27,11 +32,12 @@ def export(
 ) -> None:
     """Write a gallery's rows and embeddings to one file, or to a MongoDB collection of the gallery's name."""
     from pipeline.exchange import exchange, milvus_bulk
-    from pipeline.exchange.mongodb import without_password
+    from pipeline.exchange.mongodb import configured, without_password
     from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
+    target = configured(target, Settings())
     with shown(progress) as show:
         if for_milvus:
             gallery = open_gallery(name, Settings())
