@@ -11,6 +11,7 @@ import json
 import time
 import urllib.request
 import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
@@ -114,6 +115,14 @@ class Visitor:
         file = widget.file_uploader_state_value.uploaded_file_info.add(name=name, size=len(data))
         file.file_id = urls.file_id
         file.file_urls.CopyFrom(urls)
+        return self._run(message)
+
+    def change(self, fill: Mapping[str, Callable[[Any], None]]) -> Answer:
+        """Run the page with these states of its widgets: id to what fills its WidgetState."""
+        message = BackMsg()
+        message.rerun_script.page_script_hash = self._page
+        for widget, filled in fill.items():
+            filled(message.rerun_script.widget_states.widgets.add(id=widget))
         return self._run(message)
 
     def think(self, seconds: float) -> None:

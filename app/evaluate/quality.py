@@ -12,7 +12,7 @@ import streamlit as st
 from app.evaluate import charts
 from app.evaluate.compare import compare
 from app.evaluate.reports import Evaluation, confusion
-from app.widgets import strips
+from app.widgets import states, strips
 from app.widgets.charts import as_csv, chart
 from app.widgets.literal import literal
 from pipeline.evaluation import report_page
@@ -168,8 +168,14 @@ def labels(gallery: Gallery, one: Evaluation) -> None:
 def extremes(gallery: Gallery, one: Evaluation) -> None:
     st.subheader("Queries", anchor=False)
     key = f"queries-{one.name}"
-    way = st.segmented_control(
-        "Queries", ["Worst", "Best"], default="Worst", label_visibility="collapsed", key=key, required=True
+    way = states.required(
+        st.segmented_control,
+        "Queries",
+        ["Worst", "Best"],
+        default="Worst",
+        label_visibility="collapsed",
+        key=key,
+        required=True,
     )
     count = st.session_state.setdefault(f"{key}-count", STRIPS)
     queries = one.answered

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app.server import resources
-from app.widgets import downloads, picture_row, report_section
+from app.widgets import downloads, picture_row, report_section, states
 from app.widgets.charts import as_csv
 from app.widgets.literal import literal
 from app.widgets.picture_row import Tile
@@ -98,7 +98,8 @@ def table_of(report: dict[str, Any]) -> pd.DataFrame:
 def _list(gallery: Gallery, clusters: list[dict[str, Any]]) -> None:
     picture_row.styles()
     possible = [key for key in ORDERS if all(one[key] is not None for one in clusters)]
-    by = st.segmented_control(
+    by = states.required(
+        st.segmented_control,
         "Order",
         possible,
         default=possible[0],

@@ -11,6 +11,7 @@ import streamlit as st
 from app import COMPONENTS
 from app.server import resources, store
 from app.server.routes import thumbnail_url
+from app.widgets import states
 from app.widgets.literal import literal
 from app.widgets.page import attempt, problem
 from pipeline.duplicates import find
@@ -33,7 +34,8 @@ MEANING = {
 def groups_list(gallery: Gallery, groups: list[dict[str, Any]], counts: dict[str, int]) -> None:
     st.html(CSS)
     tiers = [tier for tier, count in counts.items() if count]
-    tier = st.segmented_control(
+    tier = states.required(
+        st.segmented_control,
         "Tier",
         tiers,
         default="same" if "same" in tiers else tiers[0],

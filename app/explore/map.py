@@ -223,7 +223,8 @@ def _nothing_yet(gallery: Gallery) -> None:
 def _make(gallery: Gallery) -> None:
     method = st.radio("Method", list(METHODS), format_func=METHODS.get, key=f"map-method-{gallery.name}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        dimensions = st.segmented_control(
+        dimensions = states.required(
+            st.segmented_control,
             "Dimensions",
             [2, 3],
             default=2,

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.explore import oddity_rows
-from app.widgets import downloads, report_section
+from app.widgets import downloads, report_section, states
 from app.widgets.charts import as_csv, chart, finished
 from app.widgets.literal import literal
 from pipeline.analysis import label_errors, outliers
@@ -53,7 +53,8 @@ def oddities_section(gallery: Gallery) -> None:
 
 def _show(gallery: Gallery, found: dict[str, dict[str, Any]], tables: dict[str, pd.DataFrame]) -> None:
     kinds = list(found)
-    kind = st.segmented_control(
+    kind = states.required(
+        st.segmented_control,
         "List",
         kinds,
         default=kinds[0],

@@ -15,7 +15,7 @@ from app.galleries.follow import follow_room
 from app.galleries.new import add_pictures
 from app.server import jobs, store
 from app.server.exposure import offered_encoders
-from app.widgets import downloads
+from app.widgets import downloads, states
 from app.widgets.charts import as_csv
 from app.widgets.literal import literal
 from app.widgets.results_grid import results_grid, tile
@@ -42,7 +42,8 @@ ROOMS = {
 
 
 def care(gallery: Gallery, info: GalleryInfo) -> None:
-    room = st.segmented_control(
+    room = states.required(
+        st.segmented_control,
         "What to do",
         list(ROOMS),
         default="add",

@@ -14,6 +14,7 @@ from app.galleries.look import draw_look
 from app.server import jobs, quotas
 from app.server.exposure import dataset_at, opened
 from app.server.pictures import in_turn
+from app.widgets import states
 from app.widgets.literal import literal
 from app.widgets.upload import data_of, files_in_form, let_go, take_each
 from pipeline import plugins
@@ -31,7 +32,8 @@ WAYS = {"demo": "The demo", "folder": "A folder on this machine", "upload": "An 
 def new_gallery(way: str) -> None:
     with st.container(border=True):
         left, right = st.columns([5, 1], vertical_alignment="center")
-        chosen = left.segmented_control(
+        chosen = states.required(
+            left.segmented_control,
             "Make a gallery from",
             list(WAYS),
             default=way,

@@ -14,6 +14,7 @@ from app.hard_cases.needles import job_button
 from app.hard_cases.stepper import onward
 from app.server import quotas
 from app.server.exposure import opened
+from app.widgets import states
 from app.widgets.charts import chart, finished
 from app.widgets.literal import literal
 from app.widgets.upload import data_of
@@ -111,7 +112,8 @@ def _exported(round: Round, format: str, file: str) -> bytes:
 
 def _form(round: Round) -> None:
     st.markdown("Corrected annotations (of the shortlist alone is enough), what the retrained detector says, or both.")
-    way = st.segmented_control(
+    way = states.required(
+        st.segmented_control,
         "From",
         ["Upload", "Files on this machine"],
         default="Upload",

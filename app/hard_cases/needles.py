@@ -10,7 +10,7 @@ import streamlit as st
 from app.hard_cases import grid
 from app.hard_cases.stepper import onward
 from app.server import jobs
-from app.widgets import picture_row
+from app.widgets import picture_row, states
 from app.widgets.literal import literal
 from app.widgets.option_form import encoder_choice
 from app.widgets.picture_row import Tile
@@ -31,8 +31,13 @@ def encode_step(round: Round) -> None:
         "Objects find a cause that is one thing in a busy picture; whole pictures find a scene, a light, a place."
     )
     with st.expander("Encode again" if done else "How to encode", expanded=done is None, icon=":material/tune:"):
-        what = st.segmented_control(
-            "Compare", ["Objects", "Whole pictures"], default="Objects", required=True, key="hard-what"
+        what = states.required(
+            st.segmented_control,
+            "Compare",
+            ["Objects", "Whole pictures"],
+            default="Objects",
+            required=True,
+            key="hard-what",
         )
         spec = encoder_choice("hard")
         left, right = st.columns(2)
@@ -101,8 +106,14 @@ def two_lines(failure: Any) -> tuple[str, str]:
 
 def _find_form(round: Round) -> None:
     left, middle, right = st.columns([2, 1, 1], vertical_alignment="bottom")
-    kind = left.segmented_control(
-        "Failures", list(KINDS), default="fp", required=True, format_func=KINDS.get, key="hard-kind"
+    kind = states.required(
+        left.segmented_control,
+        "Failures",
+        list(KINDS),
+        default="fp",
+        required=True,
+        format_func=KINDS.get,
+        key="hard-kind",
     )
     score = middle.number_input("Least score", 0.0, 1.0, 0.5, 0.05, key="hard-score")
     iou = right.number_input("Found from IoU", 0.15, 1.0, 0.5, 0.05, key="hard-iou")

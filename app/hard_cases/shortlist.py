@@ -11,6 +11,7 @@ from app.hard_cases import grid
 from app.hard_cases.needles import crop_ids, id_of, job_button, two_lines
 from app.hard_cases.stepper import onward
 from app.server.routes import thumbnail_url
+from app.widgets import states
 from pipeline.hard_cases import review, shortlist
 from pipeline.hard_cases.case import Round
 
@@ -48,7 +49,7 @@ def review_list(round: Round) -> None:
     if rows.empty:
         st.info("Every failure was excluded; take one back in the step Failures.")
         return
-    way = st.segmented_control(
+    way = states.required(st.segmented_control, 
         "Order", ["By failure", "Nearest first"], default="By failure", required=True, key="hard-order",
         label_visibility="collapsed",
     )  # fmt: skip

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.server import jobs, quotas
 from app.server.exposure import opened
+from app.widgets import states
 from app.widgets.literal import literal
 from app.widgets.upload import data_of, let_go
 from pipeline.errors import SemblanceError, UsageError
@@ -29,8 +30,14 @@ def new_case(*, first: bool) -> None:
             "pictures most like them in the unlabelled pool are the shortlist, to be annotated next. mAP with and without "
             "them says whether they were the ones. Nothing is changed in your files."
         )
-    way = st.segmented_control(
-        "Begin with", list(WAYS), default="demo", required=True, format_func=WAYS.__getitem__, key="hard-way"
+    way = states.required(
+        st.segmented_control,
+        "Begin with",
+        list(WAYS),
+        default="demo",
+        required=True,
+        format_func=WAYS.__getitem__,
+        key="hard-way",
     )
     {"demo": _demo, "files": _files, "upload": _upload}[way]()
 

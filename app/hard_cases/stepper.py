@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import COMPONENTS
+from app.widgets import states
 from pipeline.hard_cases.case import STEPS, Round
 from pipeline.hard_cases.steps import Step, next_step, steps_of
 
@@ -21,7 +22,8 @@ def stepper(round: Round) -> Step:
         wanted = (st.query_params.get("step", ""), next_step(round))
         st.session_state[key] = next((name for name in wanted if name in steps), STEPS[-1])
     with st.container(key="hard-steps"):
-        chosen = st.segmented_control(
+        chosen = states.required(
+            st.segmented_control,
             "Steps",
             list(steps),
             required=True,

@@ -56,7 +56,9 @@ def words_kept(name: str) -> dict[str, tuple[str, ...]]:
 
 
 def _say() -> None:
-    query_state.change(**{name: _parted(st.session_state[key]) for name, key in _FIELDS.items()})
+    query_state.change(
+        **{name: _parted(st.session_state[key]) for name, key in _FIELDS.items() if key in st.session_state}
+    )
 
 
 def _parted(text: str) -> tuple[str, ...]:

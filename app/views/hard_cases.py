@@ -11,6 +11,7 @@ from app.hard_cases.shortlist import shortlist_step
 from app.hard_cases.start import new_case
 from app.hard_cases.stepper import stepper
 from app.server.exposure import shown
+from app.widgets import states
 from app.widgets.job_list import job_list
 from app.widgets.literal import literal
 from app.widgets.page import guarded
@@ -75,7 +76,7 @@ def chosen_round(case: Case) -> Round:
     number = int(linked) if linked.isdecimal() and int(linked) in numbers else numbers[-1]
 
     if len(numbers) > 1:
-        number = st.segmented_control(
+        number = states.required(st.segmented_control, 
             "Round", numbers, default=number, required=True, format_func=lambda number: f"Round {number}",
             label_visibility="collapsed",
         )  # fmt: skip

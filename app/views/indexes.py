@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.indexes import charts
 from app.indexes.choice import index_choice
-from app.widgets import downloads, report_section
+from app.widgets import downloads, report_section, states
 from app.widgets.charts import as_csv, chart
 from app.widgets.literal import literal
 from app.widgets.page import gallery_page
@@ -66,7 +66,8 @@ def _show(gallery: Gallery, report: dict[str, Any]) -> None:
 
 def _charts(gallery: Gallery, report: dict[str, Any], table: Any) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        speed = st.segmented_control(
+        speed = states.required(
+            st.segmented_control,
             "Speed",
             list(charts.SPEEDS),
             default="queries_per_second",

@@ -125,11 +125,13 @@ _USUAL = {"k": SearchState.k, "rerank": "", "max_wrong": 1.0, "folding": False} 
 
 
 def _choose() -> None:
-    chosen = {name: st.session_state[f"option-{name}"] for name in ("k", "rerank", *query_state.FLAGS)}
+    now, session = query_state.current(), st.session_state  # a browser that was away may send one widget's value alone
+    names = ("k", "rerank", *query_state.FLAGS)
+    chosen = {name: session.get(f"option-{name}", getattr(now, name)) for name in names}
     states.one_of(chosen["rerank"], query_state.ORDERS)
-    chosen["max_wrong"] = st.session_state.get("option-max_wrong", 1.0)
-    collapse = st.session_state["option-collapse"] if st.session_state["option-folding"] else 0.0
-    query_state.change(where=tuple(st.session_state["option-where"]), collapse=collapse, **chosen)
+    chosen["max_wrong"] = session.get("option-max_wrong", 1.0)
+    collapse = session.get("option-collapse", 0.97) if session.get("option-folding", now.collapse > 0) else 0.0
+    query_state.change(where=tuple(session.get("option-where", now.where)), collapse=collapse, **chosen)
 
 
 def _share(level: float) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import secrets
+import traceback
 
 import streamlit as st
 
+from app.widgets import states
 from app.widgets.literal import literal
 from pipeline.errors import SemblanceError
 
 _LOG = logging.getLogger("semblance")  # pipeline/logs.py writes it
+_READING = ("deserialize", "unpack_widget_state_value", "get_serialized")
 
 
 def failed(error: Exception) -> bool:
-    """For `st.App(on_script_error=)`: what a user can cause is its own sentence, want of memory too.
+    """For `st.App(on_script_error=)`: what a user or a browser can cause is its own sentence, want of memory too.
 
     A fault of ours is a sentence with a number under which the log holds the stack trace.
     """
@@ -26,6 +29,9 @@ def failed(error: Exception) -> bool:
             "The app has no memory left for this now, and nothing of a gallery was lost; try something smaller, or later."
         )
         return True
+    if _of_the_browser(error):
+        st.error(literal(states.MALFORMED))
+        return True
     number = secrets.token_hex(4)
     _LOG.error("failed", exc_info=error, extra={"facts": {"reference": number}})
     st.error(
@@ -33,3 +39,9 @@ def failed(error: Exception) -> bool:
         f"again, tell whoever runs this app the reference {number}."
     )
     return True
+
+
+def _of_the_browser(error: Exception) -> bool:
+    """Whether Streamlit met it while it read a widget's value, which a browser may send as anything."""
+    frames = (frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(code.co_name in _READING and "streamlit" in code.co_filename for code in frames)

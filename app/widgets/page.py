@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.server import resources
+from app.widgets import states
 from app.widgets.job_list import job_list
 from app.widgets.literal import literal
 from pipeline.errors import SemblanceError
@@ -89,7 +90,8 @@ def section(titles: Mapping[str, str]) -> str:
     """Which of a page's sections is shown: that of the address, else the first."""
     names = list(titles)
     wanted = st.query_params.get("section", "")
-    chosen: str = st.segmented_control(
+    chosen: str = states.required(
+        st.segmented_control,
         "Section",
         names,
         default=wanted if wanted in names else names[0],

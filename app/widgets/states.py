@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
 
 from pipeline.errors import UsageError
 
+MALFORMED = "this is not what the page sends; reload it and try again"
 MAX_TEXT, MAX_TEXTS = 4_000, 10_000
 
 
@@ -70,5 +71,12 @@ def one_of(value: Any, offered: Any) -> Any:
     return value
 
 
+def required(widget: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """What was chosen of a widget that always has a choice. A browser may send none all the same."""
+    if (chosen := widget(*given, **named)) is None:
+        raise _malformed()
+    return chosen
+
+
 def _malformed() -> UsageError:
-    return UsageError("this is not what the page sends; reload it and try again")
+    return UsageError(MALFORMED)

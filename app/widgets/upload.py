@@ -42,7 +42,7 @@ def uploads(key: str, gallery: Gallery, *, most: int = 1) -> tuple[list[Upload],
 
     Each is opened once, for its preview and for the gallery's encoder where that is loaded.
     """
-    came = st.session_state[key]
+    came = st.session_state.get(key)
     came = came if isinstance(came, list) else getattr(came, "files", [came])
     files = [file for file in came if isinstance(file, UploadedFile)]  # a second run may ask for what the first let go
     encoder = encoders.ready(gallery) if files else None
