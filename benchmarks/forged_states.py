@@ -46,6 +46,8 @@ class Forger(Visitor):
         element = said.delta.new_element
         kind = element.WhichOneof("type")
         self.told.append(str(said.delta))
+        if kind == "file_uploader":
+            self._uploader = element.file_uploader.id
         if kind:
             inner = getattr(element, kind)
             if getattr(inner, "id", ""):

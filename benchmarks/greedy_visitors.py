@@ -1,6 +1,7 @@
 """Visitors who ask for too much at once: `python -m benchmarks.greedy_visitors [--visitors 4] [--each 6] [--gigabytes 4]`.
 
-The app is exposed and it and all it starts have an address space of so many gigabytes (RLIMIT_AS). All visitors at a time
+The app is exposed, and it and all it starts share so many gigabytes, as in a container: a control group of its own, which
+takes root on Linux. (By addresses, as `ulimit -v` counts, the libraries alone reserve more.) All visitors at a time
 upload so many pictures of 7,000 × 7,000 pixels each, then each asks for so many measurements. Bars: the app is alive and
 answers a search at the end; every upload and every job was done or was answered by a sentence; no fault of ours.
 """
@@ -11,7 +12,7 @@ import argparse
 import contextlib
 import json
 import os
-import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,12 +30,28 @@ from benchmarks.upload_memory import Peak, drawn
 from pipeline import plugins
 
 PATIENCE = 900.0  # seconds
+GROUPS = Path("/sys/fs/cgroup")
+
+
+@contextlib.contextmanager
+def group(gigabytes: float) -> Iterator[Path]:
+    """A folder of control groups whose processes have that much memory together."""
+    old = GROUPS / "memory"
+    folder = (old if old.is_dir() else GROUPS) / f"greedy-visitors-{os.getpid()}"
+    folder.mkdir()
+    try:
+        limit = folder / ("memory.limit_in_bytes" if old.is_dir() else "memory.max")
+        limit.write_text(str(int(gigabytes * 2**30)))
+        yield folder
+    finally:
+        time.sleep(1)  # what has ended leaves it
+        folder.rmdir()
 
 
 @contextlib.contextmanager
 def limited_app(home: Path, gigabytes: float) -> Iterator[tuple[str, int]]:
-    """Address and process id; no process of it has more addresses."""
-    port, limit = free_port(), int(gigabytes * 2**30)
+    """Address and process id."""
+    port = free_port()
     command = [
         sys.executable,
         "-m",
@@ -45,21 +62,22 @@ def limited_app(home: Path, gigabytes: float) -> Iterator[tuple[str, int]]:
         "--server.headless=true",
     ]
     environment = os.environ | {"SEMBLANCE_HOME": str(home), "SEMBLANCE_MILVUS_URI": "", "SEMBLANCE_EXPOSED": "1"}
-    with (home / "app.log").open("wb") as log:
+    with group(gigabytes) as folder, (home / "app.log").open("wb") as log:
         process = subprocess.Popen(
             command,
             cwd=ROOT,
             env=environment,
             stdout=log,
             stderr=log,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)) if gigabytes else None,
+            preexec_fn=lambda: (folder / "cgroup.procs").write_text(str(os.getpid())),
         )
         try:
             wait_for_server(port)
             yield f"http://127.0.0.1:{port}", process.pid
         finally:
             process.terminate()
-            process.wait(60)
+            if process.wait(60) not in (0, -signal.SIGTERM):
+                print(f"the app ended with {process.returncode}: {(home / 'app.log').read_text()[-3000:]}")
 
 
 def uploads(address: str, number: int, each: int) -> Counter[str]:
@@ -110,7 +128,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--visitors", type=int, default=4)
     parser.add_argument("--each", type=int, default=6)
-    parser.add_argument("--gigabytes", type=float, default=4.0, help="of addresses; 0: no limit")
+    parser.add_argument("--gigabytes", type=float, default=4.0, help="of memory")
     parser.add_argument("--encoder", default=plugins.DEFAULT_ENCODER)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="greedy-") as folder:
