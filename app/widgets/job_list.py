@@ -38,12 +38,12 @@ def _jobs() -> None:
 
 def _waiting(job: Job, state: State) -> None:
     left, right = st.columns([5, 1], vertical_alignment="center")
-    at_a_time = job_queue.places()
     place = "next" if state.place == 1 else f"number {state.place}"
     left.markdown(f":material/hourglass_empty: **{literal(job.title)}**: waiting, {place} in line")
-    left.caption(
-        f"{'One works' if at_a_time == 1 else f'{at_a_time} work'} at a time here; this goes on without the page."
-    )
+    if state.place == 1:
+        works = "One works" if (places := job_queue.places()) == 1 else f"{places} work"
+        memory = f"{job_queue.memory_limit() / 2**30:.1f} GB of memory"
+        left.caption(f"{works} at a time here, with {memory} at most; this goes on without the page.")
     right.button(
         "Cancel", key=f"cancel-{job.id}", icon=":material/close:", on_click=jobs.stop, args=(job,), width="stretch"
     )
