@@ -17,7 +17,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -191,18 +191,26 @@ def _after_kill(home: Home, verb: str) -> Iterator[str]:
         yield f"left behind after it was run again: {', '.join(left[:3])}"
 
 
-def pairs(original: Path, *, seconds: float, chance: random.Random, uri: str = "", most: int = 10**9) -> Row:
-    """Two verbs at a time until the seconds are over, or `most` pairs were run."""
+def pairs(
+    original: Path,
+    *,
+    seconds: float,
+    chance: random.Random,
+    uri: str = "",
+    most: int = 10**9,
+    verbs: Sequence[str] = (),
+) -> Row:
+    """Two of `verbs`, by default of all, at a time until the seconds are over, or `most` pairs were run."""
     row, end = Row(), time.monotonic() + seconds
     while time.monotonic() < end and row.ended < 2 * most:
-        two = chance.choices([verb for verb in VERBS if "relabelled" not in verb], k=2)
+        two = chance.choices(list(verbs) or [verb for verb in VERBS if "relabelled" not in verb], k=2)
         with copied(original, uri) as home, ThreadPoolExecutor(2) as both:
             ended = list(both.map(lambda verb, home=home: home.run(home.words(verb)), two))
             named = " and ".join(two)
             for one in ended:
                 row.ended += 1
-                row.refused += one.code == 1
-                if "Traceback" in one.err or one.code not in (0, 1) or (one.code and not one.err.strip()):
+                row.refused += one.code in (1, 2)
+                if "Traceback" in one.err or one.code not in (0, 1, 2) or (one.code and not one.err.strip()):
                     row.faults.append(f"{named}: exit {one.code}: {one.err.strip()[-400:]}")
             row.faults += [f"{named}: {fault}" for fault in (*half(home.root), *home.faults(*two))]
     return row

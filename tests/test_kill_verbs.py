@@ -20,6 +20,14 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("verb", ["compact", "import"])
 def test_a_verb_that_is_killed_loses_nothing_and_goes_on(original: Path, verb: str) -> None:
-    row = kill_verbs.kills(original, verb, rounds=2, chance=random.Random(1))
+    row = kill_verbs.kills(original, verb, rounds=1, chance=random.Random(1))
     assert row.faults == []
-    assert row.kills + row.ended == 2
+    assert row.kills + row.ended == 1
+
+
+def test_two_verbs_at_once_lose_nothing(original: Path) -> None:
+    row = kill_verbs.pairs(
+        original, seconds=200, chance=random.Random(1), most=1, verbs=["compact", "remove", "restore"]
+    )
+    assert row.faults == []
+    assert row.ended == 2
