@@ -143,10 +143,12 @@ def _said(title: str, sign: str) -> dict[str, str]:
 
 def _take_off() -> None:
     """One chip less; without a picture or words nothing is asked."""
-    off = st.session_state["query"].get("off") or {}
-    state, kind = query_state.current(), off.get("kind")
+    if (off := states.sent("query", "off")) is None:
+        return
+    kind, value = states.text(states.part(off, "kind")), states.text(states.part(off, "value"))
+    state = query_state.current()
     if kind in ("uploads", "ids", "like", "unlike", "texts", "not_texts"):
-        left = tuple(one for one in getattr(state, kind) if (one.id if kind == "uploads" else one) != off.get("value"))
+        left = tuple(one for one in getattr(state, kind) if (one.id if kind == "uploads" else one) != value)
         query_state.change(**{kind: left} | ({"region": ""} if kind == "ids" else {}))
 
 

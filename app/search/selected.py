@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.search import query_state
 from app.server import store
-from app.widgets import downloads
+from app.widgets import downloads, states
 from app.widgets.charts import as_csv
 from app.widgets.page import attempt
 from app.widgets.tagging import tagging
@@ -18,13 +18,14 @@ MOST = 64  # pictures that are asked with together: an address holds no more, an
 
 def chosen(gallery: Gallery, key: str) -> None:
     """For a callback: a button of the grid's tray."""
-    does = st.session_state[key].get("chosen") or {}
-    ids = [str(one) for one in does.get("ids", [])]
-    if does.get("kind") == "search":
+    if (does := states.sent(key, "chosen")) is None:
+        return
+    kind, ids = states.text(states.part(does, "kind")), list(states.texts(states.part(does, "ids")))
+    if kind == "search":
         query_state.change(**query_state.NOTHING | {"ids": tuple(ids[:MOST])})
-    elif does.get("kind") == "remove" and attempt(store.remove, gallery, ids):
+    elif kind == "remove" and attempt(store.remove, gallery, ids):
         st.session_state["removed"] = (gallery.name, tuple(ids), query_state.current())
-    elif does.get("kind") == "more":
+    elif kind == "more":
         st.session_state["selected"] = ids
 
 

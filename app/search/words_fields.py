@@ -1,4 +1,4 @@
-"""The words of the query: two fields where the gallery's encoder takes words, and a quiet line where it takes none."""
+"""The words of the query: two fields where the gallery's encoder takes words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from app.search import query_state
 from app.server import resources
 from pipeline.gallery.gallery import Gallery
 from pipeline.kinds.words import LIMITS
-from pipeline.plugins import DEFAULT_ENCODER
 from pipeline.search import text as words
 
 _FIELDS = {"texts": "words", "not_texts": "not-words"}  # what of the ask, and the key of its field
@@ -18,11 +17,6 @@ _SEVERAL = "Several are divided by ; and each counts as much as a picture does."
 def words_fields(gallery: Gallery) -> None:
     """Fields that are set from the ask and change it in a callback, as its options do."""
     if not words.understood(gallery):
-        st.caption(
-            "This encoder takes no words.",
-            help=f"{DEFAULT_ENCODER} knows the names of 1,000 kinds of things, {', '.join(words.encoders_with_words())} takes "
-            "any words: re-encode the gallery with one of them on the Galleries page.",
-        )
         return
     limits = f" {LIMITS}." if words.kinds_of(gallery) else ""
     state = query_state.current()
@@ -34,7 +28,8 @@ def words_fields(gallery: Gallery) -> None:
         st.text_input(
             "Words",
             key=_FIELDS["texts"],
-            placeholder="shoes" if limits else "red shoes",
+            placeholder="Or say what to find: shoes" if limits else "Or say what to find: red shoes",
+            label_visibility="collapsed",
             help=f"What hits should show, alone or beside pictures. {_SEVERAL}{limits}",
             on_change=_say,
             width="stretch",
@@ -42,7 +37,8 @@ def words_fields(gallery: Gallery) -> None:
         st.text_input(
             "Not",
             key=_FIELDS["not_texts"],
-            placeholder="sandals" if limits else "laces",
+            placeholder="but not: sandals" if limits else "but not: laces",
+            label_visibility="collapsed",
             help=f"What hits should not show; it moves the query away a little. {_SEVERAL}",
             on_change=_say,
             disabled=state.empty,

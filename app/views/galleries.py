@@ -29,7 +29,7 @@ def page() -> None:
         st.session_state["making"] = wanted or "folder"
     for message in st.session_state.pop("refused_uploads", []):
         st.warning(literal(message))
-    working = job_list()
+    working = job_list(ended=1)
     if "making" in st.session_state or not (names or working):
         new_gallery(st.session_state.get("making", "demo"))
     for name in names:

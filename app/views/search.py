@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import streamlit as st
 
@@ -11,6 +10,7 @@ from app import COMPONENTS
 from app.search import query_state, selected
 from app.search.common_terms import annotation_line, common_terms
 from app.search.kept_judgments import offer_to_keep
+from app.search.options import option_row
 from app.search.query_panel import act, query_of, query_panel
 from app.search.query_state import SearchState
 from app.search.why_similar import why_similar
@@ -23,7 +23,6 @@ from app.widgets.page import follow, followed, guarded, titled_choice
 from app.widgets.results_grid import results_grid, tile, tiles_of
 from pipeline import logs
 from pipeline.errors import SemblanceError, display_name
-from pipeline.gallery.confidence import LEVELS
 from pipeline.gallery.gallery import Gallery
 from pipeline.kinds import words as kinds
 from pipeline.records import SearchHit
@@ -71,87 +70,6 @@ def search_area(gallery: Gallery) -> None:
     except SemblanceError as error:
         st.error(literal(error))
     query_state.write_address(state)
-
-
-def option_row(gallery: Gallery, state: SearchState) -> None:
-    """Filters and options. The ask is what counts: widgets are set from it and change it in a callback."""
-    clauses, entry = resources.clauses(gallery), gallery.encoder()
-    values = {"where": list(state.where), "k": state.k} | {name: getattr(state, name) for name in query_state.FLAGS}
-    values |= {"folding": state.collapse > 0, "collapse": state.collapse or 0.97, "rerank": state.rerank}
-    values |= {"max_wrong": state.max_wrong}
-    for name, value in values.items():
-        # Only what differs: a run that writes a widget's value takes back what the visitor chose since it began
-        if st.session_state.get(f"option-{name}") != value:
-            st.session_state[f"option-{name}"] = value
-    row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="option-row")
-    row.multiselect(
-        "Filter",
-        [*clauses, *(clause for clause in state.where if clause not in clauses)],
-        key="option-where",
-        format_func=_readable,
-        placeholder="Filter by label, split or any value",
-        filter_mode="contains",
-        select_all=False,
-        label_visibility="collapsed",
-        on_change=_choose,
-    )
-    chosen = sum(values[name] != value for name, value in _USUAL.items())
-    with row.popover(f"Options · {chosen}" if chosen else "Options", icon=":material/tune:"):
-        st.select_slider("Hits", sorted({*query_state.KS, state.k}), key="option-k", on_change=_choose)
-        st.selectbox(
-            "Order", list(query_state.ORDERS), key="option-rerank", format_func=query_state.ORDERS.get,
-            help=_measured(entry.get("rerank", {})), on_change=_choose,
-        )  # fmt: skip
-        if entry.get("confidence") or (state.texts and text.kinds_of(gallery)):
-            st.select_slider(
-                "Wrong hits, at most", [*LEVELS, 1.0], key="option-max_wrong", format_func=_share, on_change=_choose,
-                help="How often a hit is right was learned from this gallery's labels: right is one with the query's label; of words "
-                "it is how likely the picture shows it.",
-            )  # fmt: skip
-        st.toggle("Group by label", key="option-by_label", on_change=_choose)
-        if resources.regions(gallery):
-            st.toggle("One hit per picture", key="option-by_picture", on_change=_choose)
-        st.toggle("Hide near-duplicates", key="option-folding", on_change=_choose)
-        off = not state.collapse
-        st.slider(
-            "Near-duplicate from score", 0.80, 1.0, step=0.01, key="option-collapse", disabled=off, on_change=_choose
-        )
-        st.toggle("Show the query picture itself as a hit", key="option-keep_query", on_change=_choose)
-
-
-_USUAL = {"k": SearchState.k, "rerank": "", "max_wrong": 1.0, "folding": False} | dict.fromkeys(
-    query_state.FLAGS, False
-)
-
-
-def _choose() -> None:
-    now, session = query_state.current(), st.session_state  # a browser that was away may send one widget's value alone
-    names = ("k", "rerank", *query_state.FLAGS)
-    chosen = {name: session.get(f"option-{name}", getattr(now, name)) for name in names}
-    states.one_of(chosen["rerank"], query_state.ORDERS)
-    chosen["max_wrong"] = session.get("option-max_wrong", 1.0)
-    collapse = session.get("option-collapse", 0.97) if session.get("option-folding", now.collapse > 0) else 0.0
-    query_state.change(where=tuple(session.get("option-where", now.where)), collapse=collapse, **chosen)
-
-
-def _share(level: float) -> str:
-    return "any" if level == 1 else f"1 in {round(1 / level)}"
-
-
-def _measured(reranking: dict[str, Any]) -> str:
-    """What each order did on this gallery's own labels."""
-    if not (measured := reranking.get("measured", [])):
-        return "Without enough labels nothing was measured, so hits stand in the order of their scores."
-    called = query_state.ORDERS | {
-        one["spec"]: literal(one["spec"]) for one in measured if one["spec"] not in query_state.ORDERS
-    }
-    lines = [f"{called[one['spec']]}: {one['map_at_r']:.3f}" for one in measured]
-    return f"map_at_r on this gallery's labels. {'; '.join(lines)}. Taken: {called[reranking['spec']]}."
-
-
-def _readable(clause: str) -> str:
-    name, sign, value = clause.partition("!=") if "!=" in clause else clause.partition("=")
-    return f"{name} {'is not' if sign == '!=' else 'is'} {value or '(empty)'}"
 
 
 def _welcome(gallery: Gallery, state: SearchState) -> None:

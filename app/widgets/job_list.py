@@ -12,28 +12,55 @@ from pipeline.errors import SemblanceError
 ASIDE = ("note: ", "rejected ")  # what an ingest says of files that did not come in, or not as they were named
 
 
-def job_list() -> bool:
-    """Running and ended jobs; drawn anew each second while one runs. True while one runs."""
+def job_list(*, ended: int = 0) -> bool:
+    """Running jobs, drawn anew each second while one runs, and a tray of those that ended. True while one runs.
+
+    ended: how many of these, the newest first, are told outside of the tray. That one has ended is said once by a toast.
+    """
+    for said, icon in st.session_state.pop("jobs_ended", []):
+        st.toast(literal(said), icon=icon)
     running = jobs.running()
-    st.fragment(_jobs, run_every=1.0 if running else None)()
+    st.fragment(_jobs, run_every=1.0 if running else None)(ended)
     return running
 
 
-def _jobs() -> None:
+def _jobs(told: int) -> None:
     """Progress with rate and time left, a stop button, and the last line of what ended."""
     shown = jobs.recent()
     states = {job.id: jobs.state(job) for job in shown}
     running = {job.id for job in shown if states[job.id].running}
     before = st.session_state.get("running_jobs", running)
     st.session_state["running_jobs"] = running
-    for job in shown:
+    for job in (job for job in shown if states[job.id].running):
         with st.container(border=True):
-            draw = _waiting if states[job.id].place else _running if states[job.id].running else _ended
+            draw = _waiting if states[job.id].place else _running
             draw(job, states[job.id])
-        if job.gallery and states[job.id].running and not states[job.id].place:
+        if job.gallery and not states[job.id].place:
             _bring_in(job.gallery)
+    over = [job for job in shown if not states[job.id].running]
+    for job in over[:told]:
+        with st.container(border=True):
+            _ended(job, states[job.id])
+    if folded := over[told:]:
+        failed = sum(states[job.id].exit_code not in (0, 130) for job in folded)
+        title = f"Jobs that ended ({len(folded)}{f', {failed} did not finish' if failed else ''})"
+        with st.popover(title, icon=":material/history:", type="tertiary", width="content"):
+            for job in folded:
+                _ended(job, states[job.id])
     if before - running:
+        st.session_state["jobs_ended"] = [
+            (
+                f"{job.title}: {'done' if states[job.id].exit_code == 0 else 'ended, see the list of jobs'}",
+                _icon(states[job.id]),
+            )
+            for job in over
+            if job.id in before
+        ]
         st.rerun(scope="app")  # a gallery has changed: draw the page around this list anew
+
+
+def _icon(state: State) -> str:
+    return ":material/check_circle:" if state.exit_code == 0 else ":material/error:"
 
 
 def _waiting(job: Job, state: State) -> None:
