@@ -132,7 +132,10 @@ def _said_of_the_hits(gallery: Gallery, state: SearchState, query: Query, result
     """How many, of what, in which order, and what they have in common; where the time went is in the tooltip."""
     if result.understood:
         st.caption(f"Understood: {literal(result.understood)}", help=kinds.LIMITS)
-    close = "strong" in result.bands if result.bands else any(hit.score >= result.weak_below for hit in result.hits)
+    enough = ("strong", "possible") if query.has_words else ("strong",)
+    close = any(hit.score >= result.weak_below for hit in result.hits)
+    if result.bands:
+        close = any(band in enough for band in result.bands)
     if not close:
         st.info("No strong match. These are the nearest.", icon=":material/search_off:")
     order = "" if result.rerank == "none" else f", {query_state.ORDERS.get(result.rerank, result.rerank).lower()}"
