@@ -43,7 +43,7 @@ def take(path: Path) -> BaseFileLock:
     except Timeout:
         owner = _owner(path)
         raise StoreLocked(
-            f"{path} is in use by {owner}; wait for it to end, or stop it. Searches are answered meanwhile from the gallery "
+            f"{path} is held by {owner}; wait for it to end, or stop it. Searches are answered meanwhile from the gallery "
             "on disk (store `exact`), exactly. To let several programs in, run a Milvus server and set SEMBLANCE_MILVUS_URI",
             passing=" -m pipeline " in owner,
         ) from None
