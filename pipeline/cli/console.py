@@ -58,6 +58,11 @@ def run(app: typer.Typer, *, stopped: str = "") -> None:
             print(stopped, file=sys.stderr)
         raise
     except (MemoryError, RuntimeError) as error:  # torch has no type of its own for it
+        if isinstance(
+            error.__cause__, KeyboardInterrupt
+        ):  # a Ctrl-C while a class was made, as Python before 3.12 tells it
+            print(stopped or "stopped", file=sys.stderr)
+            sys.exit(130)
         if isinstance(error, RuntimeError) and not _NO_MEMORY.search(str(error)):
             raise
         print(
