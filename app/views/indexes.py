@@ -52,8 +52,8 @@ def page(gallery: Gallery) -> None:
 def _show(gallery: Gallery, report: dict[str, Any]) -> None:
     table = charts.table_of(report)
     good = table[table["error"] == ""]
-    able = [row for row in report["rows"] if index_advice.setting_of(row["spec"]) or row["index"] == "brute_force"]
-    st.markdown(f"##### {literal(index_advice.advice(report | {'rows': able}, report['n']))}")
+    able = [row for row in report["rows"] if index_advice.setting_of(row["spec"])]  # what the gallery can be set to
+    st.markdown(f"##### {literal(index_advice.advice(report | {'rows': able or report['rows']}, report['n']))}")
     with st.expander("With the other libraries, and for more pictures"):
         st.markdown("\n".join(f"- {literal(sentence)}" for sentence in report["advice"]))
     for note in report["notes"]:
