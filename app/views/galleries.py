@@ -10,7 +10,7 @@ from app.server import resources, store
 from app.server.routes import thumbnail_url
 from app.widgets.job_list import job_list
 from app.widgets.literal import literal
-from app.widgets.page import guarded
+from app.widgets.page import guarded, title_row
 from pipeline.errors import SemblanceError
 from pipeline.gallery import opening as galleries
 from pipeline.gallery.gallery import Gallery
@@ -22,10 +22,9 @@ STRIP = 14
 
 def page() -> None:
     names = galleries.names(Settings())
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    left.title("Galleries")
+    row = title_row("Galleries")
     wanted = st.session_state.pop("wanted", "")
-    if right.button("New gallery", icon=":material/add:", type="primary", width="stretch") or wanted:
+    if row.button("New gallery", icon=":material/add:", type="primary") or wanted:
         st.session_state["making"] = wanted or "folder"
     for message in st.session_state.pop("refused_uploads", []):
         st.warning(literal(message))

@@ -14,7 +14,7 @@ from app.server.exposure import shown
 from app.widgets import states
 from app.widgets.job_list import job_list
 from app.widgets.literal import literal
-from app.widgets.page import guarded
+from app.widgets.page import guarded, title_row
 from pipeline.hard_cases.case import Case, Round, case_names, open_case
 from pipeline.settings import Settings
 
@@ -26,13 +26,12 @@ STEPS = {
 
 def page() -> None:
     names = case_names(Settings())
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    left.title("Hard cases")
+    row = title_row("Hard cases")
     job_list()
     if not names:
         new_case(first=True)
         return
-    case = chosen(names, right)
+    case = chosen(names, row)
     with st.expander("New case", icon=":material/add:"):
         new_case(first=False)
     round = chosen_round(case)
@@ -62,6 +61,8 @@ def chosen(names: list[str], place: st.delta_generator.DeltaGenerator) -> Case:
         names,
         index=names.index(linked) if linked in names else 0,
         format_func=lambda name: open_case(name, settings).about["title"],
+        label_visibility="collapsed",
+        width=260,
     )
     if name != linked:
         if linked:  # another case has other rounds and steps

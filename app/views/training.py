@@ -14,7 +14,7 @@ from app.training_runs import charts, triplets
 from app.training_runs.facts import BEST, STATUS, Snapshot, duration, overview, read, state_of_all
 from app.widgets.charts import chart
 from app.widgets.literal import literal
-from app.widgets.page import guarded
+from app.widgets.page import guarded, title_row
 from pipeline.errors import SemblanceError
 from pipeline.settings import Settings
 from training import runs
@@ -26,7 +26,7 @@ python -m training train --data data/tiny-imagenet --minutes 8 --name first"""
 
 
 def page() -> None:
-    st.title("Training")
+    title_row("Training")
     st.html(CSS)
     names = runs.names(Settings())
     st.session_state["runs_seen"] = state_of_all(names)

@@ -66,13 +66,19 @@ def follow(name: str) -> None:
     st.session_state["gallery_seen"] = name
 
 
-def titled_choice(title: str, wanted: str) -> str | None:
-    """The page's title beside the choice of a gallery; None, and the first steps, when there is none yet."""
-    names = resources.gallery_names()
+def title_row(title: str) -> DeltaGenerator:
+    """The page's title; what stands beside it, on a phone too, is drawn in what this gives."""
     row = st.container(
         horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="page-title"
     )
     row.title(title, anchor=False, width="content")
+    return row
+
+
+def titled_choice(title: str, wanted: str) -> str | None:
+    """The page's title beside the choice of a gallery; None, and the first steps, when there is none yet."""
+    names = resources.gallery_names()
+    row = title_row(title)
     if not names:
         _first_steps()
         return None
