@@ -73,7 +73,7 @@ def test_tags_from_the_map_teach_the_gallery_and_undo_brings_it_back(
     start = card.get_by_role("button", name="Fine-tune")
     expect(start).to_be_enabled(timeout=120_000)
     start.click()
-    expect(page.get_by_text("Fine-tune Taught: done")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("Fine-tune Taught: done").first).to_be_visible(timeout=120_000)
     expect(card.get_by_text("Before and after")).to_be_visible()
     expect(card.get_by_text(re.compile(r"map_at_r [0-9.]+ → [0-9.]+"))).to_be_visible()
 
@@ -96,5 +96,5 @@ def test_tags_from_the_map_teach_the_gallery_and_undo_brings_it_back(
     page.get_by_role("link", name="Galleries").click()
     card.get_by_text("Fine-tune", exact=True).first.click()
     card.get_by_role("button", name="Undo").click()
-    expect(page.get_by_text("Taught back to deep_ranking: done")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Taught back to deep_ranking: done").first).to_be_visible(timeout=60_000)
     assert gallery.encoder()["spec"] == "deep_ranking"

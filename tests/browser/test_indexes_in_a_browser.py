@@ -34,7 +34,7 @@ def _compared(server: str, home_of_server: Path) -> None:
 @pytest.mark.usefixtures("_compared")
 def test_a_comparison_is_drawn_and_its_choice_becomes_the_gallerys_index(open_page: Callable[..., Page]) -> None:
     page = open_page("/indexes?gallery=photos", height=1600)
-    expect(page.get_by_text("For 40 pictures:")).to_be_visible()
+    expect(page.get_by_text("For 40 pictures:").first).to_be_visible()
     expect(page.locator(".js-plotly-plot")).to_have_count(4)
     expect(page.get_by_text(re.compile("over 40 rows"))).to_be_visible()
     chooser = page.get_by_role("combobox", name="Index", exact=True)

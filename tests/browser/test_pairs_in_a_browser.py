@@ -53,7 +53,7 @@ def test_two_uploads_are_compared_and_a_link_to_gallery_pictures_repeats(
     expect(page).to_have_url(re.compile(r"upload=[0-9a-f]{8}"))
 
     page = open_page("/pairs?gallery=photos")
-    page.get_by_role("button", name="Different, but close").click()
+    page.get_by_role("button", name="Different pair with high score").click()
     expect(page.locator(".pair-verdict")).to_contain_text("threshold")
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
     told = page.locator(".pair-verdict").inner_text()
