@@ -88,7 +88,7 @@ def test_an_upload_becomes_an_identity_and_is_forgotten(open_page: Callable[...,
 def test_a_phone_compares_without_sideways_scroll(open_page: Callable[..., Page], mode: str) -> None:
     page = open_page(f"/pairs?gallery=photos&mode={mode}", width=390, height=844, dark=True)
     if mode == "two":
-        page.get_by_role("button", name="Matching pair").click()
+        page.get_by_role("button", name="Matching pair", exact=True).click()
     else:
         page.locator(".tile").first.click()
     expect(page.locator(".pair-verdict")).to_be_visible()
