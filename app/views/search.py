@@ -136,22 +136,22 @@ def _said_of_the_hits(gallery: Gallery, state: SearchState, query: Query, result
     close = any(hit.score >= result.weak_below for hit in result.hits)
     if result.bands:
         close = any(band in enough for band in result.bands)
-    if not close:
-        st.info("No strong match. These are the nearest.", icon=":material/search_off:")
     order = "" if result.rerank == "none" else f", {query_state.ORDERS.get(result.rerank, result.rerank).lower()}"
     left_out = f", {result.left_out} less sure left out" if result.left_out else ""
     among = f" of {len(resources.paths(gallery)):,}" if not state.where else ""
     spent = " · ".join(f"{name} {result.milliseconds[name]:.0f} ms" for name in ("open", "encode", "search"))
     with st.container(horizontal=True, vertical_alignment="center", key="hits-line"):
         st.caption(
-            f"{len(result.hits)} most similar{among}{order}{left_out}",
+            f"{'' if close else '**No strong match. These are the nearest.** '}{len(result.hits)} most similar{among}{order}{left_out}",
             help=f"{SCORES_OF_KINDS if result.understood else SCORES_OF_WORDS} {spent}" if query.has_words else spent,
         )
         downloads.result_buttons(gallery, query, result)
-    _already_here(gallery, state)
-    if state.uploads and close and not query.has_words:  # with words the hits say less about the upload
-        annotation_line(gallery, result.hits)
-    common_terms(gallery, [hit.id for hit in result.hits], state=state)
+    moved = query.has_words or state.like or state.unlike  # then the hits say less about the upload
+    with st.container(horizontal=True, vertical_alignment="center", key="hits-facts"):  # as high whatever it says
+        _already_here(gallery, state)
+        if state.uploads and close and not moved:
+            annotation_line(gallery, result.hits)
+        common_terms(gallery, [hit.id for hit in result.hits], state=state)
 
 
 def _already_here(gallery: Gallery, state: SearchState) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -49,7 +50,11 @@ def put(
     async def send(message: dict[str, Any]) -> None:
         statuses.append(message.get("status", 0))
 
-    asyncio.run(app(scope, receive, send))
+    thread = threading.Thread(
+        target=lambda: asyncio.run(app(scope, receive, send))
+    )  # a test before may have left a loop here
+    thread.start()
+    thread.join()
     return statuses[0]
 
 

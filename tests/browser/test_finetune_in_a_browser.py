@@ -74,7 +74,7 @@ def test_tags_from_the_map_teach_the_gallery_and_undo_brings_it_back(
     expect(start).to_be_enabled(timeout=120_000)
     start.click()
     expect(page.get_by_text("Fine-tune Taught: done").first).to_be_visible(timeout=120_000)
-    expect(card.get_by_text("Before and after")).to_be_visible()
+    expect(card.get_by_text("Before and after").first).to_be_visible()
     expect(card.get_by_text(re.compile(r"map_at_r [0-9.]+ → [0-9.]+"))).to_be_visible()
 
     from pipeline.gallery import reports

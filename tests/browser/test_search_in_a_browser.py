@@ -96,7 +96,7 @@ def test_marks_are_instant_and_refine_applies_them(open_page: Callable[..., Page
     before = ids(page)
     mark(page, 2, "like")
     mark(page, 4, "unlike")
-    expect(page.locator(".st-key-hits .bar")).to_contain_text("1 more, 1 less")
+    expect(page.locator(".st-key-hits .bar")).to_contain_text("1 liked, 1 disliked")
     assert ids(page) == before, "marking alone must not search"
     page.get_by_role("button", name="Refine").click()
     expect(page.locator(".st-key-query .item.like")).to_have_count(1)

@@ -207,8 +207,8 @@ def test_a_kill_between_part_and_manifest_leaves_no_key_unknown(
 
     real = parts.write
 
-    def write_and_die(*given: object) -> Path:
-        real(*given)  # type: ignore[arg-type]
+    def write_and_die(*given: object, **options: object) -> Path:
+        real(*given, **options)  # type: ignore[arg-type]
         raise KilledError
 
     monkeypatch.setattr(parts, "write", write_and_die)

@@ -103,7 +103,7 @@ def test_a_metric_of_one_new_file_is_measured_told_and_shown(one_more: None, hom
     assert all("wrong_first_5" in row for row in report["per_label"])
     words = "share of the first 5 that comes before a right one"
     assert words in page.read_text(encoding="utf-8")
-    assert words in figures(read(gallery, report["report"]))
+    assert words in figures(read(gallery, report["report"]), list(report["metrics"]))
     assert "| `wrong_first_K` |" in registry.table()
 
 

@@ -175,8 +175,8 @@ def test_a_damaged_report_is_a_warning_and_measuring_again_is_offered(gallery: G
 
 
 def test_while_a_measurement_runs_its_button_waits(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = jobs.Job("1", "Measure", "made", ("pipeline", "embedding-length", "made"), 0, 0)
-    monkeypatch.setattr(jobs, "recent", lambda limit: [job])
-    monkeypatch.setattr(jobs, "state", lambda _: jobs.State(True, None, {}, "", ""))
+    asked: list[tuple[tuple[str, ...], str]] = []
+    monkeypatch.setattr(jobs, "running", lambda *words, gallery="": asked.append((words, gallery)) or True)
     page = shown()
+    assert (("pipeline", "embedding-length"), "made") in asked
     assert (page.button[0].label, page.button[0].disabled) == ("Measuring …", True)

@@ -176,7 +176,7 @@ def test_where_only_kinds_are_known_the_page_says_what_was_understood_and_how_li
     found = hits(worded)
     assert len(found) == 15
     assert all(" match, " in tile["meaning"] and "random pairs" not in tile["meaning"] for tile in found)
-    assert [note.value for note in worded.info] == ["No strong match. These are the nearest."]
+    assert any("No strong match. These are the nearest." in line.value for line in worded.caption)
     worded.select_slider(key="option-max_wrong").set_value(0.1).run()
     assert [note.value for note in worded.info] == [
         "None of the 15 nearest is sure enough. Options › *Wrong hits, at most* allows more."
