@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import measuring
-from benchmarks.startup import ROOT, free_port, wait_for_server
+from benchmarks.startup import ROOT, exposed_app_at, free_port, wait_for_server
 from benchmarks.streamlit_client import VisitError, Visitor
 
 PAGES = ("", "explore", "evaluate", "pairs", "indexes", "galleries", "hard_cases", "training")
@@ -99,16 +99,7 @@ def _json(chance: random.Random, depth: int = 0) -> Any:
 @contextlib.contextmanager
 def exposed_app(home: Path) -> Iterator[str]:
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "streamlit_app.py",
-        f"--server.port={port}",
-        "--server.headless=true",
-    ]
-    environment = os.environ | {"SEMBLANCE_HOME": str(home), "SEMBLANCE_MILVUS_URI": "", "SEMBLANCE_EXPOSED": "1"}
+    command, environment = exposed_app_at(port, home)
     with (home / "app.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from benchmarks import measuring
 from benchmarks.forged_states import FAULT, Forger
-from benchmarks.startup import ROOT, free_port, megabytes, wait_for_server
+from benchmarks.startup import ROOT, exposed_app_at, free_port, megabytes, wait_for_server
 from benchmarks.streamlit_client import VisitError
 from benchmarks.upload_memory import Peak, drawn
 from pipeline import plugins
@@ -52,16 +52,7 @@ def group(gigabytes: float) -> Iterator[Path]:
 def limited_app(home: Path, gigabytes: float) -> Iterator[tuple[str, int]]:
     """Address and process id."""
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "streamlit_app.py",
-        f"--server.port={port}",
-        "--server.headless=true",
-    ]
-    environment = os.environ | {"SEMBLANCE_HOME": str(home), "SEMBLANCE_MILVUS_URI": "", "SEMBLANCE_EXPOSED": "1"}
+    command, environment = exposed_app_at(port, home)
     with group(gigabytes) as folder, (home / "app.log").open("wb") as log:
         process = subprocess.Popen(
             command,

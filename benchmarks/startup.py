@@ -48,6 +48,16 @@ HITS_SHOWN = f"""before => {{ {HITS}
 }}"""
 
 
+def exposed_app_at(port: int, home: Path) -> tuple[list[str], dict[str, str]]:
+    """Command and environment of an app that visitors may reach, over a home with the embedded Milvus."""
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", f"--server.port={port}"]
+    return command, os.environ | {
+        "SEMBLANCE_HOME": str(home),
+        "SEMBLANCE_MILVUS_URI": "",
+        "SEMBLANCE_EXPOSED": "1",
+    }
+
+
 def help_seconds() -> float:
     taken = []
     for _ in range(5):

@@ -117,9 +117,7 @@ def _pictures(gallery: Gallery, table: pd.DataFrame) -> None:
 
 def _flat(data: MapData, table: pd.DataFrame, taken: pd.Series) -> pd.DataFrame:
     points = data.map.points.loc[taken, list(data.map.axes)].reset_index(drop=True)
-    facts = table.drop(columns="metadata").reset_index(drop=True)
-    metadata = pd.DataFrame(table["metadata"].tolist()).reset_index(drop=True)
-    return pd.concat([facts, metadata.drop(columns=metadata.columns.intersection(facts.columns)), points], axis=1)
+    return pd.concat([downloads.flat(table), points], axis=1)
 
 
 def _remove(gallery: Gallery, ids: list[str]) -> None:

@@ -20,9 +20,16 @@ def score(gallery: Gallery, first: str | Upload, second: str | Upload) -> float:
 
 def labels(gallery: Gallery, first: str | Upload, second: str | Upload) -> tuple[str, str]:
     """Their labels in the gallery, '' for a picture that has none there."""
-    found = [parts.find(gallery.folder(), one.id if isinstance(one, Upload) else one) for one in (first, second)]
-    one, other = (str(row["label"]) if row else "" for row in found)
+    one, other = (
+        resources.kept(gallery, "label", picture, make=lambda picture=picture: _label(gallery, picture))
+        for picture in (one.id if isinstance(one, Upload) else one for one in (first, second))
+    )
     return one, other
+
+
+def _label(gallery: Gallery, picture: str) -> str:
+    row = parts.find(gallery.folder(), picture)
+    return str(row["label"]) if row else ""
 
 
 def matches(gallery: Gallery, picture: str | Upload) -> list[Match]:

@@ -11,7 +11,7 @@ from app.search.query_state import SearchState
 from app.search.words_fields import words_fields
 from app.server import pictures, resources, store
 from app.server.pictures import Preview, Upload
-from app.server.routes import thumbnail_url
+from app.server.routes import publish, thumbnail_url
 from app.widgets import component, states, upload
 from app.widgets.literal import literal
 from app.widgets.region import drawn, region
@@ -124,7 +124,7 @@ def _items(gallery: Gallery, state: SearchState) -> list[dict[str, str]]:
     for picture in state.uploads:
         sign = "part" if picture.box else ""
         made.append(
-            {"kind": "uploads", "value": picture.id, "src": pictures.preview(picture).source}
+            {"kind": "uploads", "value": picture.id, "src": publish(pictures.preview(picture).jpeg)}
             | _said(picture.name, sign)
         )
     paths = resources.paths(gallery)

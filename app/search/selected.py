@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from app.search import query_state
@@ -42,7 +41,7 @@ def _dialog(gallery: Gallery, ids: list[str]) -> None:
     st.markdown(f"**{len(table):,} selected**")
     tagging(gallery, table["id"].tolist(), key="search")
     with st.container(horizontal=True):
-        downloads.button("CSV", f"{gallery.name}-selection.csv", lambda: as_csv(_flat(table)))
+        downloads.button("CSV", f"{gallery.name}-selection.csv", lambda: as_csv(downloads.flat(table)))
         files = "The pictures' files, in folders by label"
         downloads.button(
             "Zip",
@@ -51,10 +50,3 @@ def _dialog(gallery: Gallery, ids: list[str]) -> None:
             icon="folder_zip",
             help=files,
         )
-
-
-def _flat(table: pd.DataFrame) -> pd.DataFrame:
-    """Metadata as columns of their own, where no column has the name already."""
-    facts = table.drop(columns="metadata")
-    metadata = pd.DataFrame(table["metadata"].tolist())
-    return pd.concat([facts, metadata.drop(columns=metadata.columns.intersection(facts.columns))], axis=1)

@@ -20,6 +20,7 @@ from training.runs import Run
 _ID = re.compile(r"[0-9a-f]{32}")
 _RUN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _PICTURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_JPEG = b"\xff\xd8\xff"  # of a preview; what else is published begins otherwise
 _blobs: Cache[bytes] = Cache(256 << 20)
 _HEADERS = {"Cache-Control": "private, max-age=86400, immutable", "X-Content-Type-Options": "nosniff"}
 
@@ -87,4 +88,5 @@ def blob(request: Request) -> Response:
     data = _blobs.get(request.path_params["name"])
     if data is None:
         return Response(status_code=404)
-    return Response(data, media_type="application/octet-stream", headers=_HEADERS)
+    kind = "image/jpeg" if data.startswith(_JPEG) else "application/octet-stream"
+    return Response(data, media_type=kind, headers=_HEADERS)

@@ -111,7 +111,8 @@ def two_pictures(gallery: Gallery, curve: Curve | None) -> float | None:
         return None
     score = answers.score(gallery, query.first, query.second)
     with right:
-        verdict(gallery, curve, score, rate=query.rate, labels=answers.labels(gallery, query.first, query.second))
+        labels = answers.labels(gallery, query.first, query.second) if query.by == "label" else ("", "")
+        verdict(gallery, curve, score, rate=query.rate, labels=labels)
     return score
 
 

@@ -16,7 +16,7 @@ from app.search.query_state import SearchState
 from app.search.why_similar import why_similar
 from app.search.words_fields import words_kept
 from app.server import encoders, pictures, resources, store
-from app.server.routes import whole_url
+from app.server.routes import publish, whole_url
 from app.widgets import downloads, states
 from app.widgets.literal import literal
 from app.widgets.page import follow, followed, guarded, titled_choice
@@ -183,7 +183,7 @@ def _address_of_query(gallery: Gallery, query: Query) -> str:
     """Of the first picture asked with, to lay over a hit."""
     first = first_picture(query)
     if isinstance(first, QueryPicture):
-        return pictures.preview(first).source
+        return publish(pictures.preview(first).jpeg)
     return whole_url(gallery.name, first) if first else ""
 
 

@@ -66,6 +66,15 @@ def as_png(gallery: Gallery, query: Query, result: SearchResult) -> bytes:
     return out.getvalue()
 
 
+def flat(table: pd.DataFrame) -> pd.DataFrame:
+    """A gallery's rows with their metadata as columns, where no column has the name already; numbered anew."""
+    import pandas as pd
+
+    facts = table.drop(columns="metadata").reset_index(drop=True)
+    metadata = pd.DataFrame(table["metadata"].tolist())
+    return pd.concat([facts, metadata.drop(columns=metadata.columns.intersection(facts.columns))], axis=1)
+
+
 def as_zip(gallery: Gallery, table: pd.DataFrame) -> bytes:
     """LABEL/NAME of each row's file, its thumbnail where the file is gone; up to MAX_ZIP_BYTES, what is not in is listed."""
     out, missing, folders = io.BytesIO(), [], roots(gallery)

@@ -95,7 +95,7 @@ def _ended(job: Job, state: State) -> None:
     if state.exit_code == 0:
         left.markdown(f":material/check_circle: **{literal(job.title)}**: done")
         if state.output and not state.output.startswith(("[", "{")):  # a table is drawn where it was asked for
-            left.text(state.output.splitlines()[-1])
+            left.text(_result(state.output.splitlines()[-1]))
         if aside := [line for line in state.errors.splitlines() if line.startswith(ASIDE)]:
             with left.expander(f"Passed over or rejected: {len(aside)} notes"):
                 st.text("\n".join(line.removeprefix("note: ") for line in aside))
@@ -105,6 +105,12 @@ def _ended(job: Job, state: State) -> None:
         left.markdown(f":material/error: **{literal(job.title)}**: did not finish")
         left.text(state.errors.splitlines()[-1] if state.errors else "the app ended before it; run it again to go on")
     right.button("Hide", key=f"hide-{job.id}", on_click=jobs.dismiss, args=(job,), width="stretch")
+
+
+def _result(line: str) -> str:
+    """What a command says last; under which name its report was kept is for the command line."""
+    told, kept, _ = line.partition("kept as ")
+    return (told.rstrip("; ") or "Saved") if kept else line
 
 
 def _bring_in(name: str) -> None:

@@ -30,7 +30,7 @@ def results_grid(
     """Draw tiles from `tile`, `heading` and `divider`; `.action` is {kind, id}, `.feedback` is {like, unlike}.
 
     With `choose` among the actions tiles can be ticked; what a button of the tray does is `.chosen`, {kind, ids}.
-    query: the address of the picture asked with, which an opened hit can be laid under. of: the gallery. side: least width of a tile in pixels; 0 = the usual one. small: pictures alone.
+    query: the address of the picture asked with, which can be laid over an opened hit. of: the gallery. side: least width of a tile in pixels; 0 = the usual one. small: pictures alone.
     """
     ignore: Callable[[], None] = lambda: None  # noqa: E731
     return component("results_grid", ("viewer.js", "results_grid.js"))(

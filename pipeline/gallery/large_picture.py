@@ -47,7 +47,7 @@ def _whole(gallery: Gallery, row: dict[str, Any]) -> tuple[Image.Image, tuple[in
         picture = opening.open_image(data)
         image = picture.image.convert("RGB")
         image.thumbnail((SIDE, SIDE))
-        return image.copy(), (picture.width, picture.height)
+        return image, (picture.width, picture.height)
     except GalleryError:
         whole = parts.find(gallery.folder(), row["parent"]) if row["parent"] else row
         data = gallery.thumbnail_data(row["parent"] or row["id"])
