@@ -124,7 +124,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="end earlier, with fewer cases")
     given = parser.parse_args()
     chance, faults, tried = random.Random(given.seed), Counter[str](), Counter[str]()
-    with tempfile.TemporaryDirectory(prefix="forged-") as folder:
+    with tempfile.TemporaryDirectory(prefix="forged-", ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "home"
         words = [
             "ingest",
