@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import multiprocessing
 import os
 import runpy
 import signal
@@ -11,7 +12,15 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
+
+# The process that forks is a clean one: a fork of a test process, in which gRPC's threads run, dies in gRPC's checks.
+_CLEAN = multiprocessing.get_context("forkserver") if sys.platform != "win32" else None
+if _CLEAN:
+    _CLEAN.set_forkserver_preload(
+        ["milvus_lite.server_manager", "pymilvus", "pyarrow.parquet", "sklearn.cluster", "pandas", "jinja2", __name__]
+    )
 
 
 @dataclass
@@ -22,32 +31,47 @@ class Ended:
 
 
 def pipeline(words: Sequence[str], home: Path, *, limit: int = 0, uri: str = "", kill_after: float = math.inf) -> Ended:
-    """`python -m pipeline WORDS` in a fork of this process, which has imported everything: 10 times quicker.
+    """`python -m pipeline WORDS` in a fork of a process that has imported everything: 10 times quicker.
 
     `training` as the first word runs that instead. kill_after: seconds until the fork and all it started get SIGKILL.
     """
-    reads, writes = zip(*(os.pipe() for _ in range(2)), strict=True)
-    child = os.fork()
-    if child == 0:
-        code = 70
-        try:
-            for number, write in enumerate(writes, 1):
-                os.dup2(write, number)
-            os.setsid()
-            code = _in_child(words, home, limit, uri)
-        finally:
-            os._exit(code)
+    assert _CLEAN, "this system has no fork"
+    reads, writes = zip(*(_CLEAN.Pipe(duplex=False) for _ in range(2)), strict=True)
+    child = _CLEAN.Process(target=_in_child, args=(writes, words, home, limit, uri))
+    child.start()
     for write in writes:
-        os.close(write)
-    killer = threading.Timer(min(kill_after, threading.TIMEOUT_MAX), os.killpg, (child, signal.SIGKILL))
+        write.close()
+    killer = threading.Timer(min(kill_after, threading.TIMEOUT_MAX), _kill, (child.pid,))
     if kill_after < math.inf:
         killer.start()
     out, err = (_read(read) for read in reads)  # to their end: nothing that was started lives
     killer.cancel()
-    return Ended(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), out, err)
+    child.join()
+    assert child.exitcode is not None
+    return Ended(child.exitcode, out, err)
 
 
-def _in_child(words: Sequence[str], home: Path, limit: int, uri: str) -> int:
+def _kill(process: int) -> None:
+    try:
+        os.killpg(process, signal.SIGKILL)
+    except ProcessLookupError:  # it leads no group yet, or is over
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def _in_child(writes: Sequence[Connection], words: Sequence[str], home: Path, limit: int, uri: str) -> None:
+    code = 70
+    try:
+        os.setsid()
+        for number, write in enumerate(writes, 1):
+            os.dup2(write.fileno(), number)
+            write.close()
+        code = _run(words, home, limit, uri)
+    finally:
+        os._exit(code)
+
+
+def _run(words: Sequence[str], home: Path, limit: int, uri: str) -> int:
     import resource
     import traceback
 
@@ -73,12 +97,6 @@ def _in_child(words: Sequence[str], home: Path, limit: int, uri: str) -> int:
     return 0
 
 
-def _read(pipe: int) -> str:
-    with os.fdopen(pipe, encoding="utf-8", errors="replace") as stream:
+def _read(pipe: Connection) -> str:
+    with os.fdopen(os.dup(pipe.fileno()), encoding="utf-8", errors="replace") as stream, pipe:
         return stream.read()
-
-
-def prepare() -> None:
-    """Import what the verbs import, so that every fork has it."""
-    for name in ("milvus_lite.server_manager", "pymilvus", "pyarrow.parquet", "sklearn.cluster", "pandas", "jinja2"):
-        __import__(name)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import measuring
-from benchmarks.forked import Ended, pipeline, prepare
+from benchmarks.forked import Ended, pipeline
 
 LADDER = (512, 4_096, 32_768)
 ENCODER = "color_histogram"
@@ -207,7 +207,6 @@ def main() -> None:
     parser.add_argument("--verbs", nargs="*", choices=list(VERBS), default=list(VERBS))
     parser.add_argument("--mount", type=Path, help="an empty folder: as root, also a real full disk")
     given = parser.parse_args()
-    prepare()
     print(f"{measuring.machine()}; at most {', '.join(f'{limit:,}' for limit in LADDER)} bytes a file\n")
     print("| verb | runs | refused, exit 1 | done whole | faults |\n|---|---|---|---|---|")
     faults = []

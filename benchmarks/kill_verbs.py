@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import measuring, milvus_process
-from benchmarks.forked import Ended, pipeline, prepare
+from benchmarks.forked import Ended, pipeline
 from benchmarks.full_disk import half, small_home
 
 CASE = "street"
@@ -251,7 +251,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--server", action="store_true", help="a real Milvus server is the index")
     given = parser.parse_args()
-    prepare()
     print(f"{measuring.machine()}; seed {given.seed}, {'a Milvus server' if given.server else 'Milvus Lite'}\n")
     print("| verb | kills | had ended | faults |\n|---|---|---|---|")
     chance, faults = random.Random(given.seed), []

@@ -141,7 +141,6 @@ def test_a_list_that_lost_its_end_between_two_lines_is_named(home: Path, tmp_pat
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no RLIMIT_FSIZE and no fork")
 def test_a_verb_on_a_full_disk_ends_in_words_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
-    full_disk.prepare()
     original = full_disk.small_home(tmp_path)
     row = full_disk.full_disk(original, "export .parquet", ladder=[512])
     assert (row.refused, row.faults) == (1, [])
