@@ -100,11 +100,7 @@ class Copies:
 
     def _pixels(self, row: int) -> float:
         """Of the picture itself: a frame around a copy makes it no better."""
-        size = self._table[row]["width"] * self._table[row]["height"]
-        if (image := self._reader.thumbnail(row)) is None:
-            return size
-        inner = alignment.without_border(image)
-        return size * inner.width * inner.height / (image.width * image.height)
+        return self._table[row]["width"] * self._table[row]["height"] * self._reader.inside(row)
 
     def _sharpness(self, row: int) -> float:
         image = self._reader.picture(row)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pipeline.duplicates.copies import Copies
-from pipeline.duplicates.judging import ALTERED, Verdict, judge
-from pipeline.duplicates.looks import GREY, Looks, Reader, look_at, orientation
-from pipeline.duplicates.pairs import Pairs, compare_pairs, nearest_pairs, variant_pairs
+from pipeline.duplicates.judging import ALTERED, Asked, Verdict, judge
+from pipeline.duplicates.looks import Looks, Reader, look_at
+from pipeline.duplicates.pairs import Pairs, compare_pairs, nearest_pairs
+from pipeline.duplicates.stars import stars
+from pipeline.duplicates.variants import variant_pairs, variants
 from pipeline.features import simhash
 from pipeline.gallery.gallery import Gallery
 from pipeline.metrics.verification import pair_scores
 from pipeline.records import Progress, Rows
 
 Verdicts = dict[frozenset[str], bool]
-Star = tuple[int, str, dict[int, Verdict]]  # the kept row, why it is kept, and the others with what was seen
-_TRIED = 3  # rows around which a star is tried
-_INVERSE = {"turned 90°": "turned 270°", "turned 270°": "turned 90°"}  # a mirror undoes itself
-_AT_MOST = 200  # rows that one kept picture is compared with
+_FORCED, _UNSEEN = Verdict(True, 1.0, ""), Verdict(False, -1.0, "there is no picture to look at")
 
 
 def groups_by_pixels(
@@ -55,11 +54,16 @@ def groups_by_pixels(
     forced = {pair for pair, same in judged_rows.items() if same}
     copies = Copies(rows, reader)
 
-    def look(kept: int, others: Sequence[int]) -> list[Verdict]:
-        return [
-            Verdict(True, 1.0, "") if (min(kept, row), max(kept, row)) in forced else seen
-            for row, seen in zip(others, _judged_known(reader, looks, kept, others), strict=True)
-        ]
+    def look(asked: Sequence[Asked]) -> list[list[Verdict]]:
+        """`judge` of those that there is a picture of; what people judged the same is."""
+        seen = [(kept, [row for row in others if looks.known[[kept, row]].all()], kind) for kept, others, kind in asked]
+        answers = []
+        for (kept, others, kind), (_, there, _), verdicts in zip(asked, seen, judge(reader, seen), strict=True):
+            found = dict(zip(there, verdicts, strict=True))
+            if not kind:
+                found |= {row: _FORCED for row in others if (min(kept, row), max(kept, row)) in forced}
+            answers.append([found.get(row, _UNSEEN) for row in others])
+        return answers
 
     def best(candidates: Sequence[int]) -> tuple[int, str]:
         return copies.best(list(candidates))
@@ -74,7 +78,8 @@ def groups_by_pixels(
     groups = [copies.star("same", star) for star in same_stars]
     keeper = {member: star[0] for star in same_stars for member in star[2]}
     near_copies = [(int(i), int(j), ALTERED) for i, j in pairs.rows[pairs.same]]
-    groups += _variants([*near_copies, *variant_pairs(near, looks)], keeper, banned, reader, looks, copies)
+    maybe = [*near_copies, *variant_pairs(near, looks)]
+    groups += [copies.variants(*group) for group in variants(maybe, keeper, banned, looks, copies, look)]
     alike = [] if lowest is None else _lookalikes(rows.embeddings, pairs, keeper, banned, lowest)
     groups += [copies.group("lookalike", members) for members in alike]
     facts = {
@@ -89,131 +94,6 @@ def groups_by_pixels(
         "hamming": _histograms(rows.embeddings, looks, pairs, random, seed=seed),
     }
     return groups, facts
-
-
-def _judged_known(reader: Reader, looks: Looks, kept: int, others: Sequence[int]) -> list[Verdict]:
-    """`judge` of those that there is a picture of."""
-    seen = [row for row in others if looks.known[[kept, row]].all()]
-    verdicts = dict(zip(seen, judge(reader, kept, seen), strict=True)) if seen else {}
-    return [verdicts.get(row, Verdict(False, -1.0, "there is no picture to look at")) for row in others]
-
-
-def stars(
-    edges: Iterable[tuple[int, int]],
-    banned: set[tuple[int, int]],
-    best: Callable[[Sequence[int]], tuple[int, str]],
-    look: Callable[[int, Sequence[int]], list[Verdict]],
-    progress: Progress,
-) -> list[Star]:
-    """Rows around the best of them, each of which was itself judged the same as that one; the largest first.
-
-    A chain leads from a picture to one that shares nothing with it, so what two edges join is looked at anew.
-    """
-    near: dict[int, list[int]] = {}
-    for a, b in edges:
-        near.setdefault(a, []).append(b)
-        near.setdefault(b, []).append(a)
-    found, free, total = [], set(near), len(near)
-    for seed in sorted(near):
-        while seed in free:
-            kept, reason, members = _largest(_reached(seed, near, free), near, free, banned, best, look)
-            free.difference_update((kept, *members))
-            if members:
-                found.append((kept, reason, members))
-            else:
-                free.discard(seed)
-            progress("judging", total - len(free), total)
-    return sorted(found, key=lambda star: (-len(star[2]), star[0]))
-
-
-def _largest(
-    component: list[int],
-    near: dict[int, list[int]],
-    free: set[int],
-    banned: set[tuple[int, int]],
-    best: Callable[[Sequence[int]], tuple[int, str]],
-    look: Callable[[int, Sequence[int]], list[Verdict]],
-) -> Star:
-    """The star around the best row; of the next best two where more gather around them: a watermark is no original."""
-    stars: list[Star] = []
-    left = list(component)
-    while left and len(stars) < _TRIED:
-        kept, reason = best(left)
-        left.remove(kept)
-        wanted = list(dict.fromkeys(row for row in [*near[kept], *_beyond(kept, near)] if row in free and row != kept))
-        wanted = wanted[:_AT_MOST]
-        members: dict[int, Verdict] = {}
-        for row, verdict in sorted(
-            zip(wanted, look(kept, wanted), strict=True), key=lambda one: (-one[1].score, one[0])
-        ):
-            apart = any((min(row, other), max(row, other)) in banned for other in (kept, *members))
-            if verdict.same and not apart:
-                members[row] = verdict
-        stars.append((kept, reason, members))
-        if len(members) >= len(component) - 1:
-            break
-    return max(stars, key=lambda star: len(star[2]))
-
-
-def _beyond(kept: int, near: dict[int, list[int]]) -> Iterable[int]:
-    """Two edges away."""
-    return (row for between in near[kept] for row in near[between] if row != kept)
-
-
-def _reached(seed: int, near: dict[int, list[int]], free: set[int]) -> list[int]:
-    """Free rows within two edges of the seed, itself among them."""
-    close = [row for row in near[seed] if row in free]
-    return list(dict.fromkeys([seed, *close, *(row for between in close for row in near[between] if row in free)]))
-
-
-def _variants(
-    pairs: Sequence[tuple[int, int, str]],
-    keeper: dict[int, int],
-    banned: set[tuple[int, int]],
-    reader: Reader,
-    looks: Looks,
-    copies: Copies,
-) -> list[dict[str, Any]]:
-    """Groups of a picture and its mirrored, turned, grey and altered variants, each named; of grey and coloured, colour is kept."""
-    between: dict[tuple[int, int], list[str]] = {}
-    for i, j, kind in pairs:
-        a, b = sorted((keeper.get(i, i), keeper.get(j, j)))
-        if a != b and (a, b) not in banned and kind not in between.setdefault((a, b), []):
-            between[a, b].append(kind)
-    near: dict[int, set[int]] = {}
-    for a, b in between:
-        near.setdefault(a, set()).add(b)
-        near.setdefault(b, set()).add(a)
-    free, groups = set(near), []
-    for seed in sorted(near, key=lambda row: (-len(near[row]), row)):
-        others = sorted(near[seed] & free - {seed})
-        if seed not in free or not others:
-            continue
-        coloured = [row for row in (seed, *others) if not looks.grey[row]]
-        kept, reason = copies.best(coloured or [seed, *others])
-        members: dict[int, tuple[Verdict, str]] = {}
-        for seen_as, rows in _ways(kept, sorted(near[kept] & free - {kept}), between, looks).items():
-            for row, verdict in zip(rows, judge(reader, kept, rows, kind=seen_as), strict=True):
-                if verdict.same and (row not in members or verdict.score > members[row][0].score):
-                    members[row] = verdict, seen_as
-        if members:
-            free -= {kept, *members}
-            groups.append(copies.variants(kept, reason, members))
-    return groups
-
-
-def _ways(
-    kept: int, others: Sequence[int], between: dict[tuple[int, int], list[str]], looks: Looks
-) -> dict[str, list[int]]:
-    """Each kind of variant, with the rows that may be it of the kept one."""
-    found: dict[str, list[int]] = {}
-    for row in others:
-        for kind in between[min(kept, row), max(kept, row)]:
-            seen_as = _INVERSE.get(kind, kind) if row < kept else kind
-            if looks.grey[row] != looks.grey[kept] and orientation(kind):
-                seen_as = f"{GREY}, {seen_as}"
-            found.setdefault(seen_as, []).append(row)
-    return found
 
 
 def _lookalikes(

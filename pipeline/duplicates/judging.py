@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from pipeline.features import evidence
 from pipeline.features.perceptual_hash import in_orientation, quarter_turns
 
 _FRAME_TOLERANCE = 5.0  # grey levels on average between two frames that count as one
-_TOGETHER = 16
+_TOGETHER = 32  # pairs that are laid over one another at a time
+_AT_WORK = 64  # who may wait for answers at a time
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 ALTERED = "altered in places"  # a kind of variant: a watermark, a caption, a thing that came or went
 
@@ -26,65 +28,100 @@ class Verdict:
     why_not: str  # '' when it is the same
 
 
-def judge(reader: Reader, kept: int, others: Sequence[int], *, kind: str = "") -> list[Verdict]:
-    """Of rows that were looked at. kind: `grey`, an orientation in which others are seen, both, or ALTERED."""
-    verdicts: dict[int, Verdict] = {}
-    for start in range(0, len(others), _TOGETHER):
-        verdicts |= _judged(reader, kept, others[start : start + _TOGETHER], kind)
-    return [verdicts[row] for row in others]
+Asked = tuple[int, Sequence[int], str]  # the kept row, the others, and as what they are seen
+Look = Callable[[Sequence[Asked]], list[list[Verdict]]]
+Found = TypeVar("Found")
+Asking = Generator[list[Asked], list[list[Verdict]], Found]
 
 
-def _judged(reader: Reader, kept: int, others: Sequence[int], kind: str) -> dict[int, Verdict]:
-    found: dict[int, Verdict] = {}
-    shorter = {row: min(reader.shorter_side(row), reader.shorter_side(kept)) for row in others}
-    pages: list[int] = []
+def answered(askers: Iterable[Asking[Found]], look: Look) -> Iterator[Found]:
+    """What askers that know nothing of each other find; what many of them ask is looked at together."""
+    waiting: list[tuple[Asking[Found], list[Asked]]] = []
+    coming = iter(askers)
+    while True:
+        while len(waiting) < _AT_WORK and (asker := next(coming, None)) is not None:
+            try:
+                waiting.append((asker, next(asker)))
+            except StopIteration as end:
+                yield end.value
+        if not waiting:
+            return
+        verdicts = iter(look([one for _, asked in waiting for one in asked]))
+        answers = [(asker, [next(verdicts) for _ in asked]) for asker, asked in waiting]
+        waiting = []
+        for asker, answer in answers:
+            try:
+                waiting.append((asker, asker.send(answer)))
+            except StopIteration as end:
+                yield end.value
+
+
+def judge(reader: Reader, asked: Sequence[Asked]) -> list[list[Verdict]]:
+    """Of rows that were looked at. Kinds: `grey`, an orientation in which the others are seen, both, ALTERED, or ''."""
+    pairs: dict[str, dict[tuple[int, int], None]] = {}
+    for kept, others, kind in asked:
+        pairs.setdefault(kind, {}).update(((kept, row), None) for row in others)
+    verdicts = {kind: _judged(reader, list(some), kind) for kind, some in pairs.items()}
+    return [[verdicts[kind][kept, row] for row in others] for kept, others, kind in asked]
+
+
+Pair = tuple[int, int]  # the kept row and the other
+
+
+def _judged(reader: Reader, pairs: Sequence[Pair], kind: str) -> dict[Pair, Verdict]:
+    found: dict[Pair, Verdict] = {}
+    shorter = {pair: min(map(reader.shorter_side, pair)) for pair in pairs}
+    pages: list[Pair] = []
     for side in evidence.SIDES[:2]:
-        rows = [row for row in others if evidence.side_for(shorter[row]) == side]
-        seen, on_pages = _at_side(reader, kept, rows, side, kind, finest=False)
-        found |= seen
-        pages += [row for row in on_pages if seen[row].same]
+        for some in _some([pair for pair in pairs if evidence.side_for(shorter[pair]) == side]):
+            seen, on_pages = _at_side(reader, some, side, kind, finest=False)
+            found |= seen
+            pages += [pair for pair in on_pages if seen[pair].same]
     for side in evidence.SIDES:  # the pages once more, as finely as their size allows
-        rows = [row for row in pages if evidence.side_for(shorter[row], page=True) == side]
-        found |= _at_side(reader, kept, rows, side, kind, finest=True)[0]
-    moving = reader.frames(kept)
-    for row in [row for row in others if found[row].same]:
-        if why_not := _frames_differ(moving, reader.frames(row)):
-            found[row] = Verdict(False, found[row].score, why_not)
+        for some in _some([pair for pair in pages if evidence.side_for(shorter[pair], page=True) == side]):
+            found |= _at_side(reader, some, side, kind, finest=True)[0]
+    for kept, row in [pair for pair in pairs if found[pair].same]:
+        if why_not := _frames_differ(reader.frames(kept), reader.frames(row)):
+            found[kept, row] = Verdict(False, found[kept, row].score, why_not)
     return found
 
 
+def _some(pairs: Sequence[Pair]) -> Iterator[Sequence[Pair]]:
+    for start in range(0, len(pairs), _TOGETHER):
+        yield pairs[start : start + _TOGETHER]
+
+
 def _at_side(
-    reader: Reader, kept: int, rows: Sequence[int], side: int, kind: str, *, finest: bool
-) -> tuple[dict[int, Verdict], list[int]]:
-    """The verdicts, the border taken off or left on as fits, and the rows that are pages."""
-    found: dict[int, Verdict] = {}
-    pages: dict[int, None] = {}
+    reader: Reader, pairs: Sequence[Pair], side: int, kind: str, *, finest: bool
+) -> tuple[dict[Pair, Verdict], list[Pair]]:
+    """The verdicts, the border taken off or left on as fits, and the pairs that are pages."""
+    found: dict[Pair, Verdict] = {}
+    pages: dict[Pair, None] = {}
     for border_off in (True, False):
-        left = [row for row in rows if row not in found or not found[row].same]
+        left = [pair for pair in pairs if border_off or (not found[pair].same and any(map(reader.has_border, pair)))]
         if not left:
             break
-        seen, _ = _laid_over(reader, kept, left, side, border_off, kind, finest=finest)
-        for row, same, page, score, why_not in zip(left, seen.same, seen.page, seen.score, seen.why_not, strict=True):
+        seen, _ = _laid_over(reader, left, side, border_off, kind, finest=finest)
+        for pair, same, page, score, why_not in zip(left, seen.same, seen.page, seen.score, seen.why_not, strict=True):
             if page:
-                pages[row] = None
-            if row not in found or same or score > found[row].score:
-                found[row] = Verdict(bool(same), round(float(score), 4), why_not)
+                pages[pair] = None
+            if pair not in found or same or score > found[pair].score:
+                found[pair] = Verdict(bool(same), round(float(score), 4), why_not)
     return found, list(pages)
 
 
 def _laid_over(
-    reader: Reader, kept: int, rows: Sequence[int], side: int, border_off: bool, kind: str, *, finest: bool = True
+    reader: Reader, pairs: Sequence[Pair], side: int, border_off: bool, kind: str, *, finest: bool = True
 ) -> tuple[evidence.Evidence, np.ndarray]:
-    """What is seen, and the others' squares (rows, side, side, 3)."""
-    one, sides = _square(reader, kept, side, border_off)
-    squares, others = zip(*(_square(reader, row, side, border_off, kind) for row in rows), strict=True)
-    two = np.stack(squares)
+    """What is seen, and the others' squares (pairs, side, side, 3)."""
+    kept, sides = zip(*(_square(reader, row, side, border_off) for row, _ in pairs), strict=True)
+    others, their_sides = zip(*(_square(reader, row, side, border_off, kind) for _, row in pairs), strict=True)
+    one, two = np.stack(kept), np.stack(others)
     grey = kind.startswith(GREY)
     if grey:
         one, two = _grey(one), _grey(two)
     rules = evidence.Rules(grey=grey, altered=bool(kind), finest=finest)
-    seen = evidence.judge(np.broadcast_to(one, two.shape), two, zoom=sides / np.stack(others), rules=rules)
-    return seen, two
+    return evidence.judge(one, two, zoom=np.stack(sides) / np.stack(their_sides), rules=rules), two
 
 
 def _square(reader: Reader, row: int, side: int, border_off: bool, kind: str = "") -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +135,7 @@ def _square(reader: Reader, row: int, side: int, border_off: bool, kind: str = "
 def difference(reader: Reader, kept: int, other: int, *, kind: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The kept picture as the other shows it, the other, and where they differ, brightened: squares, for people."""
     side = evidence.SIDES[1]
-    pairs = [_laid_over(reader, kept, [other], side, border_off, kind) for border_off in (True, False)]
+    pairs = [_laid_over(reader, [(kept, other)], side, border_off, kind) for border_off in (True, False)]
     seen, [two] = max(pairs, key=lambda pair: (bool(pair[0].same[0]), float(pair[0].score[0])))
     apart = (255 - 3.0 * seen.difference[0].astype(np.float32)).clip(0, 255).astype(np.uint8)
     return seen.aligned[0], two, np.repeat(apart[..., None], 3, axis=2)

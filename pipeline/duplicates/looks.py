@@ -47,6 +47,8 @@ class Reader:
         self._squares: dict[tuple[int, int, bool], tuple[np.ndarray, np.ndarray]] = {}
         self._opened: dict[int, tuple[Image.Image, Image.Image]] = {}
         self._frames: dict[int, list[np.ndarray] | None] = {}
+        self._shorter = np.zeros(len(ids), np.int32)  # 0 = not seen yet
+        self._inside = np.ones(len(ids), np.float32)
 
     def thumbnail(self, row: int) -> Image.Image | None:
         data = self._gallery.thumbnail_data(self._ids[row])
@@ -72,7 +74,7 @@ class Reader:
 
     def square(self, row: int, side: int, border_off: bool) -> tuple[np.ndarray, np.ndarray]:
         """(side, side, 3) uint8 squeezed; (2, 2) its width and height in pixels, and as shares of the whole picture."""
-        key = row, side, border_off
+        key = row, side, border_off and self.has_border(row)
         if key not in self._squares:
             whole, inner = self._whole_and_inner(row)
             image = inner if border_off else whole
@@ -82,13 +84,25 @@ class Reader:
             self._squares[key] = alignment.squeezed(image, side), sides
         return self._squares[key]
 
+    def seen(self, row: int, whole: Image.Image, inner: Image.Image) -> None:
+        """Keep the facts of a picture; inner: without its border, the same object where it has none."""
+        self._shorter[row] = min(whole.size)
+        self._inside[row] = inner.width * inner.height / (whole.width * whole.height)
+
     def has_border(self, row: int) -> bool:
-        whole, inner = self._whole_and_inner(row)
-        return inner is not whole
+        return self.inside(row) < 1
+
+    def inside(self, row: int) -> float:
+        """The share of the picture inside its plain border; 1 where it has none or cannot be opened."""
+        if not self._shorter[row] and self.picture(row) is not None:
+            self._whole_and_inner(row)
+        return float(self._inside[row])
 
     def shorter_side(self, row: int) -> int:
         """In pixels, of the thumbnail."""
-        return min(self._whole_and_inner(row)[0].size)
+        if not self._shorter[row]:
+            self._whole_and_inner(row)
+        return int(self._shorter[row])
 
     def _whole_and_inner(self, row: int) -> tuple[Image.Image, Image.Image]:
         """The picture, and without its border; the same object where it has none."""
@@ -98,6 +112,7 @@ class Reader:
             if len(self._opened) >= _OPENED:
                 self._opened.pop(next(iter(self._opened)))
             self._opened[row] = image, alignment.without_border(image)
+            self.seen(row, *self._opened[row])
         return self._opened[row]
 
     def frames(self, row: int) -> list[np.ndarray] | None:
@@ -143,6 +158,8 @@ def look_at(reader: Reader, n: int, progress: Progress) -> Looks:
             small = reader.thumbnail(row)
             image = small if small is not None else reader.picture(row)
             inner = None if image is None else alignment.without_border(image)
+            if image is not None and inner is not None:
+                reader.seen(row, image, inner)
             looked.append((row, small is None and image is not None, inner))
         return looked
 

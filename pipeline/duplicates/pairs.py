@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.duplicates.looks import GREY, Looks, Reader
+from pipeline.duplicates.looks import Looks, Reader
 from pipeline.features import alignment, simhash
-from pipeline.features.perceptual_hash import ORIENTATIONS, in_orientation
 from pipeline.gallery import neighbours
 from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, Rows
@@ -90,44 +89,3 @@ def one_picture(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.nda
 
     colours, details = alignment.agreement(left, right)
     return (colours >= COLOURS) & (details >= DETAILS), details
-
-
-def variant_pairs(near: np.ndarray, looks: Looks) -> list[tuple[int, int, str]]:
-    """(i, j, kind): rows i < j of which j, seen as the kind says, may be i. Kinds: `grey` and the ORIENTATIONS.
-
-    Neighbours by embedding and, in galleries of up to 30,000 pictures, pairs with close hashes.
-    """
-    fit = looks.known & ~looks.flat
-    near = near[fit[near].all(axis=1)]
-    as_they_are = alignment.coarse_agreement(looks.coarse[near[:, 0]], looks.coarse[near[:, 1]])
-    found: dict[tuple[int, int, str], None] = {}
-    mixed = near[looks.grey[near[:, 0]] != looks.grey[near[:, 1]]]
-    found.update(((int(i), int(j), GREY), None) for i, j in mixed)
-    rows = np.flatnonzero(fit)
-    small = len(rows) <= _MAX_TURNED
-    if small:
-        for pairs in simhash.near_pairs(looks.hashes[rows], most=HASH_BITS):
-            i, j = rows[pairs[:, 0]], rows[pairs[:, 1]]
-            mixed = looks.grey[i] != looks.grey[j]
-            found.update(((int(a), int(b), GREY), None) for a, b in zip(i[mixed], j[mixed], strict=True))
-    for number, kind in enumerate(ORIENTATIONS):
-        if len(near):
-            seen = np.stack([in_orientation(picture, kind) for picture in looks.coarse[near[:, 1]]])
-            alike = alignment.coarse_agreement(looks.coarse[near[:, 0]], seen)
-            chosen = near[(alike >= _TURNED) & (alike > as_they_are)]
-            found.update(((int(i), int(j), kind), None) for i, j in chosen)
-        if small:
-            for i, j in _close(looks.hashes[rows, 0], looks.turned[rows, number]):
-                found[int(rows[i]), int(rows[j]), kind] = None
-    return list(found)
-
-
-def _close(hashes: np.ndarray, turned: np.ndarray) -> list[tuple[int, int]]:
-    """(i, j), i < j, where hash i and the turned hash j differ in few bits."""
-    n, found = len(hashes), []
-    step = max(1, (1 << 22) // max(1, n))
-    for start in range(0, n, step):
-        block = np.bitwise_count(hashes[start : start + step, None] ^ turned[None, start:])  # (rows, n - start)
-        i, j = np.nonzero(block <= HASH_BITS)
-        found += [(int(a) + start, int(b) + start) for a, b in zip(i, j, strict=True) if a < b]
-    return found

@@ -69,7 +69,7 @@ def judge(kept: np.ndarray, other: np.ndarray, *, zoom: np.ndarray | None = None
     one, two = kept[moved], other[moved]
     pose = alignment.pose(one, two)
     if one.shape[1] > alignment.SIDE:
-        one_level, two_level = one.astype(np.float32).mean(axis=3), two.astype(np.float32).mean(axis=3)
+        one_level, two_level = alignment.grey(one), alignment.grey(two)
         for _ in range(2):
             pose = alignment.step(one_level, two_level, pose)
     aligned = _judged(one, two, pose, zoom[moved], rules)
@@ -84,14 +84,14 @@ def _judged(kept: np.ndarray, other: np.ndarray, pose: np.ndarray | None, zoom: 
     """pose: None = they lie over one another as they are."""
     one, two = kept.astype(np.float32), other.astype(np.float32)
     warped, inside = (one, np.ones(one.shape[:3], bool)) if pose is None else alignment.warped(one, pose)
-    level = two.mean(axis=3)
+    level, level_one = alignment.grey(two), alignment.grey(one)
     spread = level.std(axis=(1, 2))
-    flat = (spread < alignment.FLAT) | (one.mean(axis=3).std(axis=(1, 2)) < alignment.FLAT)
+    flat = (spread < alignment.FLAT) | (level_one.std(axis=(1, 2)) < alignment.FLAT)
     gain, offset, _ = alignment.fit(warped, two, inside)
     seen = gain * warped + offset
     scale = (_CONTRAST / np.maximum(spread, alignment.FLAT))[:, None, None]
-    facts = _windows(seen.mean(axis=3) * scale, level * scale, inside)
-    paper = _paper(level) | _paper(one.mean(axis=3))
+    facts = _windows(alignment.grey(seen) * scale, level * scale, inside)
+    paper = _paper(level) | _paper(level_one)
     colour = np.zeros(len(one)) if rules.grey else _other_colour(seen, two, inside)
     n_windows = (one.shape[1] // WINDOW) ** 2
     place = facts["striking"] < _PLACE[one.shape[1]]
@@ -110,7 +110,7 @@ def _judged(kept: np.ndarray, other: np.ndarray, pose: np.ndarray | None, zoom: 
         ("another colour", colour > (_ALTERED_COLOUR * n_windows if rules.altered else 1)),
     )
     why_not = [next((reason for reason, found in reasons if found[i]), "") for i in range(len(one))]
-    difference = np.where(inside, np.abs(seen - two).mean(axis=3), 0).clip(0, 255).astype(np.uint8)
+    difference = np.where(inside, alignment.grey(np.abs(seen - two)), 0).clip(0, 255).astype(np.uint8)
     same = np.array([not reason for reason in why_not], bool)
     score = np.where(flat, -1.0, facts["score"])
     return Evidence(same, paper, score, why_not, seen.clip(0, 255).astype(np.uint8), difference)
@@ -148,7 +148,7 @@ def _paper(level: np.ndarray) -> np.ndarray:
 def _other_colour(seen: np.ndarray, two: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """(p,) count of the windows whose hue differs, brightness aside."""
     apart = seen - two
-    apart = apart - apart.mean(axis=3, keepdims=True)
+    apart -= alignment.grey(apart)[..., None]
     channels = [np.abs(alignment.windows(apart[..., channel]).mean(axis=2)) for channel in range(3)]
     whole = alignment.windows(inside).all(axis=2)
     most = np.max(channels, axis=0)

@@ -185,7 +185,10 @@ def test_members_of_a_star_were_each_judged_the_same_as_the_kept_one_and_a_ban_h
     chain = [(0, 1), (1, 2), (2, 3), (3, 4)]
 
     def look(reach: int):
-        return lambda kept, others: [Verdict(abs(kept - row) <= reach, 1 - abs(kept - row) / 9, "") for row in others]
+        return lambda asked: [
+            [Verdict(abs(kept - row) <= reach, 1 - abs(kept - row) / 9, "") for row in others]
+            for kept, others, _ in asked
+        ]
 
     def first(rows):
         return min(rows), "the first"
