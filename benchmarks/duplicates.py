@@ -168,8 +168,10 @@ def measure(asked: argparse.Namespace, home: Path) -> int:
     files = photos_of(asked.half)
     folder = home / "edited"
     shutil.rmtree(folder, ignore_errors=True)
-    photos, others = files[: asked.photos], files[asked.photos : asked.photos + asked.others]
-    truth = make(folder, photos, others, files[asked.photos + asked.others :][: hard_negatives.NEEDED])
+    unseen = files[-hard_negatives.NEEDED :]  # what the negatives are made of
+    rest = files[: -len(unseen)]
+    photos, others = rest[: asked.photos], rest[asked.photos :][: asked.others]
+    truth = make(folder, photos, others, unseen)
     gallery = create_gallery("edited", Settings(home=home))
     spec = f"folder:root={folder}"
     say(f"{len(truth):,} files")
@@ -190,7 +192,7 @@ def measure(asked: argparse.Namespace, home: Path) -> int:
     assert not scored(tiers["identical"], truth)[1], "equal bytes of two photos"
     print(
         f"{machine()}; {asked.encoder}; {len(truth):,} files, {report['rows']:,} records, {asked.photos} photos × {len(counted) + len(VARIANT_EDITS)} edits, "
-        f"{asked.others} others, half {asked.half!r}, seed {report['seed']}; {seconds:.1f} s without ingest\n"
+        f"{len(others):,} others, half {asked.half!r}, seed {report['seed']}; {seconds:.1f} s without ingest\n"
     )
     found = [[kind, f"{recalls[kind]:.3f}", "identical + same"] for kind in (*counted, "watermark")]
     found += [[kind, f"{variants[kind]:.3f}", "variant"] for kind in VARIANT_EDITS]

@@ -53,6 +53,24 @@ class Run:
         """Small copies of the pictures that triplets.json names."""
         return self.root / "pictures"
 
+    @property
+    def lock(self) -> Path:
+        return self.root / ".training"
+
+    def held(self) -> bool:
+        """Whether a process of this machine trains it now."""
+        from filelock import FileLock, Timeout
+
+        if not self.lock.exists():
+            return False
+        try:
+            FileLock(self.lock).acquire(timeout=0).lock.release()
+        except Timeout:
+            return True
+        except OSError:  # a file system without locks
+            return False
+        return False
+
     def about(self) -> dict[str, Any]:
         """run.json. RunError when it cannot be read."""
         return self._read("run.json", dict)
@@ -116,13 +134,18 @@ def name_of(*parts: object) -> str:
     return re.sub(r"[_:=.,]", "-", "-".join(map(str, parts)))
 
 
-def create_run(name: str, settings: Settings, **about: Any) -> Run:
-    """A new folder with its run.json. UsageError for a bad name or one that is taken."""
+def check_name(name: str, settings: Settings) -> None:
+    """UsageError for a bad name or one that is taken."""
     if not _NAME.fullmatch(name):
         raise UsageError(f"bad run name {name!r}: write 1 to 64 of a-z, 0-9, - and _")
-    run = Run(settings.runs / name)
-    if (run.root / "run.json").exists():
+    if (settings.runs / name / "run.json").exists():
         raise UsageError(f"there is a run {name!r} already; choose another --name, or go on with --resume {name}")
+
+
+def create_run(name: str, settings: Settings, **about: Any) -> Run:
+    """A new folder with its run.json. UsageError for a bad name or one that is taken."""
+    check_name(name, settings)
+    run = Run(settings.runs / name)
     try:
         run.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:

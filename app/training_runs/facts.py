@@ -13,7 +13,8 @@ from pipeline.errors import SemblanceError
 from pipeline.settings import Settings
 from training.runs import Run
 
-SILENT_AFTER = 600.0  # s; a run that says it is running and wrote nothing for this long has probably been killed
+# s; a run that says it is running and wrote nothing for so long has probably been killed: the second while a process holds it
+SILENT_AFTER = 90.0, 600.0
 STATUS = {
     "new": "○ starting",
     "running": "● running",
@@ -49,7 +50,7 @@ class Snapshot:
         """It says that it is running, and its files agree."""
         files = [file for name in ("metrics.jsonl", "run.json") if (file := self.run.root / name).exists()]
         last = max((file.stat().st_mtime for file in files), default=0.0)
-        return self._at_work and time.time() - last < SILENT_AFTER
+        return self._at_work and time.time() - last < SILENT_AFTER[self.run.held()]
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
@@ -114,11 +115,14 @@ def overview(snapshots: list[Snapshot]) -> pd.DataFrame:
 
 
 def state_of_all(names: list[str]) -> list[tuple[str, str]]:
-    """Each run's name and status: another list when a run comes, goes, starts, ends or falls silent."""
+    """Each run's name and state: another list when a run comes, goes, starts, has its first figures, ends or falls silent."""
     states = []
     for name in names:
         try:
-            states.append((name, read(name).status))
+            snapshot = read(name)
+            states.append(
+                (name, f"{snapshot.status}, learning" if snapshot.live and snapshot.last else snapshot.status)
+            )
         except SemblanceError:
             states.append((name, "damaged"))
     return states

@@ -10,24 +10,25 @@ import streamlit as st
 
 from app import COMPONENTS
 from app.server.exposure import shown
-from app.training_runs import charts, triplets
+from app.training_runs import charts, controls, triplets
 from app.training_runs.facts import BEST, STATUS, Snapshot, duration, overview, read, state_of_all
+from app.training_runs.new_run import new_run
 from app.widgets.charts import chart
+from app.widgets.job_list import job_list
 from app.widgets.literal import literal
-from app.widgets.page import guarded, title_row
+from app.widgets.page import guarded, problem, title_row
 from pipeline.errors import SemblanceError
-from pipeline.settings import Settings
+from pipeline.settings import Settings, exposed
 from training import runs
 
 CSS = COMPONENTS / "training.css"
 NEWEST, PAGE_OF_TRIPLETS = 3, 12
-BEGIN = """python -m training prepare tiny-imagenet data/tiny-imagenet
-python -m training train --data data/tiny-imagenet --minutes 8 --name first"""
 
 
 def page() -> None:
-    title_row("Training")
+    row = title_row("Training")
     st.html(CSS)
+    problem()
     names = runs.names(Settings())
     st.session_state["runs_seen"] = state_of_all(names)
     snapshots: dict[str, Snapshot] = {}
@@ -36,30 +37,27 @@ def page() -> None:
             snapshots[name] = read(name)
         except SemblanceError as error:
             st.warning(f"Run {literal(name)}: {literal(error)}")
-    progress(any(snapshot.live for snapshot in snapshots.values()))
+    at_work = [name for name, snapshot in snapshots.items() if snapshot.live]
+    learning = [name for name in at_work if snapshots[name].last]  # before it, the job itself says how far it is
+    job_list(but={job.id for name in learning if (job := controls.job_of(name))})
+    progress(bool(at_work))
     if not snapshots:
-        how_to_begin()
+        st.markdown(
+            "A run teaches an encoder what *similar* means, from pictures with labels. It is shown here as soon as it starts: "
+            "curves, the hardest triplets, distances."
+        )
+    if not exposed():
+        new_run(row, names, list(snapshots.values()))
+    if not snapshots:
         return
     for snapshot in snapshots.values():
-        if snapshot.status == "silent":
-            st.warning(
-                f"Run {literal(snapshot.name)} was running and has written nothing for a while. If its process is gone, go on with: "
-                f"`python -m training train --resume {snapshot.name}`"
-            )
+        controls.draw(snapshot)
     side_by_side(list(snapshots.values()))
     if shown := [snapshots[name] for name in choose(list(snapshots))]:
         curves(shown)
         detail([snapshot.name for snapshot in shown])
     else:
         st.info("Choose a run above to see its curves.")
-
-
-def how_to_begin() -> None:
-    st.markdown(
-        "**No runs yet.** A run teaches an encoder what similar means. Fetch pictures to learn from, then train:"
-    )
-    st.code(BEGIN, language="bash", wrap_lines=True)
-    st.caption("The run is shown here as soon as it starts. Stop it with Ctrl-C, go on with `--resume first`.")
 
 
 def progress(live: bool) -> None:
@@ -71,7 +69,12 @@ def _progress() -> None:
     names = runs.names(Settings())
     if state_of_all(names) != st.session_state["runs_seen"]:
         st.rerun(scope="app")
-    st.html(f'<div class="progress-list">{"".join(_progress_of(name) for name in names)}</div>')
+    for name in names:
+        if markup := _progress_of(name):
+            bar, stop = st.columns([6, 1], vertical_alignment="center")
+            bar.html(markup)
+            with stop:
+                controls.stop_button(name)
 
 
 def _progress_of(name: str) -> str:
@@ -80,7 +83,7 @@ def _progress_of(name: str) -> str:
         snapshot = read(name)
     except SemblanceError:
         return ""  # the page has said it
-    if not snapshot.live:
+    if not snapshot.live or (not snapshot.last and controls.job_of(name)):
         return ""
     last, total = snapshot.last, _number(snapshot.about.get("steps"))
     done = _number(last.get("step")) or 0
@@ -184,6 +187,7 @@ def detail(names: list[str]) -> None:
     except SemblanceError as error:  # since the page was drawn
         st.warning(literal(error))
         return
+    controls.use(snapshot)
     if said := snapshot.about.get("error") or snapshot.about.get("warning"):
         st.warning(f"This run said: {literal(shown(str(said)))}")
     for part in (strips_of, distances_of, command_of):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import streamlit as st
 
 from app.server import job_queue, jobs, resources, store
@@ -12,19 +14,20 @@ from pipeline.errors import SemblanceError
 ASIDE = ("note: ", "rejected ")  # what an ingest says of files that did not come in, or not as they were named
 
 
-def job_list(*, ended: int = 0) -> bool:
+def job_list(*, ended: int = 0, but: Collection[str] = ()) -> bool:
     """Running jobs, drawn anew each second while one runs, and a tray of those that ended. True while one runs.
 
     ended: how many of these, the newest first, are told outside of the tray. That one has ended is said once by a toast.
+    but: ids of running jobs that the page draws itself.
     """
     for said, icon in st.session_state.pop("jobs_ended", []):
         st.toast(literal(said), icon=icon)
     running = jobs.running()
-    st.fragment(_jobs, run_every=1.0 if running else None)(ended)
+    st.fragment(_jobs, run_every=1.0 if running else None)(ended, but)
     return running
 
 
-def _jobs(told: int) -> None:
+def _jobs(told: int, but: Collection[str]) -> None:
     """Progress with rate and time left, a stop button, and the last line of what ended."""
     shown = jobs.recent()
     states = {job.id: jobs.state(job) for job in shown}
@@ -32,6 +35,8 @@ def _jobs(told: int) -> None:
     before = st.session_state.get("running_jobs", running)
     st.session_state["running_jobs"] = running
     for job in (job for job in shown if states[job.id].running):
+        if job.id in but:
+            continue
         with st.container(border=True):
             draw = _waiting if states[job.id].place else _running
             draw(job, states[job.id])

@@ -82,13 +82,6 @@ def markup(app: AppTest) -> str:
     return "".join(part.proto.body for part in app.get("html"))
 
 
-def test_without_runs_the_page_says_what_to_type(app: AppTest) -> None:
-    at_training(app)
-    assert "python -m training prepare tiny-imagenet" in app.code[0].value
-    assert "python -m training train" in app.code[0].value
-    assert not app.dataframe
-
-
 def test_every_run_is_a_row_and_the_newest_three_are_compared(app: AppTest) -> None:
     for n, name in enumerate(("one", "two", "three", "four")):
         make_run(name, recall=0.1 * n)
@@ -237,9 +230,10 @@ def test_what_a_run_said_of_itself_is_shown(app: AppTest) -> None:
 def test_a_run_that_fell_silent_is_not_called_running(app: AppTest) -> None:
     run = make_run("killed", status="running")
     for file in run.root.iterdir():
-        os.utime(file, (time.time() - 2 * facts.SILENT_AFTER,) * 2)
+        os.utime(file, (time.time() - 2 * facts.SILENT_AFTER[1],) * 2)
     at_training(app)
-    assert "--resume killed" in app.warning[0].value
+    assert "Run killed was running and has written nothing" in app.warning[0].value
+    assert not app.button("continue-killed").disabled
     assert "running" not in app.dataframe[0].value["status"].iloc[0]
     assert 'class="progress"' not in markup(app)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -44,8 +45,7 @@ def prepare(
 
     if not 0 < dev_share < 0.5:
         raise UsageError(f"dev share {dev_share} is not between 0 and 0.5")
-    name, _, rest = dataset.partition(":")
-    spec = plugins.absolute("datasets", name.replace("-", "_") + (f":{rest}" if rest else ""))
+    spec = plugins.absolute("datasets", _spec(dataset))
     with progress.shown(shown) as show:
         about = run(
             plugins.build("datasets", spec), folder, spec=spec,
@@ -59,6 +59,9 @@ def prepare(
 
 def train(
     data: DataFolder = Path(""),
+    dataset: Annotated[
+        str, typer.Option(help="in place of --data: a dataset, prepared first and kept in the home")
+    ] = "",
     recipe: Annotated[str, typer.Option(help="cpu, gpu or paper")] = "cpu",
     loss: Annotated[
         str,
@@ -104,6 +107,7 @@ def train(
 
     from pipeline import devices
     from training.data import prepared
+    from training.data.prepare import prepared_once
     from training.loop import start
 
     devices.choose(device)  # before a folder is made for nothing
@@ -112,8 +116,11 @@ def train(
     if resume:
         run = runs.open_run(resume, Settings())
     else:
-        if data == Path(""):
-            raise UsageError("name the prepared pictures with --data FOLDER, or a run to go on with: --resume NAME")
+        if (data == Path("")) == (not dataset):
+            raise UsageError(
+                "name the prepared pictures with --data FOLDER, or a dataset with --dataset SPEC, or a run to go on with: "
+                "--resume NAME"
+            )
         facts = {
             "batch_size": batch_size, "optim": optim, "backbone": backbone, "dim": dim, "pretrained": pretrained,
             "frozen": frozen, "open_set": open_set, "seed": seed,
@@ -130,6 +137,14 @@ def train(
             **facts,
         )  # fmt: skip
         name = name or runs.name_of(recipe, loss)
+        if dataset and "RANK" in os.environ:
+            raise UsageError(
+                "several processes train on prepared pictures: run `prepare` first and name them with --data"
+            )
+        if dataset:
+            runs.check_name(name, Settings())  # before minutes of preparation
+            with progress.shown(shown) as show:
+                data = prepared_once(plugins.absolute("datasets", _spec(dataset)), Settings().home, progress=show)
         run = start.shared_run(
             name, prepared.load(data), made, minutes=minutes, epochs=epochs, init=init, command=sys.argv[1:]
         )
@@ -141,3 +156,9 @@ def train(
     if status == "stopped":
         print(f"go on with: python -m training train --resume {run.name}", file=sys.stderr)
         raise typer.Exit(130)
+
+
+def _spec(dataset: str) -> str:
+    """As a shell's user writes it: tiny-imagenet is tiny_imagenet."""
+    name, _, rest = dataset.partition(":")
+    return name.replace("-", "_") + (f":{rest}" if rest else "")

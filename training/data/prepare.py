@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import plugins
 from pipeline.errors import PictureError, UsageError
 from pipeline.files import atomic
 from pipeline.fingerprints import file_id
@@ -135,6 +136,22 @@ def prepare(
         table.to_parquet(temporary, index=False)
     atomic.write_json(folder / "prepared.json", about)
     return about
+
+
+def prepared_once(spec: str, home: Path, *, progress: Progress = silent) -> Path:
+    """The folder under home/prepared of this dataset as its files are listed now; filled first where it is not there.
+
+    spec: absolute. What was prepared from an earlier list stays: a run that is continued needs it. UsageError as `prepare`.
+    """
+    dataset = plugins.build("datasets", spec)
+    dataset.prepare(progress)
+    listed = hashlib.sha256(spec.encode())
+    for record in dataset.records():
+        listed.update(f"\n{record.path}\t{record.label}\t{record.split}".encode("utf-8", "surrogateescape"))
+    folder = home / "prepared" / f"{plugins.parse(spec)[0]}-{listed.hexdigest()[:12]}"
+    if not (folder / "prepared.json").is_file():
+        prepare(dataset, folder, spec=spec, progress=progress)
+    return folder
 
 
 def _labelled(dataset: Dataset, limit: int) -> list[ImageRecord]:

@@ -149,7 +149,7 @@ def _alone(run: Run) -> Iterator[None]:
         yield
         return
     try:
-        lock = FileLock(run.root / ".training").acquire(timeout=0)
+        lock = FileLock(run.lock).acquire(timeout=1)  # longer than `Run.held` looks
     except Timeout:
         raise RunError(f"run {run.name} is being trained by another process; wait for it or stop it") from None
     with lock:
@@ -184,6 +184,10 @@ def _train(
                 device=device, plan=plan, imprint=bool(about["init"]), compile=compile, checkpoint_seconds=checkpoint_seconds, progress=progress,
             )  # fmt: skip
             status = loop.train()
+    except KeyboardInterrupt:  # before the first step, or a second Ctrl-C
+        if writes:
+            run.update(status="stopped")
+        raise
     except SemblanceError as error:
         if writes:
             run.update(status="failed", error=str(error))

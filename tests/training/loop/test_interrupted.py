@@ -108,6 +108,20 @@ def test_ctrl_c_ends_with_130_and_a_checkpoint_and_says_how_to_go_on(data: Prepa
     assert len(run.metrics()) == len(whole.metrics())
 
 
+def test_ctrl_c_before_the_first_step_is_a_stopped_run_that_goes_on(
+    data: Prepared, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop.Loop, "_pace", interrupted)
+    words = ("train", "--data", data.folder, "--name", "early", "--minutes", "1", "--progress", "none")
+    assert said(*words)[0] == 130
+    run = Run(Settings().runs / "early")
+    assert run.about()["status"] == "stopped"
+    assert not run.held()
+
+
 def test_two_processes_train_to_the_end_with_equal_weights_and_one_record(data: Prepared, tmp_path: Path) -> None:
     script = tmp_path / "two.py"
     keep = (
