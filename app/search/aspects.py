@@ -106,7 +106,7 @@ def _waiting(gallery: Gallery, left: int) -> None:
             f"about {max(1, round(left / 400)):,} s, once.{literal(failed)}",
             width="stretch",
         )
-        if st.button("Look at them", icon=":material/palette:"):
+        if st.button("Look at them", icon=":material/palette:", key=f"look-{gallery.name}"):
             attempt(_start, gallery)
             st.rerun(scope="app")  # which draws this each second
     problem()

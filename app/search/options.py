@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.search import aspects, query_state
+from app.search import aspects, query_state, side_by_side
 from app.search.query_state import SearchState
 from app.server import resources
 from app.widgets import states
@@ -25,7 +25,7 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
     clauses, entry = resources.clauses(gallery), gallery.encoder()
     values = {"where": list(state.where), "k": state.k} | {name: getattr(state, name) for name in query_state.FLAGS}
     values |= {"folding": state.collapse > 0, "collapse": state.collapse or 0.97, "rerank": state.rerank}
-    values |= {"max_wrong": state.max_wrong} | aspects.values(state)
+    values |= {"max_wrong": state.max_wrong, "beside": state.beside} | aspects.values(state)
     for name, value in values.items():
         # Only what differs: a run that writes a widget's value takes back what the visitor chose since it began
         if st.session_state.get(f"option-{name}") != value:
@@ -49,6 +49,11 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
         st.selectbox(
             "Order", orders, orders.index(state.rerank), key="option-rerank", format_func=query_state.ORDERS.get,
             help=_measured(entry.get("rerank", {})), disabled=bool(state.aspects), on_change=_choose,
+        )  # fmt: skip
+        others = side_by_side.choices(gallery, state)
+        st.selectbox(
+            "Beside it", list(others), list(others).index(state.beside), key="option-beside", format_func=others.get,
+            help="A second answer to the same query, and which of the two is better.", on_change=_choose,
         )  # fmt: skip
         if state.shows or state.empty:
             aspects.sliders(state, _choose)
@@ -79,16 +84,17 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
         )
 
 
-_USUAL = {"k": SearchState.k, "rerank": "", "max_wrong": 1.0, "folding": False} | dict.fromkeys(
+_USUAL = {"k": SearchState.k, "rerank": "", "beside": "", "max_wrong": 1.0, "folding": False} | dict.fromkeys(
     query_state.FLAGS, False
 )
 
 
 def _choose() -> None:
     now, session = query_state.current(), st.session_state  # a browser that was away may send one widget's value alone
-    names = ("k", "rerank", *query_state.FLAGS)
+    names = ("k", "rerank", "beside", *query_state.FLAGS)
     chosen = {name: session.get(f"option-{name}", getattr(now, name)) for name in names}
     states.one_of(chosen["rerank"], query_state.ORDERS)
+    states.text(chosen["beside"])
     chosen["aspects"] = aspects.chosen(now)
     chosen["max_wrong"] = session.get("option-max_wrong", 1.0)
     collapse = session.get("option-collapse", 0.97) if session.get("option-folding", now.collapse > 0) else 0.0

@@ -53,6 +53,7 @@ class SearchState:
     rerank: str = ""  # a name of ORDERS
     max_wrong: float = 1.0  # 1: off
     aspects: str = ""  # what by_aspect.parse reads; '' = as a whole
+    beside: str = ""  # the second answer: order:NAME of ORDERS or gallery:NAME; '' = none
     by_label: bool = False
     by_picture: bool = False
     keep_query: bool = False
@@ -99,6 +100,7 @@ _DEFAULT = {
     "rerank": SearchState.rerank,
     "max_wrong": SearchState.max_wrong,
     "aspects": SearchState.aspects,
+    "beside": SearchState.beside,
 }
 
 
@@ -119,6 +121,7 @@ def of_address() -> SearchState:
         region=_box(params.get("region", "")),
         rerank=given if (given := params.get("rerank", "")) in ORDERS else "",
         aspects=_aspects(params.get("aspects", "")),
+        beside=_beside(params.get("beside", "")),
         lost_upload="upload" in params,
         **many,
         **flags,
@@ -204,6 +207,11 @@ def _aspects(text: str) -> str:
         return by_aspect.written(by_aspect.parse(text))
     except UsageError:
         return ""
+
+
+def _beside(text: str) -> str:
+    kind, _, name = text.partition(":")
+    return text if (kind == "order" and name in ORDERS) or (kind == "gallery" and name) else ""
 
 
 def nearest_level(text: str) -> float:

@@ -13,6 +13,7 @@ from app.search.kept_judgments import offer_to_keep
 from app.search.options import option_row
 from app.search.query_panel import act, query_of, query_panel
 from app.search.query_state import SearchState
+from app.search.side_by_side import side_by_side
 from app.search.why_similar import why_similar
 from app.search.words_fields import words_kept
 from app.server import encoders, pictures, resources, store
@@ -49,7 +50,7 @@ def page() -> None:
         return
     if name != before:
         query_state.change(
-            remember=False, gallery=name, ids=(), region="", like=(), unlike=(), where=(), **words_kept(name)
+            remember=False, gallery=name, ids=(), region="", like=(), unlike=(), where=(), beside="", **words_kept(name)
         )
     follow(name)
     search_area(resources.gallery(name))
@@ -112,11 +113,17 @@ def show_results(gallery: Gallery, state: SearchState) -> None:
             st.info("No picture of this gallery passes the filter. Take a filter away to see more.")
         return
     _said_of_the_hits(gallery, state, query, result)
+    address = _address_of_query(gallery, query)
+    if state.beside and side_by_side(
+        gallery, state, query, result, lambda where, what: answer(where, what, query_of(where, what)),
+        address=address, on_action=lambda: act("both"),
+    ):  # fmt: skip
+        return
     results_grid(
         tiles_of(gallery.name, result, by_label=state.by_label),
         key="hits",
         actions=("search", "like", "unlike", "open", "choose", *(("why",) if first_picture(query) else ()), "remove"),
-        query=_address_of_query(gallery, query),
+        query=address,
         of=gallery.name,
         like=state.like,
         unlike=state.unlike,
