@@ -152,6 +152,11 @@ export default function (component) {
     const made = element("div", { class: tile.weak ? "tile weak" : "tile", role: "listitem" }, picture, caption);
     if (tile.meter !== undefined)
       made.append(element("div", { class: "meter" }, element("i", { style: `width:${Math.max(0, tile.meter)}%` })));
+    if (tile.alike) {
+      const line = element("div", { class: "alike" });
+      for (const [name, value, meaning] of tile.alike) line.append(element("span", { title: meaning }, name, element("b", {}, value)));
+      made.append(line);
+    }
     made.dataset.id = tile.id;
     paint(made);
     grid.append(made);

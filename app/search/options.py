@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.search import query_state
+from app.search import aspects, query_state, side_by_side
 from app.search.query_state import SearchState
 from app.server import resources
 from app.widgets import states
@@ -17,11 +17,15 @@ from pipeline.search import text
 
 
 def option_row(gallery: Gallery, state: SearchState) -> None:
-    """Filters and options. The ask is what counts: widgets are set from it and change it in a callback."""
+    """Filters and options. The ask is what counts: widgets are set from it and change it in a callback.
+
+    A browser first meets those of the popover when it is opened, perhaps runs after they were set: it then goes by their
+    defaults, so that these say the same.
+    """
     clauses, entry = resources.clauses(gallery), gallery.encoder()
     values = {"where": list(state.where), "k": state.k} | {name: getattr(state, name) for name in query_state.FLAGS}
     values |= {"folding": state.collapse > 0, "collapse": state.collapse or 0.97, "rerank": state.rerank}
-    values |= {"max_wrong": state.max_wrong}
+    values |= {"max_wrong": state.max_wrong, "beside": state.beside} | aspects.values(state)
     for name, value in values.items():
         # Only what differs: a run that writes a widget's value takes back what the visitor chose since it began
         if st.session_state.get(f"option-{name}") != value:
@@ -38,40 +42,60 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
         label_visibility="collapsed",
         on_change=_choose,
     )
-    chosen = sum(values[name] != value for name, value in _USUAL.items())
+    chosen = sum(values[name] != value for name, value in _USUAL.items()) + bool(state.aspects)
     with row.popover(f"Options · {chosen}" if chosen else "Options", icon=":material/tune:"):
-        st.select_slider("Hits", sorted({*query_state.KS, state.k}), key="option-k", on_change=_choose)
+        st.select_slider("Hits", sorted({*query_state.KS, state.k}), state.k, key="option-k", on_change=_choose)
+        orders = list(query_state.ORDERS)
         st.selectbox(
-            "Order", list(query_state.ORDERS), key="option-rerank", format_func=query_state.ORDERS.get,
-            help=_measured(entry.get("rerank", {})), on_change=_choose,
+            "Order", orders, orders.index(state.rerank), key="option-rerank", format_func=query_state.ORDERS.get,
+            help=_measured(entry.get("rerank", {})), disabled=bool(state.aspects), on_change=_choose,
         )  # fmt: skip
+        others = side_by_side.choices(gallery, state)
+        st.selectbox(
+            "Beside it", list(others), list(others).index(state.beside), key="option-beside", format_func=others.get,
+            help="A second answer to the same query, and which of the two is better.", on_change=_choose,
+        )  # fmt: skip
+        if state.shows or state.empty:
+            aspects.sliders(state, _choose)
         if entry.get("confidence") or (state.texts and text.kinds_of(gallery)):
             st.select_slider(
-                "Wrong hits, at most", [*LEVELS, 1.0], key="option-max_wrong", format_func=_share, on_change=_choose,
+                "Wrong hits, at most", [*LEVELS, 1.0], state.max_wrong, key="option-max_wrong", format_func=_share, on_change=_choose,
+                disabled=bool(state.aspects),
                 help="How often a hit is right was learned from this gallery's labels: right is one with the query's label; of words "
                 "it is how likely the picture shows it.",
             )  # fmt: skip
-        st.toggle("Group by label", key="option-by_label", on_change=_choose)
+        st.toggle("Group by label", state.by_label, key="option-by_label", on_change=_choose)
         if resources.regions(gallery):
-            st.toggle("One hit per picture", key="option-by_picture", on_change=_choose)
-        st.toggle("Hide near-duplicates", key="option-folding", on_change=_choose)
+            st.toggle("One hit per picture", state.by_picture, key="option-by_picture", on_change=_choose)
+        st.toggle("Hide near-duplicates", state.collapse > 0, key="option-folding", on_change=_choose)
         off = not state.collapse
         st.slider(
-            "Near-duplicate from score", 0.80, 1.0, step=0.01, key="option-collapse", disabled=off, on_change=_choose
+            "Near-duplicate from score",
+            0.80,
+            1.0,
+            values["collapse"],
+            step=0.01,
+            key="option-collapse",
+            disabled=off,
+            on_change=_choose,
         )
-        st.toggle("Show the query picture itself as a hit", key="option-keep_query", on_change=_choose)
+        st.toggle(
+            "Show the query picture itself as a hit", state.keep_query, key="option-keep_query", on_change=_choose
+        )
 
 
-_USUAL = {"k": SearchState.k, "rerank": "", "max_wrong": 1.0, "folding": False} | dict.fromkeys(
+_USUAL = {"k": SearchState.k, "rerank": "", "beside": "", "max_wrong": 1.0, "folding": False} | dict.fromkeys(
     query_state.FLAGS, False
 )
 
 
 def _choose() -> None:
     now, session = query_state.current(), st.session_state  # a browser that was away may send one widget's value alone
-    names = ("k", "rerank", *query_state.FLAGS)
+    names = ("k", "rerank", "beside", *query_state.FLAGS)
     chosen = {name: session.get(f"option-{name}", getattr(now, name)) for name in names}
     states.one_of(chosen["rerank"], query_state.ORDERS)
+    states.text(chosen["beside"])
+    chosen["aspects"] = aspects.chosen(now)
     chosen["max_wrong"] = session.get("option-max_wrong", 1.0)
     collapse = session.get("option-collapse", 0.97) if session.get("option-folding", now.collapse > 0) else 0.0
     query_state.change(where=tuple(session.get("option-where", now.where)), collapse=collapse, **chosen)

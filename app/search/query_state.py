@@ -12,6 +12,7 @@ from pipeline.errors import UsageError
 from pipeline.filters import Clause, Filter
 from pipeline.gallery.confidence import LEVELS
 from pipeline.images.regions import box_text, parse_box
+from pipeline.search import by_aspect
 
 MAX_UPLOADS = 8
 HISTORY_BYTES = 100_000_000  # of uploads that can be gone back to, a session; the current ones come on top
@@ -51,6 +52,8 @@ class SearchState:
     collapse: float = 0.0  # 0: off
     rerank: str = ""  # a name of ORDERS
     max_wrong: float = 1.0  # 1: off
+    aspects: str = ""  # what by_aspect.parse reads; '' = as a whole
+    beside: str = ""  # the second answer: order:NAME of ORDERS or gallery:NAME; '' = none
     by_label: bool = False
     by_picture: bool = False
     keep_query: bool = False
@@ -59,6 +62,11 @@ class SearchState:
     @property
     def empty(self) -> bool:
         return not (self.uploads or self.ids or self.like or self.texts)
+
+    @property
+    def shows(self) -> bool:
+        """Whether a picture asks, which has colour and texture; words alone have none."""
+        return bool(self.uploads or self.ids or self.like)
 
     @property
     def part(self) -> str:
@@ -91,6 +99,8 @@ _DEFAULT = {
     "collapse": SearchState.collapse,
     "rerank": SearchState.rerank,
     "max_wrong": SearchState.max_wrong,
+    "aspects": SearchState.aspects,
+    "beside": SearchState.beside,
 }
 
 
@@ -110,6 +120,8 @@ def of_address() -> SearchState:
         max_wrong=nearest_level(params.get("max_wrong", "")),
         region=_box(params.get("region", "")),
         rerank=given if (given := params.get("rerank", "")) in ORDERS else "",
+        aspects=_aspects(params.get("aspects", "")),
+        beside=_beside(params.get("beside", "")),
         lost_upload="upload" in params,
         **many,
         **flags,
@@ -188,6 +200,18 @@ def _box(text: str) -> str:
         return box_text(parse_box(text)) if text else ""
     except UsageError:
         return ""
+
+
+def _aspects(text: str) -> str:
+    try:
+        return by_aspect.written(by_aspect.parse(text))
+    except UsageError:
+        return ""
+
+
+def _beside(text: str) -> str:
+    kind, _, name = text.partition(":")
+    return text if (kind == "order" and name in ORDERS) or (kind == "gallery" and name) else ""
 
 
 def nearest_level(text: str) -> float:

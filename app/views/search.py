@@ -7,12 +7,13 @@ import random
 import streamlit as st
 
 from app import COMPONENTS
-from app.search import query_state, selected
+from app.search import aspects, query_state, selected
 from app.search.common_terms import annotation_line, common_terms
 from app.search.kept_judgments import offer_to_keep
 from app.search.options import option_row
 from app.search.query_panel import act, query_of, query_panel
 from app.search.query_state import SearchState
+from app.search.side_by_side import side_by_side
 from app.search.why_similar import why_similar
 from app.search.words_fields import words_kept
 from app.server import encoders, pictures, resources, store
@@ -49,7 +50,7 @@ def page() -> None:
         return
     if name != before:
         query_state.change(
-            remember=False, gallery=name, ids=(), region="", like=(), unlike=(), where=(), **words_kept(name)
+            remember=False, gallery=name, ids=(), region="", like=(), unlike=(), where=(), beside="", **words_kept(name)
         )
     follow(name)
     search_area(resources.gallery(name))
@@ -112,11 +113,17 @@ def show_results(gallery: Gallery, state: SearchState) -> None:
             st.info("No picture of this gallery passes the filter. Take a filter away to see more.")
         return
     _said_of_the_hits(gallery, state, query, result)
+    address = _address_of_query(gallery, query)
+    if state.beside and side_by_side(
+        gallery, state, query, result, lambda where, what: answer(where, what, query_of(where, what)),
+        address=address, on_action=lambda: act("both"),
+    ):  # fmt: skip
+        return
     results_grid(
         tiles_of(gallery.name, result, by_label=state.by_label),
         key="hits",
         actions=("search", "like", "unlike", "open", "choose", *(("why",) if first_picture(query) else ()), "remove"),
-        query=_address_of_query(gallery, query),
+        query=address,
         of=gallery.name,
         like=state.like,
         unlike=state.unlike,
@@ -137,7 +144,9 @@ def _said_of_the_hits(gallery: Gallery, state: SearchState, query: Query, result
     if result.bands:
         close = any(band in enough for band in result.bands)
     order = "" if result.rerank == "none" else f", {query_state.ORDERS.get(result.rerank, result.rerank).lower()}"
-    left_out = f", {result.left_out} less sure left out" if result.left_out else ""
+    order = f", by {result.aspects.replace('=', ' ').replace(',', ', ').replace('-', '−')}" if result.aspects else order
+    left_out = f", {result.unseen:,} of unknown colour left out" if result.unseen else ""
+    left_out += f", {result.left_out} less sure left out" if result.left_out else ""
     among = f" of {len(resources.paths(gallery)):,}" if not state.where else ""
     spent = " · ".join(f"{name} {result.milliseconds[name]:.0f} ms" for name in ("open", "encode", "search"))
     with st.container(horizontal=True, vertical_alignment="center", key="hits-line"):
@@ -146,7 +155,7 @@ def _said_of_the_hits(gallery: Gallery, state: SearchState, query: Query, result
             help=f"{SCORES_OF_KINDS if result.understood else SCORES_OF_WORDS} {spent}" if query.has_words else spent,
         )
         downloads.result_buttons(gallery, query, result)
-    moved = query.has_words or state.like or state.unlike  # then the hits say less about the upload
+    moved = query.has_words or state.like or state.unlike or result.alike  # then the hits say less about the upload
     with st.container(horizontal=True, vertical_alignment="center", key="hits-facts"):  # as high whatever it says
         _already_here(gallery, state)
         if state.uploads and close and not moved:
@@ -199,7 +208,8 @@ def answer(gallery: Gallery, state: SearchState, query: Query) -> SearchResult:
     encoder = encoders.of_gallery(gallery) if searching.needs_encoder(gallery, query) else None
     # a link, or the gallery before this one, may bring a cut that nothing is known for here, and its slider is not shown
     known = text.kinds_of(gallery) if query.words_alone else not query.has_words and gallery.encoder().get("confidence")
-    cut = state.max_wrong < 1 and known
+    seen = aspects.known(gallery, state)
+    cut = state.max_wrong < 1 and known and not seen
     with logs.request():
         result, note = store.answered(
             gallery,
@@ -213,9 +223,12 @@ def answer(gallery: Gallery, state: SearchState, query: Query) -> SearchResult:
                 collapse=state.collapse or None,
                 by_picture=state.by_picture,
                 exclude_query=not state.keep_query,
-                rerank=state.rerank,
+                rerank="" if seen else state.rerank,
                 max_wrong=state.max_wrong if cut else None,
+                aspects=state.aspects if seen else "",
+                appearances=seen,
                 encode=pictures.embeddings,
+                looks=aspects.looks,
             ),
         )
     if note:

@@ -10,8 +10,8 @@ from app import COMPONENTS
 
 
 @st.cache_resource
-def component(name: str, scripts: tuple[str, ...] = ()) -> Any:
-    """A component of ours: components/NAME.css, and the scripts one after the other, by default NAME.js alone."""
+def component(name: str, scripts: tuple[str, ...] = (), styles: tuple[str, ...] = ()) -> Any:
+    """A component of ours: scripts and styles, each one after the other, by default NAME.js and NAME.css alone."""
     read = [(COMPONENTS / script).read_text(encoding="utf-8") for script in scripts or (f"{name}.js",)]
-    css = (COMPONENTS / f"{name}.css").read_text(encoding="utf-8")
+    css = "\n".join((COMPONENTS / style).read_text(encoding="utf-8") for style in styles or (f"{name}.css",))
     return st.components.v2.component(f"semblance_{name}", html='<div class="root"></div>', css=css, js="\n".join(read))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.server.routes import thumbnail_url, whole_url
@@ -52,11 +52,17 @@ def results_grid(
 
 
 def tile(
-    gallery: str, hit: SearchHit, *, percentile: float | None = None, weak: bool = False, match: str = ""
+    gallery: str,
+    hit: SearchHit,
+    *,
+    percentile: float | None = None,
+    weak: bool = False,
+    match: str = "",
+    alike: Mapping[str, tuple[float, float]] = {},
 ) -> dict[str, Any]:
     """One picture. With no percentile it is shown without a score; nan: a score of which only the order is known.
 
-    match: what else its score means.
+    match: what else its score means. alike: of each aspect the cosine and its percentile.
     """
     name = display_name(hit.path)
     facts = [("file", name), ("label", hit.label), ("split", hit.split), ("size", f"{hit.width} × {hit.height}")]
@@ -79,6 +85,18 @@ def tile(
         made |= {"score": f"{hit.score:.3f}", "meaning": meaning, "weak": weak, "folded": len(hit.folded)}
         made |= {"meter": round(100 * hit.score)} if known else {}
         facts += [("score", f"{hit.score:.4f}, {meaning}")]
+    if alike:
+        than = {
+            name: "" if p != p else f", more alike than {p:.1f} % of random pairs" for name, (_, p) in alike.items()
+        }
+        said = [(name, f"{cosine:.2f}{than[name]}") for name, (cosine, _) in alike.items()]
+        made |= {
+            "alike": [
+                [name, f"{cosine:.2f}", f"{name} {text}"]
+                for (name, text), (cosine, _) in zip(said, alike.values(), strict=True)
+            ]
+        }
+        facts += said
     if hit.box:
         made |= {"part": f"a part of {name}: {hit.box}"}
         facts += [("part", f"{hit.box} (x, y, width, height)")]
@@ -94,8 +112,10 @@ def tiles_of(gallery: str, result: SearchResult, *, by_label: bool = False) -> l
         f"{band} match, {share:.0%} likely right" for band, share in zip(result.bands, result.confidences, strict=True)
     ]
     drawn = [
-        tile(gallery, hit, percentile=percentile, weak=band == "weak", match=match)
-        for (hit, percentile), band, match in zip(pairs, bands, sure or [""] * len(pairs), strict=True)
+        tile(gallery, hit, percentile=percentile, weak=band == "weak", match=match, alike=alike)
+        for (hit, percentile), band, match, alike in zip(
+            pairs, bands, sure or [""] * len(pairs), result.alike or [{}] * len(pairs), strict=True
+        )
     ]
     if by_label:
         groups: dict[str, list[dict[str, Any]]] = {}

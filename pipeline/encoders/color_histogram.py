@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL.Image import Image, Resampling
+from PIL.Image import Image
 
 from pipeline.errors import UsageError
-from pipeline.features.appearance import DIRECTIONS, SIDE
+from pipeline.features.appearance import DIRECTIONS, SIDE, squashed
 from pipeline.features.appearance import colours as _colours
 from pipeline.features.appearance import edges as _edges
 from pipeline.features.appearance import lab as _lab
@@ -59,7 +59,7 @@ class ColorHistogram:
     def preprocess(self, image: Image) -> np.ndarray:
         """RGB picture squashed to (64, 64, 3) uint8."""
         rgb = image if image.mode == "RGB" else image.convert("RGB")  # converting RGB to RGB would copy it
-        return np.asarray(rgb.resize((SIDE, SIDE), Resampling.BILINEAR, reducing_gap=3.0))
+        return squashed(rgb)
 
     def encode(self, batch: np.ndarray) -> np.ndarray:
         """(n, 64, 64, 3) uint8 to (n, dim) float32 of unit length."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.errors import UsageError
 from pipeline.features import relevance
-from pipeline.features.appearance import SIDE
+from pipeline.features.appearance import squashed
 from pipeline.gallery import calibration
 from pipeline.gallery.gallery import Gallery
 from pipeline.images import decoding, opening
@@ -95,10 +95,10 @@ def calibrations_of(gallery: Gallery, *, pictures: int = 200, seed: int = 0) -> 
     drawn = np.random.default_rng(seed).permutation(len(ids))[:pictures]
     thumbnails = [data for i in drawn if (data := gallery.thumbnail_data(ids[i]))]
     if len(thumbnails) > 1:
-        small = np.stack([_squashed(opening.open_image(data).image) for data in thumbnails])
+        small = np.stack([squashed(opening.open_image(data).image) for data in thumbnails])
         steps = np.linspace(0, 1, calibration.STEPS + 1)
         for name, rows in relevance.features(small).items():
-            pairs = _cosines(rows)[np.triu_indices(len(rows), 1)]
+            pairs = relevance.cosines(rows, rows)[np.triu_indices(len(rows), 1)]
             found[name] = np.quantile(pairs, steps).tolist()
     return found
 
@@ -152,18 +152,5 @@ def _windows(width: int, height: int, grid: int) -> Iterator[tuple[int, int, int
 
 
 def _golden(query: Image, hit: Image) -> dict[str, float]:
-    rows = relevance.features(np.stack([_squashed(query), _squashed(hit)]))
-    return {name: float(_cosines(pair)[0, 1]) for name, pair in rows.items()}
-
-
-def _cosines(rows: np.ndarray) -> np.ndarray:
-    """(n, n). Plain pictures have a texture of zeros, which no two of them differ in: that counts as 1."""
-    plain = np.array([not row.any() for row in rows])  # (n,)
-    return np.where(plain[:, None] & plain, 1, rows @ rows.T).clip(-1, 1)
-
-
-def _squashed(image: Image) -> np.ndarray:
-    """(64, 64, 3) uint8, as relevance wants it."""
-    from PIL.Image import Resampling
-
-    return np.asarray(image.resize((SIDE, SIDE), Resampling.BILINEAR, reducing_gap=3.0))
+    rows = relevance.features(np.stack([squashed(query), squashed(hit)]))
+    return {name: float(relevance.cosines(pair[:1], pair[1:])[0, 0]) for name, pair in rows.items()}

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SIDE = 64  # pixels; every picture is squashed to a square
 DIRECTIONS = 8  # of an edge, over 180 degrees
+
+
+def squashed(image: Image) -> np.ndarray:
+    """An RGB picture of any shape to (64, 64, 3) uint8."""
+    from PIL.Image import Resampling
+
+    return np.asarray(image.resize((SIDE, SIDE), Resampling.BILINEAR, reducing_gap=3.0))
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

@@ -52,6 +52,12 @@ def features(pictures: np.ndarray) -> dict[str, np.ndarray]:
     return {"colour": colour, "texture": texture}
 
 
+def cosines(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(n, m) of one feature. Plain pictures have a texture of zeros, which no two of them differ in: that counts as 1."""
+    plain, too = (np.abs(of).sum(axis=1) == 0 for of in (rows, others))  # (n,), (m,)
+    return np.where(plain[:, None] & too, 1, rows @ others.T).clip(-1, 1)
+
+
 def class_relevance(
     features: Mapping[str, np.ndarray], members: np.ndarray, *, weights: Mapping[str, float] = WEIGHTS
 ) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.files import atomic, checksummed
 
-KINDS = ("removed", "tag", "same", "not_same", "like", "unlike", "identity", "label_right")
+KINDS = ("removed", "tag", "same", "not_same", "like", "unlike", "identity", "label_right", "better")
 REPLACED = "replaced"  # value of a removal that an ingest made: the file has other bytes now
 CAME_BACK = ""  # value of one that takes such a removal back, because the bytes are there again
 _KEYS = {"when", "kind", "ids", "value"}

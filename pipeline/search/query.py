@@ -120,11 +120,21 @@ def vector(
     def stack(ids: Sequence[str]) -> np.ndarray:
         return np.array([stored[i] for i in ids], np.float32).reshape(-1, dim)
 
-    direction = _mean(np.concatenate([*toward, stack(query.ids)]))
-    direction += LIKE_WEIGHT * _mean(stack(query.like))
-    direction -= UNLIKE_WEIGHT * _mean(stack(query.unlike))
-    direction -= UNLIKE_WEIGHT * _mean(away)  # apart from pictures, whose larger scores would drown it
-    return direction / max(float(np.linalg.norm(direction)), 1e-12), own, milliseconds
+    asked = np.concatenate([*toward, stack(query.ids)])
+    return moved(asked, stack(query.like), stack(query.unlike), away), own, milliseconds
+
+
+def moved(asked: np.ndarray, *marked: np.ndarray) -> np.ndarray:
+    """(dim,) of unit length: the mean of what is asked with, moved toward the first of `marked`, away from the others.
+
+    Each (n, dim). Words that are not wanted stand apart from pictures, whose larger scores would drown them.
+    """
+    import numpy as np
+
+    direction = _mean(asked)
+    for sign, vectors in zip((LIKE_WEIGHT, *[-UNLIKE_WEIGHT] * len(marked[1:])), marked, strict=True):
+        direction += sign * _mean(vectors)
+    return direction / max(float(np.linalg.norm(direction)), 1e-12)
 
 
 def open_query(picture: QueryPicture) -> Image:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,44 +17,22 @@ from pipeline.gallery.ranking import NONE
 from pipeline.images.regions import parse_box as parse_box
 from pipeline.records import Encoder, SearchHit, VectorStore
 from pipeline.rerank import Reranker
-from pipeline.search import by_kind, folding, text
+from pipeline.search import by_aspect, by_kind, folding, text
 from pipeline.search import query as queries
 from pipeline.search.query import Query as Query
 from pipeline.search.query import QueryPicture as QueryPicture
 from pipeline.search.query import since
+from pipeline.search.result import SearchResult as SearchResult
+from pipeline.search.result import as_json as as_json
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from pipeline.gallery.appearances import Appearances
+
 MAX_K = 1000
 AUTO = ""  # the re-ranker that was measured to be best for the gallery
 MAX_HITS = 16_384  # hits that a Milvus server gives at once
-
-
-@dataclass
-class SearchResult:
-    """Hits, best first, with what their scores mean here and where the time went.
-
-    A score is the cosine to the query itself, also where a re-ranker gave another order; of words that name kinds, to the
-    nearest direction of one.
-
-    Nothing is known of the scores of words: the random pairs that a score is held against are pairs of pictures, which
-    score far higher than a text and a picture do. Then percentiles are nan, no hit is weak, and the order is the answer.
-    """
-
-    hits: list[SearchHit]
-    percentiles: list[float]  # per hit: share of random pairs of this gallery that score lower, in percent
-    weak_below: float  # hits under this score are weak matches; -1 when nothing is known
-    milliseconds: dict[str, float] = field(default_factory=dict)  # open, encode, search, total
-    rerank: str = "none"  # the spec of what put the hits in order
-    confidences: list[float] = field(
-        default_factory=list
-    )  # per hit: how likely it is right; empty when nothing is known
-    bands: list[confidence.Band] = field(default_factory=list)  # per hit, with confidences
-    left_out: int = 0  # hits among the nearest that max_wrong or min_score took away
-    understood: str = (
-        ""  # what words were taken for, where they name kinds; then confidences say how likely a hit shows it
-    )
 
 
 def load_encoder(gallery: Gallery, *, device: str = "auto", spec: str = "") -> Encoder:
@@ -85,7 +63,10 @@ def search(
     rerank: str = AUTO,
     max_wrong: float | None = None,
     min_score: float | None = None,
+    aspects: str = "",
+    appearances: Appearances | None = None,
     encode: queries.EncodePictures = queries.embeddings,
+    looks: by_aspect.LooksOfPictures = by_aspect.looks_of,
 ) -> SearchResult:
     """The k nearest pictures and parts of pictures.
 
@@ -94,13 +75,16 @@ def search(
     others. exclude_query: the query's own files, their parts, and ids are no hits. encoder may be None unless
     `query.needs_encoder`. rerank: a spec of rerank/, or what was measured to be best for this gallery; words are never
     re-ranked. max_wrong: only hits of which at most this share is wrong, as the gallery's labels taught (confidence.py).
-    min_score: only hits from this score up. encode: by what the query's pictures are encoded. Raises UsageError for k,
-    filter, an empty query, or words that the encoder does not take, PictureError for a bad picture, GalleryError for an
-    unknown id, StoreError when the store fails.
+    min_score: only hits from this score up. aspects: weights that put the hits in order (by_aspect.parse); then nothing
+    is re-ranked, and no hit is strong or weak. appearances: the gallery's, made where they are needed and not given.
+    encode, looks: by what the query's pictures are encoded and looked at. Raises UsageError for k, filter, an empty query,
+    or words that the encoder does not take, PictureError for a bad picture, GalleryError for an unknown id, StoreError
+    when the store fails.
     """
     started = time.perf_counter()
     manifest = gallery.manifest()
-    check(query, k, collapse, rerank, max_wrong, min_score)
+    check(query, k, collapse, rerank, max_wrong, min_score, aspects)
+    weights = by_aspect.parse(aspects)
     if query.has_words:
         text.require(gallery, (*query.texts, *query.not_texts))
     filters.check(where, manifest["metadata_keys"])
@@ -115,22 +99,36 @@ def search(
         _nearest, store, collection, where=where, without=gone, whole=own if exclude_query else set(),
         collapse=collapse, by_picture=by_picture,
     )  # fmt: skip
-    spec = NONE if query.has_words else entry.get("rerank", {}).get("spec", NONE) if rerank == AUTO else rerank
+    looked = by_aspect.looks_wanted(weights)
+    spec = (
+        NONE if query.has_words or weights else entry.get("rerank", {}).get("spec", NONE) if rerank == AUTO else rerank
+    )
     readout = text.kinds_of(gallery) if query.words_alone else None
-    learned = by_kind.LEARNED if readout else {} if query.has_words else entry.get("confidence", {})
+    learned = by_kind.LEARNED if readout else {} if query.has_words or looked else entry.get("confidence", {})
     if max_wrong is not None and not learned:
         raise UsageError(
-            f"how often hits are right is not known here: words are asked with, or gallery {gallery.name} has fewer than "
-            f"{confidence.MIN_LABELLED} pictures with labels; a least score can be asked for instead"
+            f"how often hits are right is not known here: words or aspects are asked with, or gallery {gallery.name} has fewer "
+            f"than {confidence.MIN_LABELLED} pictures with labels; a least score can be asked for instead"
         )
     plain = spec == NONE and not (where or collapse or by_picture)
-    understood, likely = "", dict[str, float]()
+    understood, likely, figures, unseen = "", dict[str, float](), dict[str, dict[str, float]](), 0
     if readout:
         asked, along = by_kind.asked(query.texts, query.not_texts), partial(_along, store, collection, where, gone)
         hits, likely, understood = by_kind.hits(readout, store, collection, asked, along, k)
         hits = folding.one_a_picture(hits) if by_picture else hits
         if collapse and hits:
             hits = folding.fold(hits, store.embeddings(collection, [hit.id for hit in hits]), collapse, k)
+    elif looked:
+        from pipeline.gallery.appearances import of_gallery
+
+        seen = appearances or of_gallery(gallery)
+        unseen, asked_looks = seen.unknown, by_aspect.asked(seen, gallery.name, query, looks)
+        found = by_aspect.hits(
+            seen, store, collection, (direction, asked_looks), weights, entry["calibration"], nearest,
+            where=where, without=gone, whole=own if exclude_query else set(),
+        )  # fmt: skip
+        hits, figures = folding.one_a_picture(found.hits) if by_picture else found.hits, found.figures
+        hits = folding.fold(hits, found.embeddings, collapse, k + 1) if collapse else hits
     elif spec == NONE:
         hits = nearest(direction, k=max(k, confidence.DEPTH) if learned and plain else k)
     else:
@@ -156,14 +154,23 @@ def search(
     return SearchResult(
         hits,
         [calibration.percentile(hit.score, quantiles) for hit in hits],
-        calibration.weak_below(quantiles) if plugins.card_of("encoders", entry["spec"]).weak else -1.0,
+        calibration.weak_below(quantiles) if not looked and plugins.card_of("encoders", entry["spec"]).weak else -1.0,
         milliseconds,
         spec,
         sure,
         [confidence.band(learned, one) for one in sure],
         left_out,
         understood,
+        by_aspect.written(weights),
+        [_percentiles(figures[hit.id], seen.quantiles | {by_aspect.MEANING: quantiles}) for hit in hits]
+        if looked
+        else [],
+        unseen,
     )
+
+
+def _percentiles(cosines: dict[str, float], quantiles: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, float]]:
+    return {name: (cosine, calibration.percentile(cosine, quantiles[name])) for name, cosine in cosines.items()}
 
 
 def needs_encoder(gallery: Gallery, query: Query) -> bool:
@@ -178,8 +185,10 @@ def check(
     rerank: str = AUTO,
     max_wrong: float | None = None,
     min_score: float | None = None,
+    aspects: str = "",
 ) -> None:
     """UsageError for a query or an option that cannot be answered; costs nothing, so ask it first."""
+    by_aspect.check(query, aspects, rerank)
     if max_wrong is not None and not confidence.LEVELS[0] <= max_wrong < 1:
         raise UsageError(f"the share of wrong hits is {max_wrong}; choose {confidence.LEVELS[0]} to 0.99, e.g. 0.1")
     if min_score is not None and not -1 <= min_score <= 1:
@@ -255,34 +264,3 @@ def _reranked(
     hits, rows = embeddings(nearest(direction, k=max(k, reranker.depth)))
     scores = rows @ query
     return [replace(hits[i], score=float(scores[i])) for i in reranker.order(direction, mean, rows)[:k]]
-
-
-def as_json(gallery: Gallery, query_text: Sequence[str], result: SearchResult) -> dict[str, object]:
-    """The `search --json` object of the command line."""
-    return {
-        "query": list(query_text),
-        "gallery": gallery.name,
-        "encoder": gallery.encoder()["spec"],
-        "weak_below": result.weak_below,
-        "rerank": result.rerank,
-        "left_out": result.left_out,
-        "understood": result.understood,
-        "hits": [
-            {"rank": rank, "id": hit.id, "path": hit.path, "label": hit.label, "score": round(hit.score, 6)}
-            | {
-                "percentile": percentile if percentile == percentile else None,
-                "split": hit.split,
-                "metadata": hit.metadata,
-                "folded": list(hit.folded),
-                "parent": hit.parent,
-                "box": hit.box,
-            }
-            | (
-                {"confidence": round(result.confidences[rank - 1], 4), "band": result.bands[rank - 1]}
-                if result.bands
-                else {}
-            )
-            for rank, (hit, percentile) in enumerate(zip(result.hits, result.percentiles, strict=True), 1)
-        ],
-        "milliseconds": {key: round(value, 2) for key, value in result.milliseconds.items()},
-    }

@@ -48,6 +48,9 @@ def search(
         float | None, typer.Option(help="Only hits of which at most this share is wrong, e.g. 0.1; needs labels")
     ] = None,
     min_score: Annotated[float | None, typer.Option(help="Only hits from this score up, -1 to 1")] = None,
+    aspects: Annotated[
+        str, typer.Option(help="Weights from -1 to 1 of colour, texture and meaning: colour=1,meaning=-0.5")
+    ] = "",
     encoder: Annotated[str, typer.Option(help="Must be the gallery's; refused otherwise")] = "",
     device: Device = "",
     montage: Annotated[Path | None, typer.Option(help="Write query and hits as one PNG")] = None,
@@ -59,6 +62,7 @@ def search(
     from pipeline.gallery.opening import open_gallery
     from pipeline.images.opening import open_file
     from pipeline.records import place
+    from pipeline.search import by_aspect
     from pipeline.search import search as searching
     from pipeline.search import text as words
     from pipeline.settings import Settings
@@ -76,7 +80,7 @@ def search(
         texts=tuple(text or []),
         not_texts=tuple(not_text or []),
     )
-    searching.check(query, k, collapse, rerank, max_wrong, min_score)
+    searching.check(query, k, collapse, rerank, max_wrong, min_score, aspects)
     if query.has_words:
         words.require(gallery, (*query.texts, *query.not_texts))
     chosen = filters.parse(where or [])
@@ -84,6 +88,13 @@ def search(
     encoding = None
     if searching.needs_encoder(gallery, query) or encoder:
         encoding = searching.load_encoder(gallery, device=device or settings.device, spec=encoder)
+    appearances = None
+    if by_aspect.looks_wanted(by_aspect.parse(aspects)):
+        from pipeline.gallery.appearances import of_gallery
+        from pipeline.progress import shown
+
+        with shown("auto") as progress:
+            appearances = of_gallery(gallery, progress=progress)
     with _store(gallery, settings) as store:
         result = searching.search(
             gallery,
@@ -98,6 +109,8 @@ def search(
             rerank=rerank,
             max_wrong=max_wrong,
             min_score=min_score,
+            aspects=aspects,
+            appearances=appearances,
         )
     if montage:
         from pipeline.files import atomic
@@ -120,11 +133,17 @@ def search(
         else:
             weak = "  weak match" if hit.score < result.weak_below else ""
         share = f"{percentile:5.1f} %  " if percentile == percentile else ""  # nan: nothing is known of words
+        if result.alike:
+            weak = "  " + ", ".join(f"{name} {cosine:.2f}" for name, (cosine, _) in result.alike[rank - 1].items())
         print(
             f"{rank:4d}  {hit.score:.4f}  {share}{hit.id}  {display_name(f'{hit.label:16s}  {place(hit.path, hit.box)}')}{weak}"
         )
     if result.rerank != "none":
         print(f"in the order of {result.rerank}; --rerank none is that of the scores", file=sys.stderr)
+    if result.aspects:
+        print(f"in the order of {result.aspects}; scores are those of meaning", file=sys.stderr)
+    if result.unseen:
+        print(f"{result.unseen:,} pictures have neither thumbnail nor file and are no hits", file=sys.stderr)
     if result.left_out:
         print(f"{result.left_out} of the nearest are left out as too unsure", file=sys.stderr)
     elif not result.hits:
