@@ -136,6 +136,7 @@ def _picked(key: str) -> None:
 def _selected(key: str) -> None:
     found = states.sent(key, "selected")
     shape = shape_from(states.part(found, "shape")) if found else None
+    st.session_state["map-adds"] = bool(found and found.get("add"))
     _keep(select=shape.text() if shape else "")
 
 

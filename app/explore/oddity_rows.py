@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app.server import resources, store
-from app.widgets import picture_row
+from app.widgets import picture_row, selection
 from app.widgets.literal import literal
 from app.widgets.page import attempt, problem
 from app.widgets.picture_row import Tile
@@ -38,8 +38,16 @@ def rows_list(gallery: Gallery, kind: str, table: pd.DataFrame) -> None:
             picture_row.draw(gallery.name, _tiles(row, kind, out, there | gone), said=_said(row, kind))
             with st.container(horizontal=True, vertical_alignment="center"):
                 _actions(gallery, row, kind, out, there, right, given)
-    if pages > 1:
-        st.pagination(pages, key=key)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        page_of = table["id"].iloc[(page - 1) * AT_ONCE : page * AT_ONCE]
+        selection.button(
+            gallery.name,
+            f"Select these {len(page_of)}",
+            lambda: [picture for picture in page_of if picture in there],
+            key=f"odd-select-{gallery.name}-{kind}-{page}",
+        )
+        if pages > 1:
+            st.pagination(pages, key=key)
 
 
 def _tiles(row: dict[str, Any], kind: str, out: bool, known: set[str]) -> list[Tile]:

@@ -12,6 +12,7 @@ from app.pairs.identities import naming, ranking, who_options, who_title
 from app.pairs.pair_query import NAMED, SLOTS, TWO
 from app.pairs.slot import CSS, examples, figure, shown, slot
 from app.pairs.verdict import percent, verdict
+from app.search.tray import tray
 from app.widgets import picture_row, states
 from app.widgets.literal import literal
 from app.widgets.page import gallery_page
@@ -27,6 +28,7 @@ def page(gallery: Gallery) -> None:
     st.html(CSS)
     picture_row.styles()
     area(gallery)
+    tray(gallery)
 
 
 @st.fragment

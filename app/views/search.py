@@ -7,17 +7,18 @@ import random
 import streamlit as st
 
 from app import COMPONENTS
-from app.search import query_state, selected
+from app.search import query_state
 from app.search.common_terms import annotation_line, common_terms
 from app.search.kept_judgments import offer_to_keep
 from app.search.options import option_row
 from app.search.query_panel import act, query_of, query_panel
 from app.search.query_state import SearchState
+from app.search.tray import tray
 from app.search.why_similar import why_similar
 from app.search.words_fields import words_kept
 from app.server import encoders, pictures, resources, store
 from app.server.routes import publish, whole_url
-from app.widgets import downloads, states
+from app.widgets import downloads, selection, states
 from app.widgets.literal import literal
 from app.widgets.page import follow, followed, guarded, titled_choice
 from app.widgets.results_grid import results_grid, tile, tiles_of
@@ -42,6 +43,7 @@ SCORES_OF_KINDS = (
 
 
 def page() -> None:
+    selection.follow_link()
     query_state.follow_address()
     before = query_state.current().gallery
     wanted = before if "gallery" in st.query_params else followed(before)  # the address is in the ask already
@@ -53,6 +55,7 @@ def page() -> None:
         )
     follow(name)
     search_area(resources.gallery(name))
+    tray(resources.gallery(name), on_search=True)
 
 
 @st.fragment
@@ -121,10 +124,8 @@ def show_results(gallery: Gallery, state: SearchState) -> None:
         like=state.like,
         unlike=state.unlike,
         on_action=lambda: act("hits"),
-        on_chosen=lambda: selected.chosen(gallery, "hits"),
         on_feedback=_refine,
     )
-    selected.offer(gallery)
     explain_chosen(gallery, query, result)
 
 

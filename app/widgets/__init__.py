@@ -13,5 +13,6 @@ from app import COMPONENTS
 def component(name: str, scripts: tuple[str, ...] = ()) -> Any:
     """A component of ours: components/NAME.css, and the scripts one after the other, by default NAME.js alone."""
     read = [(COMPONENTS / script).read_text(encoding="utf-8") for script in scripts or (f"{name}.js",)]
-    css = (COMPONENTS / f"{name}.css").read_text(encoding="utf-8")
+    styles = (f"{name}.css", *(("tick.css",) if "selection.js" in scripts else ()))
+    css = "\n".join((COMPONENTS / style).read_text(encoding="utf-8") for style in styles)
     return st.components.v2.component(f"semblance_{name}", html='<div class="root"></div>', css=css, js="\n".join(read))

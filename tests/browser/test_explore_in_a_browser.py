@@ -107,18 +107,20 @@ def test_a_map_is_made_looked_at_and_a_selection_taken_from_it(open_page: Callab
     expect(again.locator(".legend button[aria-pressed=true]")).to_have_text(re.compile("shoes"))
     expect(again.locator(".st-key-map-near .tile")).to_have_count(6)
 
-    page.get_by_role("button", name="Tag").click()
+    tray = page.locator(".st-key-tray .tray")
+    expect(tray).to_contain_text(f"{fewer} selected")
+    tray.get_by_role("button", name="Tag").click()
     page.get_by_placeholder("to check").fill("worn")
     page.get_by_placeholder("to check").press("Enter")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text(re.compile("have the tag"))).to_be_visible()
     page.keyboard.press("Escape")
 
-    page.get_by_role("button", name="Remove", exact=True).click()
-    page.get_by_role("button", name=f"Remove {fewer}").click()
-    expect(page.get_by_text(f"{fewer} removed")).to_be_visible()
+    tray.get_by_role("button", name="Remove", exact=True).click()
+    expect(page.get_by_text(f"{fewer} pictures removed")).to_be_visible()
+    expect(tray).to_be_hidden()
     page.get_by_role("button", name="Undo").click()
-    expect(page.get_by_text(f"{fewer} removed")).to_have_count(0)
+    expect(page.get_by_text(f"{fewer} pictures removed")).to_have_count(0)
 
 
 @pytest.fixture(scope="module")
