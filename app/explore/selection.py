@@ -13,6 +13,7 @@ from app.search.common_terms import common_terms
 from app.widgets import downloads, selection
 from app.widgets.charts import as_csv
 from app.widgets.colours import Colouring
+from app.widgets.literal import literal
 from app.widgets.point_map import Shape
 from app.widgets.results_grid import results_grid, tile_of
 from pipeline.gallery.gallery import Gallery
@@ -35,22 +36,24 @@ def selection_panel(
         if table.empty:
             st.markdown("**Nothing selected.** No picture lies inside the shape; Escape on the map takes it away.")
             return
-        st.markdown(f"**{len(table):,} {'selected' if shape else 'shown'}** of {len(data.table):,}")
         ids = table["id"].tolist()
-        if shape is not None:
-            token = " ".join((shape.text(), data.map.name, shown.title, *only))
-            selection.put(gallery.name, ids, token=token, add=st.session_state.get("map-adds", False))
-        st.text(_counts(table["label"]))
-        common_terms(gallery, ids)
-        with st.container(horizontal=True, gap="small"):
-            selection.button(gallery.name, "Select all", lambda: ids, key="map-select")
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", gap="small"):
+            said = f"**{len(table):,} {'selected' if shape else 'shown'}** of {len(data.table):,}"
+            st.markdown(said, width="content")
             downloads.button(
                 "CSV",
                 f"{gallery.name}-map.csv",
                 lambda: as_csv(_flat(data, table, taken)),
                 help="These pictures with their places on the map",
             )
+        if shape is None:
+            selection.button(gallery.name, "Select all", lambda: ids, key="map-select", type="primary")
+        st.caption(literal(_counts(table["label"])))
         _pictures(gallery, table)
+        common_terms(gallery, ids)
+        if shape is not None:
+            token = " ".join((shape.text(), data.map.name, shown.title, *only))
+            selection.put(gallery.name, ids, token=token, add=st.session_state.get("map-adds", False))
 
 
 def _counts(labels: pd.Series) -> str:
@@ -62,7 +65,8 @@ def _counts(labels: pd.Series) -> str:
 
 def _pictures(gallery: Gallery, table: pd.DataFrame) -> None:
     pages = -(-len(table) // PAGE)
-    page = st.pagination(pages, key=f"map-page-{pages}") if pages > 1 else 1
+    key = f"map-page-{pages}"
+    page = min(st.session_state.get(key, 1), pages)
     some = table.iloc[(page - 1) * PAGE : page * PAGE]
     results_grid(
         [tile_of(gallery.name, row) for row in some.itertuples()],
@@ -72,6 +76,8 @@ def _pictures(gallery: Gallery, table: pd.DataFrame) -> None:
         of=gallery.name,
         on_action=lambda: search_with(gallery, "map-selected"),
     )
+    if pages > 1:
+        st.pagination(pages, key=key)
 
 
 def _flat(data: MapData, table: pd.DataFrame, taken: pd.Series) -> pd.DataFrame:

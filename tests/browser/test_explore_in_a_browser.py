@@ -88,6 +88,12 @@ def test_a_map_is_made_looked_at_and_a_selection_taken_from_it(open_page: Callab
     circle(page, share=0.97)
     some = selected(page)
     assert 0 < some <= 40
+    first = page.locator(".st-key-map-selection .tile").first.bounding_box()
+    legend = page.locator(".legend").bounding_box()
+    assert first is not None
+    assert legend is not None
+    assert page.evaluate("document.querySelector('.stMain').scrollTop") == 0
+    assert max(legend["y"], first["y"]) < 800  # on the first screen, beside the map
     page.locator(".legend button", has_text="shoes").click()
     expect(page.locator(".st-key-map-selection").get_by_text(re.compile("^shoes [0-9]+$"))).to_be_visible()
     page.wait_for_selector("[data-test-script-state='notRunning']")  # the buttons below are of this selection now

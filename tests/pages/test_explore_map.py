@@ -65,7 +65,7 @@ def test_the_map_is_shown_with_how_far_to_trust_it_and_kept_in_the_address(mappe
     assert app.query_params["map"] == about["name"]
     assert app.query_params["colour"] == "label"
     colour = next(box for box in app.selectbox if box.label == "Colour by")
-    assert colour.options == ["Label", "One colour"]
+    assert colour.options == ["Colour: Label", "One colour"]
 
 
 def test_a_link_with_a_shape_shows_what_is_inside_with_counts_by_label(mapped: AppTest) -> None:
@@ -98,7 +98,7 @@ def test_an_address_that_cannot_be_read_selects_nothing(mapped: AppTest, text: s
 
 def test_a_tag_becomes_a_colouring(mapped: AppTest) -> None:
     tags.tag(shades(), sorted(shades().ids())[:4], "to *check*")
-    assert "Tag" in next(box for box in opened(mapped).selectbox if box.label == "Colour by").options
+    assert "Colour: Tag" in next(box for box in opened(mapped).selectbox if box.label == "Colour by").options
 
 
 def test_a_picture_of_the_address_is_shown_with_its_nearest(mapped: AppTest) -> None:
