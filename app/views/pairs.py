@@ -48,7 +48,8 @@ def area(gallery: Gallery) -> None:
         explain_no_groupings()
     if query.lost_upload:
         st.info(
-            "This link was made for an uploaded picture, which stays with its owner. Drop it here to compare again."
+            "This link was made for an uploaded picture. It stays with the browser that brought it, for half an hour. Drop it "
+            "here to compare again."
         )
     try:
         score = two_pictures(gallery, curve) if query.mode == TWO else one_picture(gallery, curve)

@@ -79,7 +79,8 @@ def _welcome(gallery: Gallery, state: SearchState) -> None:
     """What this is, in a sentence; of a link made for an upload, what became of it."""
     if state.lost_upload:
         st.info(
-            "This link was made for an uploaded picture, which stays with its owner. Drop it here to repeat the search."
+            "This link was made for an uploaded picture. It stays with the browser that brought it, for half an hour. Drop it "
+            "here to repeat the search."
         )
     count, ways = len(resources.paths(gallery)), "type words, " if text.understood(gallery) else ""
     st.markdown(
