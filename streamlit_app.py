@@ -13,7 +13,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from app.server import exposure, hosts, intake, jobs, readiness, routes, sign_in, store
+from app.server import exposure, hosts, intake, jobs, kept_uploads, page_base, readiness, routes, sign_in, store, visits
 from app.widgets import faults
 from pipeline import ROOT, __version__, logs
 from pipeline.settings import Settings
@@ -31,6 +31,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     for beside in (
         threading.Thread(target=readiness.warm_up),
         threading.Thread(target=store.keep_in_step, args=(ended,)),
+        threading.Thread(target=kept_uploads.let_go_in_time, args=(ended,)),
     ):
         beside.daemon = True
         beside.start()
@@ -44,7 +45,12 @@ exposure.apply()
 app = st.App(
     ROOT / "app" / "main.py",
     lifespan=lifespan,
-    middleware=[Middleware(hosts.Guard), Middleware(intake.Intake)],
+    middleware=[
+        Middleware(hosts.Guard),
+        Middleware(visits.Visits),
+        Middleware(page_base.PageBase),
+        Middleware(intake.Intake),
+    ],
     on_script_error=faults.failed,
     routes=[
         Route("/app/static/thumbnails/{gallery}/{picture_id}.jpg", sign_in.guarded(routes.thumbnail)),

@@ -8,7 +8,12 @@ from app import COMPONENTS, VIEWS
 from app.server import exposure, sign_in
 
 st.set_page_config(page_title="Semblance", page_icon=str(COMPONENTS / "icon.png"), layout="wide")
+st.html(COMPONENTS / "tick.css")
 st.html(COMPONENTS / "page.css")  # what .streamlit/config.toml cannot say
+theme = (
+    "dark" if st.context.theme.type == "dark" else "light"
+)  # components have the theme's colours, markup of ours has not
+st.html(f"<style>:root {{ --st-primary-color: {st.get_option(f'theme.{theme}.primaryColor')} }}</style>")
 exposure.apply()
 sign_in.required()
 st.navigation(

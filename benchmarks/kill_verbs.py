@@ -112,7 +112,7 @@ class Home:
             return
         small = open_gallery("small", settings)
         now = small.table().get("id").tolist() if small.current else []
-        kept = small.rows(with_removed=True).table["id"].tolist() if small.current else []
+        kept = small.rows(as_ingested=True).table["id"].tolist() if small.current else []
         if len(kept) != len(set(kept)):
             yield f"{len(kept) - len(set(kept))} doubled"
         if lost := set(self.before) - set(kept) - (set(self.before) - set(now) if "compact" in verbs else set()):

@@ -176,7 +176,7 @@ class History:
         facts = [
             (one.added, one.known, one.merged, one.removed, one.rejected, one.followed) for one in (planned, report)
         ]
-        table = self.gallery.rows(with_removed=True).table
+        table = self.gallery.rows(as_ingested=True).table
         names = self.names
         state = {
             "rows": {names[row.id]: (row.path, row.label, row.split) for row in table.itertuples()},

@@ -158,6 +158,11 @@ def with_every_key(metadata: Iterable[dict[str, str]], keys: Iterable[str]) -> l
     return [empty | texts for texts in metadata]
 
 
+def fault_of(name: str, value: Any) -> str:
+    """What every store refuses in a value of this column, in words; '' when nothing is wrong."""
+    return next(column for column in COLUMNS if column.name == name).fault(value)
+
+
 def fault(row: Mapping[str, Any]) -> str:
     """What every store refuses in a row, in words; '' when nothing is wrong."""
     return next(filter(None, (column.fault(row[column.name]) for column in COLUMNS)), "")

@@ -31,6 +31,9 @@ export default function (component) {
     setTriggerValue("picked", { out: [...out], n: Date.now() });
   }
 
+  const ticks = [], pictures = data.tiles.filter((tile) => tile.picture).map((tile) => tile.picture);
+  const paintTicks = () => ticks.forEach(([tick, tile]) => tick.setAttribute("aria-checked", String(selection.has(tile.of, tile.picture))));
+
   for (const tile of data.tiles) {
     if (tile.heading !== undefined) {
       const heading = element("div", { class: "heading" });
@@ -47,7 +50,14 @@ export default function (component) {
     button.dataset.id = tile.id;
     button.onclick = () => set(button, !out.has(tile.id));
     paint(button);
-    grid.append(button);
+    const cell = element("div", { class: "picked" }, button);
+    if (tile.picture) {
+      const tick = element("button", { type: "button", class: "tick", role: "checkbox", "aria-label": `Select ${tile.alt}`, title: "Select; with Shift all from the last one" });
+      tick.onclick = (event) => selection.press(tile.of, tile.picture, event.shiftKey, pictures);
+      ticks.push([tick, tile]);
+      cell.append(tick);
+    }
+    grid.append(cell);
   }
 
   grid.onkeydown = (event) => {
@@ -63,5 +73,9 @@ export default function (component) {
     event.preventDefault();
   };
   root.replaceChildren(grid);
+  paintTicks();
+  root.unhear?.();
+  root.unhear = selection.hear(paintTicks);
   if (focused) [...grid.querySelectorAll(".tile")].find((tile) => tile.dataset.id === focused)?.focus();
+  return () => root.unhear?.();
 }

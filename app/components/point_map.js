@@ -5,8 +5,8 @@ const DWELL = 125;  // ms on a point before its picture is fetched
 const CELL = 64;    // pixels: a picture in the view of pictures
 const MODES = [
   ["move", "Move", "Drag to move, wheel to zoom, click a point to see its picture (M)"],
-  ["lasso", "Lasso", "Draw around pictures to select them (L)"],
-  ["box", "Box", "Draw a box over pictures to select them (B)"],
+  ["lasso", "Lasso", "Draw around pictures to select them, with Shift more of them (L)"],
+  ["box", "Box", "Draw a box over pictures to select them, with Shift more of them (B)"],
 ];
 
 function element(tag, attributes = {}, ...children) {
@@ -36,7 +36,10 @@ class PointMap {
     this.note = element("div", { class: "note", role: "status" });
     this.legend = element("div", { class: "legend" });
     this.stage = element("div", { class: "stage" }, this.canvas, this.over, this.tools, this.note, this.tip);
-    root.replaceChildren(this.stage, this.legend);
+    root.replaceChildren(this.stage);
+    this.placed = () => window.semblanceLegend?.replaceChildren(this.legend);
+    window.addEventListener("semblance-legend", this.placed);
+    this.placed();
     this.painter = painter(this.canvas);
     this.stage.dataset.painter = this.painter.kind;
     Object.assign(this, { mode: "move", pictures: false, hover: -1, only: [], shape: null, cache: new Map(), touches: new Map() });

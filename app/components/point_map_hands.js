@@ -64,16 +64,17 @@ const hands = {
       if (found >= 0) this.setTriggerValue("picked", { id: this.id(found), n: Date.now() });
       else if (this.shape) this.select(null);
     } else if (drawing?.length > 2) {
-      this.select({ polygon: thinned(drawing).map(([x, y]) => this.toMap(x, y).map((value) => Math.round(value * 1e4) / 1e4)), turn: this.depth ? this.turn.map((angle) => Math.round(angle * 1e3) / 1e3) : null });
+      this.select({ polygon: thinned(drawing).map(([x, y]) => this.toMap(x, y).map((value) => Math.round(value * 1e4) / 1e4)), turn: this.depth ? this.turn.map((angle) => Math.round(angle * 1e3) / 1e3) : null }, event.shiftKey);
     }
     this.draw();
   },
 
-  select(shape) {
+  // add: beside what is selected already, else in its place
+  select(shape, add = false) {
     this.shape = shape;
     this.mark();
     this.draw();
-    this.setTriggerValue("selected", { shape, n: Date.now() });
+    this.setTriggerValue("selected", { shape, add, n: Date.now() });
   },
 
   point(i, here) {
@@ -172,6 +173,7 @@ const hands = {
 
   leave() {
     this.resized.disconnect();
+    window.removeEventListener("semblance-legend", this.placed);
     clearTimeout(this.dwelling);
     this.painter.free();
   },

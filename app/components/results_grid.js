@@ -71,48 +71,25 @@ export default function (component) {
   ].filter(([, , kind]) => data.actions.includes(kind)).map(([title, act, kind]) => [title, act, kind === "search"]);
   const open = viewer(dialog, data.tiles.filter((tile) => tile.id), doings, data.query, (id) => grid.querySelector(`.tile[data-id="${id}"] .frame`)?.focus());
 
-  // What is ticked stays ticked while other hits are drawn; the tray says how many and what can be done with them.
-  if (root.of !== data.of) [root.of, root.chosen] = [data.of, new Set()];
-  const chosen = root.chosen;
-  const tray = element("div", { class: "tray", role: "status" });
-  let last = "";
-  function choose(id, wanted) {
-    wanted ? chosen.add(id) : chosen.delete(id);
-    last = id;
-    drawTray();
-  }
-  function chooseTo(id) {
-    const ids = data.tiles.filter((tile) => tile.id).map((tile) => tile.id);
-    const [from, to] = [ids.indexOf(last), ids.indexOf(id)].sort((a, b) => a - b);
-    ids.slice(Math.max(from, 0), to + 1).forEach((one) => chosen.add(one));
-    drawTray();
-  }
-  function drawTray() {
+  const shown = data.tiles.filter((tile) => tile.id).map((tile) => tile.id);
+  const choose = (id, shift) => selection.press(data.of, id, shift, shown);
+  function paintTicks() {
     for (const tick of grid.querySelectorAll(".tick")) {
-      const on = chosen.has(tick.dataset.id);
+      const on = selection.has(data.of, tick.dataset.id);
       tick.setAttribute("aria-checked", String(on));
       tick.closest(".tile").classList.toggle("chosen", on);
     }
-    tray.hidden = !chosen.size;
-    const does = (title, kind, main) => {
-      const made = element("button", { type: "button", class: main ? "go" : "" }, title);
-      made.onclick = () => {
-        setTriggerValue("chosen", { kind, ids: [...chosen], n: Date.now() });
-        if (kind === "remove") { chosen.clear(); drawTray(); }
-      };
-      return made;
-    };
-    const link = element("button", { type: "button" }, "Copy link");
-    link.onclick = async () => {
-      const ask = new URLSearchParams([["gallery", data.of], ...[...chosen].map((id) => ["ids", id])]);
-      await navigator.clipboard.writeText(`${location.origin}${location.pathname}?${ask}`);
-      link.textContent = "Copied";
-    };
-    const none = element("button", { type: "button" }, "Clear");
-    none.onclick = () => { chosen.clear(); drawTray(); };
-    tray.replaceChildren(`${chosen.size} selected`, does("Find more like these", "search", true), does("Tag or export", "more"), link, does("Remove", "remove"), none);
   }
-  if (data.actions.includes("choose")) root.append(tray);
+  // A drag that begins on a tick gives all tiles on its way what the tick gets.
+  let dragged = null;
+  grid.onpointerdown = (event) => {
+    const tick = event.target.closest(".tick");
+    dragged = tick && event.pointerType === "mouse" ? { id: tick.dataset.id, on: !selection.has(data.of, tick.dataset.id) } : null;
+  };
+  grid.onpointerover = (event) => {
+    const id = event.target.closest(".tile")?.dataset.id;
+    if (dragged && event.buttons & 1 && id && id !== dragged.id) selection.set(data.of, [dragged.id, id], dragged.on);
+  };
 
   for (const tile of data.tiles) {
     if (tile.heading) {
@@ -138,11 +115,11 @@ export default function (component) {
       button.onclick = () => (kind === "search" ? send("search", tile.id) : mark(tile.id, kind));
       acts.append(button);
     }
-    const picture = element("div", { class: "picture" }, frame, acts);
+    const picture = element("div", { class: "picked" }, frame, acts);
     if (data.actions.includes("choose")) {
       const tick = element("button", { class: "tick", type: "button", role: "checkbox", "aria-checked": "false", "aria-label": `Select ${tile.alt} (X)`, title: "Select (X); with Shift all from the last one" });
       tick.dataset.id = tile.id;
-      tick.onclick = (event) => (event.shiftKey && last ? chooseTo(tile.id) : choose(tile.id, !chosen.has(tile.id)));
+      tick.onclick = (event) => choose(tile.id, event.shiftKey);
       picture.append(tick);
     }
     if (tile.folded) picture.append(element("div", { class: "folded", title: "hidden behind this one: near-duplicates, or other parts of its picture" }, `+${tile.folded}`));
@@ -172,12 +149,15 @@ export default function (component) {
     if (step) frames[Math.min(Math.max(at + step, 0), frames.length - 1)].focus();
     else if (event.key === "Enter" && event.target.classList.contains("frame") && data.actions.includes("search")) send("search", tile.dataset.id);
     else if (event.key.toLowerCase() === "l" && data.actions.includes("like")) mark(tile.dataset.id, "like");
-    else if (event.key.toLowerCase() === "x" && data.actions.includes("choose")) choose(tile.dataset.id, !chosen.has(tile.dataset.id));
+    else if (event.key.toLowerCase() === "x" && data.actions.includes("choose")) choose(tile.dataset.id, false);
     else if (event.key.toLowerCase() === "u" && data.actions.includes("unlike")) mark(tile.dataset.id, "unlike");
     else if (event.key.toLowerCase() === "r" && !bar.hidden) bar.querySelector(".go").click();
     else return;
     event.preventDefault();
   };
   drawBar();
-  drawTray();
+  paintTicks();
+  root.unhear?.();
+  if (data.actions.includes("choose")) root.unhear = selection.hear(paintTicks);
+  return () => root.unhear?.();
 }

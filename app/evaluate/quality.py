@@ -12,7 +12,7 @@ import streamlit as st
 from app.evaluate import charts
 from app.evaluate.compare import compare
 from app.evaluate.reports import Evaluation, confusion
-from app.widgets import states, strips
+from app.widgets import selection, states, strips
 from app.widgets.charts import as_csv, chart
 from app.widgets.literal import literal
 from pipeline.evaluation import report_page
@@ -184,11 +184,20 @@ def extremes(gallery: Gallery, one: Evaluation) -> None:
         f"By {literal(one.main)}. Solid blue ✓ has the query's label, dashed orange ✗ another one. A click searches with a picture."
     )
     _rows(gallery, one, rows)
-    if count < len(queries):
-        st.button(
-            "More", icon=":material/expand_more:", key=f"{key}-more",
-            on_click=st.session_state.__setitem__, args=(f"{key}-count", count + STRIPS),
-        )  # fmt: skip
+    with st.container(horizontal=True):
+        if count < len(queries):
+            st.button(
+                "More", icon=":material/expand_more:", key=f"{key}-more",
+                on_click=st.session_state.__setitem__, args=(f"{key}-count", count + STRIPS),
+            )  # fmt: skip
+        selection.button(
+            gallery.name,
+            f"Select these {len(rows)} queries",
+            lambda: rows["id"].tolist(),
+            key=f"{key}-select",
+            disabled=bool(one.asking),
+            help="They are pictures of another gallery" if one.asking else "Tag, relabel, export or remove them below",
+        )
 
 
 def _rows(gallery: Gallery, one: Evaluation, rows: pd.DataFrame) -> None:

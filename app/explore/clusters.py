@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app.server import resources
-from app.widgets import downloads, picture_row, report_section, states
+from app.widgets import downloads, picture_row, report_section, selection, states
 from app.widgets.charts import as_csv
 from app.widgets.literal import literal
 from app.widgets.picture_row import Tile
@@ -55,7 +55,7 @@ def _show(gallery: Gallery, name: str, report: dict[str, Any]) -> None:
     for note in report["notes"]:
         st.info(literal(f"{note[0].upper()}{note[1:]}."))
     if clusters:
-        _list(gallery, clusters)
+        _list(gallery, clusters, name)
         _table(gallery, table)
     way = f"{report['method']}, seed {report['seed']}"
     if report["method"] == "hdbscan":
@@ -95,7 +95,7 @@ def table_of(report: dict[str, Any]) -> pd.DataFrame:
 
 
 @st.fragment
-def _list(gallery: Gallery, clusters: list[dict[str, Any]]) -> None:
+def _list(gallery: Gallery, clusters: list[dict[str, Any]], report: str) -> None:
     picture_row.styles()
     possible = [key for key in ORDERS if all(one[key] is not None for one in clusters)]
     by = states.required(
@@ -122,8 +122,20 @@ def _list(gallery: Gallery, clusters: list[dict[str, Any]]) -> None:
         if tiles and tiles[0].id == one["medoid"]:
             tiles[0] = replace(tiles[0], second="most typical", kind="query")
         picture_row.draw(gallery.name, tiles, said=caption_of(one))
+        selection.button(
+            gallery.name,
+            f"Select all {one['size']:,}",
+            lambda one=one: _members(gallery, report, one["cluster"]),
+            key=f"cluster-select-{gallery.name}-{one['cluster']}",
+            type="tertiary",
+        )
     if pages > 1:
         st.pagination(pages, key=key)
+
+
+def _members(gallery: Gallery, report: str, cluster: int) -> list[str]:
+    found, there = clustering.assignment(gallery, report), resources.paths(gallery)
+    return [picture for picture in found.loc[found["cluster"] == cluster, "id"] if picture in there]
 
 
 def caption_of(one: dict[str, Any]) -> str:

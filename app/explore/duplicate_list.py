@@ -11,7 +11,7 @@ import streamlit as st
 from app import COMPONENTS
 from app.server import resources, store
 from app.server.routes import thumbnail_url
-from app.widgets import states
+from app.widgets import selection, states
 from app.widgets.literal import literal
 from app.widgets.page import attempt, problem
 from pipeline.duplicates import find
@@ -168,9 +168,10 @@ def _tile(gallery: Gallery, member: dict[str, Any], kind: str, out: bool) -> str
     lines = (_short(name), f"{size}{weight}", evidence or f"score {member['score']:.3f}", where)
     caption = "".join(f"<span>{html.escape(line)}</span>" for line in lines)
     return (
-        f'<a class="{kind} {"out" if out else ""}" role="listitem" href="{link}" target="_self" title="{html.escape(alt)}">'
+        f'<div class="picked" role="listitem"><a class="{kind} {"out" if out else ""}" href="{link}" target="_self" '
+        f'title="{html.escape(alt)}">'
         f'<span class="frame"><img src="{address(gallery, member["id"])}" alt="{html.escape(alt)}" loading="lazy"></span>'
-        f"{caption}</a>"
+        f"{caption}</a>{'' if out else selection.tick(gallery.name, member['id'], alt)}</div>"
     )
 
 

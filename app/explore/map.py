@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.explore import map_query
-from app.explore.map_choices import colouring, columns
+from app.explore.map_choices import NONE, colouring, columns
 from app.explore.map_data import MapData, map_data
 from app.explore.picture_panel import go_to_search, picture_panel
 from app.explore.selection import selection_panel
 from app.search import query_state
 from app.search.query_panel import take
-from app.widgets import report_section, states
+from app.widgets import component, report_section, states
 from app.widgets.colours import Colouring
 from app.widgets.literal import literal
 from app.widgets.point_map import Shape, point_map, shape_from, shape_of
@@ -39,50 +40,57 @@ def map_section(gallery: Gallery) -> None:
         return
     params = st.query_params
     names = [about["name"] for about in known]
-    left, middle, right = st.columns([2, 2, 1.6], vertical_alignment="bottom")
+    stage, side = st.columns([2.6, 1], gap="medium")
+    panel = side.container(key="map-panel", gap="small")
     titles = {about["name"]: _title(about) for about in known}
+    left, right = panel.columns(2, gap="small")
     name = left.selectbox(
         "Map",
         names,
         index=names.index(params["map"]) if params.get("map") in names else 0,
         format_func=lambda name: titles[name],
         key=f"map-{gallery.name}",
+        label_visibility="collapsed",
     )
     try:
         data = map_data(gallery, name)
     except SemblanceError as error:
         st.error(literal(error))
-        _tools(gallery, right, name)
+        _tools(gallery, panel, name)
         return
     query = _query(gallery)
     choices = columns(gallery, data, query=query is not None)
     wanted = params.get("colour", "")
-    by = middle.selectbox(
+    by = right.selectbox(
         "Colour by",
         list(choices),
         index=list(choices).index(wanted) if wanted in choices else 0,
-        format_func=lambda key: choices[key],
+        format_func=lambda key: choices[key] if key == NONE else f"Colour: {choices[key]}",
         key=f"colour-{gallery.name}-{len(choices)}",
+        label_visibility="collapsed",
     )
-    _tools(gallery, right, name)
+    _tools(gallery, panel, name)
     _keep(map=name, colour=by)
     if data.map.stale:
-        st.info(literal(data.map.stale[0].upper() + data.map.stale[1:]))
+        panel.info(literal(data.map.stale[0].upper() + data.map.stale[1:]))
     shown = colouring(gallery, data, by, query)
-    _draw(gallery, data, shown, query)
+    _draw(gallery, data, shown, query, stage=stage, panel=panel)
 
 
-def _draw(gallery: Gallery, data: MapData, shown: Colouring, query: Any) -> None:
+def _draw(
+    gallery: Gallery, data: MapData, shown: Colouring, query: Any, *, stage: DeltaGenerator, panel: DeltaGenerator
+) -> None:
     params = st.query_params
     there = {name for _, name, _ in shown.legend}
     only = [name for name in params.get_all("only") if name in there]
     shape = shape_of(params.get("select", ""))
     picked = params.get("picture", "")
     key = f"point-map-{gallery.name}-{data.map.name}"
-    left, right = st.columns([2.5, 1], gap="medium")
-    with right:
-        near = picture_panel(gallery, data, picked)
-    with left:
+    with panel:
+        component("map_legend")(key=f"map-legend-{gallery.name}")
+        selection_panel(gallery, data, shown, only=only, shape=shape)
+        near = picture_panel(gallery, data, picked, hint=not (only or shape))
+    with stage:
         point_map(
             _component_data(gallery, data, shown, only=only, shape=shape, picked=picked, near=near)
             | {"query": map_query.spot(gallery, data, query) if query is not None else None},
@@ -92,7 +100,6 @@ def _draw(gallery: Gallery, data: MapData, shown: Colouring, query: Any) -> None
             on_isolated=lambda: _isolated(key),
         )
         st.caption(literal(data.map.about["caption"]))
-    selection_panel(gallery, data, shown, only=only, shape=shape)
 
 
 def _component_data(
@@ -136,6 +143,7 @@ def _picked(key: str) -> None:
 def _selected(key: str) -> None:
     found = states.sent(key, "selected")
     shape = shape_from(states.part(found, "shape")) if found else None
+    st.session_state["map-adds"] = bool(found and found.get("add"))
     _keep(select=shape.text() if shape else "")
 
 
@@ -170,8 +178,8 @@ def _title(about: dict[str, Any]) -> str:
     return f"{about['method'].upper().replace('TSNE', 't-SNE')} {about['dimensions']}-D · {made}"
 
 
-def _tools(gallery: Gallery, place: Any, name: str) -> None:
-    with place.container(horizontal=True, horizontal_alignment="right"):
+def _tools(gallery: Gallery, place: DeltaGenerator, name: str) -> None:
+    with place.container(horizontal=True, gap="small"):
         with st.popover("Show a picture", icon=":material/add_location_alt:"):
             st.markdown("Show a picture on the map. It becomes the query of the Search page too.")
             key = f"place{st.session_state.setdefault('turn', 0)}"

@@ -34,7 +34,7 @@ def oddities_section(gallery: Gallery) -> None:
     if not any(found.values()):
         st.markdown(
             "**Not looked for yet.** Ranks pictures whose nearest neighbours have another label, which may be mistakes, and "
-            "pictures that have nothing near them. It removes and relabels nothing."
+            "pictures that have nothing near them. Nothing is changed until you say so."
         )
         _find(gallery, "Find", primary=True)
         return

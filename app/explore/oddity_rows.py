@@ -9,14 +9,17 @@ import pandas as pd
 import streamlit as st
 
 from app.server import resources, store
-from app.widgets import picture_row
+from app.widgets import picture_row, selection
+from app.widgets.literal import literal
 from app.widgets.page import attempt, problem
 from app.widgets.picture_row import Tile
 from pipeline.analysis import label_errors
 from pipeline.errors import display_name
+from pipeline.gallery import judgments
 from pipeline.gallery.gallery import Gallery
 
 AT_ONCE = 10
+EVERYWHERE = "The new label holds in search, figures, exports and fine-tuning, and can be taken back"
 
 
 @st.fragment
@@ -28,14 +31,23 @@ def rows_list(gallery: Gallery, kind: str, table: pd.DataFrame) -> None:
     key = f"oddities-page-{gallery.name}-{kind}-{len(table)}"
     page = min(st.session_state.get(key, 1), pages)
     there, gone, right = set(resources.paths(gallery)), gallery.removed(), label_errors.judged_right(gallery)
+    given = judgments.labels(gallery.judgments_file)
     for row in table.iloc[(page - 1) * AT_ONCE : page * AT_ONCE].to_dict("records"):
         with st.container(border=True, gap="small", key=f"odd-{gallery.name}-{kind}-{row['rank']}"):
             out = row["id"] in gone
             picture_row.draw(gallery.name, _tiles(row, kind, out, there | gone), said=_said(row, kind))
             with st.container(horizontal=True, vertical_alignment="center"):
-                _actions(gallery, row, kind, out, there, right)
-    if pages > 1:
-        st.pagination(pages, key=key)
+                _actions(gallery, row, kind, out, there, right, given)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        page_of = table["id"].iloc[(page - 1) * AT_ONCE : page * AT_ONCE]
+        selection.button(
+            gallery.name,
+            f"Select these {len(page_of)}",
+            lambda: [picture for picture in page_of if picture in there],
+            key=f"odd-select-{gallery.name}-{kind}-{page}",
+        )
+        if pages > 1:
+            st.pagination(pages, key=key)
 
 
 def _tiles(row: dict[str, Any], kind: str, out: bool, known: set[str]) -> list[Tile]:
@@ -72,7 +84,13 @@ def _said(row: dict[str, Any], kind: str) -> str:
 
 
 def _actions(
-    gallery: Gallery, row: dict[str, Any], kind: str, out: bool, there: set[str], right: dict[str, str]
+    gallery: Gallery,
+    row: dict[str, Any],
+    kind: str,
+    out: bool,
+    there: set[str],
+    right: dict[str, str],
+    given: dict[str, str],
 ) -> None:
     picture, key = row["id"], f"{gallery.name}-{kind}-{row['rank']}"
     if out:
@@ -82,11 +100,17 @@ def _actions(
     if picture not in there:
         st.markdown("No longer in the gallery; find label errors and outliers again.")
         return
+    if (label := given.get(picture, row["label"])) != row["label"]:
+        st.markdown(f"Labelled **{literal(label) or 'nothing'}** now; the file on disk is left alone.")
+        _button("Undo", "undo", _label_before, (gallery, picture, row["label"]), f"undo-{key}")
+        return
     if kind == label_errors.KIND and right.get(picture) == row["label"]:
         st.markdown("**The label is right.** It is not listed again.")
         _button("Undo", "undo", _judge, (gallery, picture, False), f"undo-{key}")
         return
     if kind == label_errors.KIND:
+        new = row["proposed"]
+        _button(f"Relabel as {literal(new)}", "label", _relabel, (gallery, picture, new), f"relabel-{key}", EVERYWHERE)
         remembered = "Remembered: it is not listed again"
         _button("Label is right", "check", _judge, (gallery, picture, row["label"]), f"right-{key}", remembered)
     whole = "From the gallery only, and it can be undone"
@@ -97,6 +121,15 @@ def _button(label: str, icon: str, act: Any, args: tuple[Any, ...], key: str, me
     st.button(
         label, icon=f":material/{icon}:", on_click=attempt, args=(act, *args), key=f"odd-{key}", help=meaning or None
     )
+
+
+def _relabel(gallery: Gallery, picture: str, label: str) -> None:
+    st.session_state[f"label-before-{gallery.name}-{picture}"] = store.relabel(gallery, {picture: label})
+
+
+def _label_before(gallery: Gallery, picture: str, listed: str) -> None:
+    """listed: its label when the list was made, for a visitor who has not relabelled it in this visit."""
+    store.relabel(gallery, st.session_state.pop(f"label-before-{gallery.name}-{picture}", {picture: listed}))
 
 
 def _judge(gallery: Gallery, picture: str, label: str | bool) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from app import VIEWS
@@ -12,10 +10,9 @@ from app.search import query_state
 from app.server import store
 from app.widgets import states
 from app.widgets.literal import literal
-from app.widgets.results_grid import results_grid, tile, tiles_of
+from app.widgets.results_grid import results_grid, tile_of, tiles_of
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
-from pipeline.records import SearchHit
 from pipeline.search import search as searching
 from pipeline.search.search import Query, SearchResult
 
@@ -24,9 +21,11 @@ SIDE = 104  # pixels: two beside each other
 SEARCH = VIEWS / "search.py"
 
 
-def picture_panel(gallery: Gallery, data: MapData, picked: str) -> list[str]:
-    """Ids of the nearest pictures, so that the map can ring them."""
+def picture_panel(gallery: Gallery, data: MapData, picked: str, *, hint: bool = True) -> list[str]:
+    """Ids of the nearest pictures, so that the map can ring them. hint: what can be done, while no picture is picked."""
     row = data.table[data.table["id"] == picked]
+    if row.empty and not hint:
+        return []
     if row.empty:
         st.markdown("**Pick a point** to see its picture and the nearest ones.")
         st.caption(
@@ -34,12 +33,13 @@ def picture_panel(gallery: Gallery, data: MapData, picked: str) -> list[str]:
             "alone; *Pictures* draws them instead of points."
         )
         return []
-    tiles = [tile_of(gallery, next(row.itertuples()))]
+    tiles = [tile_of(gallery.name, next(row.itertuples()))]
     results_grid(
         tiles,
         side=SIDE,
         key="map-picked",
-        actions=("search", "open"),
+        actions=("search", "open", "choose"),
+        of=gallery.name,
         on_action=lambda: search_with(gallery, "map-picked"),
     )
     try:
@@ -53,7 +53,8 @@ def picture_panel(gallery: Gallery, data: MapData, picked: str) -> list[str]:
             tiles_of(gallery.name, result),
             key="map-nearest",
             side=SIDE,
-            actions=("search", "open"),
+            actions=("search", "open", "choose"),
+            of=gallery.name,
             on_action=lambda: search_with(gallery, "map-nearest"),
         )
     return [hit.id for hit in result.hits]
@@ -62,12 +63,6 @@ def picture_panel(gallery: Gallery, data: MapData, picked: str) -> list[str]:
 def nearest(gallery: Gallery, query: Query, k: int) -> SearchResult:
     """By Milvus, or from the files when it fails."""
     return store.answered(gallery, lambda index: searching.search(gallery, index, None, query, k=k))[0]
-
-
-def tile_of(gallery: Gallery, row: Any) -> dict[str, Any]:
-    """Of a row of the gallery's table, as itertuples gives it."""
-    facts = {name: getattr(row, name) for name in ("id", "path", "label", "split", "metadata", "parent", "box")}
-    return tile(gallery.name, SearchHit(score=0, width=int(row.width), height=int(row.height), **facts))
 
 
 def search_with(gallery: Gallery, key: str) -> None:

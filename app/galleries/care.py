@@ -135,7 +135,7 @@ def _trial_table(output: str) -> None:
 
 
 def _removed(gallery: Gallery) -> None:
-    rows = gallery.rows(with_removed=True).table
+    rows = gallery.rows(as_ingested=True).table
     gone = rows[rows["id"].isin(gallery.removed())]
     if gone.empty:
         st.info("No picture is removed. Remove one from its details on the search page.")

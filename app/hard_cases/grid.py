@@ -7,9 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from app import COMPONENTS
 from app.server.routes import thumbnail_url
-from app.widgets import states
+from app.widgets import component, states
 from pipeline.errors import SemblanceError
 from pipeline.hard_cases import review
 from pipeline.hard_cases.case import Round
@@ -17,20 +16,11 @@ from pipeline.hard_cases.case import Round
 ACTIONS = {"needle": ("drop", "keep"), "picture": ("remove", "restore")}  # to leave one out, to take it back
 
 
-@st.cache_resource
-def _component() -> Any:
-    return st.components.v2.component(
-        "semblance_hard_grid",
-        html='<div class="root"></div>',
-        css=(COMPONENTS / "hard_grid.css").read_text(encoding="utf-8"),
-        js=(COMPONENTS / "hard_grid.js").read_text(encoding="utf-8"),
-    )
-
-
 def tile(gallery: str, picture: str, key: str, first: str, second: str, *, out: bool = False) -> dict[str, Any]:
     """picture: its id in the gallery, '' where it was not encoded."""
     src = thumbnail_url(gallery, picture) if picture else ""
-    return {"id": key, "src": src, "first": first, "second": second, "alt": f"{first}, {second}", "out": out}
+    tick = {"of": gallery, "picture": picture} if picture else {}
+    return {"id": key, "src": src, "first": first, "second": second, "alt": f"{first}, {second}", "out": out} | tick
 
 
 def heading(text: str, note: str = "", *, src: str = "") -> dict[str, Any]:
@@ -53,7 +43,7 @@ def picking_grid(round: Round, tiles: Sequence[dict[str, Any]], *, what: str, ke
             st.session_state["hard-problem"] = str(error)
 
     data = {"tiles": list(tiles), "called": f"{what}s to keep or leave out", "side": side}
-    _component()(data=data, key=key, on_picked_change=picked)
+    component("hard_grid", ("selection.js", "hard_grid.js"))(data=data, key=key, on_picked_change=picked)
 
 
 def undo_button(round: Round, key: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from app.server import encoders, pictures, resources, store
 from app.server.pictures import Upload
-from pipeline.gallery import parts
+from pipeline.gallery import judgments, parts
 from pipeline.gallery.gallery import Gallery
 from pipeline.recognition.identification import Match, best_match, picture_embedding, ranked_matches
 
@@ -29,7 +29,7 @@ def labels(gallery: Gallery, first: str | Upload, second: str | Upload) -> tuple
 
 def _label(gallery: Gallery, picture: str) -> str:
     row = parts.find(gallery.folder(), picture)
-    return str(row["label"]) if row else ""
+    return judgments.labels(gallery.judgments_file).get(picture, str(row["label"])) if row else ""
 
 
 def matches(gallery: Gallery, picture: str | Upload) -> list[Match]:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
+from app.server import kept_uploads
 from app.server.pictures import Upload
 from pipeline.recognition.verification import RATES
 
 TWO, NAMED = "two", "identity"
 SLOTS = ("first", "second")
+UPLOAD = "upload:"  # before what an address holds of one
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,10 @@ class PairQuery:
     first: str | Upload = ""
     second: str | Upload = ""
     who: str = ""  # "identity:NAME" or "label:NAME"; "" = all of them
-    lost_upload: bool = field(default=False, compare=False)  # the address was made for an upload
+    lost_upload: bool = field(default=False, compare=False)  # the address names an upload that is not here
 
     def address(self) -> dict[str, str]:
-        """Query parameters that repeat this; uploads are named by content only."""
+        """Query parameters that repeat this; uploads are named by content, for the browser that brought them."""
         parameters = {
             "gallery": self.gallery,
             "mode": self.mode,
@@ -44,7 +46,7 @@ class PairQuery:
         for slot in SLOTS:
             picture = getattr(self, slot)
             if isinstance(picture, Upload):
-                address["upload"] = picture.id[:8]
+                address[slot] = f"{UPLOAD}{kept_uploads.named(picture)}"
             elif picture:
                 address[slot] = picture
         return address
@@ -56,7 +58,13 @@ def of_address() -> PairQuery:
     given = {name: params[name] for name in ("gallery", "by", "who", *SLOTS) if name in params}
     rate = next((rate for rate in RATES if f"{rate:g}" == params.get("rate")), PairQuery.rate)
     mode = NAMED if params.get("mode") == NAMED else TWO
-    return PairQuery(mode=mode, rate=rate, lost_upload="upload" in params, **given)
+    named = {slot: given.pop(slot) for slot in SLOTS if given.get(slot, "").startswith(UPLOAD)}
+    uploads = {
+        slot: upload for slot, text in named.items() if (upload := kept_uploads.found(text.removeprefix(UPLOAD)))
+    }
+    return PairQuery(
+        mode=mode, rate=rate, lost_upload="upload" in params or len(uploads) < len(named), **given, **uploads
+    )
 
 
 def follow_address() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
+from app.server import kept_uploads
 from app.server.pictures import Upload
 from pipeline import filters, plugins
 from pipeline.errors import UsageError
@@ -57,7 +58,7 @@ class SearchState:
     by_label: bool = False
     by_picture: bool = False
     keep_query: bool = False
-    lost_upload: bool = field(default=False, compare=False)  # the address was made for an upload
+    lost_upload: bool = field(default=False, compare=False)  # the address names an upload that is not here
 
     @property
     def empty(self) -> bool:
@@ -81,7 +82,7 @@ class SearchState:
         return Filter(tuple(Clause(name, tuple(values), negate) for (name, negate), values in joined.items()))
 
     def address(self) -> dict[str, str | list[str]]:
-        """Query parameters that repeat this ask; uploads are named by content only."""
+        """Query parameters that repeat this ask; uploads are named by content, for the browser that brought them."""
         made: dict[str, str | list[str]] = {"gallery": self.gallery} if self.gallery else {}
         for name in LISTS:
             if values := getattr(self, name):
@@ -90,7 +91,7 @@ class SearchState:
         made |= {name: "1" for name in FLAGS if getattr(self, name)}
         made |= {"region": self.part} if self.part else {}
         if self.uploads:
-            made["upload"] = self.uploads[0].id[:8]
+            made["upload"] = [kept_uploads.named(upload) for upload in self.uploads]
         return made
 
 
@@ -112,6 +113,8 @@ def of_address() -> SearchState:
         filters.parse(many["where"])
     except UsageError:
         many["where"] = ()
+    named = params.get_all("upload")[:MAX_UPLOADS]
+    uploads = tuple(filter(None, map(kept_uploads.found, named)))
     flags = {name: params.get(name) == "1" for name in FLAGS}
     return SearchState(
         gallery=params.get("gallery", ""),
@@ -122,7 +125,8 @@ def of_address() -> SearchState:
         rerank=given if (given := params.get("rerank", "")) in ORDERS else "",
         aspects=_aspects(params.get("aspects", "")),
         beside=_beside(params.get("beside", "")),
-        lost_upload="upload" in params,
+        uploads=uploads,
+        lost_upload=len(uploads) < len(named),
         **many,
         **flags,
     )

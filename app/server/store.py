@@ -10,7 +10,7 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -133,9 +133,16 @@ def restore(gallery: Gallery, ids: Sequence[str]) -> None:
     _judged(gallery, ids)
 
 
+def relabel(gallery: Gallery, labels: Mapping[str, str | None]) -> dict[str, str | None]:
+    """As `Gallery.relabel`, so that the next search sees it."""
+    undo = gallery.relabel(labels)
+    _judged(gallery, list(labels))
+    return undo
+
+
 def _judged(gallery: Gallery, ids: Sequence[str]) -> None:
     with contextlib.suppress(StoreError):  # the files are the truth; a later refresh brings the rest
-        sync.apply_removals(gallery, store(), ids)
+        sync.apply_judged(gallery, store(), ids)
 
 
 def forget(gallery: Gallery) -> None:

@@ -10,6 +10,7 @@ from app.evaluate.length import length_section
 from app.evaluate.quality import quality
 from app.evaluate.reports import Evaluation
 from app.evaluate.start import start_form
+from app.search.tray import tray
 from app.server import resources
 from app.widgets.literal import literal
 from app.widgets.page import gallery_page, section
@@ -22,6 +23,7 @@ MAX_SHOWN = 4  # evaluations side by side
 
 def page(gallery: Gallery) -> None:
     {"quality": measured, "encoders": encoders_section, "length": length_section}[section(SECTIONS)](gallery)
+    tray(gallery)
 
 
 def measured(gallery: Gallery) -> None:

@@ -6,6 +6,7 @@ from app.explore.clusters import clusters_section
 from app.explore.duplicates import duplicates_section
 from app.explore.map import map_section
 from app.explore.oddities import oddities_section
+from app.search.tray import tray
 from app.widgets.page import gallery_page, section
 from pipeline.gallery.gallery import Gallery
 
@@ -20,6 +21,7 @@ TITLES = {"map": "Map", "clusters": "Clusters", "oddities": "Label errors and ou
 
 def page(gallery: Gallery) -> None:
     SECTIONS[section(TITLES)](gallery)
+    tray(gallery)
 
 
 gallery_page("Explore", page)

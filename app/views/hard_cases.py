@@ -10,6 +10,8 @@ from app.hard_cases.needles import encode_step, needles_step
 from app.hard_cases.shortlist import shortlist_step
 from app.hard_cases.start import new_case
 from app.hard_cases.stepper import stepper
+from app.search.tray import tray
+from app.server import resources
 from app.server.exposure import shown
 from app.widgets import states
 from app.widgets.job_list import job_list
@@ -46,6 +48,8 @@ def page() -> None:
     else:
         STEPS[step.name](round)
     rounds_side_by_side(case)
+    if encoded := round.result("encode"):
+        tray(resources.gallery(encoded["gallery"]))
 
 
 def chosen(names: list[str], place: st.delta_generator.DeltaGenerator) -> Case:

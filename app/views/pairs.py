@@ -12,6 +12,7 @@ from app.pairs.identities import naming, ranking, who_options, who_title
 from app.pairs.pair_query import NAMED, SLOTS, TWO
 from app.pairs.slot import CSS, examples, figure, shown, slot
 from app.pairs.verdict import percent, verdict
+from app.search.tray import tray
 from app.widgets import picture_row, states
 from app.widgets.literal import literal
 from app.widgets.page import gallery_page
@@ -27,6 +28,7 @@ def page(gallery: Gallery) -> None:
     st.html(CSS)
     picture_row.styles()
     area(gallery)
+    tray(gallery)
 
 
 @st.fragment
@@ -46,7 +48,8 @@ def area(gallery: Gallery) -> None:
         explain_no_groupings()
     if query.lost_upload:
         st.info(
-            "This link was made for an uploaded picture, which stays with its owner. Drop it here to compare again."
+            "This link was made for an uploaded picture. It stays with the browser that brought it, for half an hour. Drop it "
+            "here to compare again."
         )
     try:
         score = two_pictures(gallery, curve) if query.mode == TWO else one_picture(gallery, curve)

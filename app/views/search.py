@@ -7,18 +7,19 @@ import random
 import streamlit as st
 
 from app import COMPONENTS
-from app.search import aspects, query_state, selected
+from app.search import aspects, query_state
 from app.search.common_terms import annotation_line, common_terms
 from app.search.kept_judgments import offer_to_keep
 from app.search.options import option_row
 from app.search.query_panel import act, query_of, query_panel
 from app.search.query_state import SearchState
 from app.search.side_by_side import side_by_side
+from app.search.tray import tray
 from app.search.why_similar import why_similar
 from app.search.words_fields import words_kept
 from app.server import encoders, pictures, resources, store
 from app.server.routes import publish, whole_url
-from app.widgets import downloads, states
+from app.widgets import downloads, selection, states
 from app.widgets.literal import literal
 from app.widgets.page import follow, followed, guarded, titled_choice
 from app.widgets.results_grid import results_grid, tile, tiles_of
@@ -43,6 +44,7 @@ SCORES_OF_KINDS = (
 
 
 def page() -> None:
+    selection.follow_link()
     query_state.follow_address()
     before = query_state.current().gallery
     wanted = before if "gallery" in st.query_params else followed(before)  # the address is in the ask already
@@ -54,6 +56,7 @@ def page() -> None:
         )
     follow(name)
     search_area(resources.gallery(name))
+    tray(resources.gallery(name), on_search=True)
 
 
 @st.fragment
@@ -77,7 +80,8 @@ def _welcome(gallery: Gallery, state: SearchState) -> None:
     """What this is, in a sentence; of a link made for an upload, what became of it."""
     if state.lost_upload:
         st.info(
-            "This link was made for an uploaded picture, which stays with its owner. Drop it here to repeat the search."
+            "This link was made for an uploaded picture. It stays with the browser that brought it, for half an hour. Drop it "
+            "here to repeat the search."
         )
     count, ways = len(resources.paths(gallery)), "type words, " if text.understood(gallery) else ""
     st.markdown(
@@ -128,10 +132,8 @@ def show_results(gallery: Gallery, state: SearchState) -> None:
         like=state.like,
         unlike=state.unlike,
         on_action=lambda: act("hits"),
-        on_chosen=lambda: selected.chosen(gallery, "hits"),
         on_feedback=_refine,
     )
-    selected.offer(gallery)
     explain_chosen(gallery, query, result)
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.server import resources
-from app.widgets import states
+from app.widgets import selection, states
 from app.widgets.job_list import job_list
 from app.widgets.literal import literal
 from pipeline.errors import SemblanceError
@@ -43,6 +43,7 @@ def gallery_page(title: str, draw: Callable[[Gallery], None]) -> None:
     """A page about the gallery of the address, else the one looked at last; without one, the ways to make the first."""
 
     def page() -> None:
+        selection.follow_link()
         wanted = followed()
         if (name := titled_choice(title, wanted)) is None:
             return

@@ -11,7 +11,7 @@ import streamlit as st
 
 from app import COMPONENTS
 from app.server.routes import thumbnail_url
-from app.widgets import strips
+from app.widgets import selection, strips
 
 CSS = COMPONENTS / "picture_row.css"
 
@@ -45,9 +45,11 @@ def draw(gallery: str, tiles: Iterable[Tile], *, said: str = "") -> None:
 
 def _drawn(gallery: str, tile: Tile) -> str:
     address = html.escape("/?" + urlencode({"gallery": gallery, "ids": tile.id}))
-    alt = html.escape(tile.alt or f"{tile.first} {tile.second}".strip())
+    said = tile.alt or f"{tile.first} {tile.second}".strip()
+    alt = html.escape(said)
     lines = f"<b>{html.escape(tile.first)}</b><span>{html.escape(tile.second)}</span>"
     return (
-        f'<a class="{tile.kind}" role="listitem" href="{address}" target="_self" title="{alt}: search with it">'
-        f'<img src="{thumbnail_url(gallery, tile.id)}" alt="{alt}" loading="lazy">{lines}</a>'
+        f'<div class="picked" role="listitem"><a class="{tile.kind}" href="{address}" target="_self" title="{alt}: search with '
+        f'it"><img src="{thumbnail_url(gallery, tile.id)}" alt="{alt}" loading="lazy">{lines}</a>'
+        f"{'' if tile.kind == 'out' else selection.tick(gallery, tile.id, said)}</div>"
     )

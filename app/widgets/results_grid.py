@@ -24,16 +24,15 @@ def results_grid(
     query: str = "",
     of: str = "",
     on_action: Callable[[], None] | None = None,
-    on_chosen: Callable[[], None] | None = None,
     on_feedback: Callable[[], None] | None = None,
 ) -> Any:
     """Draw tiles from `tile`, `heading` and `divider`; `.action` is {kind, id}, `.feedback` is {like, unlike}.
 
-    With `choose` among the actions tiles can be ticked; what a button of the tray does is `.chosen`, {kind, ids}.
-    query: the address of the picture asked with, which can be laid over an opened hit. of: the gallery. side: least width of a tile in pixels; 0 = the usual one. small: pictures alone.
+    With `choose` among the actions tiles can be ticked, which needs `of`, the gallery: the page's tray knows of it.
+    query: the address of the picture asked with, which can be laid over an opened hit. side: least width of a tile in pixels; 0 = the usual one. small: pictures alone.
     """
     ignore: Callable[[], None] = lambda: None  # noqa: E731
-    return component("results_grid", ("viewer.js", "results_grid.js"))(
+    return component("results_grid", ("selection.js", "viewer.js", "results_grid.js"))(
         data={
             "tiles": list(tiles),
             "actions": list(actions),
@@ -46,7 +45,6 @@ def results_grid(
         },
         key=key,
         on_action_change=on_action or ignore,
-        on_chosen_change=on_chosen or ignore,
         on_feedback_change=on_feedback or ignore,
     )
 
@@ -102,6 +100,12 @@ def tile(
         facts += [("part", f"{hit.box} (x, y, width, height)")]
     facts += [*sorted(hit.metadata.items()), ("id", hit.id)]
     return made | {"details": [(key, value) for key, value in facts if value]}
+
+
+def tile_of(gallery: str, row: Any) -> dict[str, Any]:
+    """Of a row of the gallery's table, as itertuples gives it."""
+    facts = {name: getattr(row, name) for name in ("id", "path", "label", "split", "metadata", "parent", "box")}
+    return tile(gallery, SearchHit(score=0, width=int(row.width), height=int(row.height), **facts))
 
 
 def tiles_of(gallery: str, result: SearchResult, *, by_label: bool = False) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import streamlit as st
 
 from app import COMPONENTS
 from app.server.routes import thumbnail_url
+from app.widgets import selection
 from pipeline.errors import display_name
 
 CSS = COMPONENTS / "strips.css"
@@ -61,6 +62,7 @@ def _hit(gallery: str, label: str, picture: str, hit_label: str, score: float) -
 def _tile(gallery: str, picture: str, alt: str, kind: str, caption: str) -> str:
     address = "/?" + urlencode({"gallery": gallery, "ids": picture})
     return (
-        f'<a class="{kind}" href="{html.escape(address)}" target="_self" title="{html.escape(alt)}: search with it">'
-        f'<img src="{thumbnail_url(gallery, picture)}" alt="{html.escape(alt)}" loading="lazy"><span>{caption}</span></a>'
+        f'<div class="picked"><a class="{kind}" href="{html.escape(address)}" target="_self" title="{html.escape(alt)}: search '
+        f'with it"><img src="{thumbnail_url(gallery, picture)}" alt="{html.escape(alt)}" loading="lazy"><span>{caption}</span>'
+        f"</a>{selection.tick(gallery, picture, alt)}</div>"
     )

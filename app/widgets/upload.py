@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from app.server import encoders, intake, pictures
+from app.server import encoders, intake, kept_uploads, pictures
 from app.server.pictures import Upload
 from pipeline.errors import PictureError, UsageError, display_name
 from pipeline.gallery.gallery import Gallery
@@ -40,7 +40,8 @@ def files_in_form() -> list[UploadedFile]:
 def uploads(key: str, gallery: Gallery, *, most: int = 1) -> tuple[list[Upload], list[str]]:
     """Of the widget `key`: the pictures that can be opened, and a sentence for each that cannot or is too many.
 
-    Each is opened once, for its preview and for the gallery's encoder where that is loaded.
+    Each is opened once, for its preview and for the gallery's encoder where that is loaded, and is there for a while after
+    the page is loaded anew.
     """
     came = st.session_state.get(key)
     came = came if isinstance(came, list) else getattr(came, "files", [came])
@@ -50,6 +51,7 @@ def uploads(key: str, gallery: Gallery, *, most: int = 1) -> tuple[list[Upload],
     def opened(name: str, data: bytes) -> Upload:
         upload = Upload(data, name=display_name(name))
         pictures.preview(upload, encoder)
+        kept_uploads.keep(upload)
         return upload
 
     taken, refused = take_each(files[:most], opened)

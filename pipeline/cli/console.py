@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import pkgutil
 import re
 import signal
 import sys
 from types import ModuleType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.errors import SemblanceError, UsageError
+
+if TYPE_CHECKING:
+    from pipeline.gallery.gallery import Gallery
 
 Name = Annotated[str, typer.Argument(help="Gallery: a-z, 0-9, _", metavar="NAME")]
 ProgressKind = Annotated[str, typer.Option("--progress", help="auto, json (one object a line) or none")]
@@ -27,6 +31,24 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask")]
 _NO_MEMORY = re.compile(r"allocate memory|bad.alloc|out of memory|start new thread", re.IGNORECASE)
 
 _WITH_PASSWORD = re.compile(r"(--to=)?(mongodb(\+srv)?|https?)://[^/?@]*:[^/?]*@")
+
+
+def each(ids: list[str]) -> list[str]:
+    """What `Ids` were given, one by one."""
+    return [part for text in ids for part in text.split(",") if part]
+
+
+def show_in_index(gallery: Gallery, ids: list[str]) -> None:
+    """Bring what was just said about these pictures into Milvus; where that cannot be had, say that `sync` does it."""
+    from pipeline.errors import StoreError
+    from pipeline.ingest.sync import apply_judged, open_store
+    from pipeline.settings import Settings
+
+    try:
+        with contextlib.closing(open_store(Settings())) as store:
+            apply_judged(gallery, store, ids)
+    except StoreError as error:
+        print(f"noted on disk; the index follows at the next sync: {error}", file=sys.stderr)
 
 
 def application(summary: str, rooms: ModuleType) -> typer.Typer:

@@ -46,7 +46,7 @@ def measure(gallery: Gallery, *, dims: str = "", seed: int = 0, progress: Progre
     few pictures, or an embedding that is not finite; GalleryError for an empty gallery.
     """
     generation, entry = gallery.generation, gallery.encoder()
-    full, every_row = entry["dim"], gallery.rows(with_removed=True)  # removed ones too: reencode fits on them
+    full, every_row = entry["dim"], gallery.rows(as_ingested=True)  # removed ones too: reencode fits on them
     present = np.flatnonzero(~every_row.table["id"].isin(gallery.removed()))
     _check(gallery, every_row.table["id"].tolist(), every_row.embeddings, len(present))
     chosen = lengths(dims, longest=min(full, len(every_row)) - 1, full=full)
@@ -55,7 +55,7 @@ def measure(gallery: Gallery, *, dims: str = "", seed: int = 0, progress: Progre
         raise UsageError(f"all pictures of gallery {gallery.name} have the same embedding; choose another encoder")
     embeddings = every_row.embeddings[present]  # (n, dim)
     turned = (embeddings - mean.astype(np.float32)) @ axes.T.astype(np.float32)  # (n, dim): its first d are PCA to d
-    labels = every_row.table["label"].to_numpy()[present]
+    labels = gallery.corrected(every_row.table)["label"].to_numpy()[present]
     sample, labelled = _sample(labels, seed)
     sample_labels = labels[sample] if labelled else None
     neighbours = _neighbours(embeddings[sample])

@@ -33,5 +33,6 @@ def _kept(gallery: Gallery, progress: Progress) -> Iterator[Rows]:
     done, total = 0, parts.count(gallery.folder())
     for rows in parts.each(gallery.folder(), dim):
         done += len(rows)
+        rows = Rows(gallery.corrected(rows.table), rows.embeddings)
         yield rows.take(~rows.table["id"].isin(gone).to_numpy())
         progress("export", done, total)

@@ -154,19 +154,27 @@ class Gallery:
         ):  # the current one last: an ingest looks there for what is to change
             parts.change(self.folder(fingerprint8), changes)
 
-    def rows(self, fingerprint8: str = "", *, with_removed: bool = False) -> Rows:
-        """All rows in the order of their ingest, removed ones left out, every metadata key filled in."""
+    def rows(self, fingerprint8: str = "", *, as_ingested: bool = False) -> Rows:
+        """All rows in the order of their ingest, removed ones left out, labels as people corrected them, every metadata key
+        filled in. as_ingested: removed ones too, and the labels of their datasets."""
         rows = parts.read(self.folder(fingerprint8), self.encoder(fingerprint8)["dim"])
         rows.table["metadata"] = with_every_key(rows.table["metadata"], self.manifest()["metadata_keys"])
-        if with_removed or not (gone := self.removed()):
+        if as_ingested:
             return rows
-        return rows.take(~rows.table["id"].isin(gone).to_numpy())
+        rows = Rows(self.corrected(rows.table), rows.embeddings)
+        return rows.take(~rows.table["id"].isin(gone).to_numpy()) if (gone := self.removed()) else rows
 
     def table(self) -> pd.DataFrame:
         """Like `rows` without the embeddings: small, also for a large gallery."""
-        table = parts.read_table(self.folder())
+        table = self.corrected(parts.read_table(self.folder()))
         table["metadata"] = with_every_key(table["metadata"], self.manifest()["metadata_keys"])
         return table[~table["id"].isin(self.removed())].reset_index(drop=True)
+
+    def corrected(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Rows with the labels that people gave in place of their datasets'."""
+        if not (given := judgments.labels(self.judgments_file)):
+            return table
+        return table.assign(label=table["id"].map(given).fillna(table["label"]).astype(table["label"].dtype))
 
     def ids(self, fingerprint8: str = "") -> set[str]:
         """Every id on disk, removed ones too. Reads the id column only."""
@@ -198,6 +206,24 @@ class Gallery:
             raise GalleryError(f"gallery {self.name} has no picture {unknown[0]}; nothing was changed")
         judgments.add(self.judgments_file, "removed", ids, value)  # also during an ingest: one append, one change
         self.update()
+
+    def relabel(self, labels: Mapping[str, str | None]) -> dict[str, str | None]:
+        """Give pictures other labels by id; None: that of their dataset again. Returns what takes it back.
+
+        The rows stay as they were ingested: every reader sees the label, and an ingest never undoes it. Unknown ids or a
+        label that no row can hold: an error, nothing changed.
+        """
+        if unknown := sorted(labels.keys() - self.ids()):
+            raise GalleryError(f"gallery {self.name} has no picture {unknown[0]}; nothing was changed")
+        wanted = dict.fromkeys(labels.values())
+        for text in filter(None, wanted):
+            judgments.check_label(text)
+        given = judgments.labels(self.judgments_file)
+        for label in wanted:
+            ids = [picture for picture, its in labels.items() if its == label]
+            judgments.add(self.judgments_file, "label", ids, False if label is None else label)
+        self.update()
+        return {picture: given.get(picture) for picture in labels}
 
     def judge(self, kind: str, ids: Sequence[str], value: Any = True) -> None:
         """Keep what somebody said about pictures; the generation stays, because no row changes."""

@@ -26,7 +26,7 @@ def check_files(gallery: Gallery) -> list[str]:
     for fingerprint8, entry in manifest["encoders"].items():
         problems += _foreign(gallery, fingerprint8, manifest.get("birth", ""))
         try:
-            rows = gallery.rows(fingerprint8, with_removed=True)
+            rows = gallery.rows(fingerprint8, as_ingested=True)
         except GalleryError as error:
             problems.append(str(error))
             continue

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline import schema
+from pipeline.errors import UsageError
 from pipeline.files import atomic, checksummed
 
-KINDS = ("removed", "tag", "same", "not_same", "like", "unlike", "identity", "label_right", "better")
+KINDS = ("removed", "tag", "same", "not_same", "like", "unlike", "identity", "label_right", "label", "better")
 REPLACED = "replaced"  # value of a removal that an ingest made: the file has other bytes now
 CAME_BACK = ""  # value of one that takes such a removal back, because the bytes are there again
 _KEYS = {"when", "kind", "ids", "value"}
@@ -48,6 +50,24 @@ def _judgment(line: str) -> dict[str, Any]:
     except (ValueError, AttributeError):  # no JSON, another checksum; no object
         return {}
     return judgment if judgment.keys() == _KEYS else {}
+
+
+def check_label(text: str) -> None:
+    """UsageError for what no row can hold as its label."""
+    fault = schema.fault_of("label", text) if text.isprintable() else f"a label is one line of text, not {text[:80]!r}"
+    if fault:
+        raise UsageError(fault)
+
+
+def labels(file: Path) -> dict[str, str]:
+    """id to the label that somebody gave in place of the dataset's; one that was taken back (value false) is left out."""
+    given = {
+        picture: judgment["value"]
+        for judgment in read(file)
+        if judgment["kind"] == "label"
+        for picture in judgment["ids"]
+    }
+    return {picture: label for picture, label in given.items() if isinstance(label, str)}
 
 
 def removed(file: Path) -> set[str]:

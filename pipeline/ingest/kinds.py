@@ -29,7 +29,7 @@ def name_what_is_shown(gallery: Gallery, *, on: bool = True) -> Counter[str]:
     changes: dict[str, dict[str, Any]] = {}
     shown: Counter[str] = Counter()
     with gallery.writing():
-        rows = gallery.rows(with_removed=True)
+        rows = gallery.rows(as_ingested=True)
         for start in range(0, len(rows), CHUNK):
             some = rows.take(slice(start, start + CHUNK))
             made = tags.tags(known, some.embeddings) if known else [{}] * len(some)

@@ -57,7 +57,7 @@ def _fill(gallery: Gallery, encoder: Encoder, spec: str, progress: Progress) -> 
     import numpy as np
 
     gallery.clean()
-    old = gallery.rows(with_removed=True).table
+    old = gallery.rows(as_ingested=True).table
     fingerprint8 = gallery.add_encoder(spec, encoder.fingerprint, encoder.dim)
     gone = gallery.removed()
     table = old[~old["id"].isin(parts.ids(gallery.folder(fingerprint8)))].reset_index(drop=True)
@@ -103,7 +103,7 @@ def shorten(gallery: Gallery, dim: int, *, store: VectorStore | None, progress: 
     """PCA of the current embeddings to `dim` dimensions; no picture is read. Returns the new spec."""
     with gallery.writing():
         gallery.clean()
-        rows = gallery.rows(with_removed=True)
+        rows = gallery.rows(as_ingested=True)
         most = min(gallery.encoder()["dim"], len(rows)) - 1
         if most < 2:
             raise UsageError(f"gallery {gallery.name} is too small to be shortened; it needs 4 pictures")
@@ -129,7 +129,7 @@ def cut(gallery: Gallery, dim: int, *, store: VectorStore | None, progress: Prog
             )
         if not MIN_NESTED <= dim < entry["dim"]:
             raise UsageError(f"--dim {dim}: choose {MIN_NESTED} to {entry['dim'] - 1} for this gallery")
-        rows = gallery.rows(with_removed=True)
+        rows = gallery.rows(as_ingested=True)
         return _put_axes(gallery, rows, np.zeros(entry["dim"]), np.eye(dim, entry["dim"]), store, progress)
 
 
@@ -152,7 +152,7 @@ def put_head(
     """Make a head (networks/head.py) over the encoder base8 the current encoder; no picture is read. Returns its spec."""
     with gallery.writing():
         gallery.clean()
-        return _put(gallery, gallery.rows(base8, with_removed=True), f"head-{base8}", content, store, progress)
+        return _put(gallery, gallery.rows(base8, as_ingested=True), f"head-{base8}", content, store, progress)
 
 
 def _put(gallery: Gallery, rows: Rows, name: str, content: bytes, store: VectorStore | None, progress: Progress) -> str:

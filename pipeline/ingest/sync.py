@@ -91,7 +91,8 @@ class Difference:
 def upsert(gallery: Gallery, store: VectorStore, fingerprint8: str, rows: Rows) -> None:
     """Send rows that were just committed, every metadata key filled in."""
     manifest = gallery.manifest()
-    table = rows.table.assign(metadata=with_every_key(rows.table["metadata"], manifest["metadata_keys"]))
+    table = gallery.corrected(rows.table)
+    table = table.assign(metadata=with_every_key(table["metadata"], manifest["metadata_keys"]))
     collection = gallery.collection(fingerprint8)
     dim = manifest["encoders"][fingerprint8]["dim"]
     store.create(collection, dim=dim, metadata_keys=manifest["metadata_keys"], index=manifest["index"])
@@ -175,8 +176,8 @@ def choose_index(gallery: Gallery, store: VectorStore, index: str) -> None:
         store.drop(gallery.collection())
 
 
-def apply_removals(gallery: Gallery, store: VectorStore, ids: Sequence[str]) -> None:
-    """After `remove` or `restore`: take these ids out of the current collection, or put them back."""
+def apply_judged(gallery: Gallery, store: VectorStore, ids: Sequence[str]) -> None:
+    """After `remove`, `restore` or `relabel`: take these ids out of the current collection, or put them there as they are now."""
     gone = gallery.removed()
     collection = gallery.collection()
     if out := [picture_id for picture_id in ids if picture_id in gone]:

@@ -88,6 +88,12 @@ def test_a_map_is_made_looked_at_and_a_selection_taken_from_it(open_page: Callab
     circle(page, share=0.97)
     some = selected(page)
     assert 0 < some <= 40
+    first = page.locator(".st-key-map-selection .tile").first.bounding_box()
+    legend = page.locator(".legend").bounding_box()
+    assert first is not None
+    assert legend is not None
+    assert page.evaluate("document.querySelector('.stMain').scrollTop") == 0
+    assert max(legend["y"], first["y"]) < 800  # on the first screen, beside the map
     page.locator(".legend button", has_text="shoes").click()
     expect(page.locator(".st-key-map-selection").get_by_text(re.compile("^shoes [0-9]+$"))).to_be_visible()
     page.wait_for_selector("[data-test-script-state='notRunning']")  # the buttons below are of this selection now
@@ -107,18 +113,20 @@ def test_a_map_is_made_looked_at_and_a_selection_taken_from_it(open_page: Callab
     expect(again.locator(".legend button[aria-pressed=true]")).to_have_text(re.compile("shoes"))
     expect(again.locator(".st-key-map-near .tile")).to_have_count(6)
 
-    page.get_by_role("button", name="Tag").click()
+    tray = page.locator(".st-key-tray .tray")
+    expect(tray).to_contain_text(f"{fewer} selected")
+    tray.get_by_role("button", name="Tag").click()
     page.get_by_placeholder("to check").fill("worn")
     page.get_by_placeholder("to check").press("Enter")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text(re.compile("have the tag"))).to_be_visible()
     page.keyboard.press("Escape")
 
-    page.get_by_role("button", name="Remove", exact=True).click()
-    page.get_by_role("button", name=f"Remove {fewer}").click()
-    expect(page.get_by_text(f"{fewer} removed")).to_be_visible()
+    tray.get_by_role("button", name="Remove", exact=True).click()
+    expect(page.get_by_text(f"{fewer} pictures removed")).to_be_visible()
+    expect(tray).to_be_hidden()
     page.get_by_role("button", name="Undo").click()
-    expect(page.get_by_text(f"{fewer} removed")).to_have_count(0)
+    expect(page.get_by_text(f"{fewer} pictures removed")).to_have_count(0)
 
 
 @pytest.fixture(scope="module")

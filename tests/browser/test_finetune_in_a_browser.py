@@ -47,7 +47,7 @@ def tag_those_called(page: Page, label: str, name: str) -> int:
     expect(page.locator(".st-key-map-selection").get_by_text(re.compile(f"^{label} [0-9]+$"))).to_be_visible()
     page.wait_for_selector("[data-test-script-state='notRunning']")
     count = selected(page)
-    press(page.get_by_role("button", name="Tag"), page.get_by_placeholder("to check"))
+    press(page.locator(".tray").get_by_role("button", name="Tag"), page.get_by_placeholder("to check"))
     page.get_by_placeholder("to check").fill(name)
     page.get_by_placeholder("to check").press("Enter")
     page.get_by_role("button", name="Save").click()

@@ -50,7 +50,7 @@ def test_two_uploads_are_compared_and_a_link_to_gallery_pictures_repeats(
     )  # the first one's is gone a moment after its picture is there
     drop(page, hat)
     expect(page.locator(".pair-verdict")).to_contain_text("score 1.000")
-    expect(page).to_have_url(re.compile(r"upload=[0-9a-f]{8}"))
+    expect(page).to_have_url(re.compile(r"upload(:|%3A)[0-9a-f]{8}"))
 
     page = open_page("/pairs?gallery=photos")
     page.get_by_role("button", name="Different pair with high score").click()

@@ -78,7 +78,7 @@ def test_each_length_is_what_reencode_makes_and_its_figures_are_those_of_plain_l
     report = measure(gallery, dims="3,5")
     assert [length["dims"] for length in report["lengths"]] == [3, 5, 232]
     full, labels = gallery.rows().embeddings, gallery.rows().table["label"].tolist()
-    everything = gallery.rows(with_removed=True).embeddings.astype(float)
+    everything = gallery.rows(as_ingested=True).embeddings.astype(float)
     total = sum(everything[:, axis].var() for axis in range(232))
     for length in report["lengths"][:2]:
         reencode.shorten(gallery, length["dims"], store=None)

@@ -202,7 +202,7 @@ def test_parts_survive_removal_sync_export_and_import(root: Path, tmp_path: Path
         assert not sync.compare(gallery, store)
         gone = gallery.table()["id"][4]
         gallery.remove([gone])
-        sync.apply_removals(gallery, store, [gone])
+        sync.apply_judged(gallery, store, [gone])
         assert not sync.compare(gallery, store)
         assert gallery.count() == store.count(gallery.collection()) == 8
         _, report = fill(root, parts(), store)

@@ -91,13 +91,13 @@ def test_ingest_never_revives_a_removed_picture_until_it_is_restored(home: Path,
         gallery, _ = fill(folder, store)
         out = gallery.table()["id"][2]
         gallery.remove([out])
-        sync.apply_removals(gallery, store, [out])
+        sync.apply_judged(gallery, store, [out])
         _, again = fill(folder, store)
         assert (again.added, again.known, again.removed) == (0, 5, 1)
         assert out not in set(gallery.rows().table["id"])
         assert store.count(gallery.collection()) == 5
         gallery.restore([out])
-        sync.apply_removals(gallery, store, [out])
+        sync.apply_judged(gallery, store, [out])
         assert store.count(gallery.collection()) == 6
         assert is_clean(gallery, store)
 

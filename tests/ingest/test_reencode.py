@@ -40,7 +40,7 @@ def test_a_new_encoder_fills_a_new_collection_and_the_alias_moves_there_and_back
         assert gallery.current == first
         assert store.describe("small")["collection"] == f"small__{first}"
         assert not sync.compare(gallery, store)
-        assert gallery.rows(with_removed=True).table.equals(rows.table)
+        assert gallery.rows(as_ingested=True).table.equals(rows.table)
         assert integrity.check_files(gallery) == []
 
 

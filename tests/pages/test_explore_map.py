@@ -65,7 +65,7 @@ def test_the_map_is_shown_with_how_far_to_trust_it_and_kept_in_the_address(mappe
     assert app.query_params["map"] == about["name"]
     assert app.query_params["colour"] == "label"
     colour = next(box for box in app.selectbox if box.label == "Colour by")
-    assert colour.options == ["Label", "One colour"]
+    assert colour.options == ["Colour: Label", "One colour"]
 
 
 def test_a_link_with_a_shape_shows_what_is_inside_with_counts_by_label(mapped: AppTest) -> None:
@@ -74,6 +74,12 @@ def test_a_link_with_a_shape_shows_what_is_inside_with_counts_by_label(mapped: A
     assert "blue 4 · green 4 · red 4" in said(app)
     app = opened(mapped, select=EVERYTHING, only="red")
     assert "**4 selected** of 12" in said(app)
+
+
+def test_an_isolated_entry_is_shown_and_selected_only_when_asked(mapped: AppTest) -> None:
+    app = opened(mapped, only="red")
+    assert "**4 shown** of 12" in said(app)
+    assert "Select all" in [button.label for button in app.button]
 
 
 def test_an_isolated_entry_that_the_legend_lacks_selects_nothing(mapped: AppTest) -> None:
@@ -90,25 +96,9 @@ def test_an_address_that_cannot_be_read_selects_nothing(mapped: AppTest, text: s
     assert "selected" not in said(opened(mapped, select=text))
 
 
-def test_removing_the_selection_shows_the_way_back(mapped: AppTest) -> None:
-    app = opened(mapped, select=EVERYTHING, only="red")
-    next(button for button in app.button if button.label == "Remove 4").click().run()
-    assert shades().count() == 8
-    assert "**4 removed** from the gallery" in said(app)
-    next(button for button in app.button if button.key == "map-undo").click().run()
-    assert shades().count() == 12
-    assert not app.exception
-
-
-def test_a_tag_is_saved_becomes_a_colouring_and_can_be_taken_back(mapped: AppTest) -> None:
-    app = opened(mapped, select=EVERYTHING, only="red")
-    next(field for field in app.text_input if field.key == "map-tag").set_value("to *check*").run()
-    next(button for button in app.button if button.label == "Save").click().run()
-    assert {name: len(ids) for name, ids in tags.tags(shades()).items()} == {"to *check*": 4}
-    assert "Tag" in next(box for box in app.selectbox if box.label == "Colour by").options
-    next(button for button in app.button if button.key == "map-untag-to *check*").click().run()
-    assert tags.tags(shades()) == {}
-    assert not app.exception
+def test_a_tag_becomes_a_colouring(mapped: AppTest) -> None:
+    tags.tag(shades(), sorted(shades().ids())[:4], "to *check*")
+    assert "Colour: Tag" in next(box for box in opened(mapped).selectbox if box.label == "Colour by").options
 
 
 def test_a_picture_of_the_address_is_shown_with_its_nearest(mapped: AppTest) -> None:

@@ -11,7 +11,7 @@ from app.explore import oddity_rows
 from app.explore.oddities import flat
 from app.server import jobs, store
 from pipeline.analysis import label_errors, outliers
-from pipeline.gallery import reports
+from pipeline.gallery import judgments, reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.opening import create_gallery
 from pipeline.settings import Settings
@@ -116,7 +116,7 @@ def test_a_likely_label_error_is_shown_with_the_neighbours_that_disagree(gallery
     assert "of similar pictures are labelled <strong>red</strong>" in drawn(page)[:first]
     assert drawn(page).index("✗ ") > first
     assert 'class="wrong"' in drawn(page)
-    assert buttons(page)[:2] == ["Label is right", "Remove"]
+    assert buttons(page)[:3] == ["Relabel as red", "Label is right", "Remove"]
     assert f"gallery=small&amp;ids={wrong}" in drawn(page)  # a click searches with it
 
 
@@ -130,7 +130,17 @@ def test_a_label_that_is_right_is_remembered_until_it_is_undone(gallery: Gallery
     reports.delete(gallery, again)
     click(page, "Undo")
     assert label_errors.judged_right(gallery) == {}
-    assert buttons(page)[0] == "Label is right"
+    assert "Label is right" in buttons(page)[:2]
+
+
+def test_one_click_gives_the_label_that_the_neighbours_say_and_undo_takes_it_back(gallery: Gallery) -> None:
+    wrong = found(gallery)
+    page = click(shown(), "Relabel as red")
+    assert judgments.labels(gallery.judgments_file) == {wrong: "red"}
+    assert any("Labelled **red** now" in text.value for text in page.markdown)
+    click(page, "Undo")
+    assert judgments.labels(gallery.judgments_file) == {}
+    assert buttons(page)[0] == "Relabel as red"
 
 
 @pytest.mark.parametrize("kind", [label_errors.KIND, outliers.KIND])

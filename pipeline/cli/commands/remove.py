@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.console import Ids, Name, Yes
+from pipeline.cli.console import Ids, Name, Yes, each, show_in_index
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +28,7 @@ def remove(
     from pipeline.gallery.opening import open_gallery
     from pipeline.settings import Settings
 
-    pictures = _split(ids or [])
+    pictures = each(ids or [])
     if bool(pictures) == gone:
         raise UsageError("say which pictures: --ids ID,ID… or --gone")
     if gone and not (pictures := sorted(open_gallery(name, Settings()).gone())):
@@ -42,7 +40,7 @@ def remove(
 
 def restore(name: Name, ids: Ids) -> None:
     """Bring removed pictures back."""
-    pictures = _split(ids)
+    pictures = each(ids)
     _judge(name, pictures, removing=False)
     print(f"{name}: {len(pictures):,} restored")
 
@@ -59,21 +57,10 @@ def compact(name: Name, yes: Yes = False) -> None:
     print(f"{name}: {gallery.compact():,} rows dropped")
 
 
-def _split(ids: list[str]) -> list[str]:
-    return [part for text in ids for part in text.split(",") if part]
-
-
 def _judge(name: str, ids: list[str], *, removing: bool) -> None:
-    from pipeline.errors import StoreError
     from pipeline.gallery.opening import open_gallery
-    from pipeline.ingest.sync import apply_removals, open_store
     from pipeline.settings import Settings
 
-    settings = Settings()
-    gallery = open_gallery(name, settings)
+    gallery = open_gallery(name, Settings())
     (gallery.remove if removing else gallery.restore)(ids)
-    try:
-        with contextlib.closing(open_store(settings)) as store:
-            apply_removals(gallery, store, ids)
-    except StoreError as error:
-        print(f"noted on disk; the index follows at the next sync: {error}", file=sys.stderr)
+    show_in_index(gallery, ids)
