@@ -13,7 +13,9 @@ st.html(COMPONENTS / "page.css")  # what .streamlit/config.toml cannot say
 theme = (
     "dark" if st.context.theme.type == "dark" else "light"
 )  # components have the theme's colours, markup of ours has not
-st.html(f"<style>:root {{ --st-primary-color: {st.get_option(f'theme.{theme}.primaryColor')} }}</style>")
+refused = "#ff8a80" if theme == "dark" else "#a3262b"
+primary = st.get_option(f"theme.{theme}.primaryColor")
+st.html(f"<style>:root {{ --st-primary-color: {primary}; --refused: {refused} }}</style>")
 exposure.apply()
 sign_in.required()
 st.navigation(

@@ -16,9 +16,9 @@ from app.server.exposure import dataset_at, opened
 from app.server.pictures import in_turn
 from app.widgets import states
 from app.widgets.literal import literal
-from app.widgets.upload import data_of, files_in_form, let_go, take_each
+from app.widgets.upload import data_of, files_field, files_taken, let_go, take_each
 from pipeline import plugins
-from pipeline.errors import SemblanceError, UsageError
+from pipeline.errors import SemblanceError, UsageError, display_name
 from pipeline.gallery import opening as galleries
 from pipeline.gallery.gallery import Gallery
 from pipeline.images import uploads
@@ -95,23 +95,23 @@ def _dataset(place: str) -> str:
 
 
 def _upload() -> None:
+    files, below = files_field("files-new")
     with st.form("from-upload", border=False):
-        files = files_in_form()
         title = st.text_input("Title", placeholder="My pictures")
         spec = choose("upload")
         if st.form_submit_button("Make gallery", type="primary"):
             try:
                 if not files:
-                    raise UsageError("no file chosen; drop pictures or a zip first")
+                    raise UsageError("No file chosen: drop pictures or a zip first.")
                 _ingest(title or Path(files[0].name).stem, "", spec, files)
             except SemblanceError as error:
-                st.error(literal(error))
+                below.error(literal(error))
 
 
 def add_pictures(gallery: Gallery) -> None:
     """More pictures for a gallery that exists."""
-    with st.form(f"add-{gallery.name}", border=False, clear_on_submit=True):
-        files = files_in_form()
+    files, below = files_field(f"files-{gallery.name}")
+    with st.form(f"add-{gallery.name}", border=False):
         folder = st.text_input("Or a folder on this machine")
         if st.form_submit_button("Add", type="primary"):
             try:
@@ -124,7 +124,7 @@ def add_pictures(gallery: Gallery) -> None:
                     raise UsageError("nothing to add; drop pictures or write a folder")
                 _fill(gallery, dataset, gallery.encoder()["spec"], files or [])
             except SemblanceError as error:
-                st.error(literal(error))
+                below.error(literal(error))
 
 
 def _ingest(title: str, dataset: str, spec: str, files: Sequence[Any] = ()) -> None:
@@ -134,7 +134,11 @@ def _ingest(title: str, dataset: str, spec: str, files: Sequence[Any] = ()) -> N
     jobs.check(["--encoder", spec])  # before anything is made for it
     gallery = galleries.create_gallery(name, settings, title=title)
     quotas.note(gallery.root)
-    _fill(gallery, dataset, spec, files)
+    try:
+        _fill(gallery, dataset, spec, files)
+    except SemblanceError:
+        gallery.discard_if_empty()  # what could not be taken leaves no empty gallery behind
+        raise
 
 
 def _fill(gallery: Gallery, dataset: str, spec: str, files: Sequence[Any]) -> None:
@@ -152,7 +156,7 @@ def _keep(gallery: Gallery, files: Sequence[Any]) -> Path:
     single = [file for file in files if file not in zips]
     with quotas.kept(folder, sum(file.size for file in files)):
         for number, file in enumerate(zips, 1):
-            uploads.unpack(data_of(file), folder if len(zips) == 1 else folder / f"zip{number}")
+            _unpack(file, folder if len(zips) == 1 else folder / f"zip{number}")
         _, refused = take_each(single, lambda name, data: in_turn(lambda: uploads.save_upload(name, data, folder)))
         if len(refused) == len(files):
             raise UsageError("; ".join(refused))
@@ -161,9 +165,17 @@ def _keep(gallery: Gallery, files: Sequence[Any]) -> Path:
     return folder
 
 
+def _unpack(file: Any, folder: Path) -> None:
+    try:
+        uploads.unpack(data_of(file), folder)
+    except UsageError as error:
+        raise UsageError(f"{display_name(file.name)}: {error}") from None
+
+
 def _started(command: list[str], *, title: str, gallery: str) -> None:
     jobs.start(command, title=title, gallery=gallery)
     st.session_state.pop("making", None)
+    files_taken()
     st.rerun()
 
 

@@ -8,9 +8,13 @@ import streamlit as st
 
 from app.server import job_queue, jobs, resources, store
 from app.server.jobs import Job, State
+from app.server.routes import thumbnail_url
 from app.widgets.literal import literal
 from pipeline.errors import SemblanceError
+from pipeline.gallery import parts
 
+INGEST = ("pipeline", "ingest")
+NEWEST = 8  # thumbnails of a gallery that is being filled
 ASIDE = ("note: ", "rejected ")  # what an ingest says of files that did not come in, or not as they were named
 
 
@@ -92,7 +96,30 @@ def _running(job: Job, state: State) -> None:
     if (seconds := state.progress.get("seconds_left")) is not None and total:
         text += f" · {seconds:,.0f} s left"
     left.progress(min(done / total, 1.0) if total else 0.0, text)
+    if job.command[:2] == INGEST and job.gallery:
+        with left:
+            _filled_so_far(job.gallery)
     right.button("Stop", key=f"stop-{job.id}", icon=":material/stop:", on_click=jobs.stop, args=(job,), width="stretch")
+
+
+def _filled_so_far(name: str) -> None:
+    """The pictures that were committed last, once there are any, and the way to search them."""
+    try:
+        gallery = resources.gallery(name)
+        count = gallery.count() if gallery.current else 0
+        newest = parts.newest_ids(gallery.folder(), NEWEST) if count else []
+    except SemblanceError:
+        return
+    if not count:
+        st.caption("The first pictures can be searched in a moment.")
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"filled-{name}"):
+        pictures = "".join(f'<img src="{thumbnail_url(name, picture)}" alt="">' for picture in newest)
+        st.html(
+            f'<div class="strip small" role="img" aria-label="the newest pictures">{pictures}</div>', width="content"
+        )
+        said = f"Search the {count:,} that are there"
+        st.page_link("views/search.py", label=said, icon=":material/image_search:", query_params={"gallery": name})
 
 
 def _ended(job: Job, state: State) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
@@ -27,14 +28,22 @@ def picture_field(
     st.file_uploader(label, type=PICTURES, max_upload_size=MAX_MB, key=key, on_change=on_change, args=args, **options)
 
 
-def files_in_form() -> list[UploadedFile]:
-    """A form's place for pictures or a zip of them."""
-    return st.file_uploader(
+def files_field(key: str) -> tuple[list[UploadedFile], DeltaGenerator]:
+    """A place for pictures or a zip of them, and the place below it for what is wrong with them. It stands outside of forms:
+    what was said of other files goes as soon as these change."""
+    files = st.file_uploader(
         f"Pictures, or a zip of them (up to {MAX_ZIP_MB} MB)",
         type=[*PICTURES, "zip"],
         accept_multiple_files=True,
         max_upload_size=MAX_ZIP_MB,
+        key=f"{key}-{st.session_state.get('files-taken', 0)}",  # a new key empties it
     )
+    return files, st.container()
+
+
+def files_taken() -> None:
+    """The fields are empty from the next run on."""
+    st.session_state["files-taken"] = st.session_state.get("files-taken", 0) + 1
 
 
 def uploads(key: str, gallery: Gallery, *, most: int = 1) -> tuple[list[Upload], list[str]]:

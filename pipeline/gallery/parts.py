@@ -100,6 +100,12 @@ def ids(folder: Path) -> set[str]:
     return {text for path in files(folder) for text in _read(path, ["id"])["id"].to_pylist()}
 
 
+def newest_ids(folder: Path, count: int) -> list[str]:
+    """So many ids of the last part, the last row first; of what was committed last, without reading the others."""
+    last = files(folder)[-1:]
+    return [text for path in last for text in _read(path, ["id"])["id"].to_pylist()[: -count - 1 : -1]]
+
+
 def find(folder: Path, picture_id: str) -> dict[str, Any] | None:
     """The row of one id, without metadata and embedding; None when there is none."""
     import pyarrow.compute as pc

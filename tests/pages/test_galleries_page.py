@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.server import jobs
+from app.server import jobs, resources
+from app.server.jobs import Job, State
 from pipeline.comparison import speeds
 from pipeline.fingerprints import FORMER_DEFAULT, OLD_BASE
+from pipeline.gallery import opening as galleries
+from pipeline.gallery import parts
 from pipeline.gallery.opening import open_gallery
 from pipeline.settings import Settings
 
@@ -192,3 +195,39 @@ def test_a_job_can_be_stopped(home) -> None:
     assert jobs.recent() == [job]
     jobs.dismiss(job)
     assert jobs.recent() == []
+
+
+def test_a_refused_zip_is_named_below_its_field_until_the_files_change_and_makes_no_gallery(app: AppTest) -> None:
+    app.run()
+    app.session_state["wanted"] = "upload"
+    at_galleries(app)
+    [files] = app.file_uploader
+    files.upload("mine.zip", b"no zip at all", "application/zip")
+    next(button for button in app.button if button.label == "Make gallery").click()
+    app.run()
+    assert [error.value for error in app.error] == [
+        "mine.zip: the zip is damaged or is no zip (File is not a zip file); make it again and send it again"
+    ]
+    assert galleries.names(Settings()) == []
+    app.run()
+    assert not app.error
+
+
+def test_a_gallery_that_is_being_filled_shows_its_newest_pictures_and_can_be_searched(
+    filled: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job("1", "Ingest into Shades", "shades", ("pipeline", "ingest", "shades"), 0.0, 1)
+    progress = {"stage": "ingest", "done": 30, "total": 90, "rate": 12.0, "seconds_left": 5}
+    monkeypatch.setattr(jobs, "recent", lambda limit=5: [job])
+    monkeypatch.setattr(jobs, "state", lambda job: State(True, None, progress, "", ""))
+    monkeypatch.setattr(jobs, "running", lambda *words, gallery="", about="": gallery in ("", "shades"))
+    filled.run()
+    app = at_galleries(filled)
+    assert not app.exception
+    assert "30 of 90 · 12/s · 5 s left" in app.get("progress")[0].proto.text
+    drawn = "".join(one.proto.body for one in app.get("html"))
+    newest = parts.newest_ids(resources.gallery("shades").folder(), 8)
+    assert len(newest) == 8
+    assert [drawn.index(picture) for picture in newest] == sorted(drawn.index(picture) for picture in newest)
+    assert any("Being filled; it can be searched meanwhile." in text.value for text in app.caption)
+    assert sum("12** pictures so far" in text.value for text in app.markdown) == 1
