@@ -13,6 +13,7 @@ from app.widgets import states
 from app.widgets.literal import literal
 from pipeline.gallery.confidence import LEVELS
 from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.ranking import BY_VIEWS
 from pipeline.search import text
 
 
@@ -106,14 +107,19 @@ def _share(level: float) -> str:
 
 
 def _measured(reranking: dict[str, Any]) -> str:
-    """What each order did on this gallery's own labels."""
+    """What each order did on this gallery's own labels, or on views of its pictures."""
     if not (measured := reranking.get("measured", [])):
-        return "Without enough labels nothing was measured, so hits stand in the order of their scores."
+        return "Nothing was measured here, so hits stand in the order of their scores: a gallery of 200 pictures is, at its next ingest."
     called = query_state.ORDERS | {
         one["spec"]: literal(one["spec"]) for one in measured if one["spec"] not in query_state.ORDERS
     }
     lines = [f"{called[one['spec']]}: {one['map_at_r']:.3f}" for one in measured]
-    return f"map_at_r on this gallery's labels. {'; '.join(lines)}. Taken: {called[reranking['spec']]}."
+    on = (
+        "views of its own pictures, as its labels are too few"
+        if reranking.get("by") == BY_VIEWS
+        else "this gallery's labels"
+    )
+    return f"map_at_r on {on}. {'; '.join(lines)}. Taken: {called[reranking['spec']]}."
 
 
 def _readable(clause: str) -> str:

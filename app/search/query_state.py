@@ -28,7 +28,7 @@ _CALLED = {
 ORDERS = {"": "Best measured"} | {
     name: _CALLED.get(name, name.replace("_", " ").capitalize()) for name in plugins.available("rerank")
 }
-"""Names of rerank/ and what the page calls them; "" is what did best on the gallery's own labels."""
+"""Names of rerank/ and what the page calls them; "" is what did best on the gallery itself."""
 NOTHING: dict[str, tuple[str, ...] | str] = {
     **dict.fromkeys(("uploads", "ids", "like", "unlike", "texts", "not_texts"), ()),
     "region": "",

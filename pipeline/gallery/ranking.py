@@ -1,4 +1,7 @@
-"""What a gallery's own labels teach about its searches: which re-ranker does best, and how likely a hit is right."""
+"""What a gallery teaches about its searches: which re-ranker does best, and how likely a hit is right.
+
+By its own labels; where these are too few the re-ranker is chosen on views of its own pictures (views.py).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import plugins
 from pipeline.gallery import confidence
 from pipeline.gallery.gallery import Gallery
+from pipeline.records import Encoder, Rows
 from pipeline.rerank import Reranker
 
 if TYPE_CHECKING:
@@ -17,6 +21,7 @@ NONE = "none"
 MIN_LABELLED = 200  # pictures: fewer say too little
 MAX_QUERIES, MAX_ROWS = 200, 20_000
 GROWN = 0.05  # share of new rows from which it is measured again
+BY_LABELS, BY_VIEWS = "labels", "views"  # what it was measured on
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,18 @@ class Measured:
     high: float
 
 
-def refresh(gallery: Gallery, fingerprint8: str, *, seed: int = 0) -> None:
+def refresh(gallery: Gallery, fingerprint8: str, *, encoder: Encoder | None = None, seed: int = 0) -> None:
     """Measure the candidates and keep the choice in the manifest, with the embeddings' mean and what `confidence` learned.
 
-    Only when a share of GROWN of the rows is new, or none was measured. Needs the lock.
+    Only when a share of GROWN of the rows is new, or none was measured. encoder: the embeddings' own, without which
+    nothing is measured where labels are too few. Needs the lock.
     """
-    before = gallery.encoder(fingerprint8).get("rerank", {}).get("rows", 0)
-    if before and abs(len(gallery.ids(fingerprint8) - gallery.removed()) - before) <= GROWN * before:
+    known = gallery.encoder(fingerprint8).get("rerank", {})
+    before = known.get("rows", 0)
+    unasked = (
+        encoder is not None and "by" not in known and not known.get("measured")
+    )  # an older Semblance had labels alone
+    if before and not unasked and abs(len(gallery.ids(fingerprint8) - gallery.removed()) - before) <= GROWN * before:
         return
     rows = gallery.rows(fingerprint8)
     entry: dict[str, Any] = {"mean": [], "rerank": {"spec": NONE, "measured": [], "rows": len(rows)}, "confidence": {}}
@@ -45,8 +55,10 @@ def refresh(gallery: Gallery, fingerprint8: str, *, seed: int = 0) -> None:
         entry["mean"] = [round(float(value), 6) for value in mean]
         labels = rows.table["label"].to_numpy(str)
         entry["confidence"] = confidence.learn(rows.embeddings, labels, seed=seed)
-        measured = measure(rows.embeddings, labels, seed=seed)
-        entry["rerank"] |= {"spec": choose(measured), "measured": [asdict(one) for one in measured]}
+        measured, by = measure(rows.embeddings, labels, seed=seed), BY_LABELS
+        if not measured and encoder is not None and len(rows) >= MIN_LABELLED:
+            measured, by = measure_on_views(gallery, rows, encoder, seed=seed), BY_VIEWS
+        entry["rerank"] |= {"spec": choose(measured), "measured": [asdict(one) for one in measured], "by": by}
     encoders = gallery.manifest()["encoders"]
     encoders[fingerprint8] |= entry
     gallery.update(encoders=encoders)
@@ -56,6 +68,23 @@ def choose(measured: list[Measured]) -> str:
     """The highest map_at_r of those that are better beyond chance."""
     better = [one for one in measured if one.low > 0]
     return max(better, key=lambda one: one.map_at_r).spec if better else NONE
+
+
+def measure_on_views(gallery: Gallery, rows: Rows, encoder: Encoder, *, seed: int = 0) -> list[Measured]:
+    """Views of some pictures ask for the picture and its other views among all rows; empty where too few can be opened."""
+    import numpy as np
+
+    from pipeline.gallery import views
+
+    embeddings, names = views.encoded(gallery, rows.table, encoder, seed=seed)
+    if not len(names):
+        return []
+    ids = rows.table["id"].to_numpy(object)
+    shown = np.isin(ids, names)
+    others = np.random.default_rng(seed).permutation(np.flatnonzero(~shown))[: MAX_ROWS - len(names) - shown.sum()]
+    kept = np.concatenate([np.flatnonzero(shown), others])
+    labels = np.concatenate([np.where(shown, ids, "")[kept], names]).astype(str)
+    return measure(np.concatenate([rows.embeddings[kept], embeddings]), labels, seed=seed)
 
 
 def measure(embeddings: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> list[Measured]:

@@ -72,7 +72,7 @@ def ingest(
             if gallery.manifest().get(IMPORTED) and all(map(gallery.has_thumbnail, gallery.ids())):
                 gallery.update(**{IMPORTED: False})
             calibration.refresh(gallery, fingerprint8)  # while the last part is on its way
-            ranking.refresh(gallery, fingerprint8)
+            ranking.refresh(gallery, fingerprint8, encoder=encoder)
         new_keys = gallery.manifest()["metadata_keys"] != keys
         run.report.index = upserts.failure or _settle(gallery, store, progress, thorough=new_keys or changed)
     run.report.seconds = time.perf_counter() - started

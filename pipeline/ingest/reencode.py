@@ -36,7 +36,7 @@ def reencode(
     the gallery then stays with its present encoder. A removed picture whose file is gone is left behind.
     """
     with gallery.writing():
-        return _switch(gallery, _fill(gallery, encoder, spec, progress), store, progress)
+        return _switch(gallery, _fill(gallery, encoder, spec, progress), store, progress, encoder)
 
 
 def encode_beside(gallery: Gallery, encoder: Encoder, *, spec: str, progress: Progress = silent) -> str:
@@ -48,7 +48,7 @@ def encode_beside(gallery: Gallery, encoder: Encoder, *, spec: str, progress: Pr
     with gallery.writing():
         fingerprint8 = _fill(gallery, encoder, spec, progress)
         calibration.refresh(gallery, fingerprint8)
-        ranking.refresh(gallery, fingerprint8)
+        ranking.refresh(gallery, fingerprint8, encoder=encoder)
         return fingerprint8
 
 
@@ -167,16 +167,18 @@ def _put(gallery: Gallery, rows: Rows, name: str, content: bytes, store: VectorS
     new = rows.take(~rows.table["id"].isin(parts.ids(gallery.folder(fingerprint8))).to_numpy())
     if len(new):
         gallery.commit(fingerprint8, Rows(new.table, encoder.of_base(new.embeddings)))
-    return _switch(gallery, fingerprint8, store, progress)
+    return _switch(gallery, fingerprint8, store, progress, encoder)
 
 
-def _switch(gallery: Gallery, fingerprint8: str, store: VectorStore | None, progress: Progress) -> str:
+def _switch(
+    gallery: Gallery, fingerprint8: str, store: VectorStore | None, progress: Progress, encoder: Encoder | None = None
+) -> str:
     """Fill and check the collection, then make the encoder the current one and move the alias.
 
     Without a store (the app holds it) the files go first; the app fills the collection and answers exactly meanwhile.
     """
     calibration.refresh(gallery, fingerprint8)
-    ranking.refresh(gallery, fingerprint8)
+    ranking.refresh(gallery, fingerprint8, encoder=encoder)
     if store is not None:
         sync.sync(gallery, store, fingerprint8=fingerprint8, point=False, progress=progress)  # raises unless it agrees
     if fingerprint8 != gallery.current:

@@ -8,13 +8,13 @@ another thing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline import filters
 from pipeline.errors import GalleryError, UsageError
 from pipeline.filters import Filter
-from pipeline.records import SearchHit, VectorStore
+from pipeline.records import SearchHit
+from pipeline.search import folding
 from pipeline.search.query import Query, QueryPicture, moved, open_query
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 LOOKS = ("colour", "texture")
 MEANING = "meaning"
 ASPECTS = (*LOOKS, MEANING)
-CANDIDATES = 1000  # the best by colour and texture and as many by meaning, of which the best together are found
 
 Looks = dict[str, "np.ndarray"]
 """Of LOOKS: (n, dim) of unit length."""
@@ -105,63 +104,65 @@ def asked(appearances: Appearances, gallery: str, query: Query, looks: LooksOfPi
     return made
 
 
-@dataclass(frozen=True)
-class Found:
-    """Candidates, best first; their embeddings and the cosine of each aspect, by id."""
-
-    hits: list[SearchHit]
-    embeddings: dict[str, np.ndarray]
-    figures: dict[str, dict[str, float]]
-
-
 def hits(
     appearances: Appearances,
-    store: VectorStore,
-    collection: str,
-    asked: tuple[np.ndarray, Looks],
+    direction: np.ndarray,
+    looks: Looks,
     weights: Mapping[str, float],
     meant: Sequence[float],
-    nearest: Callable[..., list[SearchHit]],
     *,
     where: Filter,
     without: set[str],
     whole: set[str],
-) -> Found:
-    """All rows are compared by colour and texture; of more than CANDIDATES the best of these and of meaning are put in order.
+    collapse: float | None,
+    by_picture: bool,
+    k: int,
+) -> tuple[list[SearchHit], list[dict[str, float]]]:
+    """The k best of all rows and of each the cosine of every aspect. All are compared in memory: an index knows the nearest
+    of meaning alone.
 
-    asked: (dim,) of the query and what `asked` gave. meant: quantiles of the scores of random pairs. nearest: the hits
-    nearest to a direction. without: ids that are no hits; whole: pictures whose parts are none either.
+    direction: (dim,) of the query; looks: what `asked` gave. meant: quantiles of the scores of random pairs. without: ids
+    that are no hits; whole: pictures whose parts are none either.
     """
     import numpy as np
 
-    (direction, looks), table = asked, appearances.table
-    out = table["id"].isin(without).to_numpy(bool) | table["parent"].isin(whole).to_numpy(bool)
-    wanted = filters.mask(where, table).to_numpy(bool) & ~out
-    cosines = {name: appearances.cosines(name, looks[name]) for name in LOOKS}  # (n,) each
-    sums = np.zeros(len(table))
+    from pipeline.features import relevance
+
+    table, embeddings = appearances.rows.table, appearances.rows.embeddings
+    cosines: Looks = {MEANING: embeddings @ direction}  # (n,) each
+    total = weights.get(MEANING, 0.0) * _counted(cosines[MEANING], meant)
     for name in LOOKS:
-        sums += weights.get(name, 0.0) * _counted(cosines[name], appearances.quantiles[name])
-    rows = np.flatnonzero(wanted)
-    if len(rows) > CANDIDATES:
-        rows = rows[np.argpartition(-sums[rows], CANDIDATES)[:CANDIDATES]]
-        if weights.get(MEANING, 0.0) > 0:
-            near = nearest(direction, k=CANDIDATES, collapse=None, by_picture=False)
-            rows_of = appearances.rows_of
-            rows = np.union1d(rows, np.array([rows_of[hit.id] for hit in near if hit.id in rows_of], int))
-    names = table["id"].to_numpy(object)
-    stored = store.embeddings(collection, names[rows].tolist())
-    rows = np.array([row for row in rows if names[row] in stored], int)  # not what was taken out between the questions
-    ids = names[rows]
-    meaning = np.array([stored[picture] for picture in ids], np.float32).reshape(-1, len(direction)) @ direction
-    total = sums[rows] + weights.get(MEANING, 0.0) * _counted(meaning, meant)
-    order = np.lexsort((ids, -total))
-    records = table.iloc[rows[order]].to_dict("records")
-    figures = {name: of[rows[order]].tolist() for name, of in cosines.items()} | {MEANING: meaning[order].tolist()}
-    return Found(
-        [SearchHit(score=score, **row) for score, row in zip(figures[MEANING], records, strict=True)],
-        stored,
-        {row["id"]: {name: figures[name][at] for name in ASPECTS} for at, row in enumerate(records)},
-    )
+        if name in weights:
+            cosines[name] = appearances.cosines(name, looks[name])
+            total = total + weights[name] * _counted(cosines[name], appearances.quantiles[name])
+    out = table["id"].isin(without).to_numpy(bool) | table["parent"].isin(whole).to_numpy(bool)
+    rows = np.flatnonzero(filters.mask(where, table).to_numpy(bool) & ~out)
+    ids = table["id"].to_numpy(object)
+    rows = rows[np.lexsort((ids[rows], -total[rows]))]
+    enough, limit = (k + 1, 4 * k) if collapse else (k, 4 * k if by_picture else k)
+    while True:  # until k are left after folding
+        best = rows[:limit]
+        scores = cosines[MEANING][best].tolist()
+        found = [
+            SearchHit(score=score, **row)
+            for score, row in zip(scores, table.iloc[best].to_dict("records"), strict=True)
+        ]
+        if by_picture:
+            found = folding.one_a_picture(found)
+        if collapse:
+            found = folding.fold(found, dict(zip(ids[best], embeddings[best], strict=True)), collapse, enough)
+        if len(found) >= enough or limit >= len(rows):
+            break
+        limit *= 4
+    found = found[:k]
+    at = [appearances.rows_of[hit.id] for hit in found]
+    told = {
+        name: cosines[name][at]
+        if name in cosines
+        else relevance.cosines(appearances.features(name, at), looks[name][None])[:, 0]
+        for name in ASPECTS
+    }
+    return found, [{name: float(told[name][i]) for name in ASPECTS} for i in range(len(found))]
 
 
 def _counted(cosines: np.ndarray, quantiles: Sequence[float]) -> np.ndarray:

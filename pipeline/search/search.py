@@ -111,7 +111,7 @@ def search(
             f"than {confidence.MIN_LABELLED} pictures with labels; a least score can be asked for instead"
         )
     plain = spec == NONE and not (where or collapse or by_picture)
-    understood, likely, figures, unseen = "", dict[str, float](), dict[str, dict[str, float]](), 0
+    understood, likely, figures, unseen = "", dict[str, float](), list[dict[str, float]](), 0
     if readout:
         asked, along = by_kind.asked(query.texts, query.not_texts), partial(_along, store, collection, where, gone)
         hits, likely, understood = by_kind.hits(readout, store, collection, asked, along, k)
@@ -123,12 +123,10 @@ def search(
 
         seen = appearances or of_gallery(gallery)
         unseen, asked_looks = seen.unknown, by_aspect.asked(seen, gallery.name, query, looks)
-        found = by_aspect.hits(
-            seen, store, collection, (direction, asked_looks), weights, entry["calibration"], nearest,
-            where=where, without=gone, whole=own if exclude_query else set(),
+        hits, figures = by_aspect.hits(
+            seen, direction, asked_looks, weights, entry["calibration"], where=where, without=gone,
+            whole=own if exclude_query else set(), collapse=collapse, by_picture=by_picture, k=k,
         )  # fmt: skip
-        hits, figures = folding.one_a_picture(found.hits) if by_picture else found.hits, found.figures
-        hits = folding.fold(hits, found.embeddings, collapse, k + 1) if collapse else hits
     elif spec == NONE:
         hits = nearest(direction, k=max(k, confidence.DEPTH) if learned and plain else k)
     else:
@@ -162,7 +160,7 @@ def search(
         left_out,
         understood,
         by_aspect.written(weights),
-        [_percentiles(figures[hit.id], seen.quantiles | {by_aspect.MEANING: quantiles}) for hit in hits]
+        [_percentiles(figures[i], seen.quantiles | {by_aspect.MEANING: entry["calibration"]}) for i in kept]
         if looked
         else [],
         unseen,

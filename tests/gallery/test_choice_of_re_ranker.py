@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_gallery import exact, fill, photos
+from PIL import Image
+from tiny_gallery import encoder, exact, fill, photos
 
 from pipeline.errors import UsageError
 from pipeline.filters import parse
-from pipeline.gallery import ranking
+from pipeline.gallery import ranking, views
 from pipeline.gallery.gallery import Gallery
 from pipeline.ingest import sync
 from pipeline.search.search import Query, SearchResult, search
@@ -119,3 +120,58 @@ def test_a_gallery_made_before_has_the_order_of_the_scores(gallery: Gallery) -> 
 def test_an_unknown_re_ranker_is_refused_with_those_there_are(gallery: Gallery) -> None:
     with pytest.raises(UsageError, match="unknown re-ranker 'best'; choose from diverse, k_reciprocal, none"):
         ask(gallery, "best")
+
+
+@pytest.fixture
+def unlabelled(home: Path, tmp_path: Path) -> Gallery:
+    return fill(photos(tmp_path / "photos", 220, labels=("all",)), exact())[0]
+
+
+def test_without_labels_views_of_its_own_pictures_choose(unlabelled: Gallery) -> None:
+    kept = unlabelled.encoder()["rerank"]
+    assert kept["by"] == ranking.BY_VIEWS
+    assert {one["spec"] for one in kept["measured"]} == {"none", "query_expansion", "k_reciprocal"}
+    assert kept["spec"] == ranking.choose([ranking.Measured(**one) for one in kept["measured"]])
+
+
+def test_a_view_is_a_small_part_of_its_picture_and_the_same_seed_draws_it_again() -> None:
+    plain = Image.new("RGB", (200, 100), (120, 90, 60))
+    sides = []
+    for seed in range(50):
+        part = views.view(plain, np.random.default_rng(seed))
+        sides.append(part.width * part.height / 20_000)
+        assert part.size == views.view(plain, np.random.default_rng(seed)).size
+    assert views.SMALLEST - 0.01 <= min(sides) < 0.1
+    assert 0.2 < max(sides) <= views.LARGEST + 0.01
+
+
+def test_views_ask_for_their_own_picture(unlabelled: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[np.ndarray, np.ndarray]] = []
+    monkeypatch.setattr(ranking, "measure", lambda rows, labels, seed: asked.append((rows, labels)) or [])
+    ranking.measure_on_views(unlabelled, unlabelled.rows(), encoder())
+    [(rows, labels)] = asked
+    names, counts = np.unique(labels[labels != ""], return_counts=True)
+    assert len(names) == views.PICTURES
+    assert set(counts) == {views.EACH + 1}, "the views and the picture itself"
+    assert len(rows) == len(labels) == 220 + views.PICTURES * views.EACH
+    table = unlabelled.rows().table["id"].tolist()
+    for name in names[:3]:
+        own = unlabelled.rows().embeddings[table.index(name)]
+        assert any(np.array_equal(row, own) for row in rows[labels == name])
+
+
+def test_what_an_older_semblance_could_not_measure_is_measured_at_the_next_ingest(unlabelled: Gallery) -> None:
+    encoders, short = unlabelled.manifest()["encoders"], unlabelled.current
+    encoders[short]["rerank"] = {"spec": "none", "measured": [], "rows": 220}
+    unlabelled.update(encoders=encoders)
+    with unlabelled.writing():
+        ranking.refresh(unlabelled, short)
+        assert "by" not in unlabelled.encoder()["rerank"], "nothing to encode views with"
+        ranking.refresh(unlabelled, short, encoder=encoder())
+    assert unlabelled.encoder()["rerank"]["by"] == ranking.BY_VIEWS
+
+
+def test_pictures_without_thumbnails_choose_nothing(unlabelled: Gallery) -> None:
+    for picture in unlabelled.ids():
+        unlabelled.thumbnail(picture).unlink()
+    assert ranking.measure_on_views(unlabelled, unlabelled.rows(), encoder()) == []

@@ -72,12 +72,8 @@ def test_the_same_colour_on_another_shape_comes_first(painted, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("aspects", ["colour=1", "texture=1,meaning=0.25", "colour=0.5,texture=-1,meaning=1"])
-@pytest.mark.parametrize("candidates", [1000, 12])
-def test_the_order_is_that_of_a_loop_over_the_thumbnails(
-    painted, monkeypatch: pytest.MonkeyPatch, aspects: str, candidates: int
-) -> None:
+def test_the_order_is_that_of_a_loop_over_the_thumbnails(painted, aspects: str) -> None:
     gallery, store, _ = painted
-    monkeypatch.setattr(by_aspect, "CANDIDATES", candidates)
     rows, weights = gallery.rows(), by_aspect.parse(aspects)
     own = rows.table["id"][7]
     result = asked(gallery, store, Query(ids=(own,)), aspects, k=5)

@@ -22,4 +22,4 @@ def aspects(name: Name, progress: ProgressKind = "auto") -> None:
     with shown(progress) as show:
         seen = appearances.of_gallery(gallery, progress=show, again=True)
     unknown = f"; {seen.unknown:,} have neither thumbnail nor file" if seen.unknown else ""
-    print(f"{name}: colour and texture of {len(seen.table):,} pictures are known{unknown}")
+    print(f"{name}: colour and texture of {len(seen.rows.table):,} pictures are known{unknown}")
