@@ -132,7 +132,7 @@ const hands = {
     this.tools.replaceChildren(
       element("div", {}, ...modes),
       element("div", {}, button("Pictures", "Pictures instead of points, one for each place (P)", this.pictures, () => this.use("pictures"))),
-      element("div", {}, zoom("+", "Closer (+)", 1.5), zoom("−", "Farther (-)", 1 / 1.5), button("Reset", "The whole map (0)", null, () => { this.home(); this.draw(); })),
+      element("div", {}, zoom("+", "Closer (+)", 1.5), zoom("−", "Farther (-)", 1 / 1.5), button("Reset", "Reset to the whole map (0)", null, () => { this.home(); this.draw(); })),
     );
   },
 
