@@ -14,8 +14,9 @@ theme = (
     "dark" if st.context.theme.type == "dark" else "light"
 )  # components have the theme's colours, markup of ours has not
 refused = "#ff8a80" if theme == "dark" else "#a3262b"
-primary, text = (st.get_option(f"theme.{theme}.{name}") for name in ("primaryColor", "textColor"))
-st.html(f"<style>:root {{ --st-primary-color: {primary}; --st-text: {text}; --refused: {refused} }}</style>")
+primary, text, paper = (st.get_option(f"theme.{theme}.{name}Color") for name in ("primary", "text", "background"))
+colours = f"--st-primary-color: {primary}; --st-text: {text}; --st-paper: {paper}; --refused: {refused}"
+st.html(f"<style>:root {{ {colours} }}</style>")
 exposure.apply()
 sign_in.required()
 st.navigation(
