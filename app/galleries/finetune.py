@@ -128,14 +128,9 @@ def _row(metric: str, figures: dict[str, dict[str, float]]) -> dict[str, str]:
 
 def _counts(gallery: Gallery) -> dict[str, Counter[str]]:
     return {
-        "labels": resources.kept(gallery, "label counts", make=lambda: _label_counts(gallery)),
+        "labels": resources.labels(gallery),
         "tags": Counter({name: len(ids) for name, ids in tags(gallery).items()}),
     }
-
-
-def _label_counts(gallery: Gallery) -> Counter[str]:
-    labels = gallery.table()["label"]
-    return Counter(labels[labels != ""].tolist())
 
 
 def _caption(counts: Counter[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -93,6 +94,16 @@ def values(made: Gallery, field: str) -> list[str]:
 def label_count(made: Gallery) -> int:
     """How many labels its pictures have."""
     return _facts(made).label_count
+
+
+def labels(made: Gallery) -> Counter[str]:
+    """How many pictures have each label; those without one are left out. Counted once for each state of the gallery."""
+
+    def counted() -> Counter[str]:
+        found = made.table()["label"]
+        return Counter(found[found != ""].tolist())
+
+    return kept(made, "label counts", make=counted)
 
 
 def paths(made: Gallery) -> dict[str, str]:

@@ -16,7 +16,7 @@ TRAIN = ("training", "train")
 
 
 def draw(snapshot: Snapshot) -> None:
-    """For a run that is at work or was cut off. Nothing for one that has ended: `use` stands at its details."""
+    """For a run that was cut off: that it was, and a button that continues it. Nothing for any other."""
     if snapshot.status == "silent":
         st.warning(
             f"Run {literal(snapshot.name)} was running and has written nothing for a while; its process is probably gone. What "
@@ -51,7 +51,8 @@ def stop_button(name: str) -> None:
         key=f"stop-run-{name}",
         help=told,
         disabled=job is None,
-        on_click=lambda: job and jobs.stop(job),
+        on_click=jobs.stop,
+        args=(job,),
         width="stretch",
     )
 
@@ -88,8 +89,8 @@ def use(snapshot: Snapshot) -> None:
         )
         gallery = resources.gallery(name)
         st.caption(
-            f"Its {len(gallery.ids()):,} pictures are encoded anew from their files; until that is done, and after *Undo* on the "
-            "Galleries page, the encoder that it has now answers."
+            f"Its {len(gallery.ids()):,} pictures are encoded anew from their files; until that is done the encoder that it has now "
+            "answers. *Galleries › Manage › Re-encode* has the way back."
         )
         spec = f"checkpoint:run={snapshot.name}"
         title = f"{gallery.manifest()['title']} with run {snapshot.name}"

@@ -87,13 +87,11 @@ def _teachers() -> dict[str, tuple[str, str]]:
     for name in resources.gallery_names():
         try:
             gallery = resources.gallery(name)
-            table = gallery.table()
-            labels = table.loc[table["label"] != "", "label"]
-            manifest = gallery.manifest()
+            labels, manifest = resources.labels(gallery), gallery.manifest()
         except SemblanceError:
             continue
-        if labels.nunique() > 1:
-            counted = f"{len(labels):,} pictures of {labels.nunique():,} labels"
+        if len(labels) > 1:
+            counted = f"{labels.total():,} pictures of {len(labels):,} labels"
             for spec in manifest["datasets"]:
                 part = "" if len(manifest["datasets"]) == 1 else f", its part {spec.rpartition('/')[2]}"
                 found.setdefault(spec, (f"{manifest['title']}{part} ({counted})", name.replace("_", "-")))
