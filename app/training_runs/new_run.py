@@ -24,6 +24,8 @@ LOSSES = {
     "multi_similarity": "Multi-similarity: weighted pairs of a batch",
     "proxy_anchor": "Proxy anchor: one learned point a label",
 }
+LAST_LAYER = ("deep_ranking", "multi_similarity", "proxy_anchor")  # on a CPU it learns these after the time is over
+WHOLE = "classification"  # the stage in which every layer learns; the last one alone is many times as fast
 MINUTES = 10
 
 
@@ -51,7 +53,7 @@ def _form(names: Sequence[str], snapshots: Sequence[Snapshot]) -> None:
     loss = left.selectbox("How it learns", list(LOSSES), format_func=LOSSES.__getitem__)
     minutes = middle.number_input("Minutes", 1, 24 * 60, MINUTES, help="Of training; reading the pictures comes before")
     name = right.text_input("Name", _free_name(teachers[spec][1][:60], names), max_chars=64)
-    st.caption(_cost(minutes, snapshots))
+    st.caption(_cost(loss, minutes, snapshots))
     start, close = st.columns([5, 1])
     command = ["training", "train", "--dataset", spec, "--recipe", _recipe(), "--loss", loss, "--minutes", str(minutes)]
     command += ["--name", name.strip(), "--threads", str(threads())]
@@ -99,19 +101,24 @@ def _teachers() -> dict[str, tuple[str, str]]:
     return found if rendered else found | {RENDERED: ("Rendered products (made here)", RENDERED)}
 
 
-def _cost(minutes: float, snapshots: Sequence[Snapshot]) -> str:
+def _cost(loss: str, minutes: float, snapshots: Sequence[Snapshot]) -> str:
     """What it takes of this machine, and how far earlier runs came in a minute."""
-    cores = threads()
-    device = "the GPU" if _recipe() == "gpu" else f"{cores} of {os.cpu_count()} cores"
-    said = f"Takes {device} for {minutes:,.0f} minutes after the pictures are read once."
+    recipe = _recipe()
+    device = "the GPU" if recipe == "gpu" else f"{threads()} of {os.cpu_count()} cores"
+    said = (
+        f"Takes {device} for {minutes:,.0f} {'minute' if minutes == 1 else 'minutes'} after the pictures are read once"
+    )
+    if recipe == "cpu" and loss in LAST_LAYER:
+        said += ", and then for 1,000 steps of its last layer, which are some minutes more"
     rates = [
         rate
         for snapshot in snapshots
-        if isinstance(rate := snapshot.last.get("images_per_second"), int | float) and rate
+        for line in snapshot.metrics
+        if line.get("stage") == WHOLE and isinstance(rate := line.get("images_per_second"), int | float) and rate
     ]
     if rates:
-        said += f" At the pace of earlier runs it sees {statistics.median(rates) * 60 * minutes:,.0f} pictures."
-    return f"{said} It can be stopped and continued at any time, and goes on without the page."
+        said += f". At the pace of earlier runs it sees {statistics.median(rates) * 60 * minutes:,.0f} pictures"
+    return f"{said}. It can be stopped and continued at any time, and goes on without the page."
 
 
 def _free_name(base: str, taken: Sequence[str]) -> str:

@@ -60,27 +60,39 @@ def home_of_server(milvus_uri: str, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
+def environment(home_of_server: Path, milvus_uri: str) -> dict[str, str]:
+    """Of the app's process and of commands beside it."""
+    return os.environ | {"SEMBLANCE_HOME": str(home_of_server), "SEMBLANCE_MILVUS_URI": milvus_uri}
+
+
+@pytest.fixture(scope="session")
+def command(environment: dict[str, str]) -> Callable[..., None]:
+    """`python -m pipeline WORDS` in the app's home; what it said when it fails."""
+
+    def run(*words: object) -> None:
+        line = [sys.executable, "-m", "pipeline", *map(str, words)]
+        done = subprocess.run(line, env=environment, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def server(
-    photos: Path, home_of_server: Path, milvus_uri: str, tmp_path_factory: pytest.TempPathFactory
+    photos: Path,
+    environment: dict[str, str],
+    command: Callable[..., None],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """Address of the running app, its gallery `photos` filled by the command line."""
-    environment = os.environ | {"SEMBLANCE_HOME": str(home_of_server), "SEMBLANCE_MILVUS_URI": milvus_uri}
-    ingest = [
-        sys.executable,
-        "-m",
-        "pipeline",
-        "ingest",
-        "photos",
-        "--dataset",
-        f"folder:root={photos}",
-        "--title",
-        "Photos",
-    ]
-    subprocess.run(ingest, check=True, env=environment, cwd=ROOT, capture_output=True)
+    command("ingest", "photos", "--dataset", f"folder:root={photos}", "--title", "Photos")
     port = free_port()
     log = tmp_path_factory.mktemp("log") / "app.log"
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
-    with log.open("wb") as out, subprocess.Popen(command, env=environment, cwd=ROOT, stdout=out, stderr=out) as process:
+    streamlit = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(streamlit, env=environment, cwd=ROOT, stdout=out, stderr=out) as process,
+    ):
         try:
             _wait(f"http://127.0.0.1:{port}/readyz", process)
             yield f"http://127.0.0.1:{port}"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +9,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app import VIEWS
-from pipeline import ROOT
 
 pytest_plugins = ("milvus_server",)
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -28,7 +24,7 @@ SECTIONS = {
 
 
 @pytest.fixture(scope="module")
-def _looked_into(server: str, home_of_server: Path) -> None:
+def _looked_into(server: str, command: Callable[..., None]) -> None:
     """What the pages show once it was found: a map, clusters, label errors, duplicates, figures."""
     for words in (
         ["project", "photos", "--method", "pca"],
@@ -37,10 +33,7 @@ def _looked_into(server: str, home_of_server: Path) -> None:
         ["duplicates", "photos"],
         ["evaluate", "photos"],
     ):
-        subprocess.run(
-            [sys.executable, "-m", "pipeline", *words], check=True, capture_output=True, cwd=ROOT,
-            env=os.environ | {"SEMBLANCE_HOME": str(home_of_server)},
-        )  # fmt: skip
+        command(*words)
 
 
 def addresses() -> list[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +12,6 @@ from lost_clicks import press
 from playwright.sync_api import Page, expect
 from test_explore_in_a_browser import circle, ready, selected
 
-from pipeline import ROOT
 from pipeline.gallery.tags import tags
 
 pytest_plugins = ("milvus_server",)
@@ -23,21 +20,14 @@ expect.set_options(timeout=30_000)
 
 
 @pytest.fixture
-def taught(
-    server: str, clothing: Path, home_of_server: Path, milvus_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def taught(server: str, clothing: Path, command: Callable[..., None], tmp_path: Path) -> None:
     """A gallery of its own, of forty shoes and forty hats, with a map."""
     for label in ("shoes", "hat"):
         (tmp_path / "pairs" / label).mkdir(parents=True)
         for file in sorted((clothing / "train" / label).glob("*.jpg"))[:40]:
             shutil.copy(file, tmp_path / "pairs" / label)
-    monkeypatch.setenv("SEMBLANCE_HOME", str(home_of_server))
-    monkeypatch.setenv("SEMBLANCE_MILVUS_URI", milvus_uri)
-    for words in (
-        ["ingest", "taught", "--dataset", f"folder:root={tmp_path / 'pairs'}", "--title", "Taught"],
-        ["project", "taught", "--method", "pca"],
-    ):
-        subprocess.run([sys.executable, "-m", "pipeline", *words], check=True, capture_output=True, cwd=ROOT)
+    command("ingest", "taught", "--dataset", f"folder:root={tmp_path / 'pairs'}", "--title", "Taught")
+    command("project", "taught", "--method", "pca")
 
 
 def tag_those_called(page: Page, label: str, name: str) -> int:

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-
-from pipeline import ROOT
 
 pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
@@ -19,19 +14,14 @@ expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")
-def _looked_into(server: str, home_of_server: Path) -> None:
+def _looked_into(server: str, command: Callable[..., None]) -> None:
     """Clusters, label errors, duplicates and figures of the gallery."""
-    import os
-
     for words in (
         ["cluster", "photos", "--method", "kmeans", "--clusters", "3"],
         ["oddities", "photos"],
         ["evaluate", "photos"],
     ):
-        subprocess.run(
-            [sys.executable, "-m", "pipeline", *words], check=True, capture_output=True, cwd=ROOT,
-            env=os.environ | {"SEMBLANCE_HOME": str(home_of_server)},
-        )  # fmt: skip
+        command(*words)
 
 
 def tray(page: Page) -> Locator:

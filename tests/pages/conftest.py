@@ -52,3 +52,12 @@ def filled(app: AppTest, tmp_path: Path) -> AppTest:
     make_gallery("shades", tmp_path / "shades", title="Shades")
     make_gallery("more", tmp_path / "shades", title="More shades")
     return app
+
+
+@pytest.fixture
+def asked(filled: AppTest) -> AppTest:
+    """The Search page's address with a red picture of `shades` as the query; not drawn yet."""
+    table = galleries.open_gallery("shades", Settings()).table()
+    filled.query_params["gallery"] = "shades"
+    filled.query_params["ids"] = [table["id"][table["label"] == "red"].iloc[0]]
+    return filled

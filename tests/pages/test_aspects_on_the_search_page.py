@@ -20,14 +20,6 @@ def tiles(app: AppTest) -> list[dict]:
     return [tile for tile in json.loads(found.proto.json)["tiles"] if "id" in tile]
 
 
-@pytest.fixture
-def asked(filled: AppTest) -> AppTest:
-    table = open_gallery("shades", Settings()).table()
-    filled.query_params["gallery"] = "shades"
-    filled.query_params["ids"] = [table["id"][table["label"] == "red"].iloc[0]]
-    return filled
-
-
 def test_sliders_change_the_order_the_address_and_what_hits_tell(asked: AppTest) -> None:
     asked.run()
     assert "alike" not in tiles(asked)[0]

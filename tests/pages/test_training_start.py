@@ -92,12 +92,24 @@ def test_a_name_that_is_taken_or_cannot_be_is_a_sentence_and_nothing_starts(
     assert started == []
 
 
+def test_what_is_learned_after_the_minutes_is_what_the_recipe_says() -> None:
+    for loss in new_run.LOSSES:
+        phases = recipes.recipe("cpu", loss=loss).phases
+        assert any(phase.steps for phase in phases) == (loss in new_run.LAST_LAYER), loss
+
+
 def test_the_cost_tells_what_earlier_runs_saw_in_a_minute(app: AppTest) -> None:
     run = make_run("first")
-    assert run.metrics("train")[-1]["images_per_second"] == 510.0
+    for step in range(250, 1001, 50):  # the last layer alone is quick
+        run.record("train", step=step, seconds=step, loss=0.5, images_per_second=9_000.0, stage="deep_ranking")
+    assert run.metrics("train")[-1]["images_per_second"] == 9_000.0
     at_training(app)
     named(app, "New run").click().run()
-    assert "306,000 pictures" in " ".join(caption.value for caption in app.caption)  # 510 × 60 × 10
+    told = " ".join(caption.value for caption in app.caption)
+    assert "306,000 pictures" in told  # 510 × 60 × 10
+    assert "1,000 steps of its last layer" in told
+    app.selectbox[1].set_value("classification").run()
+    assert "last layer" not in " ".join(caption.value for caption in app.caption)
     assert set(new_run.LOSSES) <= set(recipes.losses())
 
 

@@ -27,14 +27,6 @@ def says(app: AppTest) -> list[str]:
     return [text.value for text in (*app.markdown, *app.caption)]
 
 
-@pytest.fixture
-def asked(filled: AppTest) -> AppTest:
-    table = open_gallery("shades", Settings()).table()
-    filled.query_params["gallery"] = "shades"
-    filled.query_params["ids"] = [table["id"][table["label"] == "red"].iloc[0]]
-    return filled
-
-
 def test_a_link_shows_both_and_what_they_share(asked: AppTest) -> None:
     asked.query_params["beside"] = "order:diverse"
     asked.query_params["k"] = "4"
