@@ -13,7 +13,20 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from app.server import exposure, hosts, intake, jobs, kept_uploads, page_base, readiness, routes, sign_in, store, visits
+from app.server import (
+    exposure,
+    hosts,
+    intake,
+    jobs,
+    kept_uploads,
+    last_messages,
+    page_base,
+    readiness,
+    routes,
+    sign_in,
+    store,
+    visits,
+)
 from app.widgets import faults
 from pipeline import ROOT, __version__, logs
 from pipeline.settings import Settings
@@ -42,6 +55,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 
 
 exposure.apply()
+last_messages.sent_first()
 app = st.App(
     ROOT / "app" / "main.py",
     lifespan=lifespan,

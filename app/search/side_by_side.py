@@ -14,7 +14,7 @@ from app.widgets.literal import literal
 from app.widgets.page import attempt, problem
 from app.widgets.results_grid import tiles_of
 from app.widgets.two_answers import two_answers
-from pipeline.errors import SemblanceError
+from pipeline.errors import GalleryError, SemblanceError
 from pipeline.gallery import preferences
 from pipeline.gallery.gallery import Gallery
 from pipeline.search.search import Query, SearchResult
@@ -125,6 +125,9 @@ def _title(result: SearchResult) -> str:
 
 
 def _share(gallery: Gallery, other: Gallery) -> float:
-    """Of the pictures of the smaller one, those that the other has too."""
-    mine, others = (resources.kept(one, "ids", make=one.ids) for one in (gallery, other))
+    """Of the pictures of the smaller one, those that the other has too; 0 for one that is damaged."""
+    try:
+        mine, others = (resources.kept(one, "ids", make=one.ids) for one in (gallery, other))
+    except GalleryError:
+        return 0.0
     return len(mine & others) / max(1, min(len(mine), len(others)))

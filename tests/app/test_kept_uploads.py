@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 from app.server import kept_uploads
 from app.server.kept_uploads import MAX_EACH, MINUTES, KeptUploads
@@ -101,7 +102,8 @@ def asked(
 
     headers = [(b"accept", accept.encode()), (b"accept-encoding", b"gzip"), (b"cookie", cookie.encode())]
     scope = {"type": "http", "method": "GET", "path": path, "headers": headers, "scheme": "https"}
-    asyncio.run(middleware(page)(scope, None, send))
+    with ThreadPoolExecutor(1) as thread:  # in this one a loop may run: playwright's, when a browser was tested before
+        thread.submit(asyncio.run, middleware(page)(scope, None, send)).result()
     body = b"".join(message.get("body", b"") for message in messages)
     return {key.decode(): value.decode() for key, value in messages[0]["headers"]}, body
 

@@ -16,6 +16,9 @@ from exposed_app import free_port
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from pipeline import ROOT
+from pipeline.exchange.subset import subset
+from pipeline.gallery.opening import free_name, open_gallery
+from pipeline.settings import Settings
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -75,6 +78,15 @@ def command(environment: dict[str, str]) -> Callable[..., None]:
         assert done.returncode == 0, done.stderr
 
     return run
+
+
+@pytest.fixture
+def of_its_own(server: str, home_of_server: Path) -> str:
+    """A gallery of the same photos that no other test has looked into; its name."""
+    settings = Settings(home=home_of_server)
+    source, name = open_gallery("photos", settings), free_name("own photos", settings)
+    subset(source, name, source.ids(), settings, title="Photos")
+    return name
 
 
 @pytest.fixture(scope="session")

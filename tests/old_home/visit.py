@@ -31,7 +31,7 @@ def visit(page: str, address: dict[str, str]) -> dict[str, Any]:
         ),
         "alerts": [one.value for kind in (app.warning, app.error, app.exception) for one in kind],
         "tables": [json.loads(one.value.to_json(orient="records")) for one in app.dataframe],
-        "components": [json.loads(one.proto.json) for one in app.get("bidi_component")],
+        "components": [json.loads(one.proto.json) for one in app.get("bidi_component") if one.proto.json],
         "charts": [json.loads(one.proto.spec)["layout"]["title"].get("text") for one in app.get("plotly_chart")],
     }
 
