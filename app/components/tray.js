@@ -64,6 +64,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       does("Find more like these", "search", "go"),
       does("Show", "show", "more", "Look at what is selected"),
       does("Tag", "tag"), does("Relabel", "relabel"), does("Export", "export"),
+      does("New gallery", "gallery", "more", "A gallery of these alone"),
       shared,
       does("Remove", "remove", "more", "Out of the gallery; files are left alone, and it can be undone"),
       unfold,

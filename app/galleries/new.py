@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -129,7 +128,7 @@ def add_pictures(gallery: Gallery) -> None:
 
 def _ingest(title: str, dataset: str, spec: str, files: Sequence[Any] = ()) -> None:
     settings = Settings()
-    name = _free_name(title, settings)
+    name = galleries.free_name(title, settings)
     plugins.options("encoders", plugins.parse(spec)[0])
     jobs.check(["--encoder", spec])  # before anything is made for it
     gallery = galleries.create_gallery(name, settings, title=title)
@@ -145,7 +144,7 @@ def _fill(gallery: Gallery, dataset: str, spec: str, files: Sequence[Any]) -> No
     """Keep the uploads among the gallery's originals, then ingest in a child process."""
     jobs.check(["--encoder", spec], gallery.name)
     source = dataset or f"folder:root={_keep(gallery, files)}"
-    command = ["pipeline", "ingest", gallery.name, "--dataset", source, "--encoder", spec]
+    command = ["pipeline", "ingest", gallery.name, "--dataset", source, "--encoder", spec, "--map"]
     _started(command, title=f"Ingest into {gallery.manifest()['title']}", gallery=gallery.name)
 
 
@@ -177,11 +176,3 @@ def _started(command: list[str], *, title: str, gallery: str) -> None:
     st.session_state.pop("making", None)
     files_taken()
     st.rerun()
-
-
-def _free_name(title: str, settings: Settings) -> str:
-    """A gallery name made of the title, with a number when it is taken."""
-    base = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")[:50]
-    base = base if base[:1].isalpha() else f"gallery_{base}".rstrip("_")
-    taken = set(galleries.names(settings))
-    return next(name for name in (base, *(f"{base}_{n}" for n in range(2, 10_000))) if name not in taken)

@@ -10,14 +10,17 @@ import streamlit as st
 
 from app import VIEWS
 from app.search import query_state
-from app.server import resources, store
+from app.server import quotas, resources, store
 from app.widgets import component, downloads, selection, states
 from app.widgets.charts import as_csv
 from app.widgets.literal import literal
 from app.widgets.page import attempt, problem
 from app.widgets.results_grid import results_grid, tile_of
 from app.widgets.tagging import tagging
+from pipeline.exchange.subset import subset
+from pipeline.gallery import opening as galleries
 from pipeline.gallery.gallery import Gallery
+from pipeline.settings import Settings
 
 MOST = 64  # pictures that are asked with together, spread over more: an address holds no more, and their mean says the same
 PAGE = 48
@@ -54,7 +57,9 @@ def tray(gallery: Gallery, *, on_search: bool = False) -> None:
     problem()
     wanted, ids = st.session_state.pop("tray-dialog", ("", []))
     if wanted:
-        {"show": _show, "tag": _tag, "relabel": _relabel, "export": _export}[wanted](gallery, ids)
+        {"show": _show, "tag": _tag, "relabel": _relabel, "export": _export, "gallery": _new_gallery}[wanted](
+            gallery, ids
+        )
 
 
 def _does(gallery: Gallery, key: str) -> None:
@@ -74,7 +79,7 @@ def _does(gallery: Gallery, key: str) -> None:
         if attempt(store.remove, gallery, ids):
             _done(gallery, f"{_count(ids)} removed from the gallery.", lambda: store.restore(gallery, ids))
     else:
-        st.session_state["tray-dialog"] = (states.one_of(kind, ("show", "tag", "relabel", "export")), ids)
+        st.session_state["tray-dialog"] = (states.one_of(kind, ("show", "tag", "relabel", "export", "gallery")), ids)
 
 
 def _done(gallery: Gallery, said: str, undo: Callable[[], object]) -> None:
@@ -163,3 +168,31 @@ def _export(gallery: Gallery, ids: list[str]) -> None:
             icon="folder_zip",
             help=files,
         )
+
+
+@st.dialog("A gallery of the selection", width="medium")
+def _new_gallery(gallery: Gallery, ids: list[str]) -> None:
+    if made := st.session_state.pop("tray-made", ""):
+        st.success(literal(f"{resources.gallery(made).manifest()['title']} holds {_count(ids).lower()}."))
+        st.page_link(SEARCH, label="Open it", icon=":material/arrow_forward:", query_params={"gallery": made})
+        return
+    st.markdown(
+        f"**{_count(ids)}** with their labels and tags; nothing is encoded anew, and {literal(gallery.name)} stays."
+    )
+    title = st.text_input("Title", placeholder="Shoes to check", key="tray-title", max_chars=80).strip()
+    args = (gallery, ids, title)
+    st.button("Make gallery", type="primary", disabled=not title, on_click=_make, args=args, key="tray-make")
+    problem()
+
+
+def _make(gallery: Gallery, ids: list[str], title: str) -> None:
+    settings = Settings()
+
+    def make() -> None:
+        name = galleries.free_name(title, settings)
+        with quotas.kept(settings.galleries / name, 20_000 * len(ids)):
+            made = subset(gallery, name, ids, settings, title=title)
+        store.refresh(made)
+        st.session_state["tray-made"] = name
+
+    attempt(make)

@@ -109,7 +109,7 @@ def restore(file: Path, settings: Settings, *, name: str = "", progress: Progres
                 arrived = staging / listed.gallery
                 Gallery(arrived).manifest()  # GalleryError for a newer format
                 if name != listed.gallery:
-                    _rename(arrived, listed.gallery, name)
+                    rename_encoders(arrived, listed.gallery, name)
                 if hasattr(os, "sync"):
                     os.sync()  # contents first: after a power cut there is a whole gallery or none
                 _check_free(name, settings, file)
@@ -144,7 +144,7 @@ def _verify(listed: Listed, folder: Path, file: Path, progress: Progress) -> Non
         progress("verify", done, len(listed.files))
 
 
-def _rename(root: Path, old: str, new: str) -> None:
+def rename_encoders(root: Path, old: str, new: str) -> None:
     """A shortened or fine-tuned encoder's spec, and what it was made from, name files of the gallery's own folder."""
     from safetensors import safe_open
     from safetensors.numpy import load_file, save

@@ -52,6 +52,13 @@ def is_taken(name: str, settings: Settings) -> bool:
     return root.exists() and not (left and left <= {*LOCKS})
 
 
+def free_name(title: str, settings: Settings) -> str:
+    """A gallery name made of a title, with a number when it is taken."""
+    base = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")[:50]
+    base = base if base[:1].isalpha() else f"gallery_{base}".rstrip("_")
+    return next(name for name in (base, *(f"{base}_{n}" for n in range(2, 10_000))) if not is_taken(name, settings))
+
+
 def put_in_place(arrived: Path, name: str, settings: Settings) -> Gallery:
     """The gallery that was made at `arrived`, by one rename. Only when the name is not taken."""
     root = settings.galleries / name

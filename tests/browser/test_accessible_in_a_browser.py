@@ -79,7 +79,7 @@ def test_neither_has_the_viewer_the_tray_and_its_dialogs(open_page: Callable[...
     page.keyboard.press("x")
     at_rest(page)
     found = faults(page, "hits and tray")
-    for name in ("Show", "Tag", "Relabel", "Export"):
+    for name in ("Show", "Tag", "Relabel", "Export", "New gallery"):
         page.locator(".tray").get_by_role("button", name=name, exact=True).click()
         page.wait_for_selector("[role=dialog]")
         at_rest(page)

@@ -99,6 +99,25 @@ def test_a_link_opens_with_the_same_selection_and_the_address_stays_short(
 
 
 @pytest.mark.usefixtures("_looked_into")
+def test_a_selection_becomes_a_gallery_that_is_opened_and_searched(open_page: Callable[..., Page]) -> None:
+    page = open_page("/explore?gallery=photos&section=clusters")
+    everything = page.get_by_role("button", name=re.compile("^Select all")).first
+    count = int(re.findall("[0-9]+", everything.inner_text())[-1])
+    everything.click()
+    tray(page).get_by_role("button", name="New gallery").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Title").fill("Some of them")
+    dialog.get_by_label("Title").press("Enter")
+    dialog.get_by_role("button", name="Make gallery").click()
+    dialog.get_by_role("link", name="Open it").click()
+    page.wait_for_url(re.compile("gallery=some_of_them"))
+    page.wait_for_selector(".grid .tile img")
+    page.locator(".grid .frame").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".st-key-hits .tile")).to_have_count(min(count - 1, 24))
+
+
+@pytest.mark.usefixtures("_looked_into")
 def test_a_phone_has_the_tray_in_one_row_and_unfolds_it(open_page: Callable[..., Page]) -> None:
     page = open_page("/explore?gallery=photos&section=clusters", width=390, height=844, dark=True)
     tick(page, 1)

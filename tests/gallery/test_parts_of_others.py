@@ -91,7 +91,7 @@ def test_an_import_that_is_killed_leaves_no_gallery_and_can_be_had_again(
 
     exchange.export_gallery(planted("small"), tmp_path / "out.parquet")
     with monkeypatch.context() as patched:
-        patched.setattr(f"pipeline.exchange.exchange.{at}", kill)
+        patched.setattr(f"pipeline.exchange.arriving.{at}", kill)
         patched.setattr(shutil, "rmtree", lambda *_, **__: None)
         with pytest.raises(Killed):
             exchange.import_gallery("again", tmp_path / "out.parquet", Settings())
