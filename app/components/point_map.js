@@ -3,6 +3,11 @@
 const NEAR = 14;    // pixels: how close a pointer must come to a point
 const DWELL = 125;  // ms on a point before its picture is fetched
 const CELL = 64;    // pixels: a picture in the view of pictures
+const LOOKS = [
+  ["points", "Points", "Every picture a point"],
+  ["pictures", "Pictures", "Pictures instead of points, one for each place (P)"],
+  ["grid", "Grid", "Every picture in a cell of its own, beside those that are alike (G)"],
+];
 const MODES = [
   ["move", "Move", "Drag to move, wheel to zoom, click a point to see its picture (M)"],
   ["lasso", "Lasso", "Draw around pictures to select them, with Shift more of them (L)"],
@@ -42,7 +47,7 @@ class PointMap {
     this.placed();
     this.painter = painter(this.canvas);
     this.stage.dataset.painter = this.painter.kind;
-    Object.assign(this, { mode: "move", pictures: false, hover: -1, only: [], shape: null, cache: new Map(), touches: new Map() });
+    Object.assign(this, { mode: "move", look: "points", hover: -1, only: [], shape: null, cache: new Map(), touches: new Map() });
     this.count = 0;
     this.home();
     this.drawTools();
@@ -62,6 +67,14 @@ class PointMap {
       this.pointsAt = data.points;
       this.home();
     }
+    if (data.grid && data.grid !== this.gridAt) {
+      const [bytes, sheet] = await Promise.all([data.grid, data.sheet].map(async (address) => (await fetch(address)).arrayBuffer()));
+      const image = await createImageBitmap(new Blob([sheet]));
+      if (turn !== this.turnOf) return;
+      this.sheet = image;
+      this.readGrid(bytes);
+      this.gridAt = data.grid;
+    }
     if (data.codes !== this.codesAt) {
       const bytes = await (await fetch(data.codes)).arrayBuffer();
       if (turn !== this.turnOf) return;
@@ -69,6 +82,7 @@ class PointMap {
       this.painter.codes(this.codes);
       this.codesAt = data.codes;
     }
+    this.show(data.look);
     this.only = data.only.filter((name) => data.legend.some((entry) => entry.name === name));
     this.shape = data.selection;
     if (this.shape?.turn) this.turn = [...this.shape.turn];
@@ -85,7 +99,35 @@ class PointMap {
     this.xyz = new Float32Array(this.count * 3);
     for (let i = 0; i < this.count; i++) for (let d = 0; d < dims; d++) this.xyz[3 * i + d] = flat[dims * i + d];
     this.idBytes = new Uint8Array(bytes, 4 * dims * this.count);
+    this.mapped = this.xyz;
     this.painter.points(this.xyz);
+  }
+
+  // Column and row of each point; one without a cell is put where nobody looks.
+  readGrid(bytes) {
+    const cells = (this.places = new Float32Array(bytes)), { columns, rows } = this.data;
+    this.cell = 2 / Math.max(columns, rows); // its side, in the map's units
+    this.gridded = new Float32Array(this.count * 3).fill(1e6);
+    for (let i = 0; i < this.count; i++) {
+      if (Number.isNaN(cells[2 * i])) continue;
+      this.gridded.set([(cells[2 * i] - (columns - 1) / 2) * this.cell, ((rows - 1) / 2 - cells[2 * i + 1]) * this.cell, 0], 3 * i);
+    }
+  }
+
+  // Which of LOOKS; the grid waits until Python has sent it.
+  show(look) {
+    const xyz = look === "grid" && this.gridded && this.data.grid ? this.gridded : this.mapped;
+    this.look = look;
+    this.grid = xyz === this.gridded && look === "grid";
+    this.depth = this.data.dimensions === 3 && !this.grid;
+    this.stage.classList.toggle("deep", this.depth);
+    if (xyz && xyz !== this.xyz) {
+      this.xyz = xyz;
+      this.painter.points(xyz);
+      this.home();
+    }
+    if (this.grid) this.mode = "move";
+    this.drawTools();
   }
 
   id(i) {
@@ -100,8 +142,8 @@ class PointMap {
   home() {
     const { clientWidth: w, clientHeight: h } = this.canvas;
     const half = [0.05, 0.05];
-    for (let i = 0; i < this.count; i++) for (const d of [0, 1]) half[d] = Math.max(half[d], Math.abs(this.xyz[3 * i + d]));
-    this.whole = this.depth || !w ? 0.8 : (0.92 * Math.min(w / half[0], h / half[1])) / Math.min(w, h);
+    for (let i = 0; i < this.count; i++) for (const d of [0, 1]) if (this.xyz[3 * i] < 1e5) half[d] = Math.max(half[d], Math.abs(this.xyz[3 * i + d]) + (this.grid ? this.cell / 2 : 0));
+    this.whole = this.depth || !w ? 0.8 : ((this.grid ? 0.84 : 0.92) * Math.min(w / half[0], h / half[1])) / Math.min(w, h);
     Object.assign(this, { zoom: this.whole, centre: [0, 0], turn: [0.5, 0.3] });
   }
 
@@ -137,12 +179,13 @@ class PointMap {
     const faded = new Uint8Array(this.count);
     const polygon = this.shape?.polygon;
     if (polygon) {
-      const [a, b] = this.depth ? turned(...this.shape.turn) : [[1, 0, 0], [0, 1, 0]];
+      const [a, b] = this.shape.turn ? turned(...this.shape.turn) : [[1, 0, 0], [0, 1, 0]];
       for (let i = 0; i < this.count; i++) {
-        const [x, y, z] = this.xyz.subarray(3 * i, 3 * i + 3);
+        const [x, y, z] = this.mapped.subarray(3 * i, 3 * i + 3);
         faded[i] = inside(polygon, a[0] * x + a[1] * y + a[2] * z, b[0] * x + b[1] * y + b[2] * z) ? 0 : 1;
       }
     }
+    this.fadedFlags = faded;
     this.painter.faded(faded);
     this.shown = Uint8Array.from({ length: 256 }, (_, code) => (this.visible(code) ? 1 : 0));
     const rgba = new Uint8Array(1024);
@@ -155,9 +198,8 @@ class PointMap {
 
   draw() { this.frame ??= requestAnimationFrame(() => { this.frame = null; this.drawNow(); }); }
 
-  drawNow() {
+  drawNow(ratio = Math.min(devicePixelRatio || 1, 2)) {
     if (!this.data || !this.count) return;
-    const ratio = Math.min(devicePixelRatio || 1, 2);
     const { clientWidth: w, clientHeight: h } = this.canvas;
     if (!w || !h) return;
     for (const canvas of [this.canvas, this.over])
@@ -167,7 +209,7 @@ class PointMap {
       }
     const crowd = Math.min(Math.max(38 / Math.sqrt(Math.sqrt(this.count)), 2.2), 9);
     const size = Math.min(crowd * Math.pow(this.zoom / this.whole, 0.35), 16) * ratio;
-    this.painter.draw(this.view(), size, this.pictures ? 0.16 : 0.85);
+    this.painter.draw(this.view(), size, this.grid ? 0 : this.look === "pictures" ? 0.16 : 0.85);
     this.drawOver(ratio);
   }
 
@@ -177,11 +219,12 @@ class PointMap {
     pen.clearRect(0, 0, this.over.width, this.over.height);
     const style = getComputedStyle(this.root);
     const ink = style.getPropertyValue("--st-text-color") || "#000";
-    this.cells = this.pictures ? this.drawPictures(pen) : null;
+    this.cells = this.look === "pictures" ? this.drawPictures(pen) : null;
+    if (this.grid) this.drawGrid(pen);
     pen.strokeStyle = ink;
-    if (this.shape?.polygon) this.drawShape(pen, this.shape.polygon.map((point) => this.fromMap(point)), false);
+    if (this.shape?.polygon && !this.grid) this.drawShape(pen, this.shape.polygon.map((point) => this.fromMap(point)), false);
     if (this.drawing) this.drawShape(pen, this.drawing, true);
-    if (this.data.query) this.drawQuery(pen, this.spot3(this.data.query), ink, style.getPropertyValue("--st-background-color"));
+    if (this.data.query && !this.grid) this.drawQuery(pen, this.spot3(this.data.query), ink, style.getPropertyValue("--st-background-color"));
     const picked = style.getPropertyValue("--st-primary-color");
     for (const id of this.data.near) this.ring(pen, this.indexOf(id), 6, 1.5, picked);
     this.ring(pen, this.indexOf(this.data.picked), 9, 3, picked);
@@ -234,17 +277,64 @@ class PointMap {
       const far = Math.hypot(x - (column + 0.5) * CELL, y - (row + 0.5) * CELL);
       if (!(cells.get(key)?.far <= far)) cells.set(key, { i, far, x: column * CELL, y: row * CELL });
     }
-    for (const cell of cells.values()) {
-      const image = this.load(this.picture(cell.i));
-      if (!image.naturalWidth) continue;
-      const side = Math.min(image.naturalWidth, image.naturalHeight);
-      const size = CELL - 6;
-      pen.drawImage(image, (image.naturalWidth - side) / 2, (image.naturalHeight - side) / 2, side, side, cell.x + 3, cell.y + 3, size, size);
-      pen.strokeStyle = this.data.palette[this.codes[cell.i]];
-      pen.lineWidth = 2.5;
-      pen.strokeRect(cell.x + 3, cell.y + 3, size, size);
-    }
+    for (const cell of cells.values()) this.drawPicture(pen, cell.i, cell.x + 3, cell.y + 3, CELL - 6, 2.5);
     return cells;
+  }
+
+  // Each picture that the grid has in its cell, its colour around it where there is room for one.
+  drawGrid(pen) {
+    const { clientWidth: w, clientHeight: h } = this.canvas, view = this.view();
+    const size = (this.cell * view.scale[0] * w) / 2, gap = size > 24 ? 2 : 0.5;
+    for (let i = 0; i < this.count; i++) {
+      if (this.xyz[3 * i] > 1e5 || !this.shown[this.codes[i]]) continue;
+      const [x, y] = onCanvas(view, this.xyz, i, w, h);
+      if (x < -size || y < -size || x > w + size || y > h + size) continue;
+      pen.globalAlpha = this.fadedFlags[i] ? 0.25 : 1;
+      const box = [x - size / 2 + gap, y - size / 2 + gap, size - 2 * gap, size - 2 * gap], { tile } = this.data;
+      pen.drawImage(this.sheet, this.places[2 * i] * tile, this.places[2 * i + 1] * tile, tile, tile, ...box);
+      this.drawPicture(pen, i, ...box.slice(0, 3), size > 24 ? 2.5 : 1, size > 1.2 * tile);
+    }
+    pen.globalAlpha = 1;
+  }
+
+  // whole: also the thumbnail, not just the line around it.
+  drawPicture(pen, i, x, y, size, line, whole = true) {
+    const image = whole && this.load(this.picture(i)), colour = this.data.palette[this.codes[i]];
+    if (image?.naturalWidth) {
+      const side = Math.min(image.naturalWidth, image.naturalHeight);
+      pen.drawImage(image, (image.naturalWidth - side) / 2, (image.naturalHeight - side) / 2, side, side, x, y, size, size);
+    }
+    pen.strokeStyle = colour;
+    pen.lineWidth = line;
+    pen.strokeRect(x, y, size, size);
+  }
+
+  // The view as it stands, with its legend, as a PNG.
+  save() {
+    const ratio = Math.max(2, devicePixelRatio || 1), { clientWidth: w, clientHeight: h } = this.canvas;
+    this.drawNow(ratio); // what WebGL has drawn is there until the browser shows it
+    const style = getComputedStyle(this.root), entries = this.data.legend.filter((entry) => !this.only.length || this.only.includes(entry.name)).slice(0, 24);
+    const aside = entries.length ? 220 : 0, out = element("canvas");
+    Object.assign(out, { width: (w + aside) * ratio, height: h * ratio });
+    const pen = out.getContext("2d");
+    pen.fillStyle = style.getPropertyValue("--st-background-color");
+    pen.fillRect(0, 0, out.width, out.height);
+    for (const canvas of [this.canvas, this.over]) pen.drawImage(canvas, 0, 0, w * ratio, h * ratio);
+    pen.scale(ratio, ratio);
+    pen.font = `13px ${style.getPropertyValue("--st-font")}`;
+    entries.forEach((entry, row) => {
+      const y = 24 + 22 * row;
+      pen.fillStyle = this.data.palette[entry.code];
+      pen.fillRect(w + 16, y - 10, 12, 12);
+      pen.fillStyle = style.getPropertyValue("--st-text-color");
+      pen.fillText(`${entry.name}  ${entry.count}`, w + 36, y, aside - 44);
+    });
+    this.draw();
+    out.toBlob((blob) => {
+      const link = element("a", { href: URL.createObjectURL(blob), download: `map-${this.look}.png` });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    });
   }
 
   load(address) {

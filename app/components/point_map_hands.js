@@ -106,17 +106,26 @@ const hands = {
     else if (event.key === "-") this.zoomAt(w / 2, h / 2, 1 / 1.3);
     else if (event.key === "0") this.home();
     else if (event.key === "Escape") { if (this.shape) this.select(null); }
-    else if ({ m: 1, l: 1, b: 1, p: 1 }[event.key]) this.use({ m: "move", l: "lasso", b: "box", p: "pictures" }[event.key]);
+    else if ({ m: 1, l: 1, b: 1 }[event.key]) this.use({ m: "move", l: "lasso", b: "box" }[event.key]);
+    else if ({ p: 1, g: 1 }[event.key]) this.choose({ p: "pictures", g: "grid" }[event.key]);
     else return;
     event.preventDefault();
     this.draw();
   },
 
-  use(tool) {
-    if (tool === "pictures") this.pictures = !this.pictures;
-    else this.mode = tool;
+  use(mode) {
+    if (this.grid) return;
+    this.mode = mode;
     this.drawTools();
     this.draw();
+  },
+
+  // A key chooses points again when it is pressed twice.
+  choose(look, again = true) {
+    const wanted = again && look === this.look ? "points" : look;
+    this.show(wanted);
+    this.draw();
+    this.setTriggerValue("looked", { look: wanted, n: Date.now() });
   },
 
   drawTools() {
@@ -127,12 +136,18 @@ const hands = {
       made.onclick = act;
       return made;
     };
-    const modes = MODES.map(([mode, name, title]) => button(name, title, this.mode === mode, () => this.use(mode)));
+    const modes = MODES.map(([mode, name, title]) => {
+      const made = button(name, title, this.mode === mode, () => this.use(mode));
+      made.disabled = this.grid && mode !== "move";
+      return made;
+    });
+    const looks = LOOKS.map(([look, name, title]) => button(name, title, this.look === look, () => this.choose(look, false)));
     const zoom = (name, title, factor) => button(name, title, null, () => this.zoomAt(this.canvas.clientWidth / 2, this.canvas.clientHeight / 2, factor));
     this.tools.replaceChildren(
       element("div", {}, ...modes),
-      element("div", {}, button("Pictures", "Pictures instead of points, one for each place (P)", this.pictures, () => this.use("pictures"))),
+      element("div", {}, ...looks),
       element("div", {}, zoom("+", "Closer (+)", 1.5), zoom("−", "Farther (-)", 1 / 1.5), button("Reset", "Reset to the whole map (0)", null, () => { this.home(); this.draw(); })),
+      element("div", {}, button("PNG", "Save what is shown as a PNG", null, () => this.save())),
     );
   },
 

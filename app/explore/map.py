@@ -9,11 +9,12 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.explore import map_query
 from app.explore.map_choices import NONE, colouring, columns
-from app.explore.map_data import MapData, map_data
+from app.explore.map_data import TILE, MapData, grid, map_data
 from app.explore.picture_panel import go_to_search, picture_panel
 from app.explore.selection import selection_panel
 from app.search import query_state
 from app.search.query_panel import take
+from app.server.routes import publish
 from app.widgets import component, report_section, states
 from app.widgets.colours import Colouring
 from app.widgets.literal import literal
@@ -23,6 +24,7 @@ from pipeline.analysis import map_files, projection
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 
+LOOKS = ("pictures", "grid")  # beside points
 METHODS = {
     "umap": "UMAP: keeps neighbours together; the usual choice",
     "tsne": "t-SNE: keeps the closest neighbours best; slower",
@@ -98,6 +100,7 @@ def _draw(
             on_picked=lambda: _picked(key),
             on_selected=lambda: _selected(key),
             on_isolated=lambda: _isolated(key),
+            on_looked=lambda: _looked(key),
         )
         st.caption(literal(data.map.about["caption"]))
 
@@ -113,7 +116,18 @@ def _component_data(
     near: list[str],
 ) -> dict[str, Any]:
     total, drawn = len(data.points), len(data.drawn)
+    look = st.query_params.get("look", "")
+    cells = grid(gallery, data) if look == "grid" else None
+    note = f"{drawn:,} of {total:,} drawn, each label with its share; selecting takes from all" if drawn < total else ""
+    if cells and cells.pictures < total:
+        note = f"{cells.pictures:,} of {total:,}, drawn at random, have a cell"
     return {
+        "look": look if look in LOOKS else "points",
+        "grid": publish(cells.sent) if cells else "",
+        "sheet": publish(cells.sheet) if cells else "",
+        "tile": TILE,
+        "columns": cells.columns if cells else 0,
+        "rows": cells.rows if cells else 0,
         "alt": f"Map of {total:,} pictures, coloured by {shown.title or 'nothing'}",
         "dimensions": data.points.shape[1],
         "points": data.address(),
@@ -129,9 +143,7 @@ def _component_data(
         else None,
         "picked": picked,
         "near": near,
-        "note": f"{drawn:,} of {total:,} drawn, each label with its share; selecting takes from all"
-        if drawn < total
-        else "",
+        "note": note,
     }
 
 
@@ -150,6 +162,12 @@ def _selected(key: str) -> None:
 def _isolated(key: str) -> None:
     found = states.sent(key, "isolated")
     st.query_params["only"] = list(states.texts(states.part(found, "only"))) if found else []
+
+
+def _looked(key: str) -> None:
+    if found := states.sent(key, "looked"):
+        look = states.text(states.part(found, "look"))
+        _keep(look=look if look in LOOKS else "")
 
 
 def _keep(**values: str) -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
+from PIL import Image, ImageOps
 
 from app.server import resources
 from app.server.routes import publish
-from pipeline.analysis import projection, selection
+from pipeline.analysis import picture_grid, projection, selection
 from pipeline.analysis.projection import Map
 from pipeline.gallery.gallery import Gallery
 
 if TYPE_CHECKING:
     import pandas as pd
 
+TILE = 32  # pixels
 DRAWN = 50_000  # points; of more a sample is drawn, and a lasso still takes from all
 
 
@@ -38,6 +41,40 @@ class MapData:
 
     def scaled(self, point: np.ndarray) -> list[float]:
         return ((point - self.middle) / self.half).astype(float).tolist()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """sent: of each drawn point its column and row, float32, nan for one without a cell. sheet: a JPEG of all cells, each
+    TILE pixels a side."""
+
+    sent: bytes
+    sheet: bytes
+    columns: int
+    rows: int
+    pictures: int
+
+
+def grid(gallery: Gallery, data: MapData) -> Grid:
+    """The drawn points of a map, a sample of them where there are many, in cells of a grid."""
+
+    def made() -> Grid:
+        with st.spinner("Laying out the pictures …"):
+            places, columns, rows = picture_grid.placed(data.points[data.drawn], seed=data.map.about["seed"])
+            there = np.flatnonzero(np.isfinite(places[:, 0]))
+            sheet = Image.new("RGB", (columns * TILE, rows * TILE), (128, 128, 128))
+            for column, row, picture in zip(
+                *places[there].astype(int).T, data.table["id"].to_numpy()[data.drawn[there]], strict=True
+            ):
+                if thumbnail := gallery.thumbnail_data(picture):
+                    image = Image.open(io.BytesIO(thumbnail))
+                    image.draft("RGB", (TILE, TILE))  # of a JPEG only as much is decoded as is wanted
+                    sheet.paste(ImageOps.fit(image.convert("RGB"), (TILE, TILE)), (column * TILE, row * TILE))
+            jpeg = io.BytesIO()
+            sheet.save(jpeg, "JPEG", quality=85)
+        return Grid(places.tobytes(), jpeg.getvalue(), columns, rows, len(there))
+
+    return resources.kept(gallery, "grid", data.map.name, make=made)
 
 
 def map_data(gallery: Gallery, name: str) -> MapData:

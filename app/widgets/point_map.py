@@ -72,8 +72,14 @@ def point_map(
     on_picked: Callable[[], None],
     on_selected: Callable[[], None],
     on_isolated: Callable[[], None],
+    on_looked: Callable[[], None],
 ) -> None:
-    """`session_state[key]` holds, in its callback, picked = {id}, selected = {shape} or isolated = {only}."""
+    """`session_state[key]` holds, in its callback, picked = {id}, selected = {shape}, isolated = {only} or looked = {look}."""
     component("point_map", _SCRIPTS)(
-        data=data, key=key, on_picked_change=on_picked, on_selected_change=on_selected, on_isolated_change=on_isolated
+        data=data,
+        key=key,
+        on_picked_change=on_picked,
+        on_selected_change=on_selected,
+        on_isolated_change=on_isolated,
+        on_looked_change=on_looked,
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from pipeline import ROOT
@@ -67,8 +68,10 @@ def hover_over_a_point(page: Page) -> None:
     raise AssertionError("no point under the pointer anywhere")
 
 
-def test_a_map_is_made_looked_at_and_a_selection_taken_from_it(open_page: Callable[..., Page], tmp_path: Path) -> None:
-    page = open_page("/explore?gallery=photos")
+def test_a_map_is_made_looked_at_and_a_selection_taken_from_it(
+    open_page: Callable[..., Page], tmp_path: Path, of_its_own: str
+) -> None:
+    page = open_page(f"/explore?gallery={of_its_own}")
     page.get_by_text("PCA: the two directions").click()
     page.get_by_role("button", name="Make the map").click()
     page.wait_for_selector(".stage canvas.points", timeout=90_000)
@@ -180,12 +183,40 @@ def test_an_uploaded_picture_is_placed_and_every_picture_scored_against_it(
     ready(page)
     page.get_by_role("button", name="Show a picture").click()
     page.locator("input[type=file]").first.set_input_files(next((photos / "hat").glob("*.jpg")))
-    page.wait_for_timeout(500)
+    expect(page.get_by_role("button", name="Take the query off the map")).to_be_visible()
     page.keyboard.press("Escape")
     page.get_by_role("combobox", name="Colour by").click()
     page.get_by_role("option", name="Score to the query").click()
     expect(page.locator(".legend .ramp")).to_be_visible()
     assert "colour=score" in page.url
+
+
+@pytest.mark.usefixtures("_maps")
+def test_the_grid_gives_every_picture_a_cell_and_each_view_is_saved(
+    open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = open_page("/explore?gallery=photos")
+    ready(page)
+    page.get_by_role("button", name="Grid", exact=True).click()
+    page.wait_for_url(re.compile("look=grid"))
+    expect(page.get_by_role("button", name="Lasso")).to_be_disabled()
+    page.wait_for_selector("[data-test-script-state='notRunning']")
+    hover_over_a_point(page)
+    page.mouse.down()
+    page.mouse.up()
+    expect(page.get_by_text("Nearest by the encoder")).to_be_visible()
+    sizes = []
+    for look in ("Grid", "Pictures", "Points"):
+        page.get_by_role("button", name=look, exact=True).click()
+        page.wait_for_timeout(1000)
+        with page.expect_download() as taken:
+            page.get_by_role("button", name="Save what is shown as a PNG").click()
+        taken.value.save_as(tmp_path / "map.png")
+        with Image.open(tmp_path / "map.png") as saved:
+            sizes.append(saved.size)
+            assert len(saved.convert("RGB").resize((64, 64)).getcolors(4096) or []) > 20
+    assert len(set(sizes)) == 1
+    expect(page.get_by_role("button", name="Lasso")).to_be_enabled()
 
 
 @pytest.mark.usefixtures("_maps")
