@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     exposed: bool = False  # strangers reach the app: docs/security.md
     sign_in: bool = False  # no page before sign-in is configured; a secrets.toml with [auth] asks for it anyway
     encoders: str = ""  # when exposed: further encoders that a visitor may choose, specs with blanks between
+    demo: bool = False  # fill the demo's gallery when the app starts
     jobs: int = 0  # that pages start, at work at a time; 0: one, two where there are four cores
     job_memory: float = 0.0  # GB that a job may hold; 0: half of the memory, shared by those at work
     visitor_jobs: int = 3  # when exposed: at work and waiting, a visitor

@@ -32,6 +32,9 @@ class State:
     place: int = 0  # in the queue, from 1; 0 once it was begun
 
 
+DEMO = ("pipeline", "demo")
+
+
 def start(command: Sequence[str], *, title: str, gallery: str = "") -> Job:
     """`python -m command… --progress json`, now or when it has its turn.
 
@@ -60,7 +63,9 @@ def check(command: Sequence[str], gallery: str = "") -> list[Job]:
 
 
 def resume() -> None:
-    """When the app starts: go on with what waits."""
+    """When the app starts: go on with what waits, and fill the demo's gallery where `demo` asks for it."""
+    if Settings().demo and not running(*DEMO):
+        start([*DEMO, "--no-app"], title="Rendered catalogue", gallery="catalogue")
     if job_records.unfinished(root := job_records.home()):
         job_queue.keep(root)
 

@@ -8,7 +8,7 @@ from app.galleries.care import care, had_former_default, offer_default
 from app.galleries.new import new_gallery
 from app.server import jobs, resources, store
 from app.server.routes import thumbnail_url
-from app.widgets.job_list import INGEST, job_list
+from app.widgets.job_list import FILLS, job_list
 from app.widgets.literal import literal
 from app.widgets.page import guarded, title_row
 from pipeline.errors import SemblanceError
@@ -52,7 +52,7 @@ def overview(gallery: Gallery) -> None:
         if manage.button("Close" if open_now else "Manage", key=f"manage-{info.name}", width="stretch"):
             st.session_state["managed"] = "" if open_now else info.name
             st.rerun()
-        filling = jobs.running(*INGEST, gallery=info.name)
+        filling = any(jobs.running(*words, gallery=info.name) for words in FILLS)
         st.fragment(_contents, run_every=2.0 if filling else None)(gallery, filling=filling)
         if had_former_default(gallery):
             offer_default(gallery)

@@ -17,9 +17,10 @@ from app.search.side_by_side import side_by_side
 from app.search.tray import tray
 from app.search.why_similar import why_similar
 from app.search.words_fields import words_kept
-from app.server import encoders, pictures, resources, store
+from app.server import encoders, jobs, pictures, resources, store
 from app.server.routes import publish, whole_url
 from app.widgets import downloads, selection, states
+from app.widgets.job_list import job_list
 from app.widgets.literal import literal
 from app.widgets.page import follow, followed, guarded, titled_choice
 from app.widgets.results_grid import results_grid, tile, tiles_of
@@ -55,6 +56,8 @@ def page() -> None:
             remember=False, gallery=name, ids=(), region="", like=(), unlike=(), where=(), beside="", **words_kept(name)
         )
     follow(name)
+    if query_state.current().empty and jobs.running(gallery=name):
+        job_list()
     search_area(resources.gallery(name))
     tray(resources.gallery(name), on_search=True)
 
@@ -141,10 +144,6 @@ def _said_of_the_hits(gallery: Gallery, state: SearchState, query: Query, result
     """How many, of what, in which order, and what they have in common; where the time went is in the tooltip."""
     if result.understood:
         st.caption(f"Understood: {literal(result.understood)}", help=kinds.LIMITS)
-    enough = ("strong", "possible") if query.has_words else ("strong",)
-    close = any(hit.score >= result.weak_below for hit in result.hits)
-    if result.bands:
-        close = any(band in enough for band in result.bands)
     order = "" if result.rerank == "none" else f", {query_state.ORDERS.get(result.rerank, result.rerank).lower()}"
     order = f", by {result.aspects.replace('=', ' ').replace(',', ', ').replace('-', '−')}" if result.aspects else order
     left_out = f", {result.unseen:,} of unknown colour left out" if result.unseen else ""
@@ -153,14 +152,14 @@ def _said_of_the_hits(gallery: Gallery, state: SearchState, query: Query, result
     spent = " · ".join(f"{name} {result.milliseconds[name]:.0f} ms" for name in ("open", "encode", "search"))
     with st.container(horizontal=True, vertical_alignment="center", key="hits-line"):
         st.caption(
-            f"{'' if close else '**No strong match. These are the nearest.** '}{len(result.hits)} most similar{among}{order}{left_out}",
+            f"{'' if result.close else '**No strong match. These are the nearest.** '}{len(result.hits)} most similar{among}{order}{left_out}",
             help=f"{SCORES_OF_KINDS if result.understood else SCORES_OF_WORDS} {spent}" if query.has_words else spent,
         )
         downloads.result_buttons(gallery, query, result)
     moved = query.has_words or state.like or state.unlike or result.alike  # then the hits say less about the upload
     with st.container(horizontal=True, vertical_alignment="center", key="hits-facts"):  # as high whatever it says
         _already_here(gallery, state)
-        if state.uploads and close and not moved:
+        if state.uploads and result.close and not moved:
             annotation_line(gallery, result.hits)
         common_terms(gallery, [hit.id for hit in result.hits], state=state)
 
@@ -229,6 +228,7 @@ def answer(gallery: Gallery, state: SearchState, query: Query) -> SearchResult:
                 max_wrong=state.max_wrong if cut else None,
                 aspects=state.aspects if seen else "",
                 appearances=seen,
+                at_hand=None if seen else store.at_hand(gallery),
                 encode=pictures.embeddings,
                 looks=aspects.looks,
             ),

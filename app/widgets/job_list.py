@@ -13,7 +13,7 @@ from app.widgets.literal import literal
 from pipeline.errors import SemblanceError
 from pipeline.gallery import parts
 
-INGEST = ("pipeline", "ingest")
+FILLS = (("pipeline", "ingest"), jobs.DEMO)
 NEWEST = 8  # thumbnails of a gallery that is being filled
 ASIDE = ("note: ", "rejected ")  # what an ingest says of files that did not come in, or not as they were named
 
@@ -96,7 +96,7 @@ def _running(job: Job, state: State) -> None:
     if (seconds := state.progress.get("seconds_left")) is not None and total:
         text += f" · {seconds:,.0f} s left"
     left.progress(min(done / total, 1.0) if total else 0.0, text)
-    if job.command[:2] == INGEST and job.gallery:
+    if job.command[:2] in FILLS and job.gallery:
         with left:
             _filled_so_far(job.gallery)
     right.button("Stop", key=f"stop-{job.id}", icon=":material/stop:", on_click=jobs.stop, args=(job,), width="stretch")

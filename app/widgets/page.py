@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.server import resources
+from app.server import jobs, resources
 from app.widgets import selection, states
-from app.widgets.job_list import job_list
+from app.widgets.job_list import FILLS, job_list
 from app.widgets.literal import literal
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
@@ -111,6 +111,11 @@ def section(titles: Mapping[str, str]) -> str:
 
 
 def _first_steps() -> None:
+    if any(jobs.running(*words) for words in FILLS):
+        st.markdown("**The first gallery is being made.** It opens here with its first pictures.")
+        job_list()
+        st.fragment(_open_when_there, run_every=1.0)()
+        return
     st.markdown("There is no gallery yet. Three ways to make the first one:")
     demo, folder, upload = st.columns(3)
     rendered = "2,000 rendered pictures, made on this machine in a minute or two. No download."
@@ -119,6 +124,11 @@ def _first_steps() -> None:
     _way_in(folder, "folder", "Your folder", stay, "Choose a folder", "folder_open")
     sent = "Several pictures or a zip, straight from this browser."
     _way_in(upload, "upload", "An upload", sent, "Upload pictures", "upload")
+
+
+def _open_when_there() -> None:
+    if resources.gallery_names():
+        st.rerun(scope="app")
 
 
 def _way_in(

@@ -125,7 +125,7 @@ def test_a_new_gallery_shows_what_its_choices_cost_here_and_takes_the_chosen_one
     app.text_input[0].set_value(str(tmp_path / "photos"))
     app.radio(key="choice-folder").set_value("color_histogram")
     next(button for button in app.button if button.label == "Make gallery").click().run()
-    assert started[0][-2:] == ["--encoder", "color_histogram"]
+    assert started[0][-3:] == ["--encoder", "color_histogram", "--map"]
 
 
 def test_a_table_is_looked_at_before_anything_is_made(app: AppTest, tmp_path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.gallery.gallery import Gallery
     from pipeline.records import Dataset
 
+STEPS = (16, 96)  # items, before all of them: somebody may be looking
 NAME, TITLE, DATASET, MAP = "catalogue", "Rendered catalogue", "catalogue", "umap"
 
 
@@ -33,10 +35,26 @@ def demo(
     app: Annotated[bool, typer.Option("--app/--no-app", help="Open the app when the gallery is filled")] = True,
     progress: ProgressKind = "auto",
 ) -> None:
-    """Fill a gallery with 2,000 rendered pictures and start the app."""
-    fill(DEFAULT_ENCODER, progress)
+    """Start the app, which fills a gallery with 2,000 rendered pictures; they can be searched as they come."""
     if app:
-        sys.exit(serve(port, host or ()))
+        sys.exit(serve(port, host or (), filling=not is_filled()))
+    fill(DEFAULT_ENCODER, progress)
+
+
+def is_filled() -> bool:
+    """Whether the gallery has all its pictures and a map."""
+    from pipeline import plugins
+    from pipeline.analysis import projection
+    from pipeline.errors import GalleryError
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.settings import Settings
+
+    try:
+        gallery = open_gallery(NAME, Settings())
+    except GalleryError:
+        return False
+    wanted = sum(1 for _ in plugins.build("datasets", DATASET).records())
+    return bool(gallery.current) and gallery.info().rows >= wanted and bool(projection.saved_maps(gallery))
 
 
 def fill(encoder_spec: str, progress: str) -> None:
@@ -49,9 +67,11 @@ def fill(encoder_spec: str, progress: str) -> None:
     from pipeline.settings import Settings
 
     gallery = create_gallery(NAME, Settings(), title=TITLE)
-    dataset = plugins.build("datasets", DATASET)
-    if not gallery.current or gallery.info().rows < sum(1 for _ in dataset.records()):
-        _ingest(gallery, dataset, encoder_spec, progress)
+    whole = plugins.build("datasets", DATASET)
+    for items in (*(step for step in STEPS if step < whole.items), whole.items):
+        dataset = dataclasses.replace(whole, items=items)  # the first so many of the same
+        if not gallery.current or gallery.count() < items * whole.views:
+            _ingest(gallery, dataset, encoder_spec, progress)
     if not projection.saved_maps(gallery):
         with shown(progress) as show, contextlib.suppress(SemblanceError):  # the Explore page says what is missing
             projection.project(gallery, MAP, progress=show)
@@ -79,18 +99,22 @@ def _ingest(gallery: Gallery, dataset: Dataset, encoder_spec: str, progress: str
         raise SemblanceError(report.index)
 
 
-def serve(port: int, hosts: Sequence[str] = ()) -> int:
-    """Run the app in the foreground until it ends, Ctrl-C or SIGTERM, which it is given too; returns its exit code."""
+def serve(port: int, hosts: Sequence[str] = (), *, filling: bool = False) -> int:
+    """Run the app in the foreground until it ends, Ctrl-C or SIGTERM, which it is given too; returns its exit code.
+
+    filling: the app begins with the demo's gallery.
+    """
     from pipeline import ROOT
     from pipeline.settings import Settings
 
     chosen = free_port(port)
     if chosen != port:
         print(f"port {port} is taken, using {chosen}", file=sys.stderr)
-    print(f"Semblance: http://127.0.0.1:{chosen}  (Ctrl-C ends it)", flush=True)
+    fills = "; its gallery of 2,000 rendered pictures fills while you look" if filling else ""
+    print(f"Semblance: http://127.0.0.1:{chosen}  (Ctrl-C ends it){fills}", flush=True)
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "streamlit_app.py"), "--server.port", str(chosen)]
     command += [f"--server.allowedHosts={name}" for name in hosts]
-    environment = os.environ | {"SEMBLANCE_HOME": str(Settings().home.absolute())}
+    environment = os.environ | {"SEMBLANCE_HOME": str(Settings().home.absolute()), "SEMBLANCE_DEMO": str(int(filling))}
     with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
         before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # the app would go on, held by nobody
         try:

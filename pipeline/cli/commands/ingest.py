@@ -16,6 +16,8 @@ from pipeline.cli.console import AsJson, Name, ProgressKind
 from pipeline.plugins import DEFAULT_ENCODER
 
 MAX_NOTES = 12
+MAPPED = 0.8  # share of the pictures that a map must have not to be made anew
+MAX_UMAP = 100_000  # pictures; more are laid out by their two directions of most variance, which takes seconds
 if TYPE_CHECKING:
     from pipeline.gallery.gallery import Gallery
     from pipeline.ingest.run import IngestReport
@@ -38,6 +40,9 @@ def ingest(
     title: Annotated[str, typer.Option(help="What people read instead of the name")] = "",
     no_kinds: Annotated[
         bool, typer.Option("--no-kinds", help="Do not name what pictures without a label show, now or later")
+    ] = False,
+    map_too: Annotated[
+        bool, typer.Option("--map", help="Make a map afterwards, unless there is one of most of the pictures")
     ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would change; nothing is written")] = False,
     as_json: AsJson = False,
@@ -103,10 +108,24 @@ def ingest(
             "itself",
             file=sys.stderr,
         )
+    if map_too:
+        _map(gallery, progress)
     if failure:
         print(f"the index was not updated: {failure}", file=sys.stderr)
         print(f"when Milvus is back: python -m pipeline sync {name}", file=sys.stderr)
         sys.exit(1)
+
+
+def _map(gallery: Gallery, progress: str) -> None:
+    from pipeline.analysis import projection
+    from pipeline.errors import SemblanceError
+    from pipeline.progress import shown
+
+    rows = gallery.count()
+    if any(about["n"] >= MAPPED * rows for about in projection.saved_maps(gallery)):
+        return
+    with shown(progress) as show, contextlib.suppress(SemblanceError):  # the Explore page says what is missing
+        projection.project(gallery, "umap" if rows <= MAX_UMAP else "pca", progress=show)
 
 
 def _plan(
