@@ -326,7 +326,7 @@ def test_the_re_ranker_of_extending_md_keeps_the_contract_and_is_measured(
         contract.test_few_hits_are_enough("centred", count)
     rows, marks = contract.groups(210)
     measured = {one.spec for one in ranking.measure(rows, marks.astype(str))}
-    assert {"none", "query_expansion", "k_reciprocal", "centred"} == measured
+    assert {"none", "query_expansion", "k_reciprocal", "database_augmentation", "centred"} == measured
 
 
 def test_the_dataset_of_extending_md_names_the_pictures_of_its_file(examples: None, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ _CALLED = {
     "none": "By score alone",
     "query_expansion": "Query expansion",
     "k_reciprocal": "k-reciprocal neighbours",
+    "database_augmentation": "Hits joined with their neighbours",
 }
 ORDERS = {"": "Best measured"} | {
     name: _CALLED.get(name, name.replace("_", " ").capitalize()) for name in plugins.available("rerank")

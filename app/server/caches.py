@@ -41,6 +41,11 @@ class Cache(Generic[Value]):
                 self.held -= self._values.popitem(last=False)[1][1]
         return value
 
+    def clear(self) -> None:
+        with self._lock:
+            self._values.clear()
+            self.held = 0
+
     def made(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """The value, made when it is not there: once, however many ask at the same moment."""
         with self._lock:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from app.server.caches import Cache
 from pipeline import logs
 from pipeline.errors import SemblanceError, StoreError
 from pipeline.gallery import opening as galleries
@@ -29,8 +30,11 @@ _lock = threading.Lock()
 _open: dict[str, VectorStore] = {}  # by URI: tests change it
 _syncs = ThreadPoolExecutor(1, thread_name_prefix="sync")
 _state: dict[tuple[str, str], tuple[Version, Future[None]]] = {}  # (URI, gallery) to the version brought in
-_exact: dict[Version, VectorStore] = {}
+_exact: Cache[VectorStore] = Cache(384 << 20)  # rows in memory
 _failed: dict[str, tuple[float, StoreError]] = {}  # by URI: when it could not be had, and why
+_reads = ThreadPoolExecutor(1, thread_name_prefix="read")
+AT_HAND_BYTES = 128 << 20  # of embeddings: 130,000 rows of dim 256
+AT_ONCE_ROWS = 20_000  # are read while one waits, 0.1 s; more in the background
 STEP_SECONDS = 2.0
 RETRY_SECONDS = 10.0  # a store that is down is asked again this often, not by every visitor in turn
 
@@ -115,11 +119,24 @@ def _sync(gallery: Gallery) -> None:
 
 
 def _exact_store(gallery: Gallery) -> VectorStore:
-    key = gallery.version
-    if key not in _exact:
-        _exact.clear()  # one gallery's rows in memory are enough
-        _exact[key] = sync.exact_store(gallery)
-    return _exact[key]
+    return _exact.made(gallery.version, lambda: sync.exact_store(gallery))
+
+
+def at_hand(gallery: Gallery) -> VectorStore | None:
+    """The gallery's rows in memory; None while they are being read, and for a gallery whose embeddings take more than
+    AT_HAND_BYTES."""
+    rows, version = gallery.count(), gallery.version
+    if rows * gallery.encoder()["dim"] * 4 > AT_HAND_BYTES:
+        return None
+    if rows > AT_ONCE_ROWS and _exact.get(version) is None:
+        _reads.submit(_read, gallery)
+        return None
+    return _exact_store(gallery)
+
+
+def _read(gallery: Gallery) -> None:
+    with contextlib.suppress(SemblanceError):  # the search that needs it says what is wrong
+        _exact_store(gallery)
 
 
 def remove(gallery: Gallery, ids: Sequence[str]) -> None:

@@ -21,6 +21,7 @@ MAX_QUERIES = 300
 MIN_LABELLED = 200  # pictures: fewer teach too little
 CAREFUL = 0.85  # of a level: new queries fit a gallery less well than its own pictures do (benchmarks.trust)
 LEVELS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)  # shares of wrong hits that can be asked for
+ALARMS = 0.06  # of held-out queries whose kind is there; of new pictures it is up to twice as many (benchmarks.trust)
 STRONG = 0.1  # of them: of all strong hits no more are wrong
 LIKELY, POSSIBLE = 0.75, 0.35  # probabilities that a strong and a possible hit has at least
 
@@ -28,10 +29,12 @@ Band = Literal["strong", "possible", "weak"]
 
 
 def learn(embeddings: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> dict[str, Any]:
-    """What `estimate` takes: {"weights", "bias", "thresholds", "queries"}; {} when labels teach too little.
+    """What `estimate` and `is_strange` take: {"weights", "bias", "thresholds", "queries", "known"}; {} when labels teach too
+    little.
 
     embeddings: (n, dim), all rows; labels: (n,), "" for none. thresholds: per share of LEVELS the probability from which
-    up the hits of held-out queries were wrong so often at most; above 1 where no probability keeps that.
+    up the hits of held-out queries were wrong so often at most; above 1 where no probability keeps that. known: what tells
+    queries from the same ones asked after their own label was taken out; {} where too little is left without one.
     """
     import numpy as np
 
@@ -43,14 +46,17 @@ def learn(embeddings: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> dict[
     from sklearn.linear_model import LogisticRegression  # more than a second: not for galleries that teach nothing
 
     asking = random.permutation(able)[:MAX_QUERIES]
-    inputs, right = [], []
+    inputs, right, nearest, without = [], [], [], []
     for row in asking:
         scores = embeddings @ embeddings[row]
         scores[row] = -np.inf
-        first = np.argpartition(-scores, DEPTH)[:DEPTH]
-        first = first[np.argsort(-scores[first], kind="stable")]
+        first = _first(scores)
         inputs.append(features(scores[first], labels[first], np.arange(DEPTH), scores[first], labels[first]))
         right.append(labels[first] == labels[row])
+        nearest.append((scores[first], labels[first]))
+        others = np.where(labels == labels[row], -np.inf, scores)
+        lacking = _first(others)
+        without.append((others[lacking], labels[lacking]) if np.isfinite(others[lacking]).all() else None)
     half = len(asking) // 2  # the others say what a probability is worth
     x, y = np.stack(inputs), np.stack(right)
     if y[:half].all() or not y[:half].any():
@@ -58,13 +64,76 @@ def learn(embeddings: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> dict[
     fitted = LogisticRegression(C=10, max_iter=1000).fit(x[:half].reshape(-1, x.shape[2]), y[:half].ravel())
     weights, bias = fitted.coef_[0].tolist(), float(fitted.intercept_[0])
     held_out = _probability(x[half:], weights, bias)
+    known = _learn_known(nearest, without, weights, bias)
     thresholds = {str(level): _threshold(held_out.ravel(), y[half:].ravel(), level) for level in LEVELS}
     return {
         "weights": [round(w, 5) for w in weights],
         "bias": round(bias, 5),
         "thresholds": thresholds,
         "queries": len(asking),
+        "known": known,
     }
+
+
+def _first(scores: np.ndarray) -> np.ndarray:
+    """(DEPTH,) places of the highest, best first."""
+    import numpy as np
+
+    first = np.argpartition(-scores, DEPTH)[:DEPTH]
+    return first[np.argsort(-scores[first], kind="stable")]
+
+
+Nearest = tuple["np.ndarray", "np.ndarray"]  # (DEPTH,) scores and labels, closest first
+
+
+def _learn_known(
+    nearest: Sequence[Nearest], without: Sequence[Nearest | None], weights: Sequence[float], bias: float
+) -> dict[str, Any]:
+    """nearest, without: of each query with all rows, and with those of its own label left out; None where too few are left."""
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+
+    lacking = [one for one in without if one is not None]
+    if len(lacking) < len(nearest):
+        return {}
+    half = len(nearest) // 2  # the others say from which value up it holds
+    there, gone = (
+        np.stack([_neighbourhood(*one, weights, bias) for one in of]) for of in (nearest, lacking)
+    )  # (queries, 5) each
+    x = np.concatenate([there[:half], gone[:half]])
+    mean, sd = x.mean(axis=0), x.std(axis=0) + 1e-6
+    x = (x - mean) / sd
+    fitted = LogisticRegression(C=1, max_iter=1000).fit(x, np.arange(len(x)) < half)
+    values = ((there[half:] - mean) / sd) @ fitted.coef_[0]
+    return {
+        "mean": [round(float(value), 6) for value in mean],
+        "sd": [round(float(value), 6) for value in sd],
+        "weights": [round(float(value), 5) for value in fitted.coef_[0]],
+        "threshold": round(float(np.quantile(values, ALARMS)), 5),
+    }
+
+
+def _neighbourhood(scores: np.ndarray, labels: np.ndarray, weights: Sequence[float], bias: float) -> np.ndarray:
+    """(5,) of one query: best score, mean of five, background, mean probability of five, how many labels vote."""
+    import numpy as np
+
+    sure = _probability(features(scores, labels, np.arange(len(scores)), scores, labels), weights, bias)
+    voting = len(set(labels[:VOTERS]) - {""}) / VOTERS
+    return np.array([scores[0], scores[:5].mean(), scores[-BACKGROUND:].mean(), sure[:5].mean(), voting])
+
+
+def is_strange(learned: Mapping[str, Any], first: Sequence[SearchHit]) -> bool | None:
+    """Whether the gallery seems to have nothing of the query's kind; None when that is not known.
+
+    first: the nearest to the query of the whole gallery, closest first.
+    """
+    import numpy as np
+
+    if not (known := learned.get("known")) or len(first) < DEPTH:
+        return None
+    scores, labels = (np.array([getattr(hit, name) for hit in first[:DEPTH]]) for name in ("score", "label"))
+    value = _neighbourhood(scores, labels.astype(object), learned["weights"], learned["bias"]) - known["mean"]
+    return bool(value / known["sd"] @ np.asarray(known["weights"]) < known["threshold"])
 
 
 def features(

@@ -58,6 +58,7 @@ def exact_store(gallery: Gallery) -> VectorStore:
     rows = gallery.rows(current)
     store.create(gallery.collection(current), dim=rows.embeddings.shape[1])
     store.upsert(gallery.collection(current), rows)
+    store.embeddings(gallery.collection(current), ())  # what the first question would make is made now
     return store
 
 

@@ -25,3 +25,16 @@ class Reranker(Protocol):
 
     def order(self, query: np.ndarray, mean: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Positions of all rows (n, dim), best first; they come closest first. query: what `direction` gave."""
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """(…, dim) in unit length; zeros stay zeros."""
+    import numpy as np
+
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+
+def expanded(query: np.ndarray, rows: np.ndarray, *, share: float, alpha: float = 1.0) -> np.ndarray:
+    """(dim,) of unit length: the query joined with rows (n, dim), each by its score to the power alpha. share: theirs."""
+    weights = (rows @ query).clip(min=0) ** alpha  # (n,)
+    return unit((1 - share) * query + share * unit(weights @ rows))

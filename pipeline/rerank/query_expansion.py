@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import UsageError
 from pipeline.plugins import Card
+from pipeline.rerank import expanded, unit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,21 +30,14 @@ class QueryExpansion:
         self._neighbours, self._alpha, self._share = neighbours, alpha, share
 
     def direction(self, query: np.ndarray, mean: np.ndarray, nearest: NearestRows) -> np.ndarray:
-        centred = _unit(query - mean)
-        rows = _unit(nearest(centred, self._neighbours) - mean)  # (n, dim)
-        weights = (rows @ centred).clip(min=0) ** self._alpha  # (n,)
-        return _unit((1 - self._share) * centred + self._share * _unit(weights @ rows))
+        centred = unit(query - mean)
+        rows = unit(nearest(centred, self._neighbours) - mean)  # (n, dim)
+        return expanded(centred, rows, share=self._share, alpha=self._alpha)
 
     def order(self, query: np.ndarray, mean: np.ndarray, rows: np.ndarray) -> np.ndarray:
         import numpy as np
 
-        return np.argsort(-(_unit(rows - mean) @ query), kind="stable")
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+        return np.argsort(-(unit(rows - mean) @ query), kind="stable")
 
 
 def build(*, neighbours: int = 5, alpha: float = 1.0, share: float = 0.5) -> QueryExpansion:

@@ -39,6 +39,17 @@ class SearchResult:
         default_factory=list
     )  # per hit, with aspects: the cosine of each and its percentile among random pairs; a score is that of meaning
     unseen: int = 0  # with aspects: pictures with neither thumbnail nor file, which are no hits
+    strange: bool | None = None  # the gallery seems to have nothing of the query's kind; None when that is not known
+
+    @property
+    def close(self) -> bool:
+        """Whether there is a match worth the name."""
+        if self.strange is not None:
+            return not self.strange
+        if self.bands:
+            enough = ("strong", "possible") if self.understood else ("strong",)
+            return any(band in enough for band in self.bands)
+        return any(hit.score >= self.weak_below for hit in self.hits)
 
 
 def as_json(gallery: Gallery, query_text: Sequence[str], result: SearchResult) -> dict[str, object]:
@@ -53,6 +64,7 @@ def as_json(gallery: Gallery, query_text: Sequence[str], result: SearchResult) -
         "understood": result.understood,
         "aspects": result.aspects,
         "unseen": result.unseen,
+        "no_strong_match": not result.close,
         "hits": [
             {"rank": rank, "id": hit.id, "path": hit.path, "label": hit.label, "score": round(hit.score, 6)}
             | {

@@ -65,6 +65,7 @@ def search(
     min_score: float | None = None,
     aspects: str = "",
     appearances: Appearances | None = None,
+    at_hand: VectorStore | None = None,
     encode: queries.EncodePictures = queries.embeddings,
     looks: by_aspect.LooksOfPictures = by_aspect.looks_of,
 ) -> SearchResult:
@@ -77,6 +78,8 @@ def search(
     re-ranked. max_wrong: only hits of which at most this share is wrong, as the gallery's labels taught (confidence.py).
     min_score: only hits from this score up. aspects: weights that put the hits in order (by_aspect.parse); then nothing
     is re-ranked, and no hit is strong or weak. appearances: the gallery's, made where they are needed and not given.
+    at_hand: a store that has the gallery's rows in memory: a re-ranker looks at hundreds of them and may ask twice, which
+    there costs next to nothing. Without one it asks `store`.
     encode, looks: by what the query's pictures are encoded and looked at. Raises UsageError for k, filter, an empty query,
     or words that the encoder does not take, PictureError for a bad picture, GalleryError for an unknown id, StoreError
     when the store fails.
@@ -92,17 +95,18 @@ def search(
     if encoder is not None and encoder.fingerprint != entry["fingerprint"]:
         raise GalleryError(f"gallery {gallery.name} was made with {entry['spec']}, a different encoder; search again")
     collection = gallery.collection(manifest["current"])  # once: another process may change it meanwhile
-    direction, own, milliseconds = queries.vector(gallery, store, collection, entry["dim"], encoder, query, encode)
-    begun = time.perf_counter()
-    gone = gallery.removed() | (own if exclude_query else set())
-    nearest = partial(
-        _nearest, store, collection, where=where, without=gone, whole=own if exclude_query else set(),
-        collapse=collapse, by_picture=by_picture,
-    )  # fmt: skip
     looked = by_aspect.looks_wanted(weights)
     spec = (
         NONE if query.has_words or weights else entry.get("rerank", {}).get("spec", NONE) if rerank == AUTO else rerank
     )
+    finder = at_hand if at_hand is not None and spec != NONE else store
+    direction, own, milliseconds = queries.vector(gallery, finder, collection, entry["dim"], encoder, query, encode)
+    begun = time.perf_counter()
+    gone = gallery.removed() | (own if exclude_query else set())
+    nearest = partial(
+        _nearest, finder, collection, where=where, without=gone, whole=own if exclude_query else set(),
+        collapse=collapse, by_picture=by_picture,
+    )  # fmt: skip
     readout = text.kinds_of(gallery) if query.words_alone else None
     learned = by_kind.LEARNED if readout else {} if query.has_words or looked else entry.get("confidence", {})
     if max_wrong is not None and not learned:
@@ -130,7 +134,7 @@ def search(
     elif spec == NONE:
         hits = nearest(direction, k=max(k, confidence.DEPTH) if learned and plain else k)
     else:
-        hits = _reranked(plugins.build("rerank", spec), store, collection, direction, entry, nearest, k)
+        hits = _reranked(plugins.build("rerank", spec), finder, collection, direction, entry, nearest, k)
     first = hits
     if learned and not plain and not readout:  # what is usual is so whatever is left out, folded or in another order
         first = nearest(direction, k=confidence.DEPTH, where=Filter(), collapse=None, by_picture=False)
@@ -143,6 +147,9 @@ def search(
     ]
     left_out = min(k, len(hits)) - len(kept)
     hits, sure = [hits[i] for i in kept], [sure[i] for i in kept if sure[i] == sure[i]]
+    bands = [confidence.band(learned, one) for one in sure]
+    if (strange := confidence.is_strange(learned, first)) is False and where:  # the nearest may be none of the hits
+        strange = set(bands) <= {"weak"}
     milliseconds["search"] = since(begun)
     milliseconds["total"] = since(started)
     quantiles = [] if query.has_words else entry["calibration"]
@@ -156,7 +163,7 @@ def search(
         milliseconds,
         spec,
         sure,
-        [confidence.band(learned, one) for one in sure],
+        bands,
         left_out,
         understood,
         by_aspect.written(weights),
@@ -164,6 +171,7 @@ def search(
         if looked
         else [],
         unseen,
+        strange,
     )
 
 

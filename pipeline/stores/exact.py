@@ -37,6 +37,7 @@ class _Collection:
     keys: tuple[str, ...]
     arrived: list[Rows] = field(default_factory=list)
     settled: Rows | None = None
+    ready: tuple[Rows, np.ndarray, dict[str, int]] | None = None  # of `settled`: see `searched`
 
     def rows(self) -> Rows:
         """One row per id, the newest, in order of id."""
@@ -50,6 +51,16 @@ class _Collection:
             newest = rows.table["id"].drop_duplicates(keep="last").sort_values()
             self.settled, self.arrived = rows.take(newest.index.to_numpy()), []
         return self.settled
+
+    def searched(self) -> tuple[Rows, np.ndarray, dict[str, int]]:
+        """`rows`, the lengths of their embeddings (n,), and the row of each id; made once, not at every search."""
+        import numpy as np
+
+        rows = self.rows()
+        if self.ready is None or self.ready[0] is not rows:
+            lengths = np.linalg.norm(rows.embeddings, axis=1)  # none is zero: check_vectors
+            self.ready = rows, lengths, {id_: i for i, id_ in enumerate(rows.table["id"])}
+        return self.ready
 
 
 class ExactStore:
@@ -96,26 +107,26 @@ class ExactStore:
         _rules.check_k(k)
         with self._lock:
             entry = self._get(collection)
-            rows = entry.rows()
+            rows, lengths, _ = entry.searched()
         queries = _rules.check_vectors("queries", queries, entry.dim)
-        chosen = np.flatnonzero(mask(where, rows.table).to_numpy(dtype=bool))
-        if not len(chosen):
+        if not len(rows):
             return [[] for _ in queries]
-        table, gallery = rows.table.iloc[chosen], _unit(rows.embeddings[chosen])
-        step = max(1, _CELLS // len(chosen))
+        chosen = np.flatnonzero(mask(where, rows.table).to_numpy(dtype=bool)) if where else None
+        table = rows.table if chosen is None else rows.table.iloc[chosen]
+        step = max(1, _CELLS // len(rows))
         hits = []
         for start in range(0, len(queries), step):
-            scores = _unit(queries[start : start + step]) @ gallery.T  # (at most step, n), cosine
-            hits += [_best(table, row, k) for row in scores]
+            some = queries[start : start + step]
+            scores = (
+                some @ rows.embeddings.T / lengths / np.linalg.norm(some, axis=1)[:, None]
+            )  # (at most step, n), cosine
+            hits += [_best(table, row if chosen is None else row[chosen], k) for row in scores]
         return hits
 
     def embeddings(self, collection: str, ids: Sequence[str]) -> dict[str, np.ndarray]:
         with self._lock:
-            rows = self._get(collection).rows()
-        wanted = set(ids)
-        return {
-            id_: embedding for id_, embedding in zip(rows.table["id"], rows.embeddings, strict=True) if id_ in wanted
-        }
+            rows, _, places = self._get(collection).searched()
+        return {id_: rows.embeddings[places[id_]] for id_ in ids if id_ in places}
 
     def digests(self, collection: str) -> dict[str, str]:
         with self._lock:
@@ -171,12 +182,6 @@ class ExactStore:
         if not self.exists(collection):
             raise StoreError(_rules.no_collection(collection, self.collections()))
         return self._collections[self._aliases.get(collection, collection)]
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)  # no row is zero: check_vectors
 
 
 def _best(table: pd.DataFrame, scores: np.ndarray, k: int) -> list[SearchHit]:

@@ -15,6 +15,7 @@ NAMES = plugins.available("rerank")
 BAD = {
     "query_expansion": ("neighbours=0", "neighbours=101", "alpha=-1", "share=2"),
     "k_reciprocal": ("depth=9", "k=0", "expanded=21", "share=1.5", "depth=10,k=11"),
+    "database_augmentation": ("depth=9", "neighbours=0", "neighbours=101", "share=1.1"),
     "diverse": ("share=-0.1", "depth=1001"),
 }
 
@@ -109,3 +110,25 @@ def test_an_expanded_query_is_the_weighted_mean_that_a_loop_makes() -> None:
         along += max(float(row @ query), 0.0) ** 2 * row
     direction, _ = asked(plugins.build("rerank", "query_expansion:neighbours=4,alpha=2,share=0.3"), rows[0], rows[1:])
     np.testing.assert_allclose(direction, unit(0.7 * query + 0.3 * unit(along)), atol=1e-5)
+
+
+def test_augmented_hits_are_in_the_order_that_a_loop_gives_them() -> None:
+    rows, _ = groups()
+    mean = rows[1:].mean(axis=0)
+
+    def unit(vector: np.ndarray) -> np.ndarray:
+        return vector / sum(float(x) ** 2 for x in vector) ** 0.5
+
+    query = unit(rows[0] - mean)
+    hits = [unit(row - mean) for row in sorted(rows[1:], key=lambda row: -float(row @ query))]
+    augmented = []
+    for i, hit in enumerate(hits):
+        near = sorted((j for j in range(len(hits)) if j != i), key=lambda j: -float(hits[j] @ hit))[:3]
+        along = unit(sum(max(float(hits[j] @ hit), 0.0) * hits[j] for j in near))  # type: ignore[arg-type]
+        augmented.append(unit(0.6 * hit + 0.4 * along))
+    along = unit(sum(max(float(one @ query), 0.0) * one for one in augmented[:3]))  # type: ignore[arg-type]
+    wanted = sorted(range(len(hits)), key=lambda i: -float(augmented[i] @ unit(0.6 * query + 0.4 * along)))
+    reranker = plugins.build("rerank", "database_augmentation:neighbours=3,share=0.4")
+    closest = np.argsort(-(rows[1:] @ query), kind="stable")
+    _, order = asked(reranker, rows[0], rows[1:])
+    assert list(order) == list(closest[wanted])

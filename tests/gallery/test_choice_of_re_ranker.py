@@ -79,7 +79,7 @@ def test_a_small_gallery_keeps_the_order_of_the_scores(gallery: Gallery) -> None
     assert [hit.score for hit in result.hits] == sorted((hit.score for hit in result.hits), reverse=True)
 
 
-@pytest.mark.parametrize("spec", ["query_expansion:neighbours=3", "k_reciprocal", "diverse"])
+@pytest.mark.parametrize("spec", ["query_expansion:neighbours=3", "k_reciprocal", "database_augmentation", "diverse"])
 def test_a_re_ranked_answer_holds_the_same_pictures_with_the_scores_of_the_query_itself(
     gallery: Gallery, spec: str
 ) -> None:
@@ -89,6 +89,21 @@ def test_a_re_ranked_answer_holds_the_same_pictures_with_the_scores_of_the_query
     assert {hit.id for hit in other.hits} == set(scores)
     for hit in other.hits:
         assert hit.score == pytest.approx(scores[hit.id], abs=1e-5)
+
+
+@pytest.mark.parametrize("spec", ["query_expansion", "k_reciprocal", "database_augmentation", "diverse"])
+def test_rows_at_hand_give_the_same_answer_without_asking_the_store(gallery: Gallery, spec: str) -> None:
+    store = exact()
+    sync.sync(gallery, store)
+    first, label = gallery.table()["id"].iloc[0], gallery.table()["label"].iloc[0]
+    for options in ({}, {"where": parse([f"label={label}"])}, {"collapse": 0.9, "by_picture": True}):
+        wanted = search(gallery, store, None, Query(ids=(first,)), k=20, rerank=spec, **options)  # type: ignore[arg-type]
+        empty = exact()
+        answer = search(
+            gallery, empty, None, Query(ids=(first,)), k=20, rerank=spec, at_hand=sync.exact_store(gallery), **options  # type: ignore[arg-type]
+        )  # fmt: skip
+        assert [hit.id for hit in answer.hits] == [hit.id for hit in wanted.hits]
+        assert [hit.folded for hit in answer.hits] == [hit.folded for hit in wanted.hits]
 
 
 def test_filter_and_removed_pictures_hold_for_a_re_ranked_answer_too(gallery: Gallery) -> None:
@@ -118,7 +133,9 @@ def test_a_gallery_made_before_has_the_order_of_the_scores(gallery: Gallery) -> 
 
 
 def test_an_unknown_re_ranker_is_refused_with_those_there_are(gallery: Gallery) -> None:
-    with pytest.raises(UsageError, match="unknown re-ranker 'best'; choose from diverse, k_reciprocal, none"):
+    with pytest.raises(
+        UsageError, match="unknown re-ranker 'best'; choose from database_augmentation, diverse, k_reciprocal"
+    ):
         ask(gallery, "best")
 
 
@@ -130,7 +147,12 @@ def unlabelled(home: Path, tmp_path: Path) -> Gallery:
 def test_without_labels_views_of_its_own_pictures_choose(unlabelled: Gallery) -> None:
     kept = unlabelled.encoder()["rerank"]
     assert kept["by"] == ranking.BY_VIEWS
-    assert {one["spec"] for one in kept["measured"]} == {"none", "query_expansion", "k_reciprocal"}
+    assert {one["spec"] for one in kept["measured"]} == {
+        "none",
+        "query_expansion",
+        "k_reciprocal",
+        "database_augmentation",
+    }
     assert kept["spec"] == ranking.choose([ranking.Measured(**one) for one in kept["measured"]])
 
 

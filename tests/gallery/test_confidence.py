@@ -17,11 +17,11 @@ from pipeline.records import SearchHit
 from pipeline.search.search import Query, SearchResult, search
 
 
-def labelled(n: int, seed: int = 3, dim: int = 24) -> tuple[np.ndarray, np.ndarray]:
+def labelled(n: int, seed: int = 3, dim: int = 24, spread: float = 1.3) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     centres = np.random.default_rng(7).normal(size=(6, dim))
     marks = np.arange(n) % 6
-    rows = 1.0 + centres[marks] + 1.3 * random.normal(size=(n, dim))
+    rows = 1.0 + centres[marks] + spread * random.normal(size=(n, dim))
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32), np.array(list("abcdef"))[marks]
 
 
@@ -44,6 +44,26 @@ def test_the_share_of_wrong_hits_that_is_asked_for_holds_for_new_queries(max_wro
                 wrong += hit.label != label
     assert kept > 120
     assert 0.5 * max_wrong <= wrong / kept <= max_wrong + 0.03
+
+
+def test_no_match_is_said_of_kinds_that_the_gallery_lacks_and_seldom_of_those_it_has() -> None:
+    rows, labels = labelled(900, spread=0.8)
+    asked, truth = labelled(300, seed=11, spread=0.8)
+    there = labels != "f"
+    learned = confidence.learn(rows[there], labels[there])
+    strange = [confidence.is_strange(learned, first_of(query, rows[there], labels[there])) for query in asked]
+    lacking = [is_strange for is_strange, label in zip(strange, truth, strict=True) if label == "f"]
+    known = [is_strange for is_strange, label in zip(strange, truth, strict=True) if label != "f"]
+    assert sum(known) <= 0.12 * len(known)
+    assert sum(lacking) >= 0.5 * len(lacking)
+
+
+def test_where_one_label_is_nearly_all_nobody_knows_what_is_lacking() -> None:
+    rows, labels = labelled(300)
+    few = np.where(np.arange(300) < 290, "a", labels)
+    learned = confidence.learn(rows, few)
+    assert learned["known"] == {}
+    assert confidence.is_strange(learned, first_of(rows[0], rows, few)) is None
 
 
 def test_a_hit_that_agrees_with_the_nearest_is_surer_than_one_that_does_not() -> None:
