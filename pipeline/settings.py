@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     log: str = "file"  # the app's: file (home/logs/app.jsonl), stderr or none
     exposed: bool = False  # strangers reach the app: docs/security.md
     sign_in: bool = False  # no page before sign-in is configured; a secrets.toml with [auth] asks for it anyway
+    api: bool | None = None  # the HTTP API: docs/api.md; None: on, and off when exposed
+    api_rate: float = 100.0  # requests a second that one token may make; 0: no limit
     encoders: str = ""  # when exposed: further encoders that a visitor may choose, specs with blanks between
     jobs: int = 0  # that pages start, at work at a time; 0: one, two where there are four cores
     job_memory: float = 0.0  # GB that a job may hold; 0: half of the memory, shared by those at work

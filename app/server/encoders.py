@@ -35,6 +35,11 @@ def of_gallery(made: Gallery) -> Encoder:
         return _load(*key)
 
 
+def shared(made: Gallery) -> Encoder:
+    """As `of_gallery`, for whoever has no page to show a spinner on."""
+    return _load(str(made.root), made.encoder()["fingerprint"])
+
+
 def ready(made: Gallery) -> Encoder | None:
     """The gallery's encoder when it is loaded already; else None, at once."""
     key = str(made.root), made.encoder()["fingerprint"]

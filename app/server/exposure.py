@@ -36,9 +36,12 @@ def apply() -> None:
 
 
 def shown(text: str) -> str:
-    """`text` for a visitor: when exposed, folders of this machine are `…`; else as it is."""
-    if not exposed():
-        return text
+    """`text` for a visitor: when exposed, without paths; else as it is."""
+    return without_paths(text) if exposed() else text
+
+
+def without_paths(text: str) -> str:
+    """`text` with `…` in place of folders of this machine."""
     for folder in _folders(str(Settings().home)):
         text = text.replace(folder, "…")
     return _PATH.sub(r"…/\1", text)

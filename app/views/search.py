@@ -17,7 +17,7 @@ from app.search.side_by_side import side_by_side
 from app.search.tray import tray
 from app.search.why_similar import why_similar
 from app.search.words_fields import words_kept
-from app.server import encoders, pictures, resources, store
+from app.server import encoders, looks, pictures, resources, store
 from app.server.routes import publish, whole_url
 from app.widgets import downloads, selection, states
 from app.widgets.literal import literal
@@ -230,7 +230,7 @@ def answer(gallery: Gallery, state: SearchState, query: Query) -> SearchResult:
                 aspects=state.aspects if seen else "",
                 appearances=seen,
                 encode=pictures.embeddings,
-                looks=aspects.looks,
+                looks=looks.of_pictures,
             ),
         )
     if note:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import socket
-import subprocess
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.console import ProgressKind
+from pipeline.cli.servers import foreground, free_port
 from pipeline.plugins import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
@@ -80,9 +77,8 @@ def _ingest(gallery: Gallery, dataset: Dataset, encoder_spec: str, progress: str
 
 
 def serve(port: int, hosts: Sequence[str] = ()) -> int:
-    """Run the app in the foreground until it ends, Ctrl-C or SIGTERM, which it is given too; returns its exit code."""
+    """Run the app in the foreground until it ends; returns its exit code."""
     from pipeline import ROOT
-    from pipeline.settings import Settings
 
     chosen = free_port(port)
     if chosen != port:
@@ -90,30 +86,4 @@ def serve(port: int, hosts: Sequence[str] = ()) -> int:
     print(f"Semblance: http://127.0.0.1:{chosen}  (Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "streamlit_app.py"), "--server.port", str(chosen)]
     command += [f"--server.allowedHosts={name}" for name in hosts]
-    environment = os.environ | {"SEMBLANCE_HOME": str(Settings().home.absolute())}
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
-        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # the app would go on, held by nobody
-        try:
-            return process.wait()
-        except KeyboardInterrupt:  # Ctrl-C reached the app as well
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            return 0
-        finally:
-            signal.signal(signal.SIGTERM, before)
-
-
-def free_port(first: int) -> int:
-    """The first port from `first` on that nobody listens on, on loopback."""
-    from pipeline.errors import SemblanceError
-
-    for port in range(first, min(first + 100, 65_536)):
-        with socket.socket() as probe:
-            if sys.platform != "win32":
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return port
-    raise SemblanceError(f"no free port from {first} to {first + 99}; choose another with --port")
+    return foreground(command)
