@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from starlette.responses import Response
 
-from app.api import types
+from app.api import reports, types
 from app.api.operations import Call, operation
 from app.api.problems import Refused
 from app.api.searching import thumbnail
@@ -58,6 +58,8 @@ def list_pictures(call: Call) -> types.Pictures:
     tagged = tagging.tags(gallery)
     if asked.tag:
         table = table[table["id"].isin(tagged.get(asked.tag, set()))]
+    if asked.cluster is not None:
+        table = table[table["id"].isin(reports.members(gallery, asked.cluster))]
     start = int(table["id"].searchsorted(asked.after, side="right")) if asked.after else 0
     shown = table.iloc[start : start + asked.limit]
     return types.Pictures(
@@ -88,7 +90,7 @@ def get_thumbnail(call: Call) -> Response:
     "/galleries/{gallery}/pictures/{id}/original",
     scope="read",
     tag="pictures",
-    answer="application/octet-stream",
+    answer="image/*, application/octet-stream",
 )
 def get_original(call: Call) -> Response:
     """The picture's own file, byte for byte, with its EXIF; of a part a PNG of it."""

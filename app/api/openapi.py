@@ -107,7 +107,7 @@ def _contents(operation: Operation) -> dict[str, Any]:
 
 def _answer(operation: Operation) -> dict[str, Any]:
     if isinstance(operation.answer, str):
-        return {"description": operation.summary, "content": {operation.answer: {}}}
+        return {"description": operation.summary, "content": {kind: {} for kind in operation.answer.split(", ")}}
     schema = {"$ref": _REFS.format(model=operation.answer.__name__)}
     return {"description": operation.summary, "content": {"application/json": {"schema": schema}}}
 

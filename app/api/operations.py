@@ -48,7 +48,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Operation:
-    """answer: a type, or the media type of what is no JSON. files: how many pictures a form may bring."""
+    """answer: a type, or the media types, with commas between, of what is no JSON of a type. files: how many pictures a form may bring."""
 
     method: str
     path: str  # below /api/v1

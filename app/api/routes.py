@@ -5,34 +5,38 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
+import anyio.to_thread
 from pydantic import BaseModel
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api import about, galleries, guard, problems, searching
+from app.api import about, changes, galleries, guard, jobs, judging, problems, reports, searching
+from app.api.guard import Caller
 from app.api.operations import OPERATIONS, Call, Operation, Upload
 from app.api.problems import Refused
 from app.server import quotas, resources
 from pipeline import logs
 from pipeline.errors import SemblanceError
 from pipeline.gallery import opening
+from pipeline.gallery.gallery import Gallery
 from pipeline.settings import Settings
 
 PREFIX = "/api/v1"
-ROOMS = (about, galleries, searching)
+ROOMS = (about, galleries, searching, changes, judging, reports, jobs)
 """What fills the table of operations by being imported."""
 FORM_FIELD, FORM_FILES = "question", "picture"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_ID = re.compile(r"[0-9a-f]{32}")
+_THREADS = anyio.CapacityLimiter(16)
+Result = TypeVar("Result")
 
 
 def mount() -> Mount:
@@ -47,9 +51,19 @@ def api() -> ASGIApp:
         by_path.setdefault(one.path, {})[one.method] = one
     routes = [
         Route(path, _endpoint(methods), methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
-        for path, methods in by_path.items()
+        for path, methods in sorted(by_path.items(), key=lambda one: one[0].count("{"))  # words before names
     ]
-    return Starlette(routes=[*routes, Route("/{rest:path}", _endpoint({}), methods=None)])
+    made = Starlette(routes=routes)
+    made.router.default = (
+        _nowhere  # a route of any path would let a line feed through, which no pattern of theirs matches
+    )
+    made.router.redirect_slashes = False
+    return made
+
+
+async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+    request = Request(scope, receive)
+    await (await _endpoint({})(request))(scope, receive, send)
 
 
 def _endpoint(methods: dict[str, Operation]) -> Any:
@@ -79,9 +93,30 @@ def _endpoint(methods: dict[str, Operation]) -> Any:
 
 
 async def _answered(request: Request, methods: dict[str, Operation]) -> Response:
-    method = "GET" if request.method == "HEAD" else request.method
-    operation = methods.get(method)
-    caller = await run_in_threadpool(guard.caller, request, operation.scope if operation else "read")
+    operation = methods.get("GET" if request.method == "HEAD" else request.method)
+    caller, opened = await _in_thread(_admitted, request, methods, operation)
+    assert operation is not None
+    query = operation.query.model_validate(_parameters(request, operation.query)) if operation.query else None
+    body, files = await _body(request, operation)
+    call = Call(request, caller, request.path_params, query, body, files, opened)
+
+    def work() -> Any:
+        with quotas.on_behalf_of(f"token {caller.name}"):
+            return operation.function(call)
+
+    return _response(request, operation, await _in_thread(work))
+
+
+async def _in_thread(work: Callable[..., Result], *given: Any) -> Result:
+    """In one of a few threads of its own, so that no crowd of programs holds up the pages' pictures."""
+    return await anyio.to_thread.run_sync(work, *given, limiter=_THREADS)
+
+
+def _admitted(
+    request: Request, methods: dict[str, Operation], operation: Operation | None
+) -> tuple[Caller, Gallery | None]:
+    """Who asks, and the gallery that the address names. Refused for whoever may not, and for what is not there."""
+    caller = guard.caller(request, operation.scope if operation else "read")
     request.scope["semblance.caller"] = caller.name
     guard.rates.take(caller.name or (request.client.host if request.client else ""), Settings().api_rate)
     if operation is None and methods:
@@ -90,27 +125,19 @@ async def _answered(request: Request, methods: dict[str, Operation]) -> Response
         raise Refused(
             "not-found", "nothing is at this address; the OpenAPI document (openapi.json) lists what there is"
         )
-    query = operation.query.model_validate(_parameters(request, operation.query)) if operation.query else None
-    body, files = await _body(request, operation)
-    opened = await run_in_threadpool(_gallery, request.path_params)
-    call = Call(request, caller, request.path_params, query, body, files, opened)
-
-    def work() -> Any:
-        with quotas.on_behalf_of(f"token {caller.name}"):
-            return operation.function(call)
-
-    return _response(request, operation, await run_in_threadpool(work))
+    if request.method == "HEAD" and operation.answer == "text/event-stream":
+        raise Refused("method", "a stream has no end that could be told; ask with GET", Allow="GET")
+    return caller, _gallery(request.path_params)
 
 
-def _gallery(path: dict[str, str]) -> Any:
-    """The gallery that the address names, when it names one; Refused for one that is not there, or a picture that is not."""
+def _gallery(path: Mapping[str, str]) -> Gallery | None:
     if "gallery" not in path:
         return None
     settings = Settings()
     if path["gallery"] not in opening.names(settings):
         raise Refused("not-found", f"no gallery {path['gallery'][:64]!r}; the list of galleries names those there are")
-    opened = resources.gallery(path["gallery"])
-    if "id" in path and (not _ID.fullmatch(path["id"]) or path["id"] not in resources.paths(opened)):
+    opened = opening.open_gallery(path["gallery"], settings)
+    if "id" in path and not (opened.current and path["id"] in resources.paths(opened)):
         raise Refused("not-found", f"gallery {opened.name} has no picture {path['id'][:64]!r}")
     return opened
 

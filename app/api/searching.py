@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import BaseModel, Field
+
 from app.api.operations import Call, Upload, operation
 from app.api.problems import Refused
-from app.api.types import SearchAnswer, SearchAsked, SimilarAnswer, SimilarAsked
-from app.server import encoders, exposure, looks, pictures, resources, store
+from app.api.types import ID, OTHER_ID, PictureId, SearchAnswer, SearchAsked, SimilarAnswer, SimilarAsked, asked
+from app.server import encoders, explanations, exposure, looks, pictures, resources, store
 from pipeline import filters, logs
 from pipeline.errors import GalleryError, UsageError
+from pipeline.explain import explain as explaining
+from pipeline.explain.explain import MAX_GRID
 from pipeline.gallery.appearances import Appearances
 from pipeline.gallery.gallery import Gallery
 from pipeline.images.opening import MAX_BYTES
@@ -60,6 +64,50 @@ def similar(call: Call) -> SimilarAnswer:
     each = {one: SearchAsked(ids=[one], **options) for one in dict.fromkeys(call.body.ids)}
     known(call.gallery, each)
     return SimilarAnswer(answers={one: answered(call.gallery, what) for one, what in each.items()})
+
+
+class ExplainAsked(BaseModel):
+    """The picture asked with comes beside it as the file of a form, or is named."""
+
+    model_config = asked({"query": ID, "hit": OTHER_ID, "grid": 3})
+
+    query: PictureId | None = None
+    hit: PictureId
+    grid: int = Field(explanations.GRID, ge=1, le=MAX_GRID, description="places a side")
+
+
+class Explanation(BaseModel):
+    score: float
+    parts: dict[str, float] = Field(description="cosine of colour, texture and semantic, which is the score")
+    percentiles: dict[str, float] = Field(description="share of random pairs that are less alike, in percent")
+    usual: dict[str, float] = Field(description="the cosine of a middling random pair")
+    heat_query: list[list[float]] = Field(
+        description="row by row from the top: the score lost when the place is hidden"
+    )
+    heat_hit: list[list[float]]
+
+
+@operation(
+    "POST",
+    "/galleries/{gallery}/explain",
+    scope="read",
+    tag="search",
+    body=ExplainAsked,
+    answer=Explanation,
+    files=1,
+    max_bytes=MAX_BYTES + (1 << 20),
+    problems=("picture", "conflict"),
+)
+def explain(call: Call) -> Explanation:
+    """Why two pictures score as they do: which places carry the score, and how alike colour, texture and meaning are."""
+    gallery, what, files = call.gallery, call.body, call.files
+    if bool(files) == bool(what.query):
+        raise UsageError("explain takes one picture to ask with: send a file, or name it in query")
+    known(gallery, filter(None, (what.query, what.hit)))
+    first = QueryPicture(files[0].data) if files else what.query
+    both = explanations.opened(gallery, first), explanations.opened(gallery, what.hit)
+    found = explanations.explained(gallery, encoders.shared(gallery), (first, what.hit), both, grid=what.grid)
+    return Explanation(**explaining.as_json(found))
 
 
 def answered(gallery: Gallery, what: SearchAsked, files: Iterable[Upload] = ()) -> SearchAnswer:
@@ -121,15 +169,15 @@ def _query(gallery: Gallery, what: SearchAsked, files: list[Upload]) -> tuple[Qu
     box = parse_box(what.region) if what.region else None
     if box and len(files) + len(what.ids) != 1:
         raise UsageError("region takes a part of exactly one picture; send one, or name one id")
-    asked = [QueryPicture(file.data, box) for file in files]
+    sent = [QueryPicture(file.data, box) for file in files]
     ids = tuple(what.ids)
     if box and ids:
         data = resources.original(gallery, ids[0])
         if data is None:
             raise GalleryError("the file of this picture is gone, so no part of it can be searched; ask with the whole")
-        asked, ids = [QueryPicture(data, box)], ()
+        sent, ids = [QueryPicture(data, box)], ()
     query = Query(
-        tuple(asked),
+        tuple(sent),
         ids,
         tuple(what.like),
         tuple(what.unlike),

@@ -63,6 +63,7 @@ class PicturesAsked(Paging):
         default_factory=list, max_length=50, description="field=value, field!=value, field=a,b; all hold"
     )
     tag: str = Field("", max_length=LONGEST, description="only pictures that have it")
+    cluster: int | None = Field(None, ge=-1, description="only those of this cluster of the newest report; -1: in none")
 
 
 class Picture(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import time
 import uuid
@@ -16,6 +17,7 @@ from pipeline.settings import Settings
 
 KEPT = 200  # folders; the oldest make room
 _STAMP = "%Y%m%d-%H%M%S"
+_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ def new_id(root: Path) -> str:
         with contextlib.suppress(ValueError, OverflowError):  # no folder of ours
             stamp = time.strftime(_STAMP, time.localtime(time.mktime(time.strptime(last, _STAMP)) + 1))
     return f"{stamp}-{uuid.uuid4().hex[:6]}"
+
+
+def is_id(text: str) -> bool:
+    """Whether `new_id` could have given it; nothing else may become a path."""
+    return _ID.fullmatch(text) is not None
 
 
 def write(root: Path, job: Job) -> None:
