@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -57,6 +58,16 @@ class Settings(BaseSettings):
         return self.home / "runs"
 
 
+def current() -> Settings:
+    """As `Settings()`, made once for an environment: for what is asked many times a second. Nobody may change it."""
+    return _made(tuple(sorted(one for one in os.environ.items() if one[0].upper().startswith("SEMBLANCE_"))))
+
+
+@functools.lru_cache(maxsize=4)
+def _made(_environment: tuple[tuple[str, str], ...]) -> Settings:
+    return Settings()
+
+
 def exposed() -> bool:
     """`Settings().exposed`, cheap enough to ask for every picture."""
-    return bool(os.environ.get("SEMBLANCE_EXPOSED")) and Settings().exposed
+    return bool(os.environ.get("SEMBLANCE_EXPOSED")) and current().exposed

@@ -14,7 +14,7 @@ from app.api.problems import Refused
 from app.server import sign_in
 from pipeline.access import tokens
 from pipeline.access.tokens import Scope
-from pipeline.settings import Settings, exposed
+from pipeline.settings import current, exposed
 
 MAX_CALLERS = 10_000  # whose rates are remembered; who asked longest ago is forgotten first
 BURST_SECONDS = 2.0  # so many seconds' worth may come at once
@@ -33,7 +33,7 @@ class Caller:
 
 def is_on() -> bool:
     """Exposed only where SEMBLANCE_API says so; on one's own machine unless it says otherwise."""
-    wanted = Settings().api
+    wanted = current().api
     return not exposed() if wanted is None else wanted
 
 
@@ -41,7 +41,7 @@ def caller(request: Request, scope: Scope) -> Caller:
     """Refused for whoever may not. A cookie counts for nothing: a page of another site could send it along."""
     if not is_on():
         raise Refused("off", "the API is off here; whoever runs this Semblance sets SEMBLANCE_API=1")
-    known = tokens.read(Settings().home)
+    known = tokens.read(current().home)
     given = request.headers.get("authorization", "")
     kind, _, token = given.partition(" ")
     if not given and not known and not exposed() and not sign_in.wanted():

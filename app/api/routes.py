@@ -28,7 +28,7 @@ from pipeline import logs
 from pipeline.errors import SemblanceError
 from pipeline.gallery import opening
 from pipeline.gallery.gallery import Gallery
-from pipeline.settings import Settings
+from pipeline.settings import current
 
 PREFIX = "/api/v1"
 ROOMS = (about, galleries, searching, changes, judging, reports, jobs)
@@ -118,7 +118,7 @@ def _admitted(
     """Who asks, and the gallery that the address names. Refused for whoever may not, and for what is not there."""
     caller = guard.caller(request, operation.scope if operation else "read")
     request.scope["semblance.caller"] = caller.name
-    guard.rates.take(caller.name or (request.client.host if request.client else ""), Settings().api_rate)
+    guard.rates.take(caller.name or (request.client.host if request.client else ""), current().api_rate)
     if operation is None and methods:
         raise Refused("method", f"this address takes {', '.join(methods)}", Allow=", ".join(methods))
     if operation is None:
@@ -133,7 +133,7 @@ def _admitted(
 def _gallery(path: Mapping[str, str]) -> Gallery | None:
     if "gallery" not in path:
         return None
-    settings = Settings()
+    settings = current()
     if path["gallery"] not in opening.names(settings):
         raise Refused("not-found", f"no gallery {path['gallery'][:64]!r}; the list of galleries names those there are")
     opened = opening.open_gallery(path["gallery"], settings)

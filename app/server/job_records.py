@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.files import atomic
-from pipeline.settings import Settings
+from pipeline.settings import current
 
 KEPT = 200  # folders; the oldest make room
 _STAMP = "%Y%m%d-%H%M%S"
@@ -35,7 +35,7 @@ class Job:
 
 
 def home() -> Path:
-    return Settings().home / "jobs"
+    return current().home / "jobs"
 
 
 def new_id(root: Path) -> str:

@@ -10,6 +10,9 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
+HOSTS = "SEMBLANCE_SERVE_HOSTS"  # further names the API answers to
+WITH_PARENT = "SEMBLANCE_SERVE_PARENT"  # the process that it ends with
+
 
 def foreground(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
     """Run it in the foreground until it ends, Ctrl-C or SIGTERM, which it is given too; returns its exit code."""
@@ -29,6 +32,30 @@ def foreground(command: Sequence[str], environment: Mapping[str, str] | None = N
             return 0
         finally:
             signal.signal(signal.SIGTERM, before)
+
+
+def api_command(port: int, bind: str = "127.0.0.1") -> list[str]:
+    """What serves the API alone."""
+    command = [sys.executable, "-m", "uvicorn", "app.api.alone:app", "--host", bind, "--port", str(port)]
+    quiet = ["--log-level", "warning", "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "5"]
+    return command + quiet
+
+
+def api_environment(hosts: Sequence[str] = ()) -> dict[str, str]:
+    """Beside the own one: who starts it wants it on, unless SEMBLANCE_API says otherwise."""
+    from pipeline.settings import Settings
+
+    wanted = Settings().api
+    return {HOSTS: " ".join(hosts), "SEMBLANCE_API": "true" if wanted is None else str(wanted)}
+
+
+def listens(port: int) -> bool:
+    """Whether somebody on this machine answers at the port."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def free_port(first: int) -> int:

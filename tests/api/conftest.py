@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import uvicorn
+from exposed_app import free_port
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from tiny_gallery import fill, photos
 
 from app.api import guard, routes
 from app.server import store
+from pipeline.access.client import Semblance
 from pipeline.gallery.gallery import Gallery
 
 COUNT = 9
@@ -54,3 +58,16 @@ def api(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     made, _ = fill(folder)
     yield Place(TestClient(Starlette(routes=[routes.mount()])), made, home, folder)
     store.release()
+
+
+@pytest.fixture
+def semblance(api) -> Iterator[Semblance]:  # type: ignore[no-untyped-def]
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(api.client.app, port=port, log_level="critical"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        thread.join(0.05)
+    yield Semblance(f"http://127.0.0.1:{port}/")
+    server.should_exit = True
+    thread.join(20)

@@ -73,5 +73,16 @@ def test_the_lines_of_a_block_are_answered(served: Served, block: str) -> None:
     assert str(served.folder) not in done.stdout
 
 
+def test_the_python_example_finds_copies_and_tags_them(served: Served) -> None:
+    shutil.copy(served.folder / "pictures" / "cup" / "000.png", served.folder / "query.jpg")
+    [example] = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    example = example.replace("http://127.0.0.1:8502", served.address.removesuffix("/api/v1"))
+    command = [sys.executable, "-c", example]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=served.folder, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["1", "2", "3", "4", "5"]
+
+
 def test_every_problem_is_in_the_table() -> None:
     assert not [kind for kind in KINDS if f"`{kind}`" not in TEXT and kind != "method"]

@@ -34,11 +34,5 @@ def serve(
         )
     chosen = servers.free_port(port)
     print(f"Semblance API: http://{bind}:{chosen}/api/v1/  (Ctrl-C ends it)", flush=True)
-    command = [sys.executable, "-m", "uvicorn", "app.api.alone:app", "--host", bind, "--port", str(chosen)]
-    command += ["--log-level", "warning", "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "5"]
-    names = " ".join([*(host or ()), *([bind] if bind not in LOOPBACK else [])])
-    environment = {
-        "SEMBLANCE_SERVE_HOSTS": names,
-        "SEMBLANCE_API": "true" if settings.api is None else str(settings.api),
-    }
-    sys.exit(servers.foreground(command, environment))
+    names = [*(host or ()), *([bind] if bind not in LOOPBACK else [])]
+    sys.exit(servers.foreground(servers.api_command(chosen, bind), servers.api_environment(names)))
