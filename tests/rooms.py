@@ -23,8 +23,8 @@ PLUGIN_FOLDERS = ("encoders", "datasets", "stores", "indexes", "projections", "d
 ROWS: list[tuple[str, ...]] = [
     ("base",),
     ("files", "features", "metrics", "stores", "indexes", "rerank", "kinds"),
-    ("images", "networks", "projections", "access"),
-    ("gallery", "annotations", "encoders"),
+    ("images", "networks", "projections"),
+    ("gallery", "annotations", "encoders", "access"),
     ("datasets", "detectors", *VERBS),
     ("recognition", "detection"),
     ("hard_cases",),

@@ -46,8 +46,6 @@ class Picture:
     id: str
     path: str
     label: str
-    width: int
-    height: int
     metadata: dict[str, str]
     tags: list[str]
 
@@ -79,7 +77,6 @@ class Job:
     verb: str
     state: str
     progress: dict[str, Any]
-    output: str
     errors: str
 
 
@@ -95,32 +92,32 @@ class Semblance:
 
     def pictures(self, gallery: str, **asked: Any) -> Iterator[Picture]:
         """All that pass, page by page. asked: where, tag, cluster."""
-        for page in self._pages(f"/galleries/{gallery}/pictures", {"limit": 1_000} | asked):
+        for page in self._pages(below(gallery, "pictures"), {"limit": 1_000} | asked):
             yield from (_made(Picture, one) for one in page["pictures"])
 
     def search(self, gallery: str, *, pictures: Iterable[File] = (), **asked: Any) -> Answer:
         """pictures: files or their bytes. asked: ids, like, unlike, texts, not_texts, region, where, k, collapse, rerank, …"""
-        return _made(Answer, self.call("POST", f"/galleries/{gallery}/search", asked, pictures))
+        return _made(Answer, self.call("POST", below(gallery, "search"), asked, pictures))
 
     def similar(self, gallery: str, ids: Sequence[str], **asked: Any) -> dict[str, Answer]:
         """The nearest of each id by itself."""
-        found = self.call("POST", f"/galleries/{gallery}/similar", {"ids": list(ids)} | asked)["answers"]
-        return {one: _made(Answer, answer) for one, answer in found.items()}
+        found = self.call("POST", below(gallery, "similar"), {"ids": list(ids)} | asked)
+        return {one: _made(Answer, answer) for one, answer in found["answers"].items()}
 
     def explain(self, gallery: str, query: File, hit: str) -> dict[str, Any]:
         """query: an id, a file or its bytes."""
         by_id = isinstance(query, str) and len(query) == 32 and not set(query) - set("0123456789abcdef")
         asked = {"hit": hit} | ({"query": query} if by_id else {})
-        return self.call("POST", f"/galleries/{gallery}/explain", asked, [] if by_id else [query])
+        return self.call("POST", below(gallery, "explain"), asked, [] if by_id else [query])
 
     def file(self, gallery: str, picture: str, kind: str = "original") -> bytes:
         """kind: original or thumbnail."""
-        return self._bytes("GET", f"/galleries/{gallery}/pictures/{picture}/{kind}")
+        return self._bytes("GET", below(gallery, f"pictures/{picture}/{kind}"))
 
     def add(self, gallery: str, pictures: Iterable[File], *, label: str = "", encoder: str = "") -> Job:
         """Start the job that ingests them; `wait` for it before they are searched."""
         asked = {"label": label, "encoder": encoder}
-        return _made(Job, self.call("POST", f"/galleries/{gallery}/pictures", asked, pictures)["job"])
+        return _made(Job, self.call("POST", below(gallery, "pictures"), asked, pictures)["job"])
 
     def remove(self, gallery: str, ids: Sequence[str], *, undo: bool = False) -> int:
         return self._changed(gallery, f"pictures/{'restore' if undo else 'remove'}", ids=list(ids))
@@ -130,11 +127,11 @@ class Semblance:
 
     def label(self, gallery: str, labels: Mapping[str, str | None]) -> dict[str, str | None]:
         """None: the dataset's own. Returns what takes it back."""
-        return self.call("POST", f"/galleries/{gallery}/labels", {"labels": dict(labels)})["undo"]
+        return self.call("POST", below(gallery, "labels"), {"labels": dict(labels)})["undo"]
 
     def find(self, gallery: str, verb: str, **options: Any) -> Job:
         """verb: duplicates, cluster, label-errors, outliers or aspects; `report` reads what it found."""
-        return _made(Job, self.call("POST", f"/galleries/{gallery}/jobs", {"verb": verb} | options))
+        return _made(Job, self.call("POST", below(gallery, "jobs"), {"verb": verb} | options))
 
     def wait(self, job: Job) -> Iterator[Job]:
         """The job whenever it changes, at last as it ended."""
@@ -147,7 +144,7 @@ class Semblance:
 
     def report(self, gallery: str, kind: str) -> Iterator[dict[str, Any]]:
         """kind: duplicates, clusters, label-errors or outliers. The pages of the newest."""
-        yield from self._pages(f"/galleries/{gallery}/{kind}", {})
+        return self._pages(below(gallery, kind), {})
 
     def call(self, method: str, path: str, asked: Any = None, pictures: Iterable[File] = ()) -> Any:
         """Any operation of the OpenAPI document; its answer as JSON."""
@@ -158,14 +155,13 @@ class Semblance:
         return json.loads(self._bytes(method, path, body, kind))
 
     def _changed(self, gallery: str, what: str, **asked: Any) -> int:
-        return int(self.call("POST", f"/galleries/{gallery}/{what}", asked)["changed"])
+        return int(self.call("POST", below(gallery, what), asked)["changed"])
 
     def _pages(self, path: str, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
         after: str | None = ""
         while after is not None:
-            query = urllib.parse.urlencode(asked | ({"after": after} if after else {}), doseq=True)
-            page = self.call("GET", f"{path}?{query}")
-            after = page["next_after"]
+            page = self.call("GET", f"{path}?{urllib.parse.urlencode(asked, True, errors='surrogatepass')}")
+            asked, after = asked | {"after": page["next_after"]}, page["next_after"]
             yield page
 
     def _bytes(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> bytes:
@@ -183,12 +179,16 @@ class Semblance:
             raise Problem(error.code, json.loads(text), float(error.headers.get("Retry-After", 0))) from None
 
 
+def below(gallery: str, rest: str) -> str:
+    return f"/galleries/{urllib.parse.quote(gallery, safe='', errors='surrogatepass')}/{rest}"
+
+
 def _form(question: bytes, files: Sequence[tuple[str, bytes]]) -> tuple[bytes, str]:
     edge = secrets.token_hex(16)
     head = f"--{edge}\r\nContent-Disposition: form-data; name="
     made = f'{head}"question"\r\n\r\n'.encode() + question + b"\r\n"
     for name, data in files:
-        quoted = urllib.parse.quote(name, safe=" ()[]+,")
+        quoted = name.translate({34: "%22", 13: "%0D", 10: "%0A"}).encode(errors="replace").decode()
         made += f'{head}"picture"; filename="{quoted}"\r\nContent-Type: application/octet-stream\r\n\r\n'.encode()
         made += data + b"\r\n"
     return made + f"--{edge}--\r\n".encode(), f"multipart/form-data; boundary={edge}"
