@@ -60,5 +60,6 @@ app = st.App(
         Route("/app/static/blobs/{name}.bin", sign_in.guarded(routes.blob)),
         Route("/readyz", readiness.ready),
         api.mount(),
+        api.bare(),
     ],
 )

@@ -54,5 +54,5 @@ exposure.apply()
 app = Starlette(
     lifespan=lifespan,
     middleware=[Middleware(hosts.Guard)],
-    routes=[routes.mount(), Route("/readyz", readiness.ready)],
+    routes=[routes.mount(), routes.bare(), Route("/readyz", readiness.ready)],
 )

@@ -15,7 +15,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -42,6 +42,11 @@ Result = TypeVar("Result")
 def mount() -> Mount:
     """What the app, or a server of the API alone, has among its routes."""
     return Mount(PREFIX, app=api())
+
+
+def bare() -> Route:
+    """PREFIX without its slash, which the app would take for a page."""
+    return Route(PREFIX, lambda _: RedirectResponse(f"{PREFIX}/"))
 
 
 def api() -> ASGIApp:

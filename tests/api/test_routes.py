@@ -202,6 +202,7 @@ class TestExposed:
 def test_the_app_has_it_among_its_routes(api) -> None:
     client = TestClient(Starlette(routes=streamlit_app.app._user_routes))
     assert client.get("/api/v1/galleries").json()["galleries"][0]["name"] == "small"
+    assert client.get("/api/v1").json()["name"] == "Semblance", "and no page of the app"
 
 
 def test_the_document_names_every_operation_and_a_meaning_for_every_problem() -> None:
