@@ -1,4 +1,4 @@
-"""The app's entry: pages, the picture and /readyz routes, opening and closing the store; nothing else.
+"""The app's entry: pages, the picture, /readyz and API routes, opening and closing the store; nothing else.
 
 Start it with `python -m pipeline demo` or `streamlit run streamlit_app.py`.
 """
@@ -13,6 +13,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from app.api import routes as api
 from app.server import (
     exposure,
     hosts,
@@ -72,5 +73,7 @@ app = st.App(
         Route("/app/static/runs/{run}/{picture}.jpg", sign_in.guarded(routes.run_picture)),
         Route("/app/static/blobs/{name}.bin", sign_in.guarded(routes.blob)),
         Route("/readyz", readiness.ready),
+        api.mount(),
+        api.bare(),
     ],
 )

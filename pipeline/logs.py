@@ -36,12 +36,12 @@ def trouble(what: str, **facts: Any) -> None:
 
 
 @contextlib.contextmanager
-def request() -> Iterator[str]:
-    """Every line written inside carries the same eight hex digits; inside another request, that one's."""
+def request(number: str = "") -> Iterator[str]:
+    """Every line written inside carries the same eight hex digits, or `number`; inside another request, that one's."""
     if known := _request.get():
         yield known
         return
-    token = _request.set(secrets.token_hex(4))
+    token = _request.set(number or secrets.token_hex(4))
     try:
         yield _request.get()
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -22,6 +23,8 @@ class Settings(BaseSettings):
     log: str = "file"  # the app's: file (home/logs/app.jsonl), stderr or none
     exposed: bool = False  # strangers reach the app: docs/security.md
     sign_in: bool = False  # no page before sign-in is configured; a secrets.toml with [auth] asks for it anyway
+    api: bool | None = None  # the HTTP API: docs/api.md; None: on, and off when exposed
+    api_rate: float = 100.0  # requests a second that one token may make; 0: no limit
     encoders: str = ""  # when exposed: further encoders that a visitor may choose, specs with blanks between
     demo: bool = False  # fill the demo's gallery when the app starts
     jobs: int = 0  # that pages start, at work at a time; 0: one, two where there are four cores
@@ -56,6 +59,16 @@ class Settings(BaseSettings):
         return self.home / "runs"
 
 
+def current() -> Settings:
+    """As `Settings()`, made once for an environment: for what is asked many times a second. Nobody may change it."""
+    return _made(tuple(sorted(one for one in os.environ.items() if one[0].upper().startswith("SEMBLANCE_"))))
+
+
+@functools.lru_cache(maxsize=4)
+def _made(_environment: tuple[tuple[str, str], ...]) -> Settings:
+    return Settings()
+
+
 def exposed() -> bool:
     """`Settings().exposed`, cheap enough to ask for every picture."""
-    return bool(os.environ.get("SEMBLANCE_EXPOSED")) and Settings().exposed
+    return bool(os.environ.get("SEMBLANCE_EXPOSED")) and current().exposed

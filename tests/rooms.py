@@ -24,12 +24,13 @@ ROWS: list[tuple[str, ...]] = [
     ("base",),
     ("files", "features", "metrics", "stores", "indexes", "rerank", "kinds"),
     ("images", "networks", "projections"),
-    ("gallery", "annotations", "encoders"),
+    ("gallery", "annotations", "encoders", "access"),
     ("datasets", "detectors", *VERBS),
     ("recognition", "detection"),
     ("hard_cases",),
     ("cli",),
     ("app.server",),
+    ("app.api",),
     ("app.widgets",),
     ("app.search",),
     ("app.explore", "app.evaluate", "app.hard_cases", "app.pairs", "app.galleries", "app.indexes", "app.training_runs"),
@@ -39,7 +40,7 @@ ROWS: list[tuple[str, ...]] = [
     ("deploy",),
 ]
 ROW = {package: row for row, packages in enumerate(ROWS) for package in packages}
-PAGES = ROWS[11]
+PAGES = ROWS[ROW["app.explore"]]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.settings import Settings
+from pipeline.settings import Settings, current
 
 
 def test_a_home_may_begin_with_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,3 +16,12 @@ def test_without_a_uri_milvus_is_the_file_in_the_home(monkeypatch: pytest.Monkey
     monkeypatch.setenv("SEMBLANCE_HOME", str(tmp_path))
     monkeypatch.delenv("SEMBLANCE_MILVUS_URI", raising=False)
     assert Settings().uri == str(tmp_path / "milvus.db")
+
+
+def test_current_settings_are_those_of_the_environment_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = current()
+    assert current() is first
+    monkeypatch.setenv("SEMBLANCE_API_RATE", "7")
+    assert current().api_rate == 7
+    monkeypatch.delenv("SEMBLANCE_API_RATE")
+    assert current() == first

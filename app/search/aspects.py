@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import numpy as np
 import streamlit as st
 
 from app.search.query_state import SearchState
-from app.server import jobs, pictures, resources
-from app.server.caches import Cache
+from app.server import jobs, looks
 from app.widgets.literal import literal
 from app.widgets.page import attempt, problem
-from pipeline.gallery import appearances
 from pipeline.gallery.appearances import Appearances
 from pipeline.gallery.gallery import Gallery
 from pipeline.search import by_aspect
-from pipeline.search.query import QueryPicture
 
 WHOLE = {by_aspect.MEANING: 1.0}
 HELP = {
@@ -25,7 +21,6 @@ HELP = {
     "meaning": "What the encoder sees: its score. Below 0, with colour above 0: the same colour on another thing.",
 }
 _VERB = ("pipeline", "aspects")
-_looks: Cache[by_aspect.Looks] = Cache(16 << 20)
 
 
 def values(state: SearchState) -> dict[str, float]:
@@ -63,21 +58,10 @@ def known(gallery: Gallery, state: SearchState) -> Appearances | None:
     """What the aspects of the ask need; None where they need nothing, or the page has said what is missing."""
     if not state.aspects or not state.shows:
         return None
-    version = appearances.version(gallery)
-    [left] = resources.kept(gallery, "not looked at", version, make=lambda: [appearances.missing(gallery)])
-    if left > appearances.FEW:
+    if left := looks.missing(gallery):
         _offer(gallery, left)
         return None
-    return resources.kept(gallery, "appearances", make=lambda: appearances.of_gallery(gallery))
-
-
-def looks(asked: Sequence[QueryPicture]) -> by_aspect.Looks:
-    """As `by_aspect.looks_of`, but nothing is opened a second time."""
-    made = [
-        _looks.made((one.id, one.box), lambda one=one: pictures.in_turn(lambda: by_aspect.looks_of([one])))
-        for one in asked
-    ]
-    return {name: np.concatenate([one[name] for one in made]) for name in by_aspect.LOOKS}
+    return looks.known(gallery)
 
 
 def _offer(gallery: Gallery, left: int) -> None:

@@ -10,16 +10,16 @@ import streamlit as st
 from PIL.Image import Image
 
 from app import COMPONENTS
-from app.server import encoders, pictures, resources
+from app.server import encoders, explanations, pictures
 from app.widgets import downloads
 from app.widgets.literal import literal
-from pipeline.errors import GalleryError, SemblanceError
+from pipeline.errors import SemblanceError
 from pipeline.explain import explain as explaining
 from pipeline.explain import heat_maps
 from pipeline.explain.explain import Explanation
 from pipeline.gallery.gallery import Gallery
 from pipeline.images import decoding
-from pipeline.search.query import QueryPicture, open_query
+from pipeline.search.query import QueryPicture
 
 _STYLE = COMPONENTS / "why_similar.css"
 _SHOWN = 480  # px, the longer side of a picture here
@@ -40,10 +40,10 @@ def why_similar(
         st.caption(literal(note))
     place, below = st.empty(), st.empty()
     try:
-        opened = _opened(gallery, query), _opened(gallery, hit)
+        opened = explanations.opened(gallery, query), explanations.opened(gallery, hit)
         place.html(_pair(_addresses(*opened), ("", ""), titles))  # at once; the heat comes over it
         with below, st.spinner("Hiding one place after the other …"):
-            explanation = _explained(gallery, (_name(query), hit), opened)
+            explanation = explanations.explained(gallery, encoders.of_gallery(gallery), (query, hit), opened)
     except SemblanceError as error:
         place.empty()
         below.error(literal(error))
@@ -51,36 +51,6 @@ def why_similar(
     place.html(_pair(_addresses(*opened), _heat(explanation, opened), titles))
     below.html(_scale(explanation) + _bars(explanation))
     _downloads(gallery, explanation, opened, titles)
-
-
-def _explained(gallery: Gallery, names: tuple[str, str], opened: tuple[Image, Image]) -> Explanation:
-    """Kept by the pictures' bytes and the encoder, and by what the gallery holds, which its calibration depends on."""
-    fingerprint = gallery.encoder()["fingerprint"]
-    calibrations = resources.kept(
-        gallery, "calibrations", fingerprint, make=lambda: explaining.calibrations_of(gallery)
-    )
-    encoder = encoders.of_gallery(gallery)
-    return resources.kept(
-        gallery,
-        *("why", fingerprint, names),
-        make=lambda: explaining.explain(encoder, *opened, calibrations=calibrations),
-    )
-
-
-def _name(query: QueryPicture | str) -> str:
-    return query if isinstance(query, str) else f"{query.id}#{query.box or ''}"
-
-
-def _opened(gallery: Gallery, query: QueryPicture | str) -> Image:
-    if isinstance(query, str):
-        data = resources.shown(gallery, query)
-        if data is None:
-            raise GalleryError(
-                "The file of one of these pictures is gone or was changed, so its places cannot be hidden. "
-                "Put it back where it was, then ask again."
-            )
-        query = QueryPicture(data)
-    return pictures.in_turn(lambda: explaining.working_size(open_query(query)))
 
 
 def _pair(plain: tuple[str, str], heat: tuple[str, str], titles: tuple[str, str]) -> str:

@@ -16,7 +16,7 @@ from pipeline.gallery import opening as galleries
 from pipeline.gallery.gallery import Gallery
 from pipeline.records import Encoder, TextEncoder
 from pipeline.search import search as searching
-from pipeline.settings import Settings
+from pipeline.settings import current
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,11 @@ def of_gallery(made: Gallery) -> Encoder:
         return _load(*key)
 
 
+def shared(made: Gallery) -> Encoder:
+    """As `of_gallery`, for whoever has no page to show a spinner on."""
+    return _load(str(made.root), made.encoder()["fingerprint"])
+
+
 def ready(made: Gallery) -> Encoder | None:
     """The gallery's encoder when it is loaded already; else None, at once."""
     key = str(made.root), made.encoder()["fingerprint"]
@@ -45,7 +50,7 @@ def warm_up() -> None:
     """Load the first gallery's encoder, so that the first visitor need not wait; errors wait for the page."""
     try:
         importlib.import_module("torch")  # whatever comes first will need it
-        settings = Settings()
+        settings = current()
         for made in (galleries.open_gallery(name, settings) for name in galleries.names(settings)):
             if made.current:
                 _load(str(made.root), made.encoder()["fingerprint"])
@@ -70,7 +75,7 @@ def _load(root: str, fingerprint: str) -> Encoder:
 
 @functools.lru_cache(maxsize=4)
 def _kept(root: str, fingerprint: str) -> Encoder:
-    return OneAtATime(searching.load_encoder(Gallery(Path(root)), device=Settings().device))
+    return OneAtATime(searching.load_encoder(Gallery(Path(root)), device=current().device))
 
 
 class OneAtATime:

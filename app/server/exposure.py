@@ -18,7 +18,7 @@ from streamlit.runtime.app_session import AppSession
 from pipeline import ROOT, plugins
 from pipeline.errors import SemblanceError, UsageError, display_name
 from pipeline.fingerprints import FORMER_DEFAULT
-from pipeline.settings import Settings, exposed
+from pipeline.settings import current, exposed
 
 SHIPPED_ENCODERS = ("color_histogram", "deep_ranking", FORMER_DEFAULT, "efficientnet_lite", "raw_pixels")
 _ENCODERS_IN = ("--encoder", "--encoders", "--measure")
@@ -36,10 +36,13 @@ def apply() -> None:
 
 
 def shown(text: str) -> str:
-    """`text` for a visitor: when exposed, folders of this machine are `…`; else as it is."""
-    if not exposed():
-        return text
-    for folder in _folders(str(Settings().home)):
+    """`text` for a visitor: when exposed, without paths; else as it is."""
+    return without_paths(text) if exposed() else text
+
+
+def without_paths(text: str) -> str:
+    """`text` with `…` in place of folders of this machine."""
+    for folder in _folders(str(current().home)):
         text = text.replace(folder, "…")
     return _PATH.sub(r"…/\1", text)
 
@@ -59,7 +62,7 @@ def opened(path: str | os.PathLike[str]) -> Path:
         raise UsageError(f"{str(path)!r} is no path") from None
     if not exposed():
         return typed
-    allowed = [os.path.realpath(one) for one in Settings().folders.split(os.pathsep) if one]
+    allowed = [os.path.realpath(one) for one in current().folders.split(os.pathsep) if one]
     if real is None or not any(real.is_relative_to(one) for one in allowed):
         raise UsageError(
             "no such file or folder is open to visitors; upload the pictures, or ask whoever runs this app to add the "
@@ -99,12 +102,12 @@ def check_plugins(command: Sequence[str], own: Collection[str]) -> None:
 
 def offered_encoders(specs: Iterable[str]) -> list[str]:
     """Those of `specs` that a visitor may choose, then what SEMBLANCE_ENCODERS adds; on one's own machine all of them."""
-    return [spec for spec in specs if spec in _encoders()] + Settings().encoders.split() if exposed() else list(specs)
+    return [spec for spec in specs if spec in _encoders()] + current().encoders.split() if exposed() else list(specs)
 
 
 def _encoders() -> list[str]:
     """Their weights come with the app and need little memory; an option such as weights=FILE may open or fetch anything."""
-    return [*SHIPPED_ENCODERS, *Settings().encoders.split()]
+    return [*SHIPPED_ENCODERS, *current().encoders.split()]
 
 
 def _new_session(session: AppSession, *given: Any, **named: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import time
 import uuid
@@ -12,10 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.files import atomic
-from pipeline.settings import Settings
+from pipeline.settings import current
 
 KEPT = 200  # folders; the oldest make room
 _STAMP = "%Y%m%d-%H%M%S"
+_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Job:
 
 
 def home() -> Path:
-    return Settings().home / "jobs"
+    return current().home / "jobs"
 
 
 def new_id(root: Path) -> str:
@@ -44,6 +46,11 @@ def new_id(root: Path) -> str:
         with contextlib.suppress(ValueError, OverflowError):  # no folder of ours
             stamp = time.strftime(_STAMP, time.localtime(time.mktime(time.strptime(last, _STAMP)) + 1))
     return f"{stamp}-{uuid.uuid4().hex[:6]}"
+
+
+def is_id(text: str) -> bool:
+    """Whether `new_id` could have given it; nothing else may become a path."""
+    return _ID.fullmatch(text) is not None
 
 
 def write(root: Path, job: Job) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 import streamlit as st
@@ -23,8 +24,23 @@ MIN_FREE = 512 << 20  # bytes of disk that no upload takes; app/server/readiness
 LEDGER = "kept_by_visitors.jsonl"  # in the home: who brought which folder or file
 
 
+_program: ContextVar[str] = ContextVar("program", default="")
+
+
+@contextlib.contextmanager
+def on_behalf_of(program: str) -> Iterator[None]:
+    """Inside, whoever asks is a program and no page."""
+    token = _program.set(program)
+    try:
+        yield
+    finally:
+        _program.reset(token)
+
+
 def visitor() -> str:
-    """Who asks: the signed-in address, else this visit; 16 hex digits that tell nobody which. "" outside of a page."""
+    """Who asks: the signed-in address, else this visit, or a program; 16 hex digits that tell nobody which. "" outside."""
+    if program := _program.get():
+        return hashlib.sha256(program.encode()).hexdigest()[:16]
     context = get_script_run_ctx(suppress_warning=True)
     if context is None:
         return ""

@@ -19,7 +19,7 @@ from pipeline.gallery.originals import read_original, roots
 from pipeline.images import regions as parts_of_pictures
 from pipeline.kinds import tags
 from pipeline.search.query import QueryPicture
-from pipeline.settings import Settings
+from pipeline.settings import current
 
 Made = TypeVar("Made")
 MAX_CHOICES = 60  # values of one field offered as filters; a field with more is searched by typing on the command line
@@ -29,12 +29,12 @@ _kept: Cache[Any] = Cache(512 << 20)
 
 
 def gallery(name: str) -> Gallery:
-    return galleries.open_gallery(name, Settings())
+    return galleries.open_gallery(name, current())
 
 
 def gallery_names() -> list[str]:
     """Galleries that hold pictures and can be read; the Galleries page says what is wrong with the others."""
-    settings = Settings()
+    settings = current()
     found = []
     for name in galleries.names(settings):
         with contextlib.suppress(SemblanceError):

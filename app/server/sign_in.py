@@ -16,7 +16,7 @@ from streamlit.web.server.server_util import get_cookie_secret
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
-from pipeline.settings import Settings
+from pipeline.settings import current
 
 KEYS = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 MIN_SECRET = 32  # characters; who guesses the secret signs a cookie for anybody
@@ -24,7 +24,7 @@ MIN_SECRET = 32  # characters; who guesses the secret signs a cookie for anybody
 
 def wanted() -> bool:
     """Whether nobody gets in unknown. A secrets.toml that cannot be read counts as yes: Streamlit passes over it."""
-    return bool(get_secrets_auth_section()) or Settings().sign_in or _unreadable()
+    return bool(get_secrets_auth_section()) or current().sign_in or _unreadable()
 
 
 def required() -> None:

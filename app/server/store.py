@@ -21,7 +21,7 @@ from pipeline.gallery import opening as galleries
 from pipeline.gallery.gallery import Gallery
 from pipeline.ingest import sync
 from pipeline.records import VectorStore
-from pipeline.settings import Settings
+from pipeline.settings import current
 
 Answer = TypeVar("Answer")
 
@@ -41,7 +41,7 @@ RETRY_SECONDS = 10.0  # a store that is down is asked again this often, not by e
 
 def store() -> VectorStore:
     """The configured store, opened once. StoreError when it cannot be had."""
-    settings = Settings()
+    settings = current()
     with _lock:
         when, error = _failed.get(settings.uri, (-math.inf, StoreError()))
         if time.monotonic() - when < RETRY_SECONDS:
@@ -84,8 +84,8 @@ def exactly(gallery: Gallery, error: StoreError) -> tuple[VectorStore, str]:
     """The gallery's rows in memory, and the sentence that says why; the store is left alone for a while."""
     logs.trouble("answered without Milvus", gallery=gallery.name, reason=str(error))
     with _lock:
-        if _failed.get(Settings().uri, (0.0, None))[1] is not error:  # else it is that failure told again
-            _failed[Settings().uri] = (time.monotonic(), error)
+        if _failed.get(current().uri, (0.0, None))[1] is not error:  # else it is that failure told again
+            _failed[current().uri] = (time.monotonic(), error)
     return _exact_store(gallery), f"Answered exactly from the gallery's files, because Milvus cannot be used: {error}"
 
 
@@ -94,7 +94,7 @@ def refresh(gallery: Gallery, *, again: bool = True) -> Future[None]:
 
     again: also when this failed before.
     """
-    key = (Settings().uri, gallery.name)
+    key = (current().uri, gallery.name)
     version = gallery.version
     with _lock:
         known, running = _state.get(key, (None, None))
@@ -164,12 +164,12 @@ def _judged(gallery: Gallery, ids: Sequence[str]) -> None:
 
 def forget(gallery: Gallery) -> None:
     """After a gallery was dropped: a later one of the same name starts anew."""
-    _state.pop((Settings().uri, gallery.name), None)
+    _state.pop((current().uri, gallery.name), None)
 
 
 def warm_up() -> None:
     """Open the store and bring every gallery in; errors wait for the page that needs it."""
-    settings = Settings()
+    settings = current()
     try:
         store()
         names = galleries.names(settings)

@@ -17,7 +17,7 @@ from app.search.side_by_side import side_by_side
 from app.search.tray import tray
 from app.search.why_similar import why_similar
 from app.search.words_fields import words_kept
-from app.server import encoders, jobs, pictures, resources, store
+from app.server import encoders, jobs, looks, pictures, resources, store
 from app.server.routes import publish, whole_url
 from app.widgets import downloads, selection, states
 from app.widgets.job_list import job_list
@@ -230,7 +230,7 @@ def answer(gallery: Gallery, state: SearchState, query: Query) -> SearchResult:
                 appearances=seen,
                 at_hand=None if seen else store.at_hand(gallery),
                 encode=pictures.embeddings,
-                looks=aspects.looks,
+                looks=looks.of_pictures,
             ),
         )
     if note:

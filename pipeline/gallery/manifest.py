@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import uuid
 from pathlib import Path
@@ -30,9 +31,12 @@ def new(title: str) -> dict[str, Any]:
 def read(file: Path) -> dict[str, Any]:
     """GalleryError when it is damaged or from a newer Semblance."""
     try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        manifest: dict[str, Any] = json.loads(text)
         newer = manifest["format"] > FORMAT
-        manifest = manifest if newer else checksummed.opened(manifest)
+        if not newer:
+            _check(text)
+            manifest.pop("checksum", None)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GalleryError(
             f"cannot read {file} ({error}); restore it from a backup, or delete the folder {file.parent} and ingest again"
@@ -42,6 +46,12 @@ def read(file: Path) -> dict[str, Any]:
             f"gallery {file.parent.name} was made by a newer Semblance (format {manifest['format']}); update this one"
         )
     return manifest
+
+
+@functools.lru_cache(maxsize=64)
+def _check(text: str) -> None:
+    """ValueError when the checksum does not fit. The same text fits again, and a search reads it several times."""
+    checksummed.opened(json.loads(text))
 
 
 def write(file: Path, manifest: dict[str, Any]) -> None:

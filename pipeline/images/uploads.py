@@ -191,6 +191,11 @@ def _free_path(folder: Path, path: Path) -> Path:
     return next(candidate for candidate in itertools.chain([path], names) if not (folder / candidate).exists())
 
 
+def is_plain(part: str) -> bool:
+    """Whether a file or folder can be called so as it is."""
+    return _safe(part) == part and not is_system_name(part) and not part.startswith(".")
+
+
 def _safe(part: str) -> str:
     """One part of a path that every file system takes and that reads as it did: any script, no marks of control."""
     text = unicodedata.normalize("NFC", part)  # macOS writes é as two characters; a label must not depend on that

@@ -77,6 +77,7 @@ def paths(app: Exposed) -> list[str]:
         "/_stcore/host-config",
         "/_stcore/metrics",
         "/readyz",
+        "/api/v1/galleries",
         f"/app/static/thumbnails/small/{picture}.jpg",
         f"/app/static/wholes/small/{picture}.jpg",
         "/app/static/runs/one/two.jpg",
@@ -216,7 +217,7 @@ def test_the_demo_takes_a_name_along(monkeypatch: pytest.MonkeyPatch) -> None:
             started.append(command)
             super().__init__([sys.executable, "-c", ""])
 
-    monkeypatch.setattr(demo.subprocess, "Popen", Ended)
+    monkeypatch.setattr(subprocess, "Popen", Ended)
     assert demo.serve(8501, [NAME, "two.example.org"]) == 0
     assert started[0][-2:] == [f"--server.allowedHosts={NAME}", "--server.allowedHosts=two.example.org"]
 

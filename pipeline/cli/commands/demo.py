@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-import signal
-import socket
-import subprocess
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.console import ProgressKind
+from pipeline.cli.servers import foreground, free_port
 from pipeline.plugins import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
@@ -54,7 +51,7 @@ def is_filled() -> bool:
     except GalleryError:
         return False
     wanted = sum(1 for _ in plugins.build("datasets", DATASET).records())
-    return bool(gallery.current) and gallery.info().rows >= wanted and bool(projection.saved_maps(gallery))
+    return bool(gallery.current) and len(gallery.ids()) >= wanted and bool(projection.saved_maps(gallery))
 
 
 def fill(encoder_spec: str, progress: str) -> None:
@@ -70,7 +67,7 @@ def fill(encoder_spec: str, progress: str) -> None:
     whole = plugins.build("datasets", DATASET)
     for items in (*(step for step in STEPS if step < whole.items), whole.items):
         dataset = dataclasses.replace(whole, items=items)  # the first so many of the same
-        if not gallery.current or gallery.count() < items * whole.views:
+        if not gallery.current or len(gallery.ids()) < items * whole.views:
             _ingest(gallery, dataset, encoder_spec, progress)
     if not projection.saved_maps(gallery):
         with shown(progress) as show, contextlib.suppress(SemblanceError):  # the Explore page says what is missing
@@ -100,12 +97,11 @@ def _ingest(gallery: Gallery, dataset: Dataset, encoder_spec: str, progress: str
 
 
 def serve(port: int, hosts: Sequence[str] = (), *, filling: bool = False) -> int:
-    """Run the app in the foreground until it ends, Ctrl-C or SIGTERM, which it is given too; returns its exit code.
+    """Run the app in the foreground until it ends; returns its exit code.
 
     filling: the app begins with the demo's gallery.
     """
     from pipeline import ROOT
-    from pipeline.settings import Settings
 
     chosen = free_port(port)
     if chosen != port:
@@ -114,30 +110,4 @@ def serve(port: int, hosts: Sequence[str] = (), *, filling: bool = False) -> int
     print(f"Semblance: http://127.0.0.1:{chosen}  (Ctrl-C ends it){fills}", flush=True)
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "streamlit_app.py"), "--server.port", str(chosen)]
     command += [f"--server.allowedHosts={name}" for name in hosts]
-    environment = os.environ | {"SEMBLANCE_HOME": str(Settings().home.absolute()), "SEMBLANCE_DEMO": str(int(filling))}
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
-        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # the app would go on, held by nobody
-        try:
-            return process.wait()
-        except KeyboardInterrupt:  # Ctrl-C reached the app as well
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            return 0
-        finally:
-            signal.signal(signal.SIGTERM, before)
-
-
-def free_port(first: int) -> int:
-    """The first port from `first` on that nobody listens on, on loopback."""
-    from pipeline.errors import SemblanceError
-
-    for port in range(first, min(first + 100, 65_536)):
-        with socket.socket() as probe:
-            if sys.platform != "win32":
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return port
-    raise SemblanceError(f"no free port from {first} to {first + 99}; choose another with --port")
+    return foreground(command, {"SEMBLANCE_DEMO": str(int(filling))})

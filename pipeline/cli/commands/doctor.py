@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pipeline.cli.commands.demo import free_port
 from pipeline.cli.console import AsJson
+from pipeline.cli.servers import free_port
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings

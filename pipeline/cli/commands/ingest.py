@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -13,15 +12,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.console import AsJson, Name, ProgressKind
+from pipeline.cli.ingest_report import show
 from pipeline.plugins import DEFAULT_ENCODER
 
-MAX_NOTES = 12
 MAPPED = 0.8  # share of the pictures that a map must have not to be made anew
 MAX_UMAP = 100_000  # pictures; more are laid out by their two directions of most variance, which takes seconds
+
 if TYPE_CHECKING:
     from pipeline.gallery.gallery import Gallery
-    from pipeline.ingest.run import IngestReport
-    from pipeline.records import Dataset
+    from pipeline.ingest.engines import Engine
+    from pipeline.records import Dataset, Encoder
+    from pipeline.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -45,21 +46,26 @@ def ingest(
         bool, typer.Option("--map", help="Make a map afterwards, unless there is one of most of the pictures")
     ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would change; nothing is written")] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="Go on until Ctrl-C: new pictures within seconds, moves and deletions when it is quiet"
+        ),
+    ] = False,
     as_json: AsJson = False,
     progress: ProgressKind = "auto",
 ) -> None:
     """Bring pictures into a gallery, or let it follow its files; after an interruption it goes on."""
     from pipeline import plugins
-    from pipeline.errors import StoreError, StoreLocked
+    from pipeline.errors import UsageError
     from pipeline.gallery import opening
-    from pipeline.ingest import engines, multi_gpu, sync
-    from pipeline.ingest import ingest as ingestion
-    from pipeline.kinds.readout import SWITCH
-    from pipeline.progress import shown
+    from pipeline.ingest import engines, multi_gpu
     from pipeline.settings import Settings
 
     settings = Settings()
     opening.check_name(name)
+    if watch and (plan or limit):
+        raise UsageError("--watch follows all of a folder as it changes; leave --plan and --limit out")
     source = plugins.build("datasets", dataset)
     existing = opening.open_gallery(name, settings) if name in opening.names(settings) else None
     if plan:
@@ -70,62 +76,124 @@ def ingest(
     device = device or settings.device
     chosen_engine = engines.choose(engine, spec, workers=workers, device=device, ray_address=ray_address)
     built = multi_gpu.build(spec, "cpu" if engine == "ray" else device)  # Ray's processes have their own
-    with contextlib.ExitStack() as stack:
-        store, locked, failure = None, None, ""
-        try:
-            store = stack.enter_context(contextlib.closing(sync.open_store(settings)))
-        except StoreLocked as error:
-            locked = error
-        except StoreError as error:
-            failure = str(error)
-        gallery = opening.create_gallery(name, settings, title=title)
-        if no_kinds:
-            gallery.update(**{SWITCH: False})
-        try:
-            report = ingestion.ingest(
-                gallery,
-                source,
-                built,
-                spec=spec,
-                store=store,
-                dataset_spec=plugins.absolute("datasets", dataset),
-                limit=limit,
-                progress=stack.enter_context(shown(progress)),
-                engine=chosen_engine,
-            )
-        finally:
-            if existing is None:
-                gallery.discard_if_empty()
-    _show(name, report, "", as_json)
-    failure = failure or report.index
-    if locked and locked.passing:
-        print(f"the pictures are committed; the index waits for its turn: {locked}", file=sys.stderr)
-        with shown(progress) as show:
-            failure = sync.index_later(gallery, settings, locked, progress=show)
-    elif locked:
-        print(
-            f"the index was not updated: {locked}. The pictures are committed; an open app brings its index up to date by "
-            "itself",
-            file=sys.stderr,
-        )
+    run = _Run(name, settings, built, spec, plugins.absolute("datasets", dataset), chosen_engine, title, no_kinds)
+    failed = _watch(run, source, progress, as_json) if watch else run.bring_in(source, limit, progress, as_json)
     if map_too:
-        _map(gallery, progress)
-    if failure:
-        print(f"the index was not updated: {failure}", file=sys.stderr)
-        print(f"when Milvus is back: python -m pipeline sync {name}", file=sys.stderr)
+        _map(name, settings, progress)
+    if failed:
         sys.exit(1)
 
 
-def _map(gallery: Gallery, progress: str) -> None:
+def _map(name: str, settings: Settings, progress: str) -> None:
     from pipeline.analysis import projection
     from pipeline.errors import SemblanceError
+    from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
 
+    gallery = open_gallery(name, settings)
     rows = gallery.count()
     if any(about["n"] >= MAPPED * rows for about in projection.saved_maps(gallery)):
         return
-    with shown(progress) as show, contextlib.suppress(SemblanceError):  # the Explore page says what is missing
-        projection.project(gallery, "umap" if rows <= MAX_UMAP else "pca", progress=show)
+    with shown(progress) as told, contextlib.suppress(SemblanceError):  # the Explore page says what is missing
+        projection.project(gallery, "umap" if rows <= MAX_UMAP else "pca", progress=told)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """What stays the same from one round of a watch to the next."""
+
+    name: str
+    settings: Settings
+    encoder: Encoder
+    spec: str
+    dataset_spec: str
+    engine: Engine
+    title: str
+    no_kinds: bool
+
+    def bring_in(self, source: Dataset, limit: int, progress: str, as_json: bool) -> bool:
+        """One ingest, told on stdout. Whether the index was not brought up to date for another reason than an open app."""
+        from pipeline.errors import StoreError, StoreLocked
+        from pipeline.gallery import opening
+        from pipeline.ingest import ingest as ingestion
+        from pipeline.ingest import sync
+        from pipeline.kinds.readout import SWITCH
+        from pipeline.progress import shown
+
+        name, existed = self.name, self.name in opening.names(self.settings)
+        with contextlib.ExitStack() as stack:
+            store, locked, failure = None, None, ""
+            try:
+                store = stack.enter_context(contextlib.closing(sync.open_store(self.settings)))
+            except StoreLocked as error:
+                locked = error
+            except StoreError as error:
+                failure = str(error)
+            gallery = opening.create_gallery(name, self.settings, title=self.title)
+            if self.no_kinds:
+                gallery.update(**{SWITCH: False})
+            try:
+                report = ingestion.ingest(
+                    gallery,
+                    source,
+                    self.encoder,
+                    spec=self.spec,
+                    store=store,
+                    dataset_spec=self.dataset_spec,
+                    limit=limit,
+                    progress=stack.enter_context(shown(progress)),
+                    engine=self.engine,
+                )
+            finally:
+                if not existed:
+                    gallery.discard_if_empty()
+        show(name, report, "", as_json)
+        failure = failure or report.index
+        if locked and locked.passing:
+            print(f"the pictures are committed; the index waits for its turn: {locked}", file=sys.stderr)
+            with shown(progress) as told:
+                failure = sync.index_later(gallery, self.settings, locked, progress=told)
+        elif locked:
+            print(
+                f"the index was not updated: {locked}. The pictures are committed; an open app brings its index up to date by "
+                "itself",
+                file=sys.stderr,
+            )
+        if failure:
+            print(f"the index was not updated: {failure}", file=sys.stderr)
+            print(f"when Milvus is back: python -m pipeline sync {name}", file=sys.stderr)
+        return bool(failure)
+
+
+def _watch(run: _Run, source: Dataset, progress: str, as_json: bool) -> bool:
+    """Until Ctrl-C; a round that fails is told, and the next change or quiet moment brings it in."""
+    from pipeline.errors import SemblanceError, display_name
+    from pipeline.gallery.opening import open_gallery
+    from pipeline.ingest import watching
+
+    def known() -> set[str]:
+        return set(open_gallery(run.name, run.settings).table()["path"])
+
+    failed = watched = False
+    rounds = watching.rounds(source.root, known, apart=[run.settings.home])
+    one = next(rounds)
+    try:
+        failed = run.bring_in(source, 0, progress, as_json)  # what is wrong with all of it ends the command
+        print(f"watching {display_name(source.root)}; Ctrl-C ends it", file=sys.stderr, flush=True)
+        done = watched = True
+        while True:
+            one = rounds.send(done)
+            try:
+                some = watching.Only(source, one.new) if one.new else source
+                failed, done = run.bring_in(some, len(one.new), progress, as_json), True
+            except SemblanceError as error:
+                print(f"error: {error}", file=sys.stderr, flush=True)
+                done = False
+    except KeyboardInterrupt:
+        if not watched:
+            raise
+        print("no longer watching; what was committed is kept", file=sys.stderr)
+    return failed
 
 
 def _plan(
@@ -147,42 +215,6 @@ def _plan(
         if gallery is None:  # one that is new is compared with nothing
             home = stack.enter_context(tempfile.TemporaryDirectory(prefix="plan-"))
             gallery = opening.create_gallery(name, Settings(home=Path(home)))
-        show = stack.enter_context(shown(progress))
-        report = ingestion.plan(gallery, source, dataset_spec=spec, limit=limit, progress=show)
-    _show(name, report, "would be ", as_json)
-
-
-def _show(name: str, report: IngestReport, would: str, as_json: bool) -> None:
-    """would: '' for what was done, 'would be ' for a plan."""
-    from pipeline.errors import display_name
-    from pipeline.ingest.follow import said
-
-    if as_json:
-        print(json.dumps({"gallery": name, "plan": bool(would)} | dataclasses.asdict(report), ensure_ascii=False))
-    else:
-        rate = report.added / report.seconds if report.seconds else 0
-        print(
-            f"{name}: {report.added:,} {would}added, {report.known:,} known, {report.merged:,} merged (same bytes), "
-            f"{report.removed:,} removed before, {len(report.rejected):,} rejected in {report.seconds:.1f} s ({rate:,.0f}/s)"
-        )
-        if report.followed:
-            print(f"{name}: {said(report.followed, planned=bool(would))}")
-        elif would and not report.added:
-            print(f"{name}: nothing would change")
-        if report.followed.get("gone") and not would:
-            print(f"gone pictures stay until: python -m pipeline remove {name} --gone", file=sys.stderr)
-        if report.followed.get("replaced") and not would:
-            print("replaced pictures are removed ones: `restore` brings them back", file=sys.stderr)
-    for line in report.notes[:MAX_NOTES]:
-        print(f"note: {display_name(line)}", file=sys.stderr)
-    if len(report.notes) > MAX_NOTES:
-        print(f"… and {len(report.notes) - MAX_NOTES:,} notes of other kinds", file=sys.stderr)
-    for place, contradiction in report.contradictions[:10]:
-        print(f"{display_name(place)} stands twice: {contradiction}; the first counts", file=sys.stderr)
-    if len(report.contradictions) > 10:
-        print(f"… and {len(report.contradictions) - 10:,} more contradictions", file=sys.stderr)
-    for path, reason in report.rejected[:10]:
-        print(f"rejected {display_name(path)}: {reason}", file=sys.stderr)
-    if len(report.rejected) > 10:
-        where = "the plan with --json" if would else "rejected.csv of the gallery"
-        print(f"… all {len(report.rejected):,} in {where}", file=sys.stderr)
+        told = stack.enter_context(shown(progress))
+        report = ingestion.plan(gallery, source, dataset_spec=spec, limit=limit, progress=told)
+    show(name, report, "would be ", as_json)
