@@ -11,10 +11,16 @@ from app.search.query_state import SearchState
 from app.server import resources
 from app.widgets import states
 from app.widgets.literal import literal
+from pipeline import filters
+from pipeline.clauses import Clause
+from pipeline.errors import UsageError
+from pipeline.gallery import asked
 from pipeline.gallery.confidence import LEVELS
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.ranking import BY_VIEWS
 from pipeline.search import text
+
+REFUSED = "filter-refused"  # in the session: what is wrong with a filter that was typed
 
 
 def option_row(gallery: Gallery, state: SearchState) -> None:
@@ -34,15 +40,19 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
     row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="option-row")
     row.multiselect(
         "Filter",
-        [*clauses, *(clause for clause in state.where if clause not in clauses)],
+        [*(clause for clause in state.where if clause not in clauses), *clauses],
         key="option-where",
         format_func=_readable,
-        placeholder="Filter by label, split or any value",
+        placeholder="Filter: a value, or width>=1000",
+        accept_new_options=True,
         filter_mode="contains",
         select_all=False,
         label_visibility="collapsed",
-        on_change=_choose,
+        on_change=_filter,
+        args=(gallery,),
     )
+    if refused := st.session_state.get(REFUSED):
+        st.error(literal(refused), icon=":material/filter_alt_off:")
     chosen = sum(values[name] != value for name, value in _USUAL.items()) + bool(state.aspects)
     with row.popover(f"Options · {chosen}" if chosen else "Options", icon=":material/tune:"):
         st.select_slider("Hits", sorted({*query_state.KS, state.k}), state.k, key="option-k", on_change=_choose)
@@ -99,7 +109,24 @@ def _choose() -> None:
     chosen["aspects"] = aspects.chosen(now)
     chosen["max_wrong"] = session.get("option-max_wrong", 1.0)
     collapse = session.get("option-collapse", 0.97) if session.get("option-folding", now.collapse > 0) else 0.0
-    query_state.change(where=tuple(session.get("option-where", now.where)), collapse=collapse, **chosen)
+    where = states.texts(session.get("option-where", now.where))
+    query_state.change(where=where, collapse=collapse, **chosen)
+
+
+def _filter(gallery: Gallery) -> None:
+    """Take the filters that can be asked; what is wrong with another is said below the box."""
+    now, session = query_state.current(), st.session_state
+    kept = []
+    session.pop(REFUSED, None)
+    for typed in states.texts(session.get("option-where", now.where)):
+        try:
+            if typed not in now.where:
+                asked.settled(filters.parse([typed]), gallery, lambda: resources.table(gallery))
+            kept.append(typed)
+        except UsageError as error:
+            session[REFUSED] = str(error)
+    session["option-where"] = kept
+    _choose()
 
 
 def _share(level: float) -> str:
@@ -123,5 +150,13 @@ def _measured(reranking: dict[str, Any]) -> str:
 
 
 def _readable(clause: str) -> str:
-    name, sign, value = clause.partition("!=") if "!=" in clause else clause.partition("=")
-    return f"{name} {'is not' if sign == '!=' else 'is'} {value or '(empty)'}"
+    """A filter of one value in words; any other as it was typed."""
+    try:
+        [made] = filters.parse([clause]).clauses
+    except (UsageError, ValueError):
+        return clause
+    if not isinstance(made, Clause) or made.operator != "=":
+        return clause
+    return (
+        f"{made.field} {'is not' if made.negate else 'is'} {' or '.join(value or '(empty)' for value in made.values)}"
+    )

@@ -231,6 +231,7 @@ def answer(gallery: Gallery, state: SearchState, query: Query) -> SearchResult:
                 appearances=seen,
                 encode=pictures.embeddings,
                 looks=aspects.looks,
+                table=lambda: resources.table(gallery),
             ),
         )
     if note:

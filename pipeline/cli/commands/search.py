@@ -35,7 +35,10 @@ def search(
     ] = None,
     not_text: Annotated[list[str] | None, typer.Option(help="Words that hits should not show")] = None,
     where: Annotated[
-        list[str] | None, typer.Option(help="label=shoes, split!=test, kind=cup,bowl; repeated = AND")
+        list[str] | None,
+        typer.Option(
+            help="label=shoes, width>=1000, taken=2024-05..2024-08, tag~beach, a=b or not c<5; repeated = AND"
+        ),
     ] = None,
     k: Annotated[int, typer.Option("-k", "--k", help="How many hits, 1 to 1,000")] = 10,
     collapse: Annotated[float | None, typer.Option(help="Hide near-duplicates from this score up, e.g. 0.97")] = None,
@@ -59,6 +62,7 @@ def search(
     """The nearest pictures of a gallery."""
     from pipeline import filters
     from pipeline.errors import UsageError, display_name
+    from pipeline.gallery import asked
     from pipeline.gallery.opening import open_gallery
     from pipeline.images.opening import open_file
     from pipeline.records import place
@@ -84,7 +88,7 @@ def search(
     if query.has_words:
         words.require(gallery, (*query.texts, *query.not_texts))
     chosen = filters.parse(where or [])
-    filters.check(chosen, gallery.manifest()["metadata_keys"])
+    asked.settled(chosen, gallery)  # what cannot be asked is refused before an encoder is loaded
     encoding = None
     if searching.needs_encoder(gallery, query) or encoder:
         encoding = searching.load_encoder(gallery, device=device or settings.device, spec=encoder)
