@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 COLUMNS = tuple(column.name for column in schema.COLUMNS if column.filterable)  # also where metadata have the name
 SIZES = schema.named(schema.WHOLE)
 FOLDER = "folder"  # of the path: a picture is in its folder and in all that hold it
+ORIENTATION = "orientation"  # of the upright picture
+SHAPES = {"landscape": ">", "portrait": "<", "square": "=="}  # and how width compares with height
 UNREAD = (*COLUMNS, FOLDER)  # fields of pictures that nobody has opened yet
-FIELDS = (*UNREAD, *SIZES, "id")
+FIELDS = (*UNREAD, *SIZES, ORIENTATION, "id")
 MAX_VALUES = 500  # that a `~` is put into words with; beyond it the ids are
 _ALL, _NONE = 'id != ""', 'id == ""'
 
@@ -55,6 +57,8 @@ def _check_kind(clause: Clause) -> None:
         sized = [value for value in values if Clause(field, (value,)).numbers or readings.number(value) is not None]
         if clause.operator not in (*ORDERED, "=") or len(sized) < len(values):
             raise UsageError(f"{field} is a number of pixels; write {field}=640, {field}=640..1280 or {field}>=1000")
+    elif field == ORIENTATION and (clause.operator != "=" or not SHAPES.keys() >= set(values)):
+        raise UsageError(f"orientation is one of {', '.join(SHAPES)}; write orientation=portrait")
     elif clause.operator in ORDERED:
         raise UsageError(f"{field} is text and has no order; write {field}=value or {field}~part")
     elif field == FOLDER and not all(value.strip("/") for value in values):
@@ -82,6 +86,9 @@ def _clause_to_milvus(clause: Clause) -> str:
         return _metadata_to_milvus(clause)
     if clause.field in SIZES:
         return _intervals(clause.field, _whole(_sizes(clause)), clause.negate)
+    if clause.field == ORIENTATION:
+        shapes = [sign for shape, sign in SHAPES.items() if (shape in clause.values) != clause.negate]
+        return _joined([f"width {sign} height" for sign in shapes] or [_NONE], " or ")
     if clause.field == FOLDER:
         ranges = [f"path > {_quote(f'{one}/')} and path < {_quote(f'{one}0')}" for one in _folders(clause)]
         outside = [f"path <= {_quote(f'{one}/')} or path >= {_quote(f'{one}0')}" for one in _folders(clause)]
@@ -216,6 +223,11 @@ def value_of(clause: Clause, table: pd.DataFrame) -> list[str] | list[int]:
         return [row.get(clause.field, "") for row in table["metadata"]]
     if clause.field == FOLDER:
         return [path.rpartition("/")[0] for path in table["path"]]
+    if clause.field == ORIENTATION:
+        sides = zip(table["width"].tolist(), table["height"].tolist(), strict=True)
+        return [
+            "landscape" if width > height else "portrait" if width < height else "square" for width, height in sides
+        ]
     found: list[str] | list[int] = table[clause.field].tolist()
     return found
 

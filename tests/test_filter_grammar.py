@@ -82,6 +82,7 @@ def test_what_cannot_be_read_is_refused_with_the_reason(typed: str, why: str) ->
         ("width>=2024-05", "width is a number of pixels"),
         ("price=20..5", re.escape("holds nothing: write the lower end first, 5..20")),
         ("taken=2024-08..2024-05", re.escape("write the earlier date first, 2024-05..2024-08")),
+        ("orientation=upright", "orientation is one of landscape, portrait, square"),
         ("folder=/", "write folder=2024/beach"),
         ("a=1 or nothing=2", "no field 'nothing' to filter by"),
     ],

@@ -14,12 +14,15 @@ from app.widgets.literal import literal
 from pipeline import filters
 from pipeline.clauses import Clause
 from pipeline.errors import UsageError
+from pipeline.filters import FOLDER, ORIENTATION
 from pipeline.gallery import asked
 from pipeline.gallery.confidence import LEVELS
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.ranking import BY_VIEWS
+from pipeline.kinds.tags import SHOWS_KINDS
 from pipeline.search import text
 
+MAX_FACTS = 50  # keys of metadata offered to sort by
 REFUSED = "filter-refused"  # in the session: what is wrong with a filter that was typed
 
 
@@ -32,6 +35,7 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
     clauses, entry = resources.clauses(gallery), gallery.encoder()
     values = {"where": list(state.where), "k": state.k} | {name: getattr(state, name) for name in query_state.FLAGS}
     values |= {"folding": state.collapse > 0, "collapse": state.collapse or 0.97, "rerank": state.rerank}
+    values |= {"sort": state.sort, "group": state.group}
     values |= {"max_wrong": state.max_wrong, "beside": state.beside} | aspects.values(state)
     for name, value in values.items():
         # Only what differs: a run that writes a widget's value takes back what the visitor chose since it began
@@ -60,6 +64,15 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
         st.selectbox(
             "Order", orders, orders.index(state.rerank), key="option-rerank", format_func=query_state.ORDERS.get,
             help=_measured(entry.get("rerank", {})), disabled=bool(state.aspects), on_change=_choose,
+        )  # fmt: skip
+        by, fields = orders_by_facts(gallery, state.sort), ["", *dict.fromkeys([state.group, *facts_of(gallery)])]
+        fields = list(dict.fromkeys(fields))
+        st.selectbox(
+            "Sort the hits", by, by.index(state.sort), key="option-sort", format_func=sort_name, on_change=_choose
+        )
+        st.selectbox(
+            "Group the hits", fields, fields.index(state.group), key="option-group",
+            format_func=lambda field: literal(field) or "Not", on_change=_choose,
         )  # fmt: skip
         others = side_by_side.choices(gallery, state)
         st.selectbox(
@@ -95,17 +108,24 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
         )
 
 
-_USUAL = {"k": SearchState.k, "rerank": "", "beside": "", "max_wrong": 1.0, "folding": False} | dict.fromkeys(
-    query_state.FLAGS, False
-)
+_USUAL = {
+    "k": SearchState.k,
+    "rerank": "",
+    "beside": "",
+    "sort": "",
+    "group": "",
+    "max_wrong": 1.0,
+    "folding": False,
+} | dict.fromkeys(query_state.FLAGS, False)
 
 
 def _choose() -> None:
     now, session = query_state.current(), st.session_state  # a browser that was away may send one widget's value alone
-    names = ("k", "rerank", "beside", *query_state.FLAGS)
+    names = ("k", "rerank", "beside", "sort", "group", *query_state.FLAGS)
     chosen = {name: session.get(f"option-{name}", getattr(now, name)) for name in names}
     states.one_of(chosen["rerank"], query_state.ORDERS)
-    states.text(chosen["beside"])
+    for name in ("beside", "sort", "group"):
+        states.text(chosen[name])
     chosen["aspects"] = aspects.chosen(now)
     chosen["max_wrong"] = session.get("option-max_wrong", 1.0)
     collapse = session.get("option-collapse", 0.97) if session.get("option-folding", now.collapse > 0) else 0.0
@@ -127,6 +147,21 @@ def _filter(gallery: Gallery) -> None:
             session[REFUSED] = str(error)
     session["option-where"] = kept
     _choose()
+
+
+def facts_of(gallery: Gallery) -> list[str]:
+    """What hits can be sorted and grouped by."""
+    keys = [key for key in gallery.manifest()["metadata_keys"] if key != SHOWS_KINDS]
+    return ["label", *keys[:MAX_FACTS], FOLDER, "width", "height", ORIENTATION]
+
+
+def orders_by_facts(gallery: Gallery, now: str) -> list[str]:
+    both = [order for field in facts_of(gallery) for order in (field, f"-{field}")]
+    return list(dict.fromkeys(["", *both, now]))
+
+
+def sort_name(by: str) -> str:
+    return literal(f"{by[1:]}, last first" if by.startswith("-") else by) or "By likeness"
 
 
 def _share(level: float) -> str:

@@ -55,6 +55,8 @@ class SearchState:
     max_wrong: float = 1.0  # 1: off
     aspects: str = ""  # what by_aspect.parse reads; '' = as a whole
     beside: str = ""  # the second answer: order:NAME of ORDERS or gallery:NAME; '' = none
+    sort: str = ""  # a field, -field for the last first; '' = by likeness
+    group: str = ""  # a field
     by_label: bool = False
     by_picture: bool = False
     keep_query: bool = False
@@ -106,6 +108,8 @@ _DEFAULT = {
     "max_wrong": SearchState.max_wrong,
     "aspects": SearchState.aspects,
     "beside": SearchState.beside,
+    "sort": SearchState.sort,
+    "group": SearchState.group,
 }
 
 
@@ -129,6 +133,8 @@ def of_address() -> SearchState:
         rerank=given if (given := params.get("rerank", "")) in ORDERS else "",
         aspects=_aspects(params.get("aspects", "")),
         beside=_beside(params.get("beside", "")),
+        sort=params.get("sort", ""),
+        group=params.get("group", ""),
         uploads=uploads,
         lost_upload=len(uploads) < len(named),
         **many,

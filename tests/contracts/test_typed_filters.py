@@ -134,6 +134,9 @@ def test_any_filter_chooses_what_the_mask_chooses(filled: tuple[VectorStore, Row
         ("folder!=beach,Café", lambda i: FOLDERS[i % 8] not in ("beach", "beach/2024", "beach/a%b_c", "Café")),
         ("label=cup or bowl", lambda i: i % 4 == 3),
         ("label=5..7", lambda i: i % 4 == 2),
+        ("orientation=portrait,square", lambda i: 100 * (i % 9) <= 3 + i),
+        ("orientation!=portrait", lambda i: 100 * (i % 9) >= 3 + i),
+        ("not orientation=landscape,square,portrait", lambda i: False),
         ("label~CUP", lambda i: i % 4 in (0, 3)),
     ],
 )  # fmt: skip

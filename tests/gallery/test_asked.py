@@ -67,7 +67,7 @@ def test_what_a_path_contains_is_found_in_capitals_or_not(gallery: Gallery) -> N
 def test_a_tag_has_no_order_and_an_unknown_field_is_named_with_tag_among_the_others(gallery: Gallery) -> None:
     with pytest.raises(UsageError, match="a tag has no order"):
         settled(parse(["tag>5"]), gallery)
-    with pytest.raises(UsageError, match=r"no field 'colour'.* width, height, id, tag"):
+    with pytest.raises(UsageError, match=r"no field 'colour'.* width, height, orientation, id, tag"):
         settled(parse(["colour=red"]), gallery)
 
 

@@ -37,3 +37,17 @@ def test_an_old_address_opens_with_the_filter_it_had(asked: AppTest) -> None:
     asked.run()
     assert not [*asked.exception, *asked.error]
     assert labels(asked) == {"green", "blue"}
+
+
+def test_hits_are_sorted_and_grouped_by_a_fact_and_the_address_keeps_it(asked: AppTest) -> None:
+    asked.run()
+    [by] = [one for one in asked.selectbox if one.label == "Sort the hits"]
+    by.set_value("-label").run()
+    given = [tile["label"] for tile in grid(asked, "hits")["tiles"] if "label" in tile]
+    assert given == sorted(given, reverse=True)
+    assert asked.query_params["sort"] == "-label"
+    [group] = [one for one in asked.selectbox if one.label == "Group the hits"]
+    group.set_value("folder").run()
+    headings = [tile["heading"] for tile in grid(asked, "hits")["tiles"] if "heading" in tile]
+    assert headings == ["red", "green", "blue"]
+    assert not [*asked.exception, *asked.error]

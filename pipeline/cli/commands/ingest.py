@@ -39,6 +39,12 @@ def ingest(
     no_kinds: Annotated[
         bool, typer.Option("--no-kinds", help="Do not name what pictures without a label show, now or later")
     ] = False,
+    facts: Annotated[
+        str,
+        typer.Option(
+            help="What rows keep of their files' own facts, now and later: exif,size,place or none; at first exif"
+        ),
+    ] = "",
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would change; nothing is written")] = False,
     as_json: AsJson = False,
     progress: ProgressKind = "auto",
@@ -47,13 +53,14 @@ def ingest(
     from pipeline import plugins
     from pipeline.errors import StoreError, StoreLocked
     from pipeline.gallery import opening
+    from pipeline.images import facts as facts_of_files
     from pipeline.ingest import engines, multi_gpu, sync
     from pipeline.ingest import ingest as ingestion
     from pipeline.kinds.readout import SWITCH
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
-    settings = Settings()
+    settings, kept = Settings(), facts_of_files.chosen(facts)
     opening.check_name(name)
     source = plugins.build("datasets", dataset)
     existing = opening.open_gallery(name, settings) if name in opening.names(settings) else None
@@ -74,6 +81,8 @@ def ingest(
         except StoreError as error:
             failure = str(error)
         gallery = opening.create_gallery(name, settings, title=title)
+        if facts:
+            gallery.update(**{ingestion.FACTS: list(kept)})
         if no_kinds:
             gallery.update(**{SWITCH: False})
         try:
