@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import streamlit as st
 
 from app.search import aspects, query_state, side_by_side
+from app.search.facet_panel import facet_panel
 from app.search.query_state import SearchState
 from app.server import resources
 from app.widgets import states
@@ -22,6 +24,7 @@ from pipeline.gallery.ranking import BY_VIEWS
 from pipeline.kinds.tags import SHOWS_KINDS
 from pipeline.search import text
 
+_SAID = re.compile(r"\A\s*([^=!<>~]+?) is( not)? (?=[^=!<>~]*\Z)")  # a filter typed as the box shows it
 MAX_FACTS = 50  # keys of metadata offered to sort by
 REFUSED = "filter-refused"  # in the session: what is wrong with a filter that was typed
 
@@ -55,6 +58,8 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
         on_change=_filter,
         args=(gallery,),
     )
+    with row:
+        facet_panel(gallery, state)
     if refused := st.session_state.get(REFUSED):
         st.error(literal(refused), icon=":material/filter_alt_off:")
     chosen = sum(values[name] != value for name, value in _USUAL.items()) + bool(state.aspects)
@@ -138,7 +143,8 @@ def _filter(gallery: Gallery) -> None:
     now, session = query_state.current(), st.session_state
     kept = []
     session.pop(REFUSED, None)
-    for typed in states.texts(session.get("option-where", now.where)):
+    for said in states.texts(session.get("option-where", now.where)):
+        typed = said if said in now.where else _SAID.sub(lambda match: f"{match[1]}{'!' if match[2] else ''}=", said)
         try:
             if typed not in now.where:
                 asked.settled(filters.parse([typed]), gallery, lambda: resources.table(gallery))
