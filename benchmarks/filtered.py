@@ -4,6 +4,7 @@
 
 Filters on a number, a date and a label that 1 %, 10 % and 50 % of the rows pass, beside none. Time: the median of a search of
 one query, k = 10. ann_recall: the share of the exact 10 nearest among those that pass. Exit 1 when ann_recall is below 0.98.
+Until a server has built its index it looks at a part of the newest rows only, and misses a third of what 1 % holds: it is waited for.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--dim", type=int, default=128)
     parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--settle", type=float, default=90, help="seconds for the server to build its index")
     parser.add_argument("--stores", default="server,lite")
     given = parser.parse_args()
     held = rows(given.rows, given.dim)
@@ -103,7 +105,7 @@ def main() -> int:
                 opened.upsert("filtered", held.take(slice(start, start + BATCH)))
                 say(f"{name}: {min(start + BATCH, len(held)):,} rows")
             opened.point("filtered_alias", "filtered")
-            time.sleep(5)
+            time.sleep(given.settle if name == "server" else 0)
             found = list(measure(opened, held, queries))
             plain = found[0][1]
             cells = [[what, f"{spent:.1f}", f"{spent / plain:.2f}", f"{recall:.3f}"] for what, spent, recall in found]

@@ -39,14 +39,17 @@ def facet_panel(gallery: Gallery, state: SearchState) -> None:
         if not known:
             st.caption("These pictures have no facts that differ. Labels and a table of metadata bring some.")
             return
-        where = state.filter()
-        found = facets.facets(
-            table,
-            known[:MAX_FACETS],
-            where,
-            keys=keys,
-            settled=lambda some: asked.settled(some, gallery, lambda: table),
-        )
+        try:
+            found = facets.facets(
+                table,
+                known[:MAX_FACETS],
+                state.filter(),
+                keys=keys,
+                settled=lambda some: asked.settled(some, gallery, lambda: table),
+            )
+        except UsageError as error:  # of a link to another gallery's fields
+            st.error(literal(str(error)))
+            return
         for one in found:
             _DRAWN[one.field.kind](one, _own(state.where, one.field.name))
         if len(known) > MAX_FACETS:

@@ -60,7 +60,8 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
     )
     with row:
         facet_panel(gallery, state)
-    if refused := st.session_state.get(REFUSED):
+    refused, of = st.session_state.get(REFUSED, ("", None))
+    if refused and of == state:  # until something else is asked
         st.error(literal(refused), icon=":material/filter_alt_off:")
     chosen = sum(values[name] != value for name, value in _USUAL.items()) + bool(state.aspects)
     with row.popover(f"Options · {chosen}" if chosen else "Options", icon=":material/tune:"):
@@ -141,8 +142,7 @@ def _choose() -> None:
 def _filter(gallery: Gallery) -> None:
     """Take the filters that can be asked; what is wrong with another is said below the box."""
     now, session = query_state.current(), st.session_state
-    kept = []
-    session.pop(REFUSED, None)
+    kept, refused = [], ""
     for said in states.texts(session.get("option-where", now.where)):
         typed = said if said in now.where else _SAID.sub(lambda match: f"{match[1]}{'!' if match[2] else ''}=", said)
         try:
@@ -150,9 +150,10 @@ def _filter(gallery: Gallery) -> None:
                 asked.settled(filters.parse([typed]), gallery, lambda: resources.table(gallery))
             kept.append(typed)
         except UsageError as error:
-            session[REFUSED] = str(error)
+            refused = str(error)
     session["option-where"] = kept
     _choose()
+    session[REFUSED] = refused, query_state.current()
 
 
 def facts_of(gallery: Gallery) -> list[str]:

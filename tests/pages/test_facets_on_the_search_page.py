@@ -67,3 +67,10 @@ def test_a_calendar_is_a_range_of_days_and_shows_the_one_that_was_typed(opened: 
     [box] = [one for one in opened.multiselect if one.label == "Filter"]
     box.set_value(["taken=2024-05-03.."]).run()
     assert widget(opened, "date_input", "taken").value == (date(2024, 5, 3), date(2024, 5, 12))
+
+
+def test_a_link_with_a_field_that_is_not_here_is_said(opened: AppTest) -> None:
+    opened.query_params["where"] = ["colour=red"]
+    opened.run()
+    assert not opened.exception
+    assert {"no field 'colour'" in one.value for one in opened.error} == {True}
