@@ -79,14 +79,16 @@ def encode_chunk(
                 opened = named.path, OpenedFile(opening.read_file(opening.inside(root, named.path)))
             file = opened[1]
             picture_id = file.id(record.box)
-            record = _with_facts(record, facts.of_file(file.data, kinds_of_facts))
             repeated = existing.knows(picture_id)
             if repeated:
+                record = _with_facts(record, facts.of_file(file.data, kinds_of_facts))
                 chunk.repeated.append((picture_id, record))
                 chunk.accepted.append((picture_id, record))
                 if existing.is_whole(picture_id):
                     continue
             image = file.view(record.box)
+            if not repeated:  # first it was opened, by who refuses what is too large or damaged
+                record = _with_facts(record, facts.of_file(file.data, kinds_of_facts))
         except (PictureError, UsageError) as error:  # UsageError: of a box
             chunk.rejected.append((record.place, str(error)))
             continue

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -84,6 +86,12 @@ def test_damaged_bytes_say_less_and_raise_nothing(noise: bytes, at: int, cut: bo
     facts.of_file(noise, facts.KINDS)
     said = facts.of_file(whole[:at] if cut else whole[:at] + noise + whole[at + len(noise) :], facts.KINDS)
     assert all(isinstance(text, str) and text.isprintable() and len(text) <= 100 for text in said.values())
+
+
+def test_a_header_that_names_billions_of_pixels_is_passed_over() -> None:
+    size = struct.pack(">II5B", 60_000, 60_000, 8, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + size + struct.pack(">I", zlib.crc32(b"IHDR" + size))
+    assert facts.of_file(data) == {}
 
 
 def test_strangers_files_are_not_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
