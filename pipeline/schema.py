@@ -12,12 +12,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from pipeline import readings
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-VERSION = 1  # of collections: a change of a column's name, type or size adds 1, and `sync` fills new ones
+# Of collections: a change of a column's name, type or size, or of `readings`, adds 1, and `sync` fills new ones.
+# 2: with the numbers and dates that metadata's text reads as.
+VERSION = 2
+READINGS = ("numbers", "dates")  # JSON columns of a collection, beside those of `Row`
 
+_MAX_READINGS = 60_000  # bytes: more columns of numbers than a server's JSON holds are compared as text alone
 _MARK = "\ue000"  # private use: starts an escape and is itself escaped, so the form is reversible
 _UNSENDABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff\ue000]")
 _UNSENDABLE_IN_KEY = re.compile(r"[^\w .-]|[\x7f\ud800-\udfff\ue000]")
@@ -156,6 +162,24 @@ def with_every_key(metadata: Iterable[dict[str, str]], keys: Iterable[str]) -> l
     """Each with the gallery's other keys as ''."""
     empty = dict.fromkeys(keys, "")
     return [empty | texts for texts in metadata]
+
+
+def read(metadata: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    """The READINGS of a row: key to number, and key to the second at which a date begins."""
+    read: dict[str, dict[str, float]] = {name: {} for name in READINGS}
+    size = 0
+    for key, text in metadata.items():
+        if not text or len(text) > 40:  # no number and no date is longer
+            continue
+        number, date = readings.number(text), readings.date(text)
+        size += len(sendable_key(key).encode()) + 30
+        if size > _MAX_READINGS:
+            break
+        if number is not None:
+            read["numbers"][sendable_key(key)] = number
+        if date is not None:
+            read["dates"][sendable_key(key)] = date[0]
+    return read
 
 
 def fault_of(name: str, value: Any) -> str:

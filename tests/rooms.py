@@ -14,7 +14,7 @@ from pipeline import ROOT
 
 # The only modules that lie flat in pipeline/: what every package may use.
 BASE = ("errors", "settings", "records", "plugins", "filters", "fingerprints", "logs", "progress")
-BASE += ("devices", "parallel", "ctrl_c", "schema")
+BASE += ("devices", "parallel", "ctrl_c", "schema", "readings", "clauses", "filter_grammar")
 VERBS = ("ingest", "search", "analysis", "duplicates", "evaluation", "comparison", "explain", "exchange")
 PLUGIN_FOLDERS = ("encoders", "datasets", "stores", "indexes", "projections", "detectors", "rerank")
 

@@ -60,7 +60,8 @@ def test_a_clause_without_a_value_cannot_be_made() -> None:
 
 def test_an_unknown_field_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
-        UsageError, match="no field 'colour' to filter by; this gallery has parent, path, label, split, x"
+        UsageError,
+        match="no field 'colour' to filter by; this gallery has parent, path, label, split, folder, width, height, orientation, id, x",
     ):
         check(parse(["label=a", "colour=b"]), {"x"})
     check(parse(["label=a", "x=b"]), {"x"})

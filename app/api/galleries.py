@@ -14,6 +14,7 @@ from app.api.searching import thumbnail
 from app.server import exposure, resources
 from pipeline import filters
 from pipeline.gallery import tags as tagging
+from pipeline.gallery.asked import settled
 from pipeline.gallery.gallery import Gallery
 from pipeline.search import text
 
@@ -51,10 +52,9 @@ def list_pictures(call: Call) -> types.Pictures:
     Ids are digests, so this is a random order, and stays the same while pictures come and go.
     """
     asked, gallery = call.query, call.gallery
-    where = filters.parse(asked.where)
-    filters.check(where, gallery.manifest()["metadata_keys"])
-    table = _rows(gallery)
-    table = table[filters.mask(where, table)] if where else table
+    table = whole = _rows(gallery)
+    if where := filters.parse(asked.where):
+        table = table[filters.mask(settled(where, gallery, lambda: whole), table)]
     tagged = tagging.tags(gallery)
     if asked.tag:
         table = table[table["id"].isin(tagged.get(asked.tag, set()))]

@@ -213,7 +213,11 @@ def _form(gallery: Gallery) -> None:
         if not st.form_submit_button("Compare", type="primary"):
             return
     try:
-        filters.check(filters.parse([queries] if queries.strip() else []), gallery.manifest()["metadata_keys"])
+        filters.check(
+            filters.parse([queries] if queries.strip() else []),
+            gallery.manifest()["metadata_keys"],
+            fields=filters.UNREAD,
+        )
     except SemblanceError as error:
         st.error(literal(error))
         return

@@ -37,7 +37,7 @@ def common_terms(gallery: Gallery, ids: Sequence[str], *, state: SearchState | N
         return
     carried = _terms_of(gallery)
     there = [picture for picture in ids if picture in carried.places]
-    asked_for = {clause.field for clause in state.filter().clauses if not clause.negate} if state else set()
+    asked_for = {clause.field for clause in state.filter().leaves() if not clause.negate} if state else set()
     found = terms.in_common(gallery, there, carried=carried)
     news = [one for one in found if one.term.clause.partition("=")[0] not in asked_for]  # a filter tells itself
     if not (shared := _without_repeats(news)[:MAX_CHIPS]):

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import streamlit as st
 
 from app.search import aspects, query_state, side_by_side
+from app.search.facet_panel import facet_panel
 from app.search.query_state import SearchState
 from app.server import resources
 from app.widgets import states
 from app.widgets.literal import literal
+from pipeline import filters
+from pipeline.clauses import Clause
+from pipeline.errors import UsageError
+from pipeline.filters import FOLDER, ORIENTATION
+from pipeline.gallery import asked
 from pipeline.gallery.confidence import LEVELS
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.ranking import BY_VIEWS
+from pipeline.kinds.tags import SHOWS_KINDS
 from pipeline.search import text
+
+_SAID = re.compile(r"\A\s*([^=!<>~]+?) is( not)? (?=[^=!<>~]*\Z)")  # a filter typed as the box shows it
+MAX_FACTS = 50  # keys of metadata offered to sort by
+REFUSED = "filter-refused"  # in the session: what is wrong with a filter that was typed
 
 
 def option_row(gallery: Gallery, state: SearchState) -> None:
@@ -26,6 +38,7 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
     clauses, entry = resources.clauses(gallery), gallery.encoder()
     values = {"where": list(state.where), "k": state.k} | {name: getattr(state, name) for name in query_state.FLAGS}
     values |= {"folding": state.collapse > 0, "collapse": state.collapse or 0.97, "rerank": state.rerank}
+    values |= {"sort": state.sort, "group": state.group}
     values |= {"max_wrong": state.max_wrong, "beside": state.beside} | aspects.values(state)
     for name, value in values.items():
         # Only what differs: a run that writes a widget's value takes back what the visitor chose since it began
@@ -34,15 +47,22 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
     row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="option-row")
     row.multiselect(
         "Filter",
-        [*clauses, *(clause for clause in state.where if clause not in clauses)],
+        [*(clause for clause in state.where if clause not in clauses), *clauses],
         key="option-where",
         format_func=_readable,
-        placeholder="Filter by label, split or any value",
+        placeholder="Filter: a value, or width>=1000",
+        accept_new_options=True,
         filter_mode="contains",
         select_all=False,
         label_visibility="collapsed",
-        on_change=_choose,
+        on_change=_filter,
+        args=(gallery,),
     )
+    with row:
+        facet_panel(gallery, state)
+    refused, of = st.session_state.get(REFUSED, ("", None))
+    if refused and of == state:  # until something else is asked
+        st.error(literal(refused), icon=":material/filter_alt_off:")
     chosen = sum(values[name] != value for name, value in _USUAL.items()) + bool(state.aspects)
     with row.popover(f"Options · {chosen}" if chosen else "Options", icon=":material/tune:"):
         st.select_slider("Hits", sorted({*query_state.KS, state.k}), state.k, key="option-k", on_change=_choose)
@@ -50,6 +70,15 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
         st.selectbox(
             "Order", orders, orders.index(state.rerank), key="option-rerank", format_func=query_state.ORDERS.get,
             help=_measured(entry.get("rerank", {})), disabled=bool(state.aspects), on_change=_choose,
+        )  # fmt: skip
+        by, fields = orders_by_facts(gallery, state.sort), ["", *dict.fromkeys([state.group, *facts_of(gallery)])]
+        fields = list(dict.fromkeys(fields))
+        st.selectbox(
+            "Sort the hits", by, by.index(state.sort), key="option-sort", format_func=sort_name, on_change=_choose
+        )
+        st.selectbox(
+            "Group the hits", fields, fields.index(state.group), key="option-group",
+            format_func=lambda field: literal(field) or "Not", on_change=_choose,
         )  # fmt: skip
         others = side_by_side.choices(gallery, state)
         st.selectbox(
@@ -85,21 +114,61 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
         )
 
 
-_USUAL = {"k": SearchState.k, "rerank": "", "beside": "", "max_wrong": 1.0, "folding": False} | dict.fromkeys(
-    query_state.FLAGS, False
-)
+_USUAL = {
+    "k": SearchState.k,
+    "rerank": "",
+    "beside": "",
+    "sort": "",
+    "group": "",
+    "max_wrong": 1.0,
+    "folding": False,
+} | dict.fromkeys(query_state.FLAGS, False)
 
 
 def _choose() -> None:
     now, session = query_state.current(), st.session_state  # a browser that was away may send one widget's value alone
-    names = ("k", "rerank", "beside", *query_state.FLAGS)
+    names = ("k", "rerank", "beside", "sort", "group", *query_state.FLAGS)
     chosen = {name: session.get(f"option-{name}", getattr(now, name)) for name in names}
     states.one_of(chosen["rerank"], query_state.ORDERS)
-    states.text(chosen["beside"])
+    for name in ("beside", "sort", "group"):
+        states.text(chosen[name])
     chosen["aspects"] = aspects.chosen(now)
     chosen["max_wrong"] = session.get("option-max_wrong", 1.0)
     collapse = session.get("option-collapse", 0.97) if session.get("option-folding", now.collapse > 0) else 0.0
-    query_state.change(where=tuple(session.get("option-where", now.where)), collapse=collapse, **chosen)
+    where = states.texts(session.get("option-where", now.where))
+    query_state.change(where=where, collapse=collapse, **chosen)
+
+
+def _filter(gallery: Gallery) -> None:
+    """Take the filters that can be asked; what is wrong with another is said below the box."""
+    now, session = query_state.current(), st.session_state
+    kept, refused = [], ""
+    for said in states.texts(session.get("option-where", now.where)):
+        typed = said if said in now.where else _SAID.sub(lambda match: f"{match[1]}{'!' if match[2] else ''}=", said)
+        try:
+            if typed not in now.where:
+                asked.settled(filters.parse([typed]), gallery, lambda: resources.table(gallery))
+            kept.append(typed)
+        except UsageError as error:
+            refused = str(error)
+    session["option-where"] = kept
+    _choose()
+    session[REFUSED] = refused, query_state.current()
+
+
+def facts_of(gallery: Gallery) -> list[str]:
+    """What hits can be sorted and grouped by."""
+    keys = [key for key in gallery.manifest()["metadata_keys"] if key != SHOWS_KINDS]
+    return ["label", *keys[:MAX_FACTS], FOLDER, "width", "height", ORIENTATION]
+
+
+def orders_by_facts(gallery: Gallery, now: str) -> list[str]:
+    both = [order for field in facts_of(gallery) for order in (field, f"-{field}")]
+    return list(dict.fromkeys(["", *both, now]))
+
+
+def sort_name(by: str) -> str:
+    return literal(f"{by[1:]}, last first" if by.startswith("-") else by) or "By likeness"
 
 
 def _share(level: float) -> str:
@@ -123,5 +192,13 @@ def _measured(reranking: dict[str, Any]) -> str:
 
 
 def _readable(clause: str) -> str:
-    name, sign, value = clause.partition("!=") if "!=" in clause else clause.partition("=")
-    return f"{name} {'is not' if sign == '!=' else 'is'} {value or '(empty)'}"
+    """A filter of one value in words; any other as it was typed."""
+    try:
+        [made] = filters.parse([clause]).clauses
+    except (UsageError, ValueError):
+        return clause
+    if not isinstance(made, Clause) or made.operator != "=":
+        return clause
+    return (
+        f"{made.field} {'is not' if made.negate else 'is'} {' or '.join(value or '(empty)' for value in made.values)}"
+    )

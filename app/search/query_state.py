@@ -9,8 +9,8 @@ import streamlit as st
 from app.server import kept_uploads
 from app.server.pictures import Upload
 from pipeline import filters, plugins
+from pipeline.clauses import Clause, Either, Filter
 from pipeline.errors import UsageError
-from pipeline.filters import Clause, Filter
 from pipeline.gallery.confidence import LEVELS
 from pipeline.images.regions import box_text, parse_box
 from pipeline.search import by_aspect
@@ -49,13 +49,15 @@ class SearchState:
     unlike: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     not_texts: tuple[str, ...] = ()
-    where: tuple[str, ...] = ()  # one clause with one value each: label=cup, split!=test
+    where: tuple[str, ...] = ()  # filters as typed, those chosen with one value each: label=cup, width>=1000
     k: int = 24
     collapse: float = 0.0  # 0: off
     rerank: str = ""  # a name of ORDERS
     max_wrong: float = 1.0  # 1: off
     aspects: str = ""  # what by_aspect.parse reads; '' = as a whole
     beside: str = ""  # the second answer: order:NAME of ORDERS or gallery:NAME; '' = none
+    sort: str = ""  # a field, -field for the last first; '' = by likeness
+    group: str = ""  # a field
     by_label: bool = False
     by_picture: bool = False
     keep_query: bool = False
@@ -78,9 +80,13 @@ class SearchState:
     def filter(self) -> Filter:
         """Clauses of one field and sign are joined: label=cup with label=bowl means any of them."""
         joined: dict[tuple[str, bool], list[str]] = {}
+        others: list[Clause | Either] = []
         for clause in filters.parse(self.where).clauses:
-            joined.setdefault((clause.field, clause.negate), []).extend(clause.values)
-        return Filter(tuple(Clause(name, tuple(values), negate) for (name, negate), values in joined.items()))
+            if isinstance(clause, Clause) and clause.operator == "=":
+                joined.setdefault((clause.field, clause.negate), []).extend(clause.values)
+            else:
+                others.append(clause)
+        return Filter((*(Clause(name, tuple(values), negate) for (name, negate), values in joined.items()), *others))
 
     def address(self) -> dict[str, str | list[str]]:
         """Query parameters that repeat this ask; uploads are named by content, for the browser that brought them."""
@@ -103,6 +109,8 @@ _DEFAULT = {
     "max_wrong": SearchState.max_wrong,
     "aspects": SearchState.aspects,
     "beside": SearchState.beside,
+    "sort": SearchState.sort,
+    "group": SearchState.group,
 }
 
 
@@ -126,6 +134,8 @@ def of_address() -> SearchState:
         rerank=given if (given := params.get("rerank", "")) in ORDERS else "",
         aspects=_aspects(params.get("aspects", "")),
         beside=_beside(params.get("beside", "")),
+        sort=params.get("sort", ""),
+        group=params.get("group", ""),
         uploads=uploads,
         lost_upload=len(uploads) < len(named),
         **many,

@@ -6,7 +6,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from app.server import pictures
 from app.server.caches import Cache
@@ -20,6 +20,9 @@ from pipeline.images import regions as parts_of_pictures
 from pipeline.kinds import tags
 from pipeline.search.query import QueryPicture
 from pipeline.settings import current
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Made = TypeVar("Made")
 MAX_CHOICES = 60  # values of one field offered as filters; a field with more is searched by typing on the command line
@@ -104,6 +107,11 @@ def labels(made: Gallery) -> Counter[str]:
         return Counter(found[found != ""].tolist())
 
     return kept(made, "label counts", make=counted)
+
+
+def table(made: Gallery) -> pd.DataFrame:
+    """The gallery's rows, kept while it stays as it is: for filters that a store cannot be asked; nobody may change it."""
+    return kept(made, "table", make=made.table)
 
 
 def paths(made: Gallery) -> dict[str, str]:

@@ -10,7 +10,7 @@ from app import COMPONENTS
 from app.search import aspects, query_state
 from app.search.common_terms import annotation_line, common_terms
 from app.search.kept_judgments import offer_to_keep
-from app.search.options import option_row
+from app.search.options import option_row, sort_name
 from app.search.query_panel import act, query_of, query_panel
 from app.search.query_state import SearchState
 from app.search.side_by_side import side_by_side
@@ -30,7 +30,7 @@ from pipeline.gallery.gallery import Gallery
 from pipeline.kinds import words as kinds
 from pipeline.records import SearchHit
 from pipeline.search import search as searching
-from pipeline.search import text
+from pipeline.search import sorting, text
 from pipeline.search.search import Query, QueryPicture, SearchResult
 
 EXAMPLES = 18
@@ -127,7 +127,7 @@ def show_results(gallery: Gallery, state: SearchState) -> None:
     ):  # fmt: skip
         return
     results_grid(
-        tiles_of(gallery.name, result, by_label=state.by_label),
+        tiles_of(gallery.name, result, group=state.group or "label" * state.by_label, divided=not state.sort),
         key="hits",
         actions=("search", "like", "unlike", "open", "choose", *(("why",) if first_picture(query) else ()), "remove"),
         query=address,
@@ -145,6 +145,7 @@ def _said_of_the_hits(gallery: Gallery, state: SearchState, query: Query, result
     if result.understood:
         st.caption(f"Understood: {literal(result.understood)}", help=kinds.LIMITS)
     order = "" if result.rerank == "none" else f", {query_state.ORDERS.get(result.rerank, result.rerank).lower()}"
+    order = f", in the order of {sort_name(state.sort)}" if state.sort else order
     order = f", by {result.aspects.replace('=', ' ').replace(',', ', ').replace('-', '−')}" if result.aspects else order
     left_out = f", {result.unseen:,} of unknown colour left out" if result.unseen else ""
     left_out += f", {result.left_out} less sure left out" if result.left_out else ""
@@ -231,11 +232,12 @@ def answer(gallery: Gallery, state: SearchState, query: Query) -> SearchResult:
                 at_hand=None if seen else store.at_hand(gallery),
                 encode=pictures.embeddings,
                 looks=looks.of_pictures,
+                table=lambda: resources.table(gallery),
             ),
         )
     if note:
         st.warning(literal(note))
-    return result
+    return sorting.in_order(result, state.sort)
 
 
 def _refine() -> None:

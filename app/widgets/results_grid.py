@@ -9,6 +9,7 @@ from app.server.routes import thumbnail_url, whole_url
 from app.widgets import component
 from pipeline.errors import display_name
 from pipeline.records import SearchHit
+from pipeline.search import sorting
 from pipeline.search.search import SearchResult
 
 
@@ -108,8 +109,8 @@ def tile_of(gallery: str, row: Any) -> dict[str, Any]:
     return tile(gallery, SearchHit(score=0, width=int(row.width), height=int(row.height), **facts))
 
 
-def tiles_of(gallery: str, result: SearchResult, *, by_label: bool = False) -> list[dict[str, Any]]:
-    """A result in its order with a divider where only weak matches follow, or grouped by label."""
+def tiles_of(gallery: str, result: SearchResult, *, group: str = "", divided: bool = True) -> list[dict[str, Any]]:
+    """A result in its order, `divided` where only weak matches follow; or in groups by the value of a field."""
     pairs = list(zip(result.hits, result.percentiles, strict=True))
     bands = result.bands or ["weak" if hit.score < result.weak_below else "" for hit in result.hits]
     sure = [
@@ -121,11 +122,13 @@ def tiles_of(gallery: str, result: SearchResult, *, by_label: bool = False) -> l
             pairs, bands, sure or [""] * len(pairs), result.alike or [{}] * len(pairs), strict=True
         )
     ]
-    if by_label:
+    if group:
         groups: dict[str, list[dict[str, Any]]] = {}
         for (hit, _), made in zip(pairs, drawn, strict=True):
-            groups.setdefault(hit.label or "no label", []).append(made)
+            groups.setdefault(sorting.group_of(hit, group) or f"no {group}", []).append(made)
         return [made for name, group in groups.items() for made in [{"heading": name, "note": len(group)}, *group]]
+    if not divided:
+        return drawn
     first_weak = max((i for i, made in enumerate(drawn, 1) if not made["weak"]), default=0)
     if 0 < first_weak < len(drawn):  # where none is strong, the page says so above them
         said = f"weak matches: below {result.weak_below:.3f}, no more similar than one random pair in a hundred"

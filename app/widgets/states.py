@@ -60,6 +60,15 @@ def numbers(value: Any, count: int) -> tuple[float, ...]:
     return tuple(map(float, value))
 
 
+def span(value: Any) -> tuple[float, float]:
+    """Two finite numbers, the lower first: what a slider with two ends sends."""
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise _malformed()
+    if not all(isinstance(end, int | float) and not isinstance(end, bool) and math.isfinite(end) for end in value):
+        raise _malformed()
+    return min(value), max(value)
+
+
 def one_of(value: Any, offered: Any) -> Any:
     """For a callback, which has a choice as it came: the widget itself takes what is not offered back, but later."""
     if (

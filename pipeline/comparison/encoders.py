@@ -98,8 +98,8 @@ def compare(
     An encoder that cannot be had is a row with its reason. Raises UsageError for pictures that cannot tell.
     """
     on = devices.choose(device)
-    filters.check(queries, source.metadata_keys)
-    is_query = filters.mask(queries, source.table).to_numpy()
+    asked = filters.check(queries, source.metadata_keys, fields=filters.UNREAD)
+    is_query = filters.mask(asked, source.table).to_numpy()
     labels = source.table["label"].to_numpy(object)
     labelled = np.flatnonzero(labels != "")
     Sides(labels[labelled], is_query[labelled]).check(queries, source.name)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline import filters
+from pipeline.clauses import Clause, Filter
 from pipeline.errors import GalleryError, UsageError
-from pipeline.filters import Filter
-from pipeline.gallery import reports
+from pipeline.gallery import asked, reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, Rows, silent
 
@@ -31,11 +31,12 @@ FALSE_ACCEPTS = (0.1, 0.01, 0.001)
 def parse_queries(texts: Sequence[str]) -> tuple[Filter, str]:
     """`split=test` and `gallery=OTHER` as typed: which pictures ask, and the gallery they are in, '' for this one."""
     clauses = filters.parse(texts).clauses
-    galleries = [clause for clause in clauses if clause.field == "gallery"]
-    if len(galleries) > 1 or any(clause.negate or len(clause.values) != 1 for clause in galleries):
+    galleries = [one for one in clauses if isinstance(one, Clause) and one.field == "gallery"]
+    plain = [one for one in galleries if one.operator == "=" and not one.negate and len(one.values) == 1]
+    rest = Filter(tuple(one for one in clauses if one not in galleries))
+    if len(galleries) > 1 or plain != galleries or any(one.field == "gallery" for one in rest.leaves()):
         raise UsageError("queries come from one gallery; write gallery=NAME once")
-    rest = tuple(clause for clause in clauses if clause.field != "gallery")
-    return Filter(rest), galleries[0].values[0] if galleries else ""
+    return rest, galleries[0].values[0] if galleries else ""
 
 
 def evaluate(
@@ -72,7 +73,8 @@ def evaluate(
     query_rows, gallery_rows = _labelled(every_query), _labelled(every_row)
     _check_labels(query_rows, gallery_rows, gallery)
     if unknown := [name for name in grade_by if name not in gallery.manifest()["metadata_keys"]]:
-        raise UsageError(f"no metadata field {unknown[0]!r} to grade by; this gallery has {_listed(gallery)}")
+        there = ", ".join(gallery.manifest()["metadata_keys"]) or "none"
+        raise UsageError(f"no metadata field {unknown[0]!r} to grade by; this gallery has {there}")
     place = {picture: row for row, picture in enumerate(gallery_rows.table["id"])}
     own = np.array([place.get(picture, -1) for picture in query_rows.table["id"]])
     sides = (query_rows, gallery_rows)
@@ -151,20 +153,22 @@ def _finite(gallery: Gallery, fingerprint8: str) -> Rows:
 
 def _kept(rows: Rows, where: Filter, gallery: Gallery) -> Rows:
     """Rows that pass the filter; UsageError with what there is when none does."""
-    filters.check(where, gallery.manifest()["metadata_keys"])
-    return _part(rows, filters.mask(where, rows.table).to_numpy(), f"matches {where}", where, gallery)
+    return _part(rows, _passes(where, rows, gallery), f"matches {where}", where, gallery)
 
 
 def _rest(rows: Rows, where: Filter, gallery: Gallery) -> Rows:
-    filters.check(where, gallery.manifest()["metadata_keys"])
-    return _part(rows, ~filters.mask(where, rows.table).to_numpy(), f"is left beside {where}", where, gallery)
+    return _part(rows, ~_passes(where, rows, gallery), f"is left beside {where}", where, gallery)
+
+
+def _passes(where: Filter, rows: Rows, gallery: Gallery) -> np.ndarray:
+    return filters.mask(asked.settled(where, gallery, lambda: rows.table), rows.table).to_numpy()
 
 
 def _part(rows: Rows, keep: np.ndarray, what: str, where: Filter, gallery: Gallery) -> Rows:
     if keep.any():
         return rows.take(keep)
-    name = where.clauses[0].field
-    counts = _field(rows, name).value_counts() if name not in ("path", "id") else {}
+    name = where.leaves()[0].field
+    counts = _field(rows, name).value_counts() if name not in ("path", *filters.FIELDS[4:], asked.TAG) else {}
     there = ", ".join(f"{value or '(empty)'} ({n:,})" for value, n in list(counts.items())[:12])
     raise UsageError(f"no picture of {gallery.name} {what}" + (f"; {name} is one of: {there}" if there else ""))
 
@@ -190,10 +194,6 @@ def _field(rows: Rows, name: str) -> pd.Series:
     if name in filters.COLUMNS:
         return rows.table[name]
     return rows.table["metadata"].map(lambda row: row.get(name, ""))
-
-
-def _listed(gallery: Gallery) -> str:
-    return ", ".join(gallery.manifest()["metadata_keys"]) or "none"
 
 
 def _table(query_rows: Rows, gallery_rows: Rows, measured: Measurement) -> pd.DataFrame:

@@ -25,8 +25,14 @@ def tags(gallery: Gallery) -> dict[str, set[str]]:
 
 def tag(gallery: Gallery, ids: Sequence[str], name: str, *, given: bool = True) -> str:
     """Give a tag to pictures, or take it from them; the name as it was kept. UsageError for a name that is none."""
+    name = checked(name)
+    gallery.judge("tag", list(ids), [name, given])
+    return name
+
+
+def checked(name: str) -> str:
+    """A tag's name as it is kept. UsageError for one that is none."""
     name = " ".join(name.split())
     if not name or len(name) > LONGEST or not name.isprintable():
         raise UsageError(f"a tag is a line of 1 to {LONGEST} characters, not {name[:80]!r}")
-    gallery.judge("tag", list(ids), [name, given])
     return name

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pipeline import schema
 from pipeline.errors import PictureError, UsageError
-from pipeline.images import decoding, opening
+from pipeline.images import decoding, facts, opening
 from pipeline.images.regions import OpenedFile, box_text, parse_box
 from pipeline.records import Encoder, ImageRecord, place
 from pipeline.schema import Row
@@ -54,9 +54,17 @@ class Work:
     existing: Existing
     known: Callable[[], Collection[str]]  # every id that `existing` knew before the first chunk, for who cannot ask it
     size: int
+    facts: tuple[str, ...] = facts.USUAL
 
 
-def encode_chunk(root: Path, records: Iterable[ImageRecord], encoder: Encoder, existing: Existing) -> Chunk:
+def encode_chunk(
+    root: Path,
+    records: Iterable[ImageRecord],
+    encoder: Encoder,
+    existing: Existing,
+    kinds_of_facts: Collection[str] = facts.USUAL,
+) -> Chunk:
+    """kinds_of_facts: of images.facts.KINDS, what rows take over from the files; what the dataset says goes before."""
     import numpy as np
 
     chunk = Chunk()
@@ -73,11 +81,14 @@ def encode_chunk(root: Path, records: Iterable[ImageRecord], encoder: Encoder, e
             picture_id = file.id(record.box)
             repeated = existing.knows(picture_id)
             if repeated:
+                record = _with_facts(record, facts.of_file(file.data, kinds_of_facts))
                 chunk.repeated.append((picture_id, record))
                 chunk.accepted.append((picture_id, record))
                 if existing.is_whole(picture_id):
                     continue
             image = file.view(record.box)
+            if not repeated:  # first it was opened, by who refuses what is too large or damaged
+                record = _with_facts(record, facts.of_file(file.data, kinds_of_facts))
         except (PictureError, UsageError) as error:  # UsageError: of a box
             chunk.rejected.append((record.place, str(error)))
             continue
@@ -131,6 +142,12 @@ def _reject_unstorable(chunk: Chunk) -> None:
     chunk.accepted = [(picture, record) for picture, record in chunk.accepted if record.place not in left_out]
     good = [i for i, fault in enumerate(faults) if not fault]
     chunk.rows, chunk.embeddings = [chunk.rows[i] for i in good], chunk.embeddings[good]
+
+
+def _with_facts(record: ImageRecord, said: dict[str, str]) -> ImageRecord:
+    """What the file says fills what the dataset leaves empty, where a row has room for it."""
+    metadata = record.metadata | {key: text for key, text in said.items() if not record.metadata.get(key)}
+    return record if schema.fault_of("metadata", metadata) else replace(record, metadata=metadata)
 
 
 def readable(record: ImageRecord) -> ImageRecord:

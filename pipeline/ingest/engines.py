@@ -27,7 +27,7 @@ class Threads:
     def chunks(self, work: Work) -> Generator[Chunk, None, None]:
         yield from in_order(
             work.records,
-            lambda some: encode_chunk(work.root, some, work.encoder, work.existing),
+            lambda some: encode_chunk(work.root, some, work.encoder, work.existing, work.facts),
             chunk=work.size,
             workers=self.workers,
         )

@@ -51,6 +51,7 @@ class Known:
     gone: set[str]
     removals: Mapping[str, Any]  # id to the last word on its removal (judgments.removals)
     added: set[str] = field(default_factory=set)  # ids that this run has added
+    brought: frozenset[str] = frozenset()  # keys of metadata that somebody's table brought: no dataset changes them
 
 
 @dataclass
@@ -93,7 +94,14 @@ def settle(known: Known, seen: Seen, files: Files) -> Changes:
         further.setdefault(picture, []).append((path, label, split))
     own: dict[str, str] = {}  # id to where its row's file is
     for picture, row in known.rows.items():
-        one = _Row(picture, row, known.owners.get(picture, ""), places.get(picture, {}), further.get(picture, []))
+        one = _Row(
+            picture,
+            row,
+            known.owners.get(picture, ""),
+            places.get(picture, {}),
+            further.get(picture, []),
+            known.brought,
+        )
         _settle_row(one, known.removals.get(picture), seen, listed, files, changes)
         own[picture] = files.at(
             changes.owners.get(picture, ""), changes.rows.get(picture, row).get("path", row["path"])
@@ -113,6 +121,7 @@ class _Row:
     owner: str  # number of its dataset; '' = nobody knows
     seen: dict[str, ImageRecord]  # path to record
     further: list[tuple[str, str, str]]  # path, label, split of its merged files
+    brought: frozenset[str]
 
     @property
     def file(self) -> str:
@@ -182,8 +191,9 @@ def _take(one: _Row, record: ImageRecord, dataset: str, changes: Changes) -> Non
         "path": record.path,
         "label": record.label,
         "split": record.split,
-        "metadata": {key: one.row["metadata"][key] for key in tags.KEYS if key in one.row["metadata"]}
-        | record.metadata,
+        "metadata": {key: text for key, text in one.row["metadata"].items() if key in tags.KEYS}
+        | record.metadata
+        | {key: text for key, text in one.row["metadata"].items() if key in one.brought and text},
     }
     changes.owners[one.id] = dataset
     old = one.row

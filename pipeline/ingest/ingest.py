@@ -14,6 +14,7 @@ from collections.abc import Generator
 from pipeline.errors import GalleryError, StoreError
 from pipeline.gallery import calibration, ranking
 from pipeline.gallery.gallery import IMPORTED, Gallery
+from pipeline.images import facts
 from pipeline.ingest import sync
 from pipeline.ingest.encoding import Chunk, NoEncoder, Work
 from pipeline.ingest.engines import Engine, Threads
@@ -22,6 +23,7 @@ from pipeline.ingest.settling import Ledgers, dataset_number
 from pipeline.ingest.upserts import Upserts
 from pipeline.records import Dataset, Encoder, Progress, VectorStore, silent
 
+FACTS = "facts"  # in the manifest: kinds of images.facts that rows take over, where somebody chose them
 CHUNK = 32  # pictures a task takes: large enough for a batch, small enough for smooth progress
 
 
@@ -54,14 +56,14 @@ def ingest(
         known = gallery.manifest()["datasets"]
         if dataset_spec and dataset_spec not in known:
             gallery.update(datasets=[*known, dataset_spec])
-        keys = gallery.manifest()["metadata_keys"]
+        keys, kept = gallery.manifest()["metadata_keys"], _facts(gallery)
         with contextlib.closing(Upserts(gallery, fingerprint8, store)) as upserts:
             gallery.clean()
             book = Ledgers(gallery, fingerprint8, datasets=len(known))
             run = Run(gallery, fingerprint8, upserts, book)
             run.note(dataset)
             upserts.failure = _reconcile(gallery, store, progress)
-            work = Work(dataset.root, records, encoder, existing=run, known=run.known_before, size=CHUNK)
+            work = Work(dataset.root, records, encoder, existing=run, known=run.known_before, size=CHUNK, facts=kept)
             working = (engine or Threads()).chunks(work)
             try:
                 _take_all(run, working, len(records), progress)
@@ -89,11 +91,17 @@ def plan(
         records = list(itertools.islice(dataset.records(), limit or None))
         run = DryRun(gallery, Ledgers(gallery, gallery.current, datasets=len(gallery.manifest()["datasets"])))
         run.note(dataset)
-        work = Work(dataset.root, records, NoEncoder(), existing=run, known=run.known_before, size=CHUNK)
+        work = Work(
+            dataset.root, records, NoEncoder(), existing=run, known=run.known_before, size=CHUNK, facts=_facts(gallery)
+        )
         _take_all(run, Threads().chunks(work), len(records), progress)
         run.finish(dataset.root, dataset_number(gallery, dataset, dataset_spec), complete=not limit)
     run.report.seconds = time.perf_counter() - started
     return run.report
+
+
+def _facts(gallery: Gallery) -> tuple[str, ...]:
+    return tuple(gallery.manifest().get(FACTS, facts.USUAL))
 
 
 def _take_all(run: DryRun, working: Generator[Chunk, None, None], total: int, progress: Progress) -> None:

@@ -36,7 +36,9 @@ def as_bytes(ids: Collection[str]) -> np.ndarray:
 class EncodingActor:
     """Called in several threads at once. Raises SemblanceError when this machine's encoder is another one."""
 
-    def __init__(self, *, root: str, spec: str, fingerprint: str, device: str, existing_ids: Any) -> None:
+    def __init__(
+        self, *, root: str, spec: str, fingerprint: str, device: str, existing_ids: Any, facts: tuple[str, ...]
+    ) -> None:
         import ray
 
         restarts = _restarts()
@@ -45,7 +47,7 @@ class EncodingActor:
                 f"a Ray worker died {restarts} times; the usual cause is a lack of memory: try fewer --workers, or a "
                 "smaller encoder"
             )
-        self.root = Path(root)
+        self.root, self.facts = Path(root), facts
         self.encoder = plugins.build("encoders", spec, device=device)
         if torch := sys.modules.get("torch"):
             torch.set_num_threads(1)  # our threads fill the cores that Ray gave
@@ -67,7 +69,7 @@ class EncodingActor:
             crashed = [record for record, whole in zip(records, opened, strict=True) if not whole]
             records = [record for record, whole in zip(records, opened, strict=True) if whole]
         existing = _ExistingElsewhere(self.existing_ids)
-        chunk: Chunk = encode_chunk(self.root, records, self.encoder, existing)
+        chunk: Chunk = encode_chunk(self.root, records, self.encoder, existing, self.facts)
         chunk.rejected += [(readable(record).place, CRASHED) for record in crashed]
         chunk.size += len(crashed)
         return {"chunk": pickle.dumps((chunk, existing.thumbnails))}

@@ -66,6 +66,7 @@ class Ray:
             EncodingActor,  # type: ignore[arg-type]  # a class is called once it is made
             fn_constructor_kwargs={
                 "root": str(work.root),
+                "facts": work.facts,
                 "spec": self.spec,
                 "fingerprint": work.encoder.fingerprint,
                 "device": "cuda" if gpus else "cpu",
@@ -104,5 +105,5 @@ def _completed(work: Work, chunk: Chunk, thumbnails: list[tuple[str, bytes]]) ->
         work.existing.keep(picture_id, thumbnail)
     for picture_id, record in chunk.repeated:
         if not work.existing.is_whole(picture_id):  # its thumbnail was lost
-            chunk.rejected += encode_chunk(work.root, [record], work.encoder, work.existing).rejected
+            chunk.rejected += encode_chunk(work.root, [record], work.encoder, work.existing, work.facts).rejected
     return chunk

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.gallery import judgments, ledgers, parts
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.originals import DatasetFiles, dataset_roots
+from pipeline.ingest.add_facts import BROUGHT
 from pipeline.ingest.follow import FIELDS, Changes, Known, Seen, settle
 from pipeline.records import Dataset
 from pipeline.schema import Row
@@ -61,8 +62,9 @@ class Ledgers:
         for picture, record in seen.records:
             row = self.rows.get(picture)
             files.note(seen.dataset, record.path, (row and row["parent"]) or picture)
+        brought = frozenset(self.gallery.manifest().get(BROUGHT, []))
         owners = self._owners | dict.fromkeys(added, seen.dataset)
-        return settle(Known(self.rows, self._merged, owners, self._gone, self.removals, added), seen, files)
+        return settle(Known(self.rows, self._merged, owners, self._gone, self.removals, added, brought), seen, files)
 
     def keep(self, changes: Changes) -> None:
         """Make the changes; a kill on the way is mended by the next ingest, which finds what is left to do."""

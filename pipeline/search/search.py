@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pipeline import filters, logs, plugins
+from pipeline import logs, plugins
 from pipeline.errors import GalleryError, UsageError
 from pipeline.filters import Filter
-from pipeline.gallery import calibration, confidence
+from pipeline.gallery import asked, calibration, confidence
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.ranking import NONE
 from pipeline.images.regions import parse_box as parse_box
@@ -27,6 +27,7 @@ from pipeline.search.result import as_json as as_json
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     from pipeline.gallery.appearances import Appearances
 
@@ -68,6 +69,7 @@ def search(
     at_hand: VectorStore | None = None,
     encode: queries.EncodePictures = queries.embeddings,
     looks: by_aspect.LooksOfPictures = by_aspect.looks_of,
+    table: Callable[[], pd.DataFrame] | None = None,
 ) -> SearchResult:
     """The k nearest pictures and parts of pictures.
 
@@ -79,7 +81,7 @@ def search(
     min_score: only hits from this score up. aspects: weights that put the hits in order (by_aspect.parse); then nothing
     is re-ranked, and no hit is strong or weak. appearances: the gallery's, made where they are needed and not given.
     at_hand: a store that has the gallery's rows in memory: a re-ranker looks at hundreds of them and may ask twice, which
-    there costs next to nothing. Without one it asks `store`.
+    there costs next to nothing. Without one it asks `store`. table: the gallery's, where it is kept.
     encode, looks: by what the query's pictures are encoded and looked at. Raises UsageError for k, filter, an empty query,
     or words that the encoder does not take, PictureError for a bad picture, GalleryError for an unknown id, StoreError
     when the store fails.
@@ -90,7 +92,7 @@ def search(
     weights = by_aspect.parse(aspects)
     if query.has_words:
         text.require(gallery, (*query.texts, *query.not_texts))
-    filters.check(where, manifest["metadata_keys"])
+    where = asked.settled(where, gallery, table)
     entry = gallery.encoder(manifest["current"])
     if encoder is not None and encoder.fingerprint != entry["fingerprint"]:
         raise GalleryError(f"gallery {gallery.name} was made with {entry['spec']}, a different encoder; search again")
@@ -117,8 +119,8 @@ def search(
     plain = spec == NONE and not (where or collapse or by_picture)
     understood, likely, figures, unseen = "", dict[str, float](), list[dict[str, float]](), 0
     if readout:
-        asked, along = by_kind.asked(query.texts, query.not_texts), partial(_along, store, collection, where, gone)
-        hits, likely, understood = by_kind.hits(readout, store, collection, asked, along, k)
+        kinds, along = by_kind.asked(query.texts, query.not_texts), partial(_along, store, collection, where, gone)
+        hits, likely, understood = by_kind.hits(readout, store, collection, kinds, along, k)
         hits = folding.one_a_picture(hits) if by_picture else hits
         if collapse and hits:
             hits = folding.fold(hits, store.embeddings(collection, [hit.id for hit in hits]), collapse, k)

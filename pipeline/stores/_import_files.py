@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.records import Rows
-from pipeline.schema import COLUMNS, TEXTS, WHOLE, named
+from pipeline.schema import COLUMNS, READINGS, TEXTS, WHOLE, named
 from pipeline.stores import _wire
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ def table(rows: Rows, keys: Sequence[str]) -> pa.Table:
 
     sent = [row for batch in _wire.batches(rows, rows.embeddings, tuple(keys)) for row in batch]
     types = {one.name: pa.int64() if one.type is WHOLE else pa.string() for one in COLUMNS} | {"digest": pa.string()}
+    types |= dict.fromkeys(READINGS, pa.string())
     columns = {name: [row[name] for row in sent] for name in types}
-    for name in named(TEXTS):
+    for name in (*named(TEXTS), *READINGS):
         columns[name] = [json.dumps(texts, ensure_ascii=False) for texts in columns[name]]
     arrays = {name: pa.array(values, types[name]) for name, values in columns.items()}
     arrays["embedding"] = pa.array([row["embedding"] for row in sent], pa.list_(pa.float32()))

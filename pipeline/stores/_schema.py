@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import StoreError
-from pipeline.schema import COLUMNS, NAMES, TEXT, VERSION
+from pipeline.schema import COLUMNS, NAMES, READINGS, TEXT, VERSION
 from pipeline.stores import _index_spec
 from pipeline.stores._index_spec import IndexSpec
 
-_FIELDS = {*NAMES, "digest", "embedding"}
+_FIELDS = {*NAMES, *READINGS, "digest", "embedding"}
 _VERSION = "semblance.schema"  # property of a collection: VERSION; one made before it was noted has 1
 _KEYS = "semblance.metadata_keys"  # property of a collection: JSON list
 _INDEX = "semblance.index"  # property of a collection: what `_index_spec.IndexSpec.text` gives
@@ -47,6 +47,8 @@ def create(client: Any, collection: str, dim: int, keys: Sequence[str], spec: In
         if column.type is TEXT:
             options["max_length"] = column.max_bytes
         schema.add_field(column.name, DataType[column.type.milvus], **options)
+    for name in READINGS:
+        schema.add_field(name, DataType.JSON)
     schema.add_field("digest", DataType.VARCHAR, max_length=16)
     schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=dim)
     client.create_collection(

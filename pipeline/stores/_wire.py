@@ -32,7 +32,7 @@ def batches(rows: Rows, embeddings: np.ndarray, keys: tuple[str, ...]) -> Iterat
         row, embedding = records[number], embeddings[number]
         whole = row | {"metadata": metadata[number]}
         sent = {one.name: one.type.sent(whole[one.name]) for one in COLUMNS}
-        sent |= {"digest": row_digest(row, embedding), "embedding": embedding}
+        sent |= schema.read(whole["metadata"]) | {"digest": row_digest(row, embedding), "embedding": embedding}
         bytes_sent = embedding.nbytes + 4 * sum(len(str(value)) for value in row.values())
         if batch and (size + bytes_sent > _BATCH_BYTES or len(batch) == _BATCH_ROWS):
             yield batch
@@ -55,14 +55,12 @@ def hits(answer: Any) -> list[SearchHit]:
 
 def sendable_filter(where: Filter) -> Filter:
     """The filter over what was sent: field names and values in their sendable form."""
-    return Filter(
-        tuple(
-            replace(
-                clause,
-                field=clause.field if clause.field in filters.COLUMNS else sendable_key(clause.field),
-                values=tuple(map(sendable, clause.values)),
-            )
-            for clause in where.clauses
+    return where.replaced(
+        lambda clause: replace(
+            clause,
+            field=sendable_key(clause.field) if filters.is_metadata(clause) else clause.field,
+            of_metadata=filters.is_metadata(clause),
+            values=tuple(map(sendable, clause.values)),
         )
     )
 

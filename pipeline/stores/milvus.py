@@ -132,7 +132,7 @@ class MilvusStore:
             "output_fields": list(NAMES),
             "search_params": {
                 "metric_type": "COSINE",
-                "params": about.spec.searched_with(k),
+                "params": about.spec.searched_with(k, filtered=bool(where)),
             },
             "consistency_level": level,
         }

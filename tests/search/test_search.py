@@ -150,7 +150,9 @@ def test_filters_let_through_what_a_loop_lets_through(made, where: list[str]) ->
 
 def test_an_unknown_field_is_refused_and_the_known_ones_are_named(made) -> None:
     gallery, store, _ = made
-    with pytest.raises(UsageError, match="parent, path, label, split, colour, sale"):
+    with pytest.raises(
+        UsageError, match="parent, path, label, split, folder, width, height, orientation, id, tag, colour, sale"
+    ):
         search(gallery, store, None, Query(ids=("x",)), where=filters.parse(["lable=cup"]))
 
 

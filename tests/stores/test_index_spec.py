@@ -32,6 +32,7 @@ def test_what_is_no_index_is_refused_with_what_there_is(text: str) -> None:
 
 def test_ef_is_never_below_four_times_the_hits() -> None:
     assert _index_spec.read("hnsw").searched_with(10) == {"ef": 64}
+    assert _index_spec.read("hnsw").searched_with(10, filtered=True) == {"ef": 768}
     assert _index_spec.read("hnsw:ef=128").searched_with(10) == {"ef": 128}
     assert _index_spec.read("hnsw:ef=128").searched_with(100) == {"ef": 400}
     assert _index_spec.read("ivf_flat:nprobe=7").searched_with(10) == {"nprobe": 7}

@@ -45,6 +45,12 @@ def ingest(
     map_too: Annotated[
         bool, typer.Option("--map", help="Make a map afterwards, unless there is one of most of the pictures")
     ] = False,
+    facts: Annotated[
+        str,
+        typer.Option(
+            help="What rows keep of their files' own facts, now and later: exif,size,place or none; at first exif"
+        ),
+    ] = "",
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would change; nothing is written")] = False,
     watch: Annotated[
         bool,
@@ -59,10 +65,11 @@ def ingest(
     from pipeline import plugins
     from pipeline.errors import UsageError
     from pipeline.gallery import opening
+    from pipeline.images import facts as facts_of_files
     from pipeline.ingest import engines, multi_gpu
     from pipeline.settings import Settings
 
-    settings = Settings()
+    settings, kept = Settings(), facts_of_files.chosen(facts)
     opening.check_name(name)
     if watch and (plan or limit):
         raise UsageError("--watch follows all of a folder as it changes; leave --plan and --limit out")
@@ -76,7 +83,17 @@ def ingest(
     device = device or settings.device
     chosen_engine = engines.choose(engine, spec, workers=workers, device=device, ray_address=ray_address)
     built = multi_gpu.build(spec, "cpu" if engine == "ray" else device)  # Ray's processes have their own
-    run = _Run(name, settings, built, spec, plugins.absolute("datasets", dataset), chosen_engine, title, no_kinds)
+    run = _Run(
+        name,
+        settings,
+        built,
+        spec,
+        plugins.absolute("datasets", dataset),
+        chosen_engine,
+        title,
+        no_kinds,
+        kept if facts else None,
+    )
     failed = _watch(run, source, progress, as_json) if watch else run.bring_in(source, limit, progress, as_json)
     if map_too:
         _map(name, settings, progress)
@@ -110,6 +127,7 @@ class _Run:
     engine: Engine
     title: str
     no_kinds: bool
+    facts: tuple[str, ...] | None  # what rows keep of their files; None: as before
 
     def bring_in(self, source: Dataset, limit: int, progress: str, as_json: bool) -> bool:
         """One ingest, told on stdout. Whether the index was not brought up to date for another reason than an open app."""
@@ -130,6 +148,8 @@ class _Run:
             except StoreError as error:
                 failure = str(error)
             gallery = opening.create_gallery(name, self.settings, title=self.title)
+            if self.facts is not None:
+                gallery.update(**{ingestion.FACTS: list(self.facts)})
             if self.no_kinds:
                 gallery.update(**{SWITCH: False})
             try:

@@ -35,7 +35,10 @@ def search(
     ] = None,
     not_text: Annotated[list[str] | None, typer.Option(help="Words that hits should not show")] = None,
     where: Annotated[
-        list[str] | None, typer.Option(help="label=shoes, split!=test, kind=cup,bowl; repeated = AND")
+        list[str] | None,
+        typer.Option(
+            help="label=shoes, width>=1000, taken=2024-05..2024-08, tag~beach, a=b or not c<5; repeated = AND"
+        ),
     ] = None,
     k: Annotated[int, typer.Option("-k", "--k", help="How many hits, 1 to 1,000")] = 10,
     collapse: Annotated[float | None, typer.Option(help="Hide near-duplicates from this score up, e.g. 0.97")] = None,
@@ -51,6 +54,7 @@ def search(
     aspects: Annotated[
         str, typer.Option(help="Weights from -1 to 1 of colour, texture and meaning: colour=1,meaning=-0.5")
     ] = "",
+    sort: Annotated[str, typer.Option(help="Show the hits in the order of a field: taken, -price (last first)")] = "",
     encoder: Annotated[str, typer.Option(help="Must be the gallery's; refused otherwise")] = "",
     device: Device = "",
     montage: Annotated[Path | None, typer.Option(help="Write query and hits as one PNG")] = None,
@@ -59,10 +63,11 @@ def search(
     """The nearest pictures of a gallery."""
     from pipeline import filters
     from pipeline.errors import UsageError, display_name
+    from pipeline.gallery import asked
     from pipeline.gallery.opening import open_gallery
     from pipeline.images.opening import open_file
     from pipeline.records import place
-    from pipeline.search import by_aspect
+    from pipeline.search import by_aspect, sorting
     from pipeline.search import search as searching
     from pipeline.search import text as words
     from pipeline.settings import Settings
@@ -84,7 +89,8 @@ def search(
     if query.has_words:
         words.require(gallery, (*query.texts, *query.not_texts))
     chosen = filters.parse(where or [])
-    filters.check(chosen, gallery.manifest()["metadata_keys"])
+    sorting.check(sort, gallery.manifest()["metadata_keys"])
+    asked.settled(chosen, gallery)  # what cannot be asked is refused before an encoder is loaded
     encoding = None
     if searching.needs_encoder(gallery, query) or encoder:
         encoding = searching.load_encoder(gallery, device=device or settings.device, spec=encoder)
@@ -112,6 +118,7 @@ def search(
             aspects=aspects,
             appearances=appearances,
         )
+    result = sorting.in_order(result, sort)
     if montage:
         from pipeline.files import atomic
         from pipeline.search.montage import montage as draw
@@ -138,7 +145,9 @@ def search(
         print(
             f"{rank:4d}  {hit.score:.4f}  {share}{hit.id}  {display_name(f'{hit.label:16s}  {place(hit.path, hit.box)}')}{weak}"
         )
-    if result.rerank != "none":
+    if sort:
+        print(f"in the order of {sort}; which hits there are is decided by likeness", file=sys.stderr)
+    elif result.rerank != "none":
         print(f"in the order of {result.rerank}; --rerank none is that of the scores", file=sys.stderr)
     if result.aspects:
         print(f"in the order of {result.aspects}; scores are those of meaning", file=sys.stderr)

@@ -28,8 +28,9 @@ def subset(
     """Make a new gallery of some pictures of another; nothing is encoded, and files stay where they are."""
     from pipeline.errors import StoreError, StoreLocked, UsageError
     from pipeline.exchange.subset import subset as make
-    from pipeline.filters import check, mask, parse
+    from pipeline.filters import mask, parse
     from pipeline.gallery import tags
+    from pipeline.gallery.asked import settled
     from pipeline.gallery.opening import open_gallery
     from pipeline.ingest.sync import open_store, sync
     from pipeline.settings import Settings
@@ -44,9 +45,8 @@ def subset(
         raise UsageError(f"no picture of {name} has the tag {unknown[0]!r}; there are {', '.join(tagged) or 'none'}")
     chosen |= {picture for one in tag or [] for picture in tagged[one]}
     if where:
-        asked, table = parse(where), source.table()
-        check(asked, source.manifest()["metadata_keys"])
-        passing = set(table.loc[mask(asked, table).to_numpy(bool), "id"])
+        table = source.table()
+        passing = set(table.loc[mask(settled(parse(where), source, lambda: table), table).to_numpy(bool), "id"])
         chosen = chosen & passing if ids or tag else passing
         if not chosen:
             raise UsageError(f"no picture of {name} passes {' and '.join(where)}")

@@ -1,0 +1,47 @@
+"""A filter as one gallery understands it: its tags are ids, and what no store can compare is put into other words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pipeline import filters
+from pipeline.clauses import Clause, Filter
+from pipeline.errors import UsageError
+from pipeline.gallery import tags
+from pipeline.gallery.gallery import Gallery
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TAG = "tag"  # a field that is a judgment and no part of a row
+
+
+def settled(where: Filter, gallery: Gallery, table: Callable[[], pd.DataFrame] | None = None) -> Filter:
+    """The filter to ask a store or a table of this gallery's rows with.
+
+    table: the gallery's, where the caller has it already. UsageError for what the gallery cannot be asked.
+    """
+    keys = gallery.manifest()["metadata_keys"]
+    tagged = where if TAG in keys else where.replaced(lambda clause: _as_ids(clause, gallery))
+    return filters.containing(filters.check(tagged, keys, fields=(*filters.FIELDS, TAG)), table or gallery.table)
+
+
+def _as_ids(clause: Clause, gallery: Gallery) -> Clause:
+    """A clause about tags as one about ids; any other as it is. An empty value means pictures without a tag."""
+    if clause.field != TAG:
+        return clause
+    known = tags.tags(gallery)
+    if clause.operator == "~":
+        parts = [value.casefold() for value in clause.spelt]
+        names = [name for name in known if any(part in name.casefold() for part in parts)]
+    elif clause.operator == "=":
+        names = [name for name in clause.spelt if name in known]
+    else:
+        raise UsageError(f"a tag has no order; write {TAG}=name or {TAG}~part")
+    chosen = set().union(*(known[name] for name in names))
+    if clause.operator == "=" and "" in clause.values:
+        untagged = filters.among(sorted(set().union(*known.values()) - chosen), negate=True)
+        return replace(untagged, negate=not clause.negate)
+    return filters.among(sorted(chosen), clause.negate)
