@@ -13,8 +13,8 @@ from pathlib import Path
 from pipeline import ROOT
 
 # The only modules that lie flat in pipeline/: what every package may use.
-BASE = ("errors", "settings", "records", "plugins", "filters", "fingerprints", "logs", "progress")
-BASE += ("devices", "parallel", "ctrl_c", "schema", "readings", "clauses", "filter_grammar")
+BASE = ("errors", "settings", "records", "plugins", "fingerprints", "logs", "progress")
+BASE += ("devices", "parallel", "ctrl_c", "schema", "readings")
 VERBS = ("ingest", "search", "analysis", "duplicates", "evaluation", "comparison", "explain", "exchange")
 PLUGIN_FOLDERS = ("encoders", "datasets", "stores", "indexes", "projections", "detectors", "rerank")
 
@@ -22,6 +22,7 @@ PLUGIN_FOLDERS = ("encoders", "datasets", "stores", "indexes", "projections", "d
 # the verbs, the app's pages and the ways in never import each other.
 ROWS: list[tuple[str, ...]] = [
     ("base",),
+    ("filters",),
     ("files", "features", "metrics", "stores", "indexes", "rerank", "kinds"),
     ("images", "networks", "projections"),
     ("gallery", "annotations", "encoders", "access"),

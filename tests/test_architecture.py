@@ -148,7 +148,7 @@ def test_a_module_imports_only_what_the_table_allows(module: str) -> None:
     ("module", "source", "fault"),
     [
         ("pipeline.gallery.gallery", "from pipeline.search import search", "search stands above gallery"),
-        ("pipeline.filters", "def f():\n    import pipeline.images.opening", "images stands above base"),
+        ("pipeline.readings", "def f():\n    import pipeline.images.opening", "images stands above base"),
         ("pipeline.images.opening", "from pipeline.gallery import opening", "gallery stands above images"),
         ("pipeline.search.search", "from app.server import store", "app.server stands above search"),
         ("pipeline.search.search", "from pipeline.cli.commands.search import search", "cli stands above search"),

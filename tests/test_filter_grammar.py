@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.clauses import Clause, Either, Filter
 from pipeline.errors import UsageError
 from pipeline.filters import check, parse
+from pipeline.filters.clauses import Clause, Either, Filter
 
 
 def one(*clauses: Clause | Either) -> Filter:

@@ -15,8 +15,8 @@ from app.server import resources
 from app.widgets import states
 from app.widgets.literal import literal
 from pipeline import filters
-from pipeline.clauses import Clause
 from pipeline.errors import UsageError
+from pipeline.filters.clauses import Clause
 from pipeline.gallery import asked
 from pipeline.gallery.gallery import Gallery
 from pipeline.search import facets

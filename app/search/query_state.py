@@ -9,8 +9,8 @@ import streamlit as st
 from app.server import kept_uploads
 from app.server.pictures import Upload
 from pipeline import filters, plugins
-from pipeline.clauses import Clause, Either, Filter
 from pipeline.errors import UsageError
+from pipeline.filters.clauses import Clause, Either, Filter
 from pipeline.gallery.confidence import LEVELS
 from pipeline.images.regions import box_text, parse_box
 from pipeline.search import by_aspect

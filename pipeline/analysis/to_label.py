@@ -11,8 +11,8 @@ import numpy as np
 
 from pipeline import filters
 from pipeline.analysis import clustering, grouping, picking
-from pipeline.clauses import Filter
 from pipeline.errors import UsageError
+from pipeline.filters.clauses import Filter
 from pipeline.gallery import asked, reports, whole_pictures
 from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, silent

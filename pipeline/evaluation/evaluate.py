@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline import filters
-from pipeline.clauses import Clause, Filter
 from pipeline.errors import GalleryError, UsageError
+from pipeline.filters.clauses import Clause, Filter
 from pipeline.gallery import asked, reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, Rows, silent

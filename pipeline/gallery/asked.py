@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline import filters
-from pipeline.clauses import Clause, Filter
 from pipeline.errors import UsageError
+from pipeline.filters.clauses import Clause, Filter
 from pipeline.gallery import tags
 from pipeline.gallery.gallery import Gallery
 

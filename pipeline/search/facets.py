@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from pipeline import filters, readings
-from pipeline.clauses import Clause, Filter
+from pipeline.filters.clauses import Clause, Filter
 from pipeline.kinds.tags import SHOWS_KINDS
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline import filters, plugins
-from pipeline.clauses import Clause, Either, Filter
 from pipeline.errors import UsageError
+from pipeline.filters.clauses import Clause, Either, Filter
 from pipeline.records import Rows, VectorStore
 from pipeline.schema import Row
 

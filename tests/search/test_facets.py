@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pipeline.clauses import Clause
 from pipeline.filters import Filter, check, mask, parse
+from pipeline.filters.clauses import Clause
 from pipeline.search.facets import facets, fields
 
 KEYS = ["price", "taken", "kind", "note", "few", "shows_kinds"]

@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pipeline.clauses import ORDERED, SIGNS, Clause, Either, Filter
 from pipeline.errors import UsageError
+from pipeline.filters.clauses import ORDERED, SIGNS, Clause, Either, Filter
 
 _SIGN = "|".join(map(re.escape, SIGNS))
 _CLAUSE = re.compile(rf"\s*(?P<field>(?:[^=!<>~\\]|\\.)+?)\s*(?P<sign>{_SIGN})", re.DOTALL)

@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline import readings, schema
-from pipeline.clauses import EXACT, ORDERED, Clause, Filter, Interval
-from pipeline.clauses import escape as escape
 from pipeline.errors import UsageError
-from pipeline.filter_grammar import parse as parse
+from pipeline.filters.clauses import EXACT, ORDERED, Clause, Filter, Interval
+from pipeline.filters.clauses import escape as escape
+from pipeline.filters.grammar import parse as parse
 from pipeline.records import ImageRecord
 
 if TYPE_CHECKING:
