@@ -16,7 +16,7 @@ from pipeline.cli.ingest_report import show
 from pipeline.plugins import DEFAULT_ENCODER
 
 MAPPED = 0.8  # share of the pictures that a map must have not to be made anew
-MAX_UMAP = 100_000  # pictures; more are laid out by their two directions of most variance, which takes seconds
+UMAP = range(200, 100_001)  # pictures; fewer, or more, are laid out by their two directions of most variance, at once
 
 if TYPE_CHECKING:
     from pipeline.gallery.gallery import Gallery
@@ -112,7 +112,7 @@ def _map(name: str, settings: Settings, progress: str) -> None:
     if any(about["n"] >= MAPPED * rows for about in projection.saved_maps(gallery)):
         return
     with shown(progress) as told, contextlib.suppress(SemblanceError):  # the Explore page says what is missing
-        projection.project(gallery, "umap" if rows <= MAX_UMAP else "pca", progress=told)
+        projection.project(gallery, "umap" if rows in UMAP else "pca", progress=told)
 
 
 @dataclasses.dataclass(frozen=True)
