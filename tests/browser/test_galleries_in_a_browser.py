@@ -30,7 +30,7 @@ def test_a_zip_becomes_a_gallery_that_can_be_searched_and_deleted(
     page.get_by_label("Title").fill("From a zip")
     page.wait_for_timeout(1000)
     page.get_by_role("button", name="Make gallery").click()
-    expect(page.get_by_text("Ingest into From a zip: done").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Ingest into From a zip: done").first).to_be_visible(timeout=120_000)
     card = page.locator(".st-key-card-from_a_zip")
     expect(card).to_contain_text("20 pictures")
     expect(card).to_contain_text("1 rejected")
