@@ -14,6 +14,7 @@ from app.server.pictures import Preview
 from pipeline import filters
 from pipeline.errors import SemblanceError
 from pipeline.gallery import opening as galleries
+from pipeline.gallery import parts
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.originals import read_original, roots
 from pipeline.images import regions as parts_of_pictures
@@ -41,7 +42,8 @@ def gallery_names() -> list[str]:
     found = []
     for name in galleries.names(settings):
         with contextlib.suppress(SemblanceError):
-            if galleries.open_gallery(name, settings).current:
+            made = galleries.open_gallery(name, settings)
+            if made.current and parts.files(made.folder()):
                 found.append(name)
     return found
 

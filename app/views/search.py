@@ -58,8 +58,15 @@ def page() -> None:
     follow(name)
     if query_state.current().empty and jobs.running(gallery=name):
         job_list()
+        st.fragment(_grow, run_every=8.0)(name, resources.gallery(name).count())
     search_area(resources.gallery(name))
     tray(resources.gallery(name), on_search=True)
+
+
+def _grow(name: str, drawn: int) -> None:
+    """A gallery that is being filled shows its new pictures, until something is asked."""
+    if query_state.current().empty and resources.gallery(name).count() != drawn:
+        st.rerun(scope="app")
 
 
 @st.fragment
