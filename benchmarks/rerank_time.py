@@ -83,7 +83,7 @@ def main() -> None:
             for n in given.rows:
                 gallery = made(f"rows_{n}", n, given.dim, store)
                 measuring.say(f"{n:,} rows are in")
-                at_hand = None if given.store else sync.exact_store(gallery)
+                rows = None if given.store else sync.exact_store(gallery)
                 seen, ids = looks(gallery), gallery.table()["id"].tolist()
                 ways = [{"rerank": name} for name in plugins.available("rerank")] + [
                     {"aspects": one} for one in ASPECTS
@@ -96,7 +96,16 @@ def main() -> None:
                     for way in ways:
                         begun, before = time.perf_counter(), time.process_time()
                         options = {"rerank": NONE} | way
-                        search(gallery, store, None, query, k=K, appearances=seen, at_hand=at_hand, **options)  # type: ignore[arg-type]
+                        search(
+                            gallery,
+                            store,
+                            None,
+                            query,
+                            k=K,
+                            appearances=seen,
+                            at_hand=lambda rows=rows: rows,
+                            **options,
+                        )  # type: ignore[arg-type]
                         if turn >= 0:
                             spent[next(iter(way.values()))].append(1000 * (time.perf_counter() - begun))
                             worked[next(iter(way.values()))].append(1000 * (time.process_time() - before))

@@ -92,11 +92,11 @@ def measured(name: str, spec: str, rows: np.ndarray, labels: np.ndarray) -> tupl
         best += int(good[: fine[-1] + 1].sum()) if len(fine) else 0
         for probability, is_right in zip(sure, good, strict=True):
             bands[confidence.band(learned, probability)].append(bool(is_right))
-        alarms.append(bool(confidence.is_strange(learned, hits)))
+        alarms.append(bool(confidence.is_novel(learned, hits)))
         others = truth != label
         if others.sum() > confidence.DEPTH:
             lacking = first_hits(query, gallery[others], truth[others])
-            silent.append(bool(confidence.is_strange(learned, lacking)))
+            silent.append(bool(confidence.is_novel(learned, lacking)))
     gain = interval(np.array(again) - np.array(plain), seed=0)
     share = {band: f"{np.mean(of):.2f} of {len(of):,}" if of else "none" for band, of in bands.items()}
     return (

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 from app.api.operations import Call, Upload, operation
 from app.api.problems import Refused
 from app.api.types import ID, OTHER_ID, PictureId, SearchAnswer, SearchAsked, SimilarAnswer, SimilarAsked, asked
-from app.server import encoders, explanations, exposure, looks, pictures, resources, store
-from pipeline import filters, logs
+from app.server import answers, encoders, explanations, exposure, looks, resources
+from pipeline import filters
 from pipeline.errors import GalleryError, UsageError
 from pipeline.explain import explain as explaining
 from pipeline.explain.explain import MAX_GRID
@@ -19,7 +19,7 @@ from pipeline.gallery.appearances import Appearances
 from pipeline.gallery.gallery import Gallery
 from pipeline.images.opening import MAX_BYTES
 from pipeline.images.regions import parse_box
-from pipeline.search import by_aspect, text
+from pipeline.search import by_aspect
 from pipeline.search import search as searching
 from pipeline.search.search import Query, QueryPicture
 
@@ -116,33 +116,20 @@ def answered(gallery: Gallery, what: SearchAsked, files: Iterable[Upload] = ()) 
     exposure.check_plugins(["--rerank", what.rerank], ())
     searching.check(query, what.k, what.collapse, what.rerank, what.max_wrong, what.min_score, what.aspects)
     where = filters.parse(what.where)
-    if query.has_words:
-        text.require(gallery, (*query.texts, *query.not_texts))  # before anything is loaded
-    seen = _looks(gallery) if by_aspect.looks_wanted(by_aspect.parse(what.aspects)) else None
-    encoder = encoders.shared(gallery) if searching.needs_encoder(gallery, query) else None
-    with logs.request():
-        result, note = store.answered(
-            gallery,
-            lambda index: searching.search(
-                gallery,
-                index,
-                encoder,
-                query,
-                k=what.k,
-                where=where,
-                collapse=what.collapse,
-                by_picture=what.by_picture,
-                exclude_query=not what.keep_query,
-                rerank=what.rerank,
-                max_wrong=what.max_wrong,
-                min_score=what.min_score,
-                aspects=what.aspects,
-                appearances=seen,
-                at_hand=None if seen else store.at_hand(gallery),
-                encode=pictures.embeddings,
-                looks=looks.of_pictures,
-            ),
-        )
+    result, note = answers.answered(
+        gallery,
+        query,
+        appearances=_looks(gallery) if by_aspect.looks_wanted(by_aspect.parse(what.aspects)) else None,
+        k=what.k,
+        where=where,
+        collapse=what.collapse,
+        by_picture=what.by_picture,
+        exclude_query=not what.keep_query,
+        rerank=what.rerank,
+        max_wrong=what.max_wrong,
+        min_score=what.min_score,
+        aspects=what.aspects,
+    )
     found: dict[str, Any] = searching.as_json(gallery, said, result)
     found["encoder"] = exposure.without_paths(str(found["encoder"]))
     for hit in found["hits"]:

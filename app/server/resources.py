@@ -43,7 +43,7 @@ def gallery_names() -> list[str]:
     for name in galleries.names(settings):
         with contextlib.suppress(SemblanceError):
             made = galleries.open_gallery(name, settings)
-            if made.current and parts.files(made.folder()):
+            if made.current and not parts.is_empty(made.folder()):
                 found.append(name)
     return found
 

@@ -31,6 +31,7 @@ _open: dict[str, VectorStore] = {}  # by URI: tests change it
 _syncs = ThreadPoolExecutor(1, thread_name_prefix="sync")
 _state: dict[tuple[str, str], tuple[Version, Future[None]]] = {}  # (URI, gallery) to the version brought in
 _exact: Cache[VectorStore] = Cache(384 << 20)  # rows in memory
+_reading: set[Version] = set()  # large galleries whose rows are read in the background, or never
 _failed: dict[str, tuple[float, StoreError]] = {}  # by URI: when it could not be had, and why
 _reads = ThreadPoolExecutor(1, thread_name_prefix="read")
 AT_HAND_BYTES = 128 << 20  # of embeddings: 130,000 rows of dim 256
@@ -125,18 +126,25 @@ def _exact_store(gallery: Gallery) -> VectorStore:
 def at_hand(gallery: Gallery) -> VectorStore | None:
     """The gallery's rows in memory; None while they are being read, and for a gallery whose embeddings take more than
     AT_HAND_BYTES."""
-    rows, version = gallery.count(), gallery.version
-    if rows * gallery.encoder()["dim"] * 4 > AT_HAND_BYTES:
+    version = gallery.version
+    if found := _exact.get(version):
+        return found
+    if version in _reading:  # or it is too large
         return None
-    if rows > AT_ONCE_ROWS and _exact.get(version) is None:
-        _reads.submit(_read, gallery)
-        return None
-    return _exact_store(gallery)
+    rows = gallery.count()
+    fits = rows * gallery.encoder()["dim"] * 4 <= AT_HAND_BYTES
+    if fits and rows <= AT_ONCE_ROWS:
+        return _exact_store(gallery)
+    _reading.add(version)
+    if fits:
+        _reads.submit(_read, gallery, version)
+    return None
 
 
-def _read(gallery: Gallery) -> None:
+def _read(gallery: Gallery, version: Version) -> None:
     with contextlib.suppress(SemblanceError):  # the search that needs it says what is wrong
         _exact_store(gallery)
+    _reading.discard(version)  # what made room for another gallery is read again when it is asked for
 
 
 def remove(gallery: Gallery, ids: Sequence[str]) -> None:
@@ -201,4 +209,5 @@ def release() -> None:
         _open.clear()
         _state.clear()
         _exact.clear()
+        _reading.clear()
         _failed.clear()

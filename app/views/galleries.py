@@ -6,9 +6,9 @@ import streamlit as st
 
 from app.galleries.care import care, had_former_default, offer_default
 from app.galleries.new import new_gallery
-from app.server import jobs, resources, store
+from app.server import resources, store
 from app.server.routes import thumbnail_url
-from app.widgets.job_list import FILLS, job_list
+from app.widgets.job_list import filling, job_list
 from app.widgets.literal import literal
 from app.widgets.page import guarded, title_row
 from pipeline.errors import SemblanceError
@@ -52,25 +52,25 @@ def overview(gallery: Gallery) -> None:
         if manage.button("Close" if open_now else "Manage", key=f"manage-{info.name}", width="stretch"):
             st.session_state["managed"] = "" if open_now else info.name
             st.rerun()
-        filling = any(jobs.running(*words, gallery=info.name) for words in FILLS)
-        st.fragment(_contents, run_every=2.0 if filling else None)(gallery, filling=filling)
+        filled = filling(info.name)
+        st.fragment(_contents, run_every=2.0 if filled else None)(gallery, filled=filled)
         if had_former_default(gallery):
             offer_default(gallery)
         if open_now:
             care(gallery, info)
 
 
-def _contents(gallery: Gallery, *, filling: bool) -> None:
+def _contents(gallery: Gallery, *, filled: bool) -> None:
     """Some pictures, counts and the index; drawn anew while an ingest goes on."""
     info = gallery.info()
     strip(gallery)
-    if filling and not info.rows:
+    if filled and not info.rows:
         st.markdown("**Being filled.** The first pictures come in a moment; they can be searched while more are added.")
         return
-    facts = [f"**{info.rows:,}** pictures{' so far' if filling else ''}", literal(info.encoder or "no encoder yet")]
+    facts = [f"**{info.rows:,}** pictures{' so far' if filled else ''}", literal(info.encoder or "no encoder yet")]
     facts += [f"{info.dim} dimensions", *(f"{count:,} {word}" for count, word in counted(info) if count)]
     st.markdown(" · ".join(facts))
-    st.caption("Being filled; it can be searched meanwhile." if filling else literal(health(gallery)))
+    st.caption("Being filled; it can be searched meanwhile." if filled else literal(health(gallery)))
 
 
 def counted(info: GalleryInfo) -> list[tuple[int, str]]:

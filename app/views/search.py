@@ -17,19 +17,17 @@ from app.search.side_by_side import side_by_side
 from app.search.tray import tray
 from app.search.why_similar import why_similar
 from app.search.words_fields import words_kept
-from app.server import encoders, jobs, looks, pictures, resources, store
+from app.server import answers, encoders, pictures, resources, store
 from app.server.routes import publish, whole_url
 from app.widgets import downloads, selection, states
-from app.widgets.job_list import job_list
+from app.widgets.job_list import filling, job_list
 from app.widgets.literal import literal
 from app.widgets.page import follow, followed, guarded, titled_choice
 from app.widgets.results_grid import results_grid, tile, tiles_of
-from pipeline import logs
 from pipeline.errors import SemblanceError, display_name
 from pipeline.gallery.gallery import Gallery
 from pipeline.kinds import words as kinds
 from pipeline.records import SearchHit
-from pipeline.search import search as searching
 from pipeline.search import sorting, text
 from pipeline.search.search import Query, QueryPicture, SearchResult
 
@@ -56,7 +54,7 @@ def page() -> None:
             remember=False, gallery=name, ids=(), region="", like=(), unlike=(), where=(), beside="", **words_kept(name)
         )
     follow(name)
-    if query_state.current().empty and jobs.running(gallery=name):
+    if query_state.current().empty and filling(name):
         job_list()
         st.fragment(_grow, run_every=8.0)(name, resources.gallery(name).count())
     search_area(resources.gallery(name))
@@ -212,36 +210,24 @@ def first_picture(query: Query) -> QueryPicture | str | None:
 
 def answer(gallery: Gallery, state: SearchState, query: Query) -> SearchResult:
     """By Milvus; when it fails, exactly from the gallery's files, and the page says so."""
-    if query.has_words:
-        text.require(gallery, (*query.texts, *query.not_texts))  # before anything is loaded
-    encoder = encoders.of_gallery(gallery) if searching.needs_encoder(gallery, query) else None
     # a link, or the gallery before this one, may bring a cut that nothing is known for here, and its slider is not shown
     known = text.kinds_of(gallery) if query.words_alone else not query.has_words and gallery.encoder().get("confidence")
     seen = aspects.known(gallery, state)
     cut = state.max_wrong < 1 and known and not seen
-    with logs.request():
-        result, note = store.answered(
-            gallery,
-            lambda index: searching.search(
-                gallery,
-                index,
-                encoder,
-                query,
-                k=state.k,
-                where=state.filter(),
-                collapse=state.collapse or None,
-                by_picture=state.by_picture,
-                exclude_query=not state.keep_query,
-                rerank="" if seen else state.rerank,
-                max_wrong=state.max_wrong if cut else None,
-                aspects=state.aspects if seen else "",
-                appearances=seen,
-                at_hand=None if seen else store.at_hand(gallery),
-                encode=pictures.embeddings,
-                looks=looks.of_pictures,
-                table=lambda: resources.table(gallery),
-            ),
-        )
+    result, note = answers.answered(
+        gallery,
+        query,
+        appearances=seen,
+        encoder=encoders.of_gallery,
+        k=state.k,
+        where=state.filter(),
+        collapse=state.collapse or None,
+        by_picture=state.by_picture,
+        exclude_query=not state.keep_query,
+        rerank="" if seen else state.rerank,
+        max_wrong=state.max_wrong if cut else None,
+        aspects=state.aspects if seen else "",
+    )
     if note:
         st.warning(literal(note))
     return sorting.in_order(result, state.sort)

@@ -18,6 +18,11 @@ NEWEST = 8  # thumbnails of a gallery that is being filled
 ASIDE = ("note: ", "rejected ")  # what an ingest says of files that did not come in, or not as they were named
 
 
+def filling(gallery: str = "") -> bool:
+    """Whether a job brings pictures into the gallery, "" for any."""
+    return any(jobs.running(*words, gallery=gallery) for words in FILLS)
+
+
 def job_list(*, ended: int = 0, but: Collection[str] = ()) -> bool:
     """Running jobs, drawn anew each second while one runs, and a tray of those that ended. True while one runs.
 

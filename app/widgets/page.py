@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.server import jobs, resources
+from app.server import resources
 from app.widgets import selection, states
-from app.widgets.job_list import FILLS, job_list
+from app.widgets.job_list import filling, job_list
 from app.widgets.literal import literal
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
@@ -111,7 +111,7 @@ def section(titles: Mapping[str, str]) -> str:
 
 
 def _first_steps() -> None:
-    if any(jobs.running(*words) for words in FILLS):
+    if filling():
         st.markdown("**The first gallery is being made.** It opens here with its first pictures.")
         job_list()
         st.fragment(_open_when_there, run_every=1.0)()

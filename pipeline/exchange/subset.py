@@ -11,7 +11,7 @@ from pipeline.errors import GalleryError, UsageError
 from pipeline.exchange import arriving
 from pipeline.exchange.backup import rename_encoders
 from pipeline.gallery import judgments, tags
-from pipeline.gallery.gallery import IMPORTED, Gallery
+from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.originals import on_disk
 from pipeline.records import Rows
 from pipeline.settings import Settings
@@ -34,8 +34,8 @@ def subset(source: Gallery, name: str, ids: Collection[str], settings: Settings,
     own = f"{source.root}{os.sep}"
 
     def fill(gallery: Gallery) -> None:
-        if manifest.get(IMPORTED):
-            gallery.update(**{IMPORTED: True})
+        there = gallery.manifest()  # what the source has beyond it was set by somebody: facts, kinds, a table's columns
+        gallery.update(**{key: value for key, value in manifest.items() if key not in there})
         _bring(source, gallery, rows)
         for file in source.root.glob("*.safetensors"):  # a fine-tuned or shortened encoder
             shutil.copyfile(file, gallery.root / file.name)

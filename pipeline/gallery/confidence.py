@@ -29,11 +29,11 @@ Band = Literal["strong", "possible", "weak"]
 
 
 def learn(embeddings: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> dict[str, Any]:
-    """What `estimate` and `is_strange` take: {"weights", "bias", "thresholds", "queries", "known"}; {} when labels teach too
+    """What `estimate` and `is_novel` take: {"weights", "bias", "thresholds", "queries", "novelty"}; {} when labels teach too
     little.
 
     embeddings: (n, dim), all rows; labels: (n,), "" for none. thresholds: per share of LEVELS the probability from which
-    up the hits of held-out queries were wrong so often at most; above 1 where no probability keeps that. known: what tells
+    up the hits of held-out queries were wrong so often at most; above 1 where no probability keeps that. novelty: what tells
     queries from the same ones asked after their own label was taken out; {} where too little is left without one.
     """
     import numpy as np
@@ -64,14 +64,14 @@ def learn(embeddings: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> dict[
     fitted = LogisticRegression(C=10, max_iter=1000).fit(x[:half].reshape(-1, x.shape[2]), y[:half].ravel())
     weights, bias = fitted.coef_[0].tolist(), float(fitted.intercept_[0])
     held_out = _probability(x[half:], weights, bias)
-    known = _learn_known(nearest, without, weights, bias)
+    novelty = _learn_novelty(nearest, without, weights, bias)
     thresholds = {str(level): _threshold(held_out.ravel(), y[half:].ravel(), level) for level in LEVELS}
     return {
         "weights": [round(w, 5) for w in weights],
         "bias": round(bias, 5),
         "thresholds": thresholds,
         "queries": len(asking),
-        "known": known,
+        "novelty": novelty,
     }
 
 
@@ -86,7 +86,7 @@ def _first(scores: np.ndarray) -> np.ndarray:
 Nearest = tuple["np.ndarray", "np.ndarray"]  # (DEPTH,) scores and labels, closest first
 
 
-def _learn_known(
+def _learn_novelty(
     nearest: Sequence[Nearest], without: Sequence[Nearest | None], weights: Sequence[float], bias: float
 ) -> dict[str, Any]:
     """nearest, without: of each query with all rows, and with those of its own label left out; None where too few are left."""
@@ -122,14 +122,14 @@ def _neighbourhood(scores: np.ndarray, labels: np.ndarray, weights: Sequence[flo
     return np.array([scores[0], scores[:5].mean(), scores[-BACKGROUND:].mean(), sure[:5].mean(), voting])
 
 
-def is_strange(learned: Mapping[str, Any], first: Sequence[SearchHit]) -> bool | None:
+def is_novel(learned: Mapping[str, Any], first: Sequence[SearchHit]) -> bool | None:
     """Whether the gallery seems to have nothing of the query's kind; None when that is not known.
 
     first: the nearest to the query of the whole gallery, closest first.
     """
     import numpy as np
 
-    if not (known := learned.get("known")) or len(first) < DEPTH:
+    if not (known := learned.get("novelty")) or len(first) < DEPTH:
         return None
     scores, labels = (np.array([getattr(hit, name) for hit in first[:DEPTH]]) for name in ("score", "label"))
     value = _neighbourhood(scores, labels.astype(object), learned["weights"], learned["bias"]) - known["mean"]

@@ -25,6 +25,11 @@ def files(folder: Path) -> list[Path]:
     return sorted(folder.glob("part-[0-9]*.parquet"))
 
 
+def is_empty(folder: Path) -> bool:
+    """Whether nothing was committed yet; looks for the first part alone."""
+    return next(folder.glob("part-[0-9]*.parquet"), None) is None
+
+
 def _schema(dim: int) -> pa.Schema:
     """The columns of schema.Row, then the embedding as a fixed-size list of float32."""
     import pyarrow as pa

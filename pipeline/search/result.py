@@ -39,13 +39,13 @@ class SearchResult:
         default_factory=list
     )  # per hit, with aspects: the cosine of each and its percentile among random pairs; a score is that of meaning
     unseen: int = 0  # with aspects: pictures with neither thumbnail nor file, which are no hits
-    strange: bool | None = None  # the gallery seems to have nothing of the query's kind; None when that is not known
+    novel: bool | None = None  # the gallery seems to have nothing of the query's kind; None when that is not known
 
     @property
     def close(self) -> bool:
         """Whether there is a match worth the name."""
-        if self.strange is not None:
-            return not self.strange
+        if self.novel is not None:
+            return not self.novel
         if self.bands:
             enough = ("strong", "possible") if self.understood else ("strong",)
             return any(band in enough for band in self.bands)

@@ -66,7 +66,7 @@ def search(
     min_score: float | None = None,
     aspects: str = "",
     appearances: Appearances | None = None,
-    at_hand: VectorStore | None = None,
+    at_hand: Callable[[], VectorStore | None] | None = None,
     encode: queries.EncodePictures = queries.embeddings,
     looks: by_aspect.LooksOfPictures = by_aspect.looks_of,
     table: Callable[[], pd.DataFrame] | None = None,
@@ -80,8 +80,8 @@ def search(
     re-ranked. max_wrong: only hits of which at most this share is wrong, as the gallery's labels taught (confidence.py).
     min_score: only hits from this score up. aspects: weights that put the hits in order (by_aspect.parse); then nothing
     is re-ranked, and no hit is strong or weak. appearances: the gallery's, made where they are needed and not given.
-    at_hand: a store that has the gallery's rows in memory: a re-ranker looks at hundreds of them and may ask twice, which
-    there costs next to nothing. Without one it asks `store`. table: the gallery's, where it is kept.
+    at_hand: gives a store that has the gallery's rows in memory, or None: a re-ranker looks at hundreds of them and may ask
+    twice, which there costs next to nothing. Without one it asks `store`. table: the gallery's, where it is kept.
     encode, looks: by what the query's pictures are encoded and looked at. Raises UsageError for k, filter, an empty query,
     or words that the encoder does not take, PictureError for a bad picture, GalleryError for an unknown id, StoreError
     when the store fails.
@@ -101,7 +101,7 @@ def search(
     spec = (
         NONE if query.has_words or weights else entry.get("rerank", {}).get("spec", NONE) if rerank == AUTO else rerank
     )
-    finder = at_hand if at_hand is not None and spec != NONE else store
+    finder = (at_hand() if at_hand and spec != NONE else None) or store
     direction, own, milliseconds = queries.vector(gallery, finder, collection, entry["dim"], encoder, query, encode)
     begun = time.perf_counter()
     gone = gallery.removed() | (own if exclude_query else set())
@@ -150,8 +150,8 @@ def search(
     left_out = min(k, len(hits)) - len(kept)
     hits, sure = [hits[i] for i in kept], [sure[i] for i in kept if sure[i] == sure[i]]
     bands = [confidence.band(learned, one) for one in sure]
-    if (strange := confidence.is_strange(learned, first)) is False and where:  # the nearest may be none of the hits
-        strange = set(bands) <= {"weak"}
+    if (novel := confidence.is_novel(learned, first)) is False and where:  # the nearest may be none of the hits
+        novel = set(bands) <= {"weak"}
     milliseconds["search"] = since(begun)
     milliseconds["total"] = since(started)
     quantiles = [] if query.has_words else entry["calibration"]
@@ -173,7 +173,7 @@ def search(
         if looked
         else [],
         unseen,
-        strange,
+        novel,
     )
 
 

@@ -72,7 +72,7 @@ def test_ann_recall_is_the_share_of_a_loop_over_queries(tmp_path: Path) -> None:
     """An index that leaves out every third row misses a third of the nearest."""
     rows = embeddings()
     command = broken_folder(tmp_path, "pass", "order = order[order % 3 > 0].reshape(len(queries), -1)[:, :k]")
-    report = compared(rows, "strange", worker=command, k=5)
+    report = compared(rows, "novel", worker=command, k=5)
     own = np.sort(np.random.default_rng(0).choice(300, 40, replace=False))
     right = 0
     for query in own:
@@ -82,47 +82,47 @@ def test_ann_recall_is_the_share_of_a_loop_over_queries(tmp_path: Path) -> None:
 
 
 def broken_folder(folder: Path, failing: str, more: str = "pass") -> list[str]:
-    """A worker's command that finds one more plugin, `strange`: with its second setting it does what `failing` says."""
+    """A worker's command that finds one more plugin, `novel`: with its second setting it does what `failing` says."""
     source = failing if "_fail" in failing else f"{failing}\ndef _fail(): pass"
     text = SOUND.replace("[:, :k]", "" if more != "pass" else "[:, :k]").replace(
         "        return np.zeros", f"        {more}\n        return np.zeros"
     )
-    (folder / "strange.py").write_text(f"{source}\n{text}")
+    (folder / "novel.py").write_text(f"{source}\n{text}")
     code = (
         "import pipeline.indexes as room\nfrom pipeline.comparison import index_worker; from pipeline import plugins\n"
         f"room.__path__.append({str(folder)!r})\nreal = plugins.available\n"
-        "plugins.available = lambda kind: [*real(kind), 'strange']\nindex_worker.main()"
+        "plugins.available = lambda kind: [*real(kind), 'novel']\nindex_worker.main()"
     )
     return [sys.executable, "-c", code]
 
 
 def test_of_an_index_in_another_process_neither_size_nor_memory_is_told(tmp_path: Path) -> None:
     command = broken_folder(tmp_path, "pass")
-    plugin = tmp_path / "strange.py"
+    plugin = tmp_path / "novel.py"
     text = plugin.read_text().replace("return 1", "return None").replace("def build()", "def build(*, uri='')")
     plugin.write_text(text)
-    report = compared(embeddings(), "strange:uri=http://me:secret@host:19530", worker=command)
+    report = compared(embeddings(), "novel:uri=http://me:secret@host:19530", worker=command)
     assert {(row["bytes_on_disk"], row["megabytes"], row["error"]) for row in report["rows"]} == {(None, None, "")}
-    assert report["rows"][0]["spec"] == "strange:uri=http://host:19530,effort=1"
+    assert report["rows"][0]["spec"] == "novel:uri=http://host:19530,effort=1"
     assert "secret" not in json.dumps(report)
 
 
 @pytest.mark.parametrize("more", ["order = order[:, :k] + 300", "order = order[:, :2]", "order = order[:3, :k]"])
 def test_answers_of_another_shape_or_with_rows_that_do_not_exist_are_an_error(tmp_path: Path, more: str) -> None:
-    rows = compared(embeddings(), "strange", worker=broken_folder(tmp_path, "pass", more))["rows"]
+    rows = compared(embeddings(), "novel", worker=broken_folder(tmp_path, "pass", more))["rows"]
     assert {row["error"] for row in rows} == {"it returned rows that do not exist, or not one for each place"}
     assert {row["ann_recall"] for row in rows} == {None}
 
 
 @pytest.fixture(autouse=True)
-def strange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`strange` is an index here too, beside the real ones."""
+def novel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`novel` is an index here too, beside the real ones."""
     import pipeline.indexes as room
 
     real = plugins.available
     monkeypatch.setattr(room, "__path__", [*room.__path__, str(tmp_path)])
-    monkeypatch.setattr(plugins, "available", lambda kind: [*real(kind), *["strange"] * (kind == "indexes")])
-    sys.modules.pop("pipeline.indexes.strange", None)
+    monkeypatch.setattr(plugins, "available", lambda kind: [*real(kind), *["novel"] * (kind == "indexes")])
+    sys.modules.pop("pipeline.indexes.novel", None)
 
 
 @pytest.mark.parametrize(
@@ -140,20 +140,20 @@ def test_an_index_that_breaks_is_a_row_that_says_so_and_the_others_go_on(
     failing: str, says: str, tmp_path: Path
 ) -> None:
     command = broken_folder(tmp_path, BROKEN[failing])
-    report = compared(embeddings(), "strange", worker=command, timeout=4)
+    report = compared(embeddings(), "novel", worker=command, timeout=4)
     first, second = report["rows"]
-    assert (first["spec"], first["error"], first["ann_recall"]) == ("strange:effort=1", "", 1.0)
+    assert (first["spec"], first["error"], first["ann_recall"]) == ("novel:effort=1", "", 1.0)
     assert re.search(says, second["error"])
     assert (second["ann_recall"], second["pareto"]) == (None, False)
 
 
 def test_a_comparison_goes_on_past_one_that_crashed(tmp_path: Path) -> None:
     command = broken_folder(tmp_path, BROKEN["crashing"])
-    report = compared(embeddings(), "kd_tree", "strange", "simhash:candidates=50", worker=command)
+    report = compared(embeddings(), "kd_tree", "novel", "simhash:candidates=50", worker=command)
     assert [(row["index"], bool(row["error"])) for row in report["rows"]] == [
         ("kd_tree", False),
-        ("strange", False),
-        ("strange", True),
+        ("novel", False),
+        ("novel", True),
         ("simhash", False),
     ]
 

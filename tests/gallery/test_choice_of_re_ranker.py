@@ -100,7 +100,7 @@ def test_rows_at_hand_give_the_same_answer_without_asking_the_store(gallery: Gal
         wanted = search(gallery, store, None, Query(ids=(first,)), k=20, rerank=spec, **options)  # type: ignore[arg-type]
         empty = exact()
         answer = search(
-            gallery, empty, None, Query(ids=(first,)), k=20, rerank=spec, at_hand=sync.exact_store(gallery), **options  # type: ignore[arg-type]
+            gallery, empty, None, Query(ids=(first,)), k=20, rerank=spec, at_hand=lambda: sync.exact_store(gallery), **options  # type: ignore[arg-type]
         )  # fmt: skip
         assert [hit.id for hit in answer.hits] == [hit.id for hit in wanted.hits]
         assert [hit.folded for hit in answer.hits] == [hit.folded for hit in wanted.hits]

@@ -51,9 +51,9 @@ def test_no_match_is_said_of_kinds_that_the_gallery_lacks_and_seldom_of_those_it
     asked, truth = labelled(300, seed=11, spread=0.8)
     there = labels != "f"
     learned = confidence.learn(rows[there], labels[there])
-    strange = [confidence.is_strange(learned, first_of(query, rows[there], labels[there])) for query in asked]
-    lacking = [is_strange for is_strange, label in zip(strange, truth, strict=True) if label == "f"]
-    known = [is_strange for is_strange, label in zip(strange, truth, strict=True) if label != "f"]
+    novel = [confidence.is_novel(learned, first_of(query, rows[there], labels[there])) for query in asked]
+    lacking = [is_novel for is_novel, label in zip(novel, truth, strict=True) if label == "f"]
+    known = [is_novel for is_novel, label in zip(novel, truth, strict=True) if label != "f"]
     assert sum(known) <= 0.12 * len(known)
     assert sum(lacking) >= 0.5 * len(lacking)
 
@@ -62,8 +62,8 @@ def test_where_one_label_is_nearly_all_nobody_knows_what_is_lacking() -> None:
     rows, labels = labelled(300)
     few = np.where(np.arange(300) < 290, "a", labels)
     learned = confidence.learn(rows, few)
-    assert learned["known"] == {}
-    assert confidence.is_strange(learned, first_of(rows[0], rows, few)) is None
+    assert learned["novelty"] == {}
+    assert confidence.is_novel(learned, first_of(rows[0], rows, few)) is None
 
 
 def test_a_hit_that_agrees_with_the_nearest_is_surer_than_one_that_does_not() -> None:

@@ -71,8 +71,8 @@ def ingest(
 
     settings, kept = Settings(), facts_of_files.chosen(facts)
     opening.check_name(name)
-    if watch and (plan or limit):
-        raise UsageError("--watch follows all of a folder as it changes; leave --plan and --limit out")
+    if watch and (plan or limit or map_too):
+        raise UsageError("--watch follows all of a folder as it changes; leave --plan, --limit and --map out")
     source = plugins.build("datasets", dataset)
     existing = opening.open_gallery(name, settings) if name in opening.names(settings) else None
     if plan:
