@@ -30,7 +30,7 @@ from benchmarks.streamlit_client import VisitError, Visitor
 PAGES = ("", "explore", "evaluate", "pairs", "indexes", "galleries", "hard_cases", "training")
 TEXTS = ("", "\0", "a\0b", "../../etc/passwd", "/etc/passwd", "label=cup", "label=\0", "none", "k_reciprocal:k1=9", "x" * 5_000,
          "checkpoint:run=/etc", "folder:root=/etc", "9" * 400, "nan", "<b>", "{", "[]", "null", "search", "remove", "f" * 32, "--help")  # fmt: skip
-NAMES = ("action", "feedback", "box", "picked", "selected", "isolated", "kind", "id", "like", "unlike", "shape", "polygon", "turn", "only", "out", "n")  # fmt: skip
+NAMES = ("action", "feedback", "box", "changed", "picked", "add", "look", "kind", "id", "like", "unlike", "shape", "polygon", "turn", "only", "out", "n")  # fmt: skip
 FAULT = re.compile("our fault|Traceback|RuntimeError|TypeError|KeyError")
 
 

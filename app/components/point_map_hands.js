@@ -61,7 +61,7 @@ const hands = {
     this.down = this.drawing = null;
     if (!down.moved) {
       const found = this.nearest(...here);
-      if (found >= 0) this.setTriggerValue("picked", { id: this.id(found), n: Date.now() });
+      if (found >= 0) this.changed({ picked: this.id(found) });
       else if (this.shape) this.select(null);
     } else if (drawing?.length > 2) {
       this.select({ polygon: thinned(drawing).map(([x, y]) => this.toMap(x, y).map((value) => Math.round(value * 1e4) / 1e4)), turn: this.depth ? this.turn.map((angle) => Math.round(angle * 1e3) / 1e3) : null }, event.shiftKey);
@@ -69,12 +69,17 @@ const hands = {
     this.draw();
   },
 
+  // All of what is seen, always: of two changes in quick succession the second may reach Python before the first is answered.
+  changed(more = {}) {
+    this.setTriggerValue("changed", { shape: this.shape, only: this.only, look: this.look, ...more, n: Date.now() });
+  },
+
   // add: beside what is selected already, else in its place
   select(shape, add = false) {
     this.shape = shape;
     this.mark();
     this.draw();
-    this.setTriggerValue("selected", { shape, add, n: Date.now() });
+    this.changed({ add });
   },
 
   point(i, here) {
@@ -125,7 +130,7 @@ const hands = {
     const wanted = again && look === this.look ? "points" : look;
     this.show(wanted);
     this.draw();
-    this.setTriggerValue("looked", { look: wanted, n: Date.now() });
+    this.changed();
   },
 
   drawTools() {
@@ -183,7 +188,7 @@ const hands = {
     this.mark();
     this.drawLegend();
     this.draw();
-    this.setTriggerValue("isolated", { only: this.only, n: Date.now() });
+    this.changed();
   },
 
   leave() {

@@ -97,10 +97,7 @@ def _draw(
             _component_data(gallery, data, shown, only=only, shape=shape, picked=picked, near=near)
             | {"query": map_query.spot(gallery, data, query) if query is not None else None},
             key=key,
-            on_picked=lambda: _picked(key),
-            on_selected=lambda: _selected(key),
-            on_isolated=lambda: _isolated(key),
-            on_looked=lambda: _looked(key),
+            on_changed=lambda: _changed(key),
         )
         st.caption(literal(data.map.about["caption"]))
 
@@ -147,27 +144,16 @@ def _component_data(
     }
 
 
-def _picked(key: str) -> None:
-    if found := states.sent(key, "picked"):
-        st.query_params["picture"] = states.text(states.part(found, "id"))
-
-
-def _selected(key: str) -> None:
-    found = states.sent(key, "selected")
-    shape = shape_from(states.part(found, "shape")) if found else None
-    st.session_state["map-adds"] = bool(found and found.get("add"))
-    _keep(select=shape.text() if shape else "")
-
-
-def _isolated(key: str) -> None:
-    found = states.sent(key, "isolated")
-    st.query_params["only"] = list(states.texts(states.part(found, "only"))) if found else []
-
-
-def _looked(key: str) -> None:
-    if found := states.sent(key, "looked"):
-        look = states.text(states.part(found, "look"))
-        _keep(look=look if look in LOOKS else "")
+def _changed(key: str) -> None:
+    if (found := states.sent(key, "changed")) is None:
+        return
+    shape, look = shape_from(states.part(found, "shape")), states.text(states.part(found, "look"))
+    _keep(select=shape.text() if shape else "", look=look if look in LOOKS else "")
+    st.query_params["only"] = list(states.texts(states.part(found, "only")))
+    if "picked" in found:
+        st.query_params["picture"] = states.text(found["picked"])
+    if "add" in found:
+        st.session_state["map-adds"] = bool(found["add"])
 
 
 def _keep(**values: str) -> None:

@@ -65,21 +65,7 @@ def _pair(text: str) -> tuple[float, float]:
     return x, y
 
 
-def point_map(
-    data: dict[str, Any],
-    *,
-    key: str,
-    on_picked: Callable[[], None],
-    on_selected: Callable[[], None],
-    on_isolated: Callable[[], None],
-    on_looked: Callable[[], None],
-) -> None:
-    """`session_state[key]` holds, in its callback, picked = {id}, selected = {shape}, isolated = {only} or looked = {look}."""
-    component("point_map", _SCRIPTS)(
-        data=data,
-        key=key,
-        on_picked_change=on_picked,
-        on_selected_change=on_selected,
-        on_isolated_change=on_isolated,
-        on_looked_change=on_looked,
-    )
+def point_map(data: dict[str, Any], *, key: str, on_changed: Callable[[], None]) -> None:
+    """`session_state[key]` holds, in its callback, changed = {shape, only, look} as they are now, with picked (an id) or add
+    (a new shape beside what is selected) where that is what happened."""
+    component("point_map", _SCRIPTS)(data=data, key=key, on_changed_change=on_changed)
