@@ -23,6 +23,7 @@ from pipeline.records import SearchHit
 from pipeline.search.search import Query
 
 SHOWN = 6
+MARKS_SHOWN, EVERY = 4, "*"  # more marks of a kind are one chip, which is taken away as a whole
 FIELD = "ask-field"  # the container of the one upload field; what is pasted or dropped elsewhere is handed to it
 
 
@@ -129,8 +130,12 @@ def _items(gallery: Gallery, state: SearchState) -> list[dict[str, str]]:
         )
     paths = resources.paths(gallery)
     for kind, sign in (("ids", "part" if state.part else ""), ("like", "+"), ("unlike", "−")):
-        lead = {"like": "more like ", "unlike": "less like "}.get(kind, "")
-        for i in getattr(state, kind):
+        lead, marked = {"like": "more like ", "unlike": "less like "}.get(kind, ""), getattr(state, kind)
+        if lead and len(marked) > MARKS_SHOWN:
+            said = "liked" if kind == "like" else "disliked"
+            made.append({"kind": kind, "value": EVERY, "title": f"{len(marked)} {said}"})
+            continue
+        for i in marked:
             name = lead + display_name(paths.get(i, i))
             made.append({"kind": kind, "value": i, "src": thumbnail_url(gallery.name, i)} | _said(name, sign))
     made += [{"kind": "texts", "value": one, "title": one} for one in state.texts]
@@ -148,7 +153,9 @@ def _take_off() -> None:
     kind, value = states.text(states.part(off, "kind")), states.text(states.part(off, "value"))
     state = query_state.current()
     if kind in ("uploads", "ids", "like", "unlike", "texts", "not_texts"):
-        left = tuple(one for one in getattr(state, kind) if (one.id if kind == "uploads" else one) != value)
+        left = tuple(
+            one for one in getattr(state, kind) if value != EVERY and (one.id if kind == "uploads" else one) != value
+        )
         query_state.change(**{kind: left} | ({"region": ""} if kind == "ids" else {}))
 
 

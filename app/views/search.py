@@ -9,6 +9,7 @@ import streamlit as st
 from app import COMPONENTS
 from app.search import aspects, query_state
 from app.search.common_terms import annotation_line, common_terms
+from app.search.improve import improve_button
 from app.search.kept_judgments import offer_to_keep
 from app.search.options import option_row, sort_name
 from app.search.query_panel import act, query_of, query_panel
@@ -161,6 +162,7 @@ def _said_of_the_hits(gallery: Gallery, state: SearchState, query: Query, result
             f"{'' if result.close else '**No strong match. These are the nearest.** '}{len(result.hits)} most similar{among}{order}{left_out}",
             help=f"{SCORES_OF_KINDS if result.understood else SCORES_OF_WORDS} {spent}" if query.has_words else spent,
         )
+        improve_button(gallery, state)
         downloads.result_buttons(gallery, query, result)
     moved = query.has_words or state.like or state.unlike or result.alike  # then the hits say less about the upload
     with st.container(horizontal=True, vertical_alignment="center", key="hits-facts"):  # as high whatever it says

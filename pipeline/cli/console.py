@@ -17,6 +17,7 @@ from pipeline.errors import SemblanceError, UsageError
 
 if TYPE_CHECKING:
     from pipeline.gallery.gallery import Gallery
+    from pipeline.settings import Settings
 
 Name = Annotated[str, typer.Argument(help="Gallery: a-z, 0-9, _", metavar="NAME")]
 ProgressKind = Annotated[str, typer.Option("--progress", help="auto, json (one object a line) or none")]
@@ -49,6 +50,22 @@ def show_in_index(gallery: Gallery, ids: list[str]) -> None:
             apply_judged(gallery, store, ids)
     except StoreError as error:
         print(f"noted on disk; the index follows at the next sync: {error}", file=sys.stderr)
+
+
+def fill_index(gallery: Gallery, settings: Settings, progress: str = "none") -> None:
+    """Of a gallery that was just made. Exits with 1 and what to do where Milvus cannot be had and no app has it either."""
+    from pipeline.errors import StoreError, StoreLocked
+    from pipeline.ingest.sync import open_store, sync
+    from pipeline.progress import shown
+
+    try:
+        with contextlib.closing(open_store(settings)) as store, shown(progress) as show:
+            sync(gallery, store, progress=show)
+    except StoreLocked as error:
+        print(f"the index was not filled: {error}. An open app does it by itself", file=sys.stderr)
+    except StoreError as error:
+        print(f"the index was not filled: {error}. Then: python -m pipeline sync {gallery.name}", file=sys.stderr)
+        sys.exit(1)
 
 
 def application(summary: str, rooms: ModuleType) -> typer.Typer:

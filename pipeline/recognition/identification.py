@@ -11,7 +11,7 @@ from pipeline.filters import Clause, Filter
 from pipeline.gallery.gallery import Gallery
 from pipeline.recognition.identities import identities
 from pipeline.records import Encoder, VectorStore
-from pipeline.search.query import Query, QueryPicture, vector
+from pipeline.search.query import Query, QueryPicture, asked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +38,8 @@ def picture_embedding(
     encoder may be None for an id. Raises as `search` does.
     """
     query = Query(ids=(picture,)) if isinstance(picture, str) else Query(pictures=(QueryPicture(picture),))
-    embedding, own, _ = vector(gallery, store, gallery.collection(), gallery.encoder()["dim"], encoder, query)
-    return embedding, own
+    found = asked(gallery, store, gallery.collection(), gallery.encoder(), encoder, query)
+    return found.direction(), found.own
 
 
 def ranked_matches(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import GalleryError, UsageError
 from pipeline.fingerprints import file_id
@@ -15,6 +15,7 @@ from pipeline.images import decoding, opening
 from pipeline.images.regions import Box
 from pipeline.parallel import leave_cores_free
 from pipeline.records import Encoder, VectorStore
+from pipeline.search import refining
 from pipeline.search import text as words
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class QueryPicture:
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked: the mean of all pictures, ids and texts, moved toward `like`, away from `unlike` and `not_texts`.
+    """What is asked: the mean of all pictures, ids and texts, moved toward `like`, away from `unlike` and `not_texts`; or
+    what is learned from pictures liked and disliked, where those are enough (refining.py).
 
     Each is a unit vector and counts once, so a text that is given twice counts twice. Scores of a text vary less from
     picture to picture than those of a picture do, so beside a picture a text decides among what is alike to it.
@@ -86,18 +88,44 @@ EncodePictures = Callable[[Encoder, Sequence[QueryPicture]], tuple["np.ndarray",
 """`embeddings`, or what gives the same and keeps what it gave."""
 
 
-def vector(
+@dataclass(frozen=True)
+class Asked:
+    """A query as embeddings, each (n, dim). mean: (dim,) of the gallery's; zeros where it is not known. own: the query's ids."""
+
+    asked: np.ndarray
+    like: np.ndarray
+    unlike: np.ndarray
+    away: np.ndarray
+    mean: np.ndarray
+    own: set[str]
+    words: bool
+    milliseconds: dict[str, float]
+
+    @property
+    def learned(self) -> bool:
+        """Whether enough is marked to learn from; words lie elsewhere than pictures do, and beside them means are taken."""
+        return not self.words and bool(self.mean.any()) and refining.enough(len(self.like), len(self.unlike))
+
+    def direction(self) -> np.ndarray:
+        """(dim,) of unit length: what is searched with."""
+        if self.learned:
+            return refining.learn(_stacked(self.asked, self.like), self.unlike, self.mean).along
+        return moved(self.asked, self.like, self.unlike, self.away)
+
+
+def asked(
     gallery: Gallery,
     store: VectorStore,
     collection: str,
-    dim: int,
+    entry: Mapping[str, Any],
     encoder: Encoder | None,
     query: Query,
     encode: EncodePictures = embeddings,
-) -> tuple[np.ndarray, set[str], dict[str, float]]:
-    """Unit vector, ids of the query itself, milliseconds of `open` and `encode`. Raises as `search` does."""
+) -> Asked:
+    """entry: of the collection's encoder in the manifest. Raises as `search` does."""
     import numpy as np
 
+    dim = entry["dim"]
     own = {picture.id for picture in query.pictures if picture.box is None} | set(query.ids)
     milliseconds = {"open": 0.0, "encode": 0.0}
     none = np.zeros((0, dim), np.float32)
@@ -120,8 +148,15 @@ def vector(
     def stack(ids: Sequence[str]) -> np.ndarray:
         return np.array([stored[i] for i in ids], np.float32).reshape(-1, dim)
 
-    asked = np.concatenate([*toward, stack(query.ids)])
-    return moved(asked, stack(query.like), stack(query.unlike), away), own, milliseconds
+    rows = _stacked(*toward, stack(query.ids))
+    mean = np.array(entry.get("mean") or np.zeros(dim), np.float32)
+    return Asked(rows, stack(query.like), stack(query.unlike), away, mean, own, query.has_words, milliseconds)
+
+
+def _stacked(*arrays: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return np.concatenate(arrays)
 
 
 def moved(asked: np.ndarray, *marked: np.ndarray) -> np.ndarray:

@@ -102,7 +102,8 @@ def search(
         NONE if query.has_words or weights else entry.get("rerank", {}).get("spec", NONE) if rerank == AUTO else rerank
     )
     finder = (at_hand() if at_hand and spec != NONE else None) or store
-    direction, own, milliseconds = queries.vector(gallery, finder, collection, entry["dim"], encoder, query, encode)
+    asked_with = queries.asked(gallery, finder, collection, entry, encoder, query, encode)
+    direction, own, milliseconds = asked_with.direction(), asked_with.own, asked_with.milliseconds
     begun = time.perf_counter()
     gone = gallery.removed() | (own if exclude_query else set())
     nearest = partial(
@@ -110,10 +111,16 @@ def search(
         collapse=collapse, by_picture=by_picture,
     )  # fmt: skip
     readout = text.kinds_of(gallery) if query.words_alone else None
-    learned = by_kind.LEARNED if readout else {} if query.has_words or looked else entry.get("confidence", {})
+    learned = (
+        by_kind.LEARNED
+        if readout
+        else {}
+        if query.has_words or looked or asked_with.learned
+        else entry.get("confidence", {})
+    )
     if max_wrong is not None and not learned:
         raise UsageError(
-            f"how often hits are right is not known here: words or aspects are asked with, or gallery {gallery.name} has fewer "
+            f"how often hits are right is not known here: words, aspects or marks are asked with, or gallery {gallery.name} has fewer "
             f"than {confidence.MIN_LABELLED} pictures with labels; a least score can be asked for instead"
         )
     plain = spec == NONE and not (where or collapse or by_picture)
@@ -154,7 +161,7 @@ def search(
         novel = set(bands) <= {"weak"}
     milliseconds["search"] = since(begun)
     milliseconds["total"] = since(started)
-    quantiles = [] if query.has_words else entry["calibration"]
+    quantiles = [] if query.has_words or asked_with.learned else entry["calibration"]
     stages = {f"{stage}_ms": round(spent, 1) for stage, spent in milliseconds.items()}
     texts = len(query.texts) + len(query.not_texts)
     logs.event("search", gallery=gallery.name, k=k, hits=len(hits), pictures=len(query.pictures), texts=texts, **stages)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import sys
@@ -10,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import own_loop
 import pytest
 from tiny_gallery import ROOT, SPEC, photos, process, run
 
@@ -27,7 +27,7 @@ def spoken(server: Any, talk: Callable[[Any], Awaitable[None]]) -> None:
         async with mcp.Client(server) as client:
             await talk(client)
 
-    asyncio.run(whole())
+    own_loop.run(whole())
 
 
 @pytest.fixture

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from typing import Any
 
+import own_loop
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -50,11 +49,7 @@ def put(
     async def send(message: dict[str, Any]) -> None:
         statuses.append(message.get("status", 0))
 
-    thread = threading.Thread(
-        target=lambda: asyncio.run(app(scope, receive, send))
-    )  # a test before may have left a loop here
-    thread.start()
-    thread.join()
+    own_loop.run(app(scope, receive, send))
     return statuses[0]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from concurrent.futures import ThreadPoolExecutor
+
+import own_loop
 
 from app.server import kept_uploads
 from app.server.kept_uploads import MAX_EACH, MINUTES, KeptUploads
@@ -102,8 +102,7 @@ def asked(
 
     headers = [(b"accept", accept.encode()), (b"accept-encoding", b"gzip"), (b"cookie", cookie.encode())]
     scope = {"type": "http", "method": "GET", "path": path, "headers": headers, "scheme": "https"}
-    with ThreadPoolExecutor(1) as thread:  # in this one a loop may run: playwright's, when a browser was tested before
-        thread.submit(asyncio.run, middleware(page)(scope, None, send)).result()
+    own_loop.run(middleware(page)(scope, None, send))
     body = b"".join(message.get("body", b"") for message in messages)
     return {key.decode(): value.decode() for key, value in messages[0]["headers"]}, body
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
+import own_loop
 import pytest
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.runtime.app_session import AppSession
@@ -47,8 +47,7 @@ def test_a_fragment_waits_for_what_an_ended_run_has_posted_and_nothing_else_does
     happened: list[str] = []
     monkeypatch.setattr(last_messages, "_as_it_is", lambda *_: happened.append("rerun"))
     last_messages.sent_first()
-    with ThreadPoolExecutor(1) as thread:  # in this one a loop may run: playwright's, when a browser was tested before
-        assert thread.submit(asyncio.run, order_of(happened, fragment, ended=ended)).result() == wanted
+    assert own_loop.run(order_of(happened, fragment, ended=ended)) == wanted
 
 
 def test_streamlit_still_ignores_an_ended_runner_so_the_wait_is_needed() -> None:

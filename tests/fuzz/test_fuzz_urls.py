@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+import own_loop
 import pytest
 from cases import Escape, cases, count, slow_cases
 from hypothesis import given
@@ -66,8 +66,7 @@ def asked(raw: str) -> tuple[int, bytes]:
     async def send(message: dict[str, object]) -> None:
         sent.append(message)
 
-    with ThreadPoolExecutor(1) as apart:  # a browser test before this one may have left its loop in this thread
-        apart.submit(asyncio.run, routed(scope, receive, send)).result()
+    own_loop.run(routed(scope, receive, send))
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.console import Name, ProgressKind
+from pipeline.cli.console import Name, ProgressKind, fill_index
 
 
 def register(app: typer.Typer) -> None:
@@ -54,20 +52,10 @@ def import_(
     progress: ProgressKind = "auto",
 ) -> None:
     """Make a new gallery from an exported file."""
-    from pipeline.errors import StoreError, StoreLocked
     from pipeline.exchange import exchange
-    from pipeline.ingest.sync import open_store, sync
-    from pipeline.progress import shown
     from pipeline.settings import Settings
 
     settings = Settings()
     gallery = exchange.import_gallery(name, source, settings)
     print(f"{name}: {gallery.info().rows:,} rows imported; ingest the pictures' folder to see their thumbnails")
-    try:
-        with contextlib.closing(open_store(settings)) as store, shown(progress) as show:
-            sync(gallery, store, progress=show)
-    except StoreLocked as error:
-        print(f"the index was not filled: {error}. An open app does it by itself", file=sys.stderr)
-    except StoreError as error:
-        print(f"the index was not filled: {error}. Then: python -m pipeline sync {name}", file=sys.stderr)
-        sys.exit(1)
+    fill_index(gallery, settings, progress)

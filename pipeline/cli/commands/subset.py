@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.console import Name, each
+from pipeline.cli.console import Name, each, fill_index
 
 
 def register(app: typer.Typer) -> None:
@@ -26,13 +24,12 @@ def subset(
     title: Annotated[str, typer.Option(help="Shown in the app")] = "",
 ) -> None:
     """Make a new gallery of some pictures of another; nothing is encoded, and files stay where they are."""
-    from pipeline.errors import StoreError, StoreLocked, UsageError
+    from pipeline.errors import UsageError
     from pipeline.exchange.subset import subset as make
     from pipeline.filters import mask, parse
     from pipeline.gallery import tags
     from pipeline.gallery.asked import settled
     from pipeline.gallery.opening import open_gallery
-    from pipeline.ingest.sync import open_store, sync
     from pipeline.settings import Settings
 
     settings = Settings()
@@ -52,11 +49,4 @@ def subset(
             raise UsageError(f"no picture of {name} passes {' and '.join(where)}")
     gallery = make(source, new, chosen, settings, title=title)
     print(f"{new}: {gallery.count():,} of the {source.count():,} pictures of {name}")
-    try:
-        with contextlib.closing(open_store(settings)) as store:
-            sync(gallery, store)
-    except StoreLocked as error:
-        print(f"the index was not filled: {error}. An open app does it by itself", file=sys.stderr)
-    except StoreError as error:
-        print(f"the index was not filled: {error}. Then: python -m pipeline sync {new}", file=sys.stderr)
-        sys.exit(1)
+    fill_index(gallery, settings)
