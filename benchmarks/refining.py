@@ -37,7 +37,7 @@ def asked_about(rows: np.ndarray, mean: np.ndarray, truth: np.ndarray, query: in
         learned, before = (order[~np.isin(order, [query, *yes, *no])] for order in (learned, before))
         if asked < asking.ANSWERS - asking.EACH:
             nearest = learned[: refining.DEPTH]
-            picked = nearest[refining.next_to_ask(rows[nearest], sought, asking.EACH)]
+            picked = nearest[refining.next_to_ask(rows[nearest], sought, asking.EACH, liked=len(yes))]
         else:
             drawn = refining.to_compare(learned, before, asking.EACH)
             only = {

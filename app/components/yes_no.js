@@ -3,6 +3,9 @@
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const root = parentElement.querySelector(".root");
+  const round = data.tiles.map((tile) => tile.id).join();
+  if (root.dataset.round === round) return; // drawn again in the middle of a round: what was answered stays
+  root.dataset.round = round;
   const answers = new Map();
   const list = element("div", { class: "round", role: "list" });
   const kinds = [["yes", "Yes", "Y"], ["no", "No", "N"], ["skip", "Can't tell", "S"]];

@@ -17,7 +17,7 @@ from app.search.query_panel import take
 from app.server.routes import publish
 from app.widgets import component, report_section, states
 from app.widgets.colours import Colouring
-from app.widgets.literal import literal
+from app.widgets.literal import literal, told_apart
 from app.widgets.point_map import Shape, point_map, shape_from, shape_of
 from app.widgets.upload import picture_field
 from pipeline.analysis import map_files, projection
@@ -44,13 +44,13 @@ def map_section(gallery: Gallery) -> None:
     names = [about["name"] for about in known]
     stage, side = st.columns([2.6, 1], gap="medium")
     panel = side.container(key="map-panel", gap="small")
-    titles = {about["name"]: _title(about) for about in known}
+    titles = told_apart({about["name"]: _title(about) for about in known})
     left, right = panel.columns(2, gap="small")
     name = left.selectbox(
         "Map",
         names,
         index=names.index(params["map"]) if params.get("map") in names else 0,
-        format_func=lambda name: titles[name],
+        format_func=titles.__getitem__,
         key=f"map-{gallery.name}",
         label_visibility="collapsed",
     )

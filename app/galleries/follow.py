@@ -11,7 +11,7 @@ import streamlit as st
 
 from app.server import jobs, store
 from app.server.exposure import opened, shown
-from app.widgets.literal import literal
+from app.widgets.literal import literal, told_apart
 from app.widgets.page import attempt, problem
 from pipeline import plugins
 from pipeline.errors import SemblanceError, display_name
@@ -30,7 +30,11 @@ def follow_room(gallery: Gallery) -> None:
     )
     datasets = [spec for spec in gallery.manifest()["datasets"] if _is_open(spec)]
     if datasets:
-        spec = st.selectbox("Where its pictures come from", datasets, format_func=shown, key=f"follow-{gallery.name}")
+        numbered = told_apart({str(n): shown(spec) for n, spec in enumerate(datasets, 1)})  # a spec has paths
+        called = dict(zip(datasets, numbered.values(), strict=True))
+        spec = st.selectbox(
+            "Where its pictures come from", datasets, format_func=called.__getitem__, key=f"follow-{gallery.name}"
+        )
         _look(gallery, spec)
     else:
         st.info("No folder of this gallery can be looked at from here.")

@@ -18,7 +18,7 @@ from pipeline.gallery.gallery import Gallery
 from pipeline.search import asking
 from pipeline.search import search as searching
 
-OPEN = "improve"  # in the session, while pictures are asked about
+OPEN = "improving"  # in the session, while pictures are asked about
 ASK = "improve-ask"
 
 

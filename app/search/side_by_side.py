@@ -10,7 +10,7 @@ import streamlit as st
 from app.search import query_state
 from app.search.query_state import SearchState
 from app.server import resources
-from app.widgets.literal import literal
+from app.widgets.literal import literal, told_apart
 from app.widgets.page import attempt, problem
 from app.widgets.results_grid import tiles_of
 from app.widgets.two_answers import two_answers
@@ -29,8 +29,8 @@ def choices(gallery: Gallery, state: SearchState) -> dict[str, str]:
     if not state.aspects:
         orders.pop(f"order:{state.rerank}", None)
     others = {
-        f"gallery:{name}": f"Gallery: {resources.gallery(name).manifest()['title']}"
-        for name in resources.gallery_names()
+        f"gallery:{name}": f"Gallery: {title}"
+        for name, title in told_apart(resources.gallery_titles()).items()
         if name != gallery.name and _share(gallery, resources.gallery(name)) >= ENOUGH
     }
     known = {"": "Nothing"} | orders | others

@@ -48,6 +48,11 @@ def gallery_names() -> list[str]:
     return found
 
 
+def gallery_titles() -> dict[str, str]:
+    """Of `gallery_names`, by name."""
+    return {name: gallery(name).manifest()["title"] for name in gallery_names()}
+
+
 def kept(gallery: Gallery, *name: Hashable, make: Callable[[], Made]) -> Made:
     """What `make` gives, made once while the gallery stays as it is, for all sessions: nobody may change it."""
     return cast(Made, _kept.made((*gallery.version, *name), make))

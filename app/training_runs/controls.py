@@ -8,7 +8,7 @@ from app.server import jobs, resources
 from app.server.jobs import Job
 from app.training_runs.facts import Snapshot
 from app.training_runs.new_run import threads
-from app.widgets.literal import literal
+from app.widgets.literal import literal, told_apart
 from app.widgets.page import attempt
 from pipeline.settings import exposed
 
@@ -77,14 +77,14 @@ def use(snapshot: Snapshot) -> None:
     """The gallery that is to be searched with what this run learned."""
     if exposed() or not snapshot.run.best.exists():
         return
-    names = resources.gallery_names()
-    if not names:
+    titles = told_apart(resources.gallery_titles())
+    if not titles:
         return
     with st.popover("Search a gallery with it", icon=":material/image_search:"):
         name = st.selectbox(
             "Gallery",
-            names,
-            format_func=lambda name: resources.gallery(name).manifest()["title"],
+            list(titles),
+            format_func=titles.__getitem__,
             key=f"use-{snapshot.name}",
         )
         gallery = resources.gallery(name)

@@ -12,7 +12,7 @@ from app.evaluate.reports import Evaluation
 from app.evaluate.start import start_form
 from app.search.tray import tray
 from app.server import resources
-from app.widgets.literal import literal
+from app.widgets.literal import literal, told_apart
 from app.widgets.page import gallery_page, section
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
@@ -51,11 +51,12 @@ def measured(gallery: Gallery) -> None:
 def choose(readable: dict[str, Evaluation]) -> list[str]:
     """Those of the address, `?reports=a,b`, else the newest."""
     given = [name for name in st.query_params.get("reports", "").split(",") if name in readable]
+    titles = told_apart({name: one.title for name, one in readable.items()})
     chosen = st.multiselect(
         "Measurements",
         list(readable),
         default=given or list(readable)[:1],
-        format_func=lambda name: readable[name].title,
+        format_func=titles.__getitem__,
         max_selections=MAX_SHOWN,
         placeholder="Choose measurements; the first is shown in full, the others are compared with it",
     )

@@ -15,7 +15,7 @@ from app.server import resources
 from app.server.exposure import shown
 from app.widgets import states
 from app.widgets.job_list import job_list
-from app.widgets.literal import literal
+from app.widgets.literal import literal, told_apart
 from app.widgets.page import guarded, title_row
 from pipeline.hard_cases.case import Case, Round, case_names, open_case
 from pipeline.settings import Settings
@@ -60,11 +60,12 @@ def chosen(names: list[str], place: st.delta_generator.DeltaGenerator) -> Case:
         st.query_params["case"] = wanted
     linked = st.query_params.get("case", "")
     settings = Settings()
+    titles = told_apart({name: open_case(name, settings).about["title"] for name in names})
     name = place.selectbox(
         "Case",
         names,
         index=names.index(linked) if linked in names else 0,
-        format_func=lambda name: open_case(name, settings).about["title"],
+        format_func=titles.__getitem__,
         label_visibility="collapsed",
         width=260,
     )

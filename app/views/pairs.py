@@ -14,7 +14,7 @@ from app.pairs.slot import CSS, examples, figure, shown, slot
 from app.pairs.verdict import percent, verdict
 from app.search.tray import tray
 from app.widgets import picture_row, states
-from app.widgets.literal import literal
+from app.widgets.literal import literal, told_apart
 from app.widgets.page import gallery_page
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
@@ -135,8 +135,9 @@ def one_picture(gallery: Gallery, curve: Curve | None) -> float | None:
         options += [query.who] if query.who not in options else []
         if st.session_state.get("pair-who") != query.who:
             st.session_state["pair-who"] = query.who
+        called = told_apart({who: who_title(who) for who in options})
         st.selectbox(
-            "Against", options, key="pair-who", format_func=who_title,
+            "Against", options, key="pair-who", format_func=called.__getitem__,
             on_change=lambda: pair_query.change(who=st.session_state["pair-who"]),
         )  # fmt: skip
         score = named(gallery, curve)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 
 from pipeline.errors import display_name
 
@@ -19,6 +21,13 @@ _LATER = re.compile(
     r"|(?<=<)(?=-)|(?<=[->])(?=[>-])|(?<=[<>~])(?==)",  # arrows, dashes and signs of comparison
     re.IGNORECASE,
 )
+
+
+def told_apart(titles: Mapping[str, str]) -> dict[str, str]:
+    """The titles by key, with the key behind those that several share: a choice by Streamlit goes by what it is called, so of
+    two that are called the same only the first could be had."""
+    often = Counter(titles.values())
+    return {key: title if often[title] == 1 else f"{title} ({key})" for key, title in titles.items()}
 
 
 def literal(value: object) -> str:

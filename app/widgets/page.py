@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app.server import resources
 from app.widgets import selection, states
 from app.widgets.job_list import filling, job_list
-from app.widgets.literal import literal
+from app.widgets.literal import literal, told_apart
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 
@@ -78,8 +78,8 @@ def title_row(title: str) -> DeltaGenerator:
 
 def titled_choice(title: str, wanted: str) -> str | None:
     """The page's title beside the choice of a gallery; None, and the first steps, when there is none yet."""
-    names = resources.gallery_names()
-    row = title_row(title)
+    titles = told_apart(resources.gallery_titles())
+    names, row = list(titles), title_row(title)
     if not names:
         _first_steps()
         return None
@@ -87,7 +87,7 @@ def titled_choice(title: str, wanted: str) -> str | None:
         "Gallery",
         names,
         index=names.index(wanted) if wanted in names else 0,
-        format_func=lambda name: resources.gallery(name).manifest()["title"],
+        format_func=titles.__getitem__,
         label_visibility="collapsed",
         width=260,
     )

@@ -107,4 +107,4 @@ def questions(
     stored = store.embeddings(collection, [hit.id for hit in found])
     found = [hit for hit in found if hit.id in stored]  # not what was taken out between the two questions
     rows = np.array([stored[hit.id] for hit in found], np.float32).reshape(-1, entry["dim"])
-    return [Question(found[i]) for i in refining.next_to_ask(rows, sought, EACH)]
+    return [Question(found[i]) for i in refining.next_to_ask(rows, sought, EACH, liked=len(now.like))]

@@ -56,17 +56,17 @@ def learn(yes: np.ndarray, no: np.ndarray, mean: np.ndarray) -> Sought:
     return Sought((along / scale).astype(np.float32), scale, offset)
 
 
-def next_to_ask(rows: np.ndarray, sought: Sought | None, count: int) -> np.ndarray:
+def next_to_ask(rows: np.ndarray, sought: Sought | None, count: int, *, liked: int = 0) -> np.ndarray:
     """At most `count` positions of rows (n, dim), nearest first, that nobody marked yet: the doubtful, and unlike each other.
 
-    sought: None before anything is marked; then the nearest are doubtful.
+    sought: None before anything is disliked; then the nearest are doubtful, and the more are liked, the farther away.
     """
     import numpy as np
 
     from pipeline.analysis.picking import farthest
 
     if sought is None:
-        doubtful = np.arange(min(len(rows), count * BEGIN))
+        doubtful = np.arange(min(len(rows), count * BEGIN * (1 + liked)))
     else:
         doubtful = np.argsort(np.abs(sought.decide(rows)), kind="stable")[: count * DOUBTFUL]
     if len(doubtful) <= count:

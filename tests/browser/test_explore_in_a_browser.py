@@ -121,7 +121,7 @@ def test_a_map_is_made_looked_at_and_a_selection_taken_from_it(
     tray.get_by_role("button", name="Tag").click()
     page.get_by_placeholder("to check").fill("worn")
     page.get_by_placeholder("to check").press("Enter")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text(re.compile("have the tag"))).to_be_visible()
     page.keyboard.press("Escape")
 

@@ -40,7 +40,7 @@ def tag_those_called(page: Page, label: str, name: str) -> int:
     press(page.locator(".tray").get_by_role("button", name="Tag"), page.get_by_placeholder("to check"))
     page.get_by_placeholder("to check").fill(name)
     page.get_by_placeholder("to check").press("Enter")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text(re.compile(f"have the tag .{name}"))).to_be_visible()
     page.keyboard.press("Escape")
     page.locator(".legend button", has_text=label).click()

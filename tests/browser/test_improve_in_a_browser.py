@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,21 +30,20 @@ def test_answers_become_a_search_that_is_shown_linked_and_taken_back(
     for asked in range(0, 20, 5):
         expect(page.get_by_text(f"{asked} of 20 answered")).to_be_visible()
         cards = page.locator(ROUND)
+        expect(cards.first).to_be_visible()
         for i in range(cards.count()):
             shoe = "shoes" in (cards.nth(i).locator(".frame").get_attribute("aria-label") or "")
             cards.nth(i).locator(".frame").press("y" if shoe else "n")
-        if page.get_by_text("right; of those").count():
+        if asked == 10:  # 40 photos: no order has others among its first 24, so nothing is left to compare
             break
-    expect(page.get_by_text("Of the pictures that only the improved search puts first")).to_be_visible()
-    page.get_by_role("button", name="Show the improved search").or_(
-        page.get_by_role("button", name="Use the answers all the same")
-    ).click()
-    expect(page.get_by_text("Keep for fine-tuning")).to_be_visible()
+    expect(page.get_by_text(re.compile("Learned from [0-9]+ yes and [0-9]+ no"))).to_be_visible()
+    page.get_by_role("button", name="Show the improved search").click()
+    expect(page.get_by_role("button", name="Keep for fine-tuning")).to_be_visible()
     page.wait_for_function("new URL(location.href).searchParams.getAll('unlike').length > 4")
     firsts = page.locator(f"{HITS} .label").evaluate_all("labels => labels.slice(0, 6).map(one => one.textContent)")
     assert firsts.count("shoes") >= 5
-    page.get_by_role("button", name="Take away:").filter(has_text="×").nth(1).click()
-    expect(page.get_by_text("liked", exact=False).first).to_be_visible()
+    page.get_by_role("button", name=re.compile("Take away: .* disliked")).click()
+    page.wait_for_function("!location.href.includes('unlike')")
 
 
 def test_leaving_in_the_middle_leaves_the_search_as_it_was(open_page: Callable[..., Page], photos: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from streamlit.testing.v1 import AppTest
 
+from pipeline.gallery.opening import open_gallery
+from pipeline.settings import Settings
+
 
 def opened(app: AppTest, **params: str) -> AppTest:
     app.run()
@@ -18,6 +21,16 @@ def opened(app: AppTest, **params: str) -> AppTest:
 
 def test_without_a_gallery_it_says_how_to_make_one(app: AppTest) -> None:
     assert any("no gallery yet" in one.value for one in opened(app).markdown)
+
+
+def test_galleries_of_one_title_are_told_apart(filled: AppTest) -> None:
+    """The browser goes by what a choice is called: of two that are called the same it could have the first alone."""
+    for name in ("more", "shades"):
+        open_gallery(name, Settings()).update(title="Photos")
+    app = opened(filled, gallery="more")
+    box = next(box for box in app.selectbox if box.label == "Gallery")
+    assert sorted(box.options) == ["Photos (more)", "Photos (shades)"]
+    assert box.value == "more"
 
 
 def test_the_gallery_of_the_address_is_shown_and_kept_there(filled: AppTest) -> None:
