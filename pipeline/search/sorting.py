@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline import filters, readings
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, listed
 from pipeline.filters.clauses import Clause, Filter
 from pipeline.records import SearchHit
 from pipeline.search.result import SearchResult
@@ -24,7 +24,7 @@ def check(by: str, metadata_keys: Collection[str]) -> None:
     """UsageError unless `by` is a field of this gallery's rows, with a minus before it for the last first."""
     field, known = by.removeprefix("-"), (*filters.FIELDS, *metadata_keys)
     if by and field not in known and by not in known:
-        raise UsageError(f"no field {field!r} to sort by; this gallery has {', '.join(known)}")
+        raise UsageError(f"no field {field!r} to sort by; this gallery has {listed(known)}")
 
 
 def in_order(result: SearchResult, by: str) -> SearchResult:
