@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pipeline import filters, readings, schema
+from pipeline import filters, readings
 from pipeline.errors import UsageError, display_name, listed
 from pipeline.filters import kinds as filter_kinds
 from pipeline.gallery import fact_kinds
 from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.naming import Names
 from pipeline.ingest.facts_files import FactsTable
 
 if TYPE_CHECKING:
@@ -49,45 +49,6 @@ class Matched:
     notes: list[str] = field(default_factory=list)
 
 
-class _Names:
-    """What a gallery's pictures can be named by."""
-
-    def __init__(self, gallery: Gallery) -> None:
-        held = gallery.table()
-        whole = held[held["parent"] == ""] if (held["parent"] == "").any() else held
-        self.ids = set(held["id"])
-        self.paths = {_plain(path): picture for path, picture in zip(whole["path"], whole["id"], strict=True)}
-        self.names = _only(self.paths, lambda path: path.name)
-        self.stems = _only(self.paths, lambda path: path.stem)
-        self.bare = _only(self.paths, lambda path: str(path.with_suffix("")))
-        self.parts: dict[str, list[str]] = {}
-        for picture, parent in zip(held["id"], held["parent"], strict=True):
-            self.parts.setdefault(parent or picture, []).append(picture)
-
-    def find(self, named: str) -> tuple[str, str]:
-        """The picture that a cell names and by what; without one '' and, where several have the name, why."""
-        if named in self.ids:
-            return named, "id"
-        steps = _plain(named).split("/")
-        for paths in (self.paths, self.bare):
-            for start in range(len(steps)):  # an absolute path ends with the one below the dataset's folder
-                if picture := paths.get("/".join(steps[start:])):
-                    return picture, "path"
-        for names in (self.names, self.stems):
-            if (picture := names.get(steps[-1])) is not None:
-                return picture, "file name" if picture else "several"
-        return "", ""
-
-
-def _only(paths: Mapping[str, str], name_of: Callable[[PurePosixPath], str]) -> dict[str, str]:
-    """Name to picture; '' for a name that several have."""
-    found: dict[str, str] = {}
-    for path, picture in paths.items():
-        name = name_of(PurePosixPath(path))
-        found[name] = "" if name in found else picture
-    return found
-
-
 def match(
     gallery: Gallery,
     table: FactsTable,
@@ -104,7 +65,7 @@ def match(
     """
     if dates not in ORDERS:
         raise UsageError(f"dates are dmy or mdy, not {dates!r}")
-    names, cells = _Names(gallery), table.cells
+    names, cells = Names(gallery), table.cells
     found = Matched(table.column or _naming(names, cells), notes=list(table.notes))
     wanted = _wanted(cells, found, columns, kinds)
     known = {**fact_kinds.of(gallery), **{name: filter_kinds.check(kind) for name, kind in kinds.items()}}
@@ -123,7 +84,7 @@ def match(
     return found
 
 
-def _naming(names: _Names, cells: pd.DataFrame) -> str:
+def _naming(names: Names, cells: pd.DataFrame) -> str:
     """The column of which most of the first cells name a picture. UsageError where none does."""
     hits = {
         name: sum(bool(names.find(cell.strip())[0]) for cell in cells[name].head(LOOKED_AT)) for name in cells.columns
@@ -194,11 +155,6 @@ def _with_place(cells: pd.DataFrame, texts: dict[str, list[str]], found: Matched
     if any(places):
         texts[PLACE], found.kinds[PLACE] = places, PLACE
         found.notes.append(f"{PLACE}: of {sides[0]} and {sides[1]}")
-
-
-def _plain(path: str) -> str:
-    path = schema.composed(path.replace("\\", "/"))
-    return path.removeprefix("./").strip("/")
 
 
 def _dated(cells: list[str], name: str, dates: str, found: Matched) -> list[str]:
