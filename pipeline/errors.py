@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
+MAX_LISTED = 40  # choices that a sentence names
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -56,6 +58,13 @@ def display_name(name: str | bytes | os.PathLike[str]) -> str:
     """Any file name as one line of printable text: undecodable bytes, controls and bidi marks become \\x.. or \\u...."""
     text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else os.fspath(name)
     return "".join(map(_printable, text))
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence: the first MAX_LISTED of them, and how many more there are."""
+    known = [display_name(name) for name in names]
+    more = len(known) - MAX_LISTED
+    return ", ".join(known[:MAX_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def spreadsheet_cell(value: Any) -> Any:

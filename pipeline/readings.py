@@ -1,11 +1,12 @@
-"""What a text of metadata says when it is read as a number or as a date. Rows keep the text; filters and sorting ask here.
+"""What a text of metadata says when it is read as a number, a date, yes or no, a list or a place. Rows keep the text.
 
-Collections hold these readings: whoever changes one adds 1 to schema.VERSION.
+Collections hold the numbers and dates: whoever changes how these are read adds 1 to schema.VERSION.
 """
 
 from __future__ import annotations
 
 import calendar
+import json
 import math
 import re
 from functools import lru_cache
@@ -99,3 +100,52 @@ def _span(given: dict[str, str]) -> tuple[int, int] | None:
         return start, start + _UNITS["day"]
     after = (year, month + 1, 1) if 0 < month < 12 else (year + 1, 1, 1)
     return start, calendar.timegm((*after, 0, 0, 0))
+
+
+_TRUE = {"true", "yes", "y", "t", "on", "1", "ja", "oui", "sí", "si", "x", "✓", "✔"}
+_FALSE = {"false", "no", "n", "f", "off", "0", "nein", "non", "-", "✗", "✘"}
+_HALF = r"([+-]?\d{1,3}(?:\.\d+)?)"
+_PAIR = re.compile(rf"{_HALF}(?:\s*[,;/]\s*|\s+){_HALF}")
+_ANGLE = r"(\d{1,3})(?:[°,:\s]\s*(\d{1,2}(?:\.\d+)?))?(?:['′:,\s]\s*(\d{1,2}(?:\.\d+)?))?\s*[\"″'′°]*\s*"
+_SIDES = re.compile(rf"{_ANGLE}([NS])[,;/\s]*{_ANGLE}([EWO])", re.IGNORECASE)
+_DEGREES = re.compile(rf"{_HALF}\s*°?\s*([NS])[,;/\s]*{_HALF}\s*°?\s*([EW])", re.IGNORECASE)
+LIST_SIGNS = ";|,"
+
+
+def truth(text: str) -> bool | None:
+    """true or false, yes or no, 1 or 0, and what spreadsheets and a few languages write for them; None for anything else."""
+    plain = text.strip().lower()
+    return True if plain in _TRUE else False if plain in _FALSE else None
+
+
+def elements(text: str, sign: str) -> list[str]:
+    """The elements of a list, without blanks around them or empty ones: parted by `sign`, one of LIST_SIGNS, or a JSON list."""
+    if text.lstrip().startswith("["):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if isinstance(found, list):
+            return [one for one in (str(part).strip() for part in found if part is not None) if one]
+    return [one for part in text.split(sign) if (one := part.strip())]
+
+
+@lru_cache(maxsize=1 << 16)
+def place(text: str) -> tuple[float, float] | None:
+    """(latitude, longitude) in degrees north and east: 48.1372, 11.5756; 48.1372 N 11.5756 E; 48°08'14"N 11°34'32"E. None: no place."""
+    text = " ".join(text.split())
+    if match := _PAIR.fullmatch(text):
+        north, east = float(match[1]), float(match[2])
+    elif match := _DEGREES.fullmatch(text):
+        north = float(match[1]) * (-1 if match[2].upper() == "S" else 1)
+        east = float(match[3]) * (-1 if match[4].upper() == "W" else 1)
+    elif match := _SIDES.fullmatch(text):
+        north, east = (
+            sum(float(part or 0) / 60**power for power, part in enumerate(match.group(first, first + 1, first + 2)))
+            for first in (1, 5)
+        )
+        north *= -1 if match[4].upper() == "S" else 1
+        east *= -1 if match[8].upper() == "W" else 1
+    else:
+        return None
+    return (north, east) if abs(north) <= 90 and abs(east) <= 180 else None

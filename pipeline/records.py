@@ -149,6 +149,12 @@ class SearchHit(Row):
     folded: tuple[str, ...] = ()  # ids hidden behind this hit: near-duplicates, or other parts of its picture
 
 
+def hit_of(row: Any) -> SearchHit:
+    """A row of a gallery's table, as itertuples gives it, that nothing was compared with: its score is 0."""
+    facts = {name: getattr(row, name) for name in ("id", "path", "label", "split", "metadata", "parent", "box")}
+    return SearchHit(score=0, width=int(row.width), height=int(row.height), **facts)
+
+
 class VectorStore(Protocol):
     """A gallery's copy that can be searched. Every method raises StoreError with a remedy, nothing else.
 

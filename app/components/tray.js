@@ -66,6 +66,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       does("Tag", "tag"), does("Relabel", "relabel"), does("Export", "export"),
       does("New gallery", "gallery", "more", "A gallery of these alone"),
       shared,
+      does("Save view", "view", "more", "The page as it is and this selection, under a name"),
       does("Remove", "remove", "more", "Out of the gallery; files are left alone, and it can be undone"),
       unfold,
       button("Clear", () => { root.unfolded = false; selection.set(data.of, held(), false); }),

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.server import jobs, resources
 from app.server.exposure import offered_encoders
-from app.widgets.page import attempt, problem
+from app.widgets.faults import attempt, problem
 from pipeline import filters, plugins
 from pipeline.gallery.gallery import Gallery
 

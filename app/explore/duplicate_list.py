@@ -12,8 +12,8 @@ from app import COMPONENTS
 from app.server import resources, store
 from app.server.routes import thumbnail_url
 from app.widgets import selection, states
+from app.widgets.faults import attempt, problem
 from app.widgets.literal import literal
-from app.widgets.page import attempt, problem
 from pipeline.duplicates import find
 from pipeline.duplicates.evidence_pictures import evidence_pictures
 from pipeline.errors import display_name

@@ -10,8 +10,8 @@ import streamlit as st
 
 from app.server import resources, store
 from app.widgets import picture_row, selection
+from app.widgets.faults import attempt, problem
 from app.widgets.literal import literal
-from app.widgets.page import attempt, problem
 from app.widgets.picture_row import Tile
 from pipeline.analysis import label_errors
 from pipeline.errors import display_name

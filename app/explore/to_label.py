@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import io
+import tempfile
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from app.explore.picture_panel import search_with
-from app.server import resources
+from app.server import resources, store
 from app.widgets import downloads, report_section, selection
 from app.widgets.charts import as_csv
+from app.widgets.faults import attempt, problem
 from app.widgets.literal import literal
 from app.widgets.results_grid import results_grid, tile_of
+from app.widgets.upload import data_of
 from pipeline.analysis import to_label
 from pipeline.analysis.to_label import KIND, WAYS
 from pipeline.errors import SemblanceError
+from pipeline.exchange import labelling
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 
 AT_ONCE = 48  # pictures on one page of the grid
 USUAL = 50  # pictures asked for
+MAX_MB = 50  # of a tool's export
+TOOLS = {
+    "label_studio": ("Label Studio", "Tasks and the labels' choices; pictures are found in Label Studio's local files"),
+    "cvat": ("CVAT", "Annotations for a task of these pictures, and its labels"),
+    "coco": ("COCO", "Images, categories, and the labels that are there already"),
+}
 
 
 def to_label_section(gallery: Gallery) -> None:
@@ -60,10 +73,69 @@ def _show(gallery: Gallery, report: dict[str, Any], table: pd.DataFrame) -> None
                 "CSV", f"{gallery.name}-to-label.csv", lambda: as_csv(table), help="The chosen pictures, the most telling first",
                 key=f"to-label-csv-{gallery.name}",
             )  # fmt: skip
+            for form, (title, said) in TOOLS.items():
+                downloads.button(
+                    title, f"{gallery.name}-tasks.zip", lambda form=form: _tasks(gallery, ids, form), icon="assignment", help=said,
+                    key=f"to-label-{form}-{gallery.name}",
+                )  # fmt: skip
+        _bring_back(gallery)
         st.caption("Selected pictures can be tagged, given a label and exported, all together.")
         _pictures(gallery, there.loc[chosen], report["made"])
     passing = f", of those that pass {report['where']}" if report["where"] else ""
     st.caption(literal(report_section.on_what(gallery, report, f"{report['by']}{passing}, seed {report['seed']}")))
+
+
+def _tasks(gallery: Gallery, ids: list[str], form: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for ending, text in labelling.tasks(gallery, ids, form).items():
+            archive.writestr(f"tasks{ending}" if ending else f"tasks.{labelling.FORMATS[form]}", text)
+    return out.getvalue()
+
+
+def _bring_back(gallery: Gallery) -> None:
+    """What the tool exports, looked at before the labels are taken."""
+    turn = st.session_state.setdefault("labels-turn", 0)
+    with st.expander("Bring labels back", icon=":material/assignment_return:"):
+        said = "Label Studio's JSON, CVAT for images 1.1 (.xml) or COCO's JSON"
+        file = st.file_uploader(said, type=["json", "xml"], max_upload_size=MAX_MB, key=f"labels-{gallery.name}-{turn}")
+        problem()
+        try:
+            if file:
+                _look(gallery, file.name, data_of(file))
+        except SemblanceError as error:
+            st.error(literal(error))
+        if reports.names(gallery, labelling.KIND):
+            st.button(
+                "Take back what was brought last", icon=":material/undo:", key="labels-undo", on_click=attempt,
+                args=(lambda: store.judged(gallery, labelling.take_back(gallery)),),
+            )  # fmt: skip
+
+
+def _look(gallery: Gallery, name: str, data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / f"labels{Path(name).suffix.lower()}"
+        place.write_bytes(data)
+        found = labelling.answers(gallery, place)
+    changed = labelling.changed(gallery, found)
+    st.markdown(f"**{len(found.labels):,} labels**, {len(changed):,} of them new.")
+    for why, names in (("no picture here, or several", found.unmatched), ("several labels", found.undecided)):
+        if names:
+            st.caption(f"{len(names):,} with {why}, such as {literal(names[0])}")
+
+    def bring() -> None:
+        labelling.bring(gallery, changed)
+        store.judged(gallery, list(changed))
+        st.session_state["labels-turn"] += 1
+
+    st.button(
+        f"Take {len(changed):,}",
+        type="primary",
+        disabled=not changed,
+        on_click=attempt,
+        args=(bring,),
+        key="labels-take",
+    )
 
 
 @st.fragment

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app.galleries.choice import READY, choose
+from app.galleries.facts import facts_room
 from app.galleries.finetune import finetune_room
 from app.galleries.follow import follow_room
 from app.galleries.new import add_pictures
@@ -31,6 +32,7 @@ TRIALS = [*(choice.spec for choice in READY), "torchvision:arch=mobilenet_v3_sma
 ROOMS = {
     "add": "Add pictures",
     "follow": "Follow files",
+    "facts": "Facts",
     "reencode": "Re-encode",
     "finetune": "Fine-tune",
     "try": "Try encoders",
@@ -60,6 +62,7 @@ def care(gallery: Gallery, info: GalleryInfo) -> None:
         else:
             {
                 "follow": follow_room,
+                "facts": facts_room,
                 "reencode": _reencode,
                 "finetune": finetune_room,
                 "try": _try,

@@ -8,8 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from app.server import store
+from app.widgets.faults import attempt, problem
 from app.widgets.literal import literal
-from app.widgets.page import attempt, problem
 from pipeline.comparison import index_advice
 from pipeline.errors import SemblanceError, UsageError, display_name
 from pipeline.gallery.gallery import Gallery

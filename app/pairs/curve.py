@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from app.server import jobs
+from app.widgets.faults import attempt, problem
 from app.widgets.literal import literal
-from app.widgets.page import attempt, problem
 from pipeline.gallery.gallery import Gallery
 from pipeline.recognition import verification
 from pipeline.recognition.verification import Curve

@@ -8,8 +8,8 @@ import streamlit as st
 
 from app.search.query_state import SearchState
 from app.server import jobs, looks
+from app.widgets.faults import attempt, problem
 from app.widgets.literal import literal
-from app.widgets.page import attempt, problem
 from pipeline.gallery.appearances import Appearances
 from pipeline.gallery.gallery import Gallery
 from pipeline.search import by_aspect

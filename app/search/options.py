@@ -23,6 +23,7 @@ from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.ranking import BY_VIEWS
 from pipeline.kinds.tags import SHOWS_KINDS
 from pipeline.search import text
+from pipeline.search.ask import FLAGS
 
 _SAID = re.compile(r"\A\s*([^=!<>~]+?) is( not)? (?=[^=!<>~]*\Z)")  # a filter typed as the box shows it
 MAX_FACTS = 50  # keys of metadata offered to sort by
@@ -36,7 +37,7 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
     defaults, so that these say the same.
     """
     clauses, entry = resources.clauses(gallery), gallery.encoder()
-    values = {"where": list(state.where), "k": state.k} | {name: getattr(state, name) for name in query_state.FLAGS}
+    values = {"where": list(state.where), "k": state.k} | {name: getattr(state, name) for name in FLAGS}
     values |= {"folding": state.collapse > 0, "collapse": state.collapse or 0.97, "rerank": state.rerank}
     values |= {"sort": state.sort, "group": state.group}
     values |= {"max_wrong": state.max_wrong, "beside": state.beside} | aspects.values(state)
@@ -122,12 +123,12 @@ _USUAL = {
     "group": "",
     "max_wrong": 1.0,
     "folding": False,
-} | dict.fromkeys(query_state.FLAGS, False)
+} | dict.fromkeys(FLAGS, False)
 
 
 def _choose() -> None:
     now, session = query_state.current(), st.session_state  # a browser that was away may send one widget's value alone
-    names = ("k", "rerank", "beside", "sort", "group", *query_state.FLAGS)
+    names = ("k", "rerank", "beside", "sort", "group", *FLAGS)
     chosen = {name: session.get(f"option-{name}", getattr(now, name)) for name in names}
     states.one_of(chosen["rerank"], query_state.ORDERS)
     for name in ("beside", "sort", "group"):

@@ -199,18 +199,16 @@ def _part_of_known(gallery: Gallery, picture_id: str, part: str, preview: Previe
 
 def query_of(gallery: Gallery, state: SearchState) -> Query:
     """What `search` is asked with. GalleryError where only a part is wanted of a picture whose file is gone."""
-    uploads, ids = state.uploads, state.ids
+    uploads = state.uploads
     if state.part:
-        data = resources.original(gallery, ids[0])
+        data = resources.original(gallery, state.ids[0])
         if data is None:
             raise GalleryError(
                 "the file of this picture is gone, so no part of it can be searched; search with the whole"
             )
-        uploads, ids = (
-            (Upload(data, parse_box(state.part), name=display_name(resources.paths(gallery)[ids[0]])), *uploads),
-            (),
-        )
-    return Query(uploads, ids, state.like, state.unlike, state.texts, state.not_texts)
+        name = display_name(resources.paths(gallery)[state.ids[0]])
+        uploads = (Upload(data, parse_box(state.part), name=name), *uploads)
+    return state.query(uploads)
 
 
 def _clear() -> None:

@@ -8,18 +8,12 @@ import streamlit as st
 
 from app.server import kept_uploads
 from app.server.pictures import Upload
-from pipeline import filters, plugins
-from pipeline.errors import UsageError
-from pipeline.filters.clauses import Clause, Either, Filter
-from pipeline.gallery.confidence import LEVELS
-from pipeline.images.regions import box_text, parse_box
-from pipeline.search import by_aspect
+from pipeline import plugins
+from pipeline.search.ask import UPLOAD, Ask
 
 MAX_UPLOADS = 8
 HISTORY_BYTES = 100_000_000  # of uploads that can be gone back to, a session; the current ones come on top
 KS = (12, 24, 48, 96, 192)
-FLAGS = ("by_label", "by_picture", "keep_query")
-LISTS = ("texts", "not_texts", "ids", "like", "unlike", "where")
 _CALLED = {
     "none": "By score alone",
     "query_expansion": "Query expansion",
@@ -38,29 +32,10 @@ NOTHING: dict[str, tuple[str, ...] | str] = {
 
 
 @dataclass(frozen=True)
-class SearchState:
+class SearchState(Ask):
     """One state of the search page. Immutable: each change makes a new one and the old one goes on the history."""
 
-    gallery: str = ""
     uploads: tuple[Upload, ...] = ()
-    ids: tuple[str, ...] = ()
-    region: str = ""  # x,y,w,h in pixels of the one picture of ids: only that part of it is asked with
-    like: tuple[str, ...] = ()
-    unlike: tuple[str, ...] = ()
-    texts: tuple[str, ...] = ()
-    not_texts: tuple[str, ...] = ()
-    where: tuple[str, ...] = ()  # filters as typed, those chosen with one value each: label=cup, width>=1000
-    k: int = 24
-    collapse: float = 0.0  # 0: off
-    rerank: str = ""  # a name of ORDERS
-    max_wrong: float = 1.0  # 1: off
-    aspects: str = ""  # what by_aspect.parse reads; '' = as a whole
-    beside: str = ""  # the second answer: order:NAME of ORDERS or gallery:NAME; '' = none
-    sort: str = ""  # a field, -field for the last first; '' = by likeness
-    group: str = ""  # a field
-    by_label: bool = False
-    by_picture: bool = False
-    keep_query: bool = False
     lost_upload: bool = field(default=False, compare=False)  # the address names an upload that is not here
 
     @property
@@ -68,79 +43,27 @@ class SearchState:
         return not (self.uploads or self.ids or self.like or self.texts)
 
     @property
+    def browses(self) -> bool:
+        """Whether the gallery's pictures are looked through, with no other picture or word to be like."""
+        return self.empty and bool(self.where or self.sort or self.group)
+
+    @property
     def shows(self) -> bool:
         """Whether a picture asks, which has colour and texture; words alone have none."""
         return bool(self.uploads or self.ids or self.like)
 
-    @property
-    def part(self) -> str:
-        """The region, where there is one picture that it can be of."""
-        return self.region if len(self.ids) == 1 else ""
-
-    def filter(self) -> Filter:
-        """Clauses of one field and sign are joined: label=cup with label=bowl means any of them."""
-        joined: dict[tuple[str, bool], list[str]] = {}
-        others: list[Clause | Either] = []
-        for clause in filters.parse(self.where).clauses:
-            if isinstance(clause, Clause) and clause.operator == "=":
-                joined.setdefault((clause.field, clause.negate), []).extend(clause.values)
-            else:
-                others.append(clause)
-        return Filter((*(Clause(name, tuple(values), negate) for (name, negate), values in joined.items()), *others))
-
     def address(self) -> dict[str, str | list[str]]:
-        """Query parameters that repeat this ask; uploads are named by content, for the browser that brought them."""
-        made: dict[str, str | list[str]] = {"gallery": self.gallery} if self.gallery else {}
-        for name in LISTS:
-            if values := getattr(self, name):
-                made[name] = list(values)
-        made |= {name: str(value) for name in _DEFAULT if (value := getattr(self, name)) != _DEFAULT[name]}
-        made |= {name: "1" for name in FLAGS if getattr(self, name)}
-        made |= {"region": self.part} if self.part else {}
-        if self.uploads:
-            made["upload"] = [kept_uploads.named(upload) for upload in self.uploads]
-        return made
-
-
-_DEFAULT = {
-    "k": SearchState.k,
-    "collapse": SearchState.collapse,
-    "rerank": SearchState.rerank,
-    "max_wrong": SearchState.max_wrong,
-    "aspects": SearchState.aspects,
-    "beside": SearchState.beside,
-    "sort": SearchState.sort,
-    "group": SearchState.group,
-}
+        """Uploads are named by content, for the browser that brought them."""
+        uploads = [kept_uploads.named(upload) for upload in self.uploads]
+        return super().address() | ({UPLOAD: uploads} if uploads else {})
 
 
 def of_address() -> SearchState:
     """The ask that the page's address describes; parts that cannot be read are passed over."""
-    params = st.query_params
-    many = {name: tuple(filter(str.strip, params.get_all(name))) for name in LISTS}
-    try:
-        filters.parse(many["where"])
-    except UsageError:
-        many["where"] = ()
-    named = params.get_all("upload")[:MAX_UPLOADS]
+    given = _given()
+    named = given.get(UPLOAD, [])[:MAX_UPLOADS]
     uploads = tuple(filter(None, map(kept_uploads.found, named)))
-    flags = {name: params.get(name) == "1" for name in FLAGS}
-    return SearchState(
-        gallery=params.get("gallery", ""),
-        k=_number(params.get("k", ""), SearchState.k, 1, 1000),
-        collapse=_fraction(params.get("collapse", "")),
-        max_wrong=nearest_level(params.get("max_wrong", "")),
-        region=_box(params.get("region", "")),
-        rerank=given if (given := params.get("rerank", "")) in ORDERS else "",
-        aspects=_aspects(params.get("aspects", "")),
-        beside=_beside(params.get("beside", "")),
-        sort=params.get("sort", ""),
-        group=params.get("group", ""),
-        uploads=uploads,
-        lost_upload=len(uploads) < len(named),
-        **many,
-        **flags,
-    )
+    return replace(SearchState.of(given), uploads=uploads, lost_upload=len(uploads) < len(named))
 
 
 def follow_address() -> None:
@@ -160,9 +83,9 @@ def current() -> SearchState:
 
 
 def change(*, remember: bool = True, **changes: object) -> SearchState:
-    """Make a new ask of the current one. remember: `back` returns to the old one."""
+    """Make a new ask of the current one, which begins at its first page. remember: `back` returns to the old one."""
     old = current()
-    new = replace(old, lost_upload=False, **changes)  # type: ignore[arg-type]
+    new = replace(old, **{"lost_upload": False, "page": 1} | changes)  # type: ignore[arg-type]
     if new != old:
         if remember:
             _keep(st.session_state.setdefault("history", []), old)
@@ -204,39 +127,3 @@ def _given() -> dict[str, list[str]]:
 
 def _as_lists(ask: SearchState) -> dict[str, list[str]]:
     return {name: value if isinstance(value, list) else [value] for name, value in ask.address().items()}
-
-
-def _number(text: str, otherwise: int, low: int, high: int) -> int:
-    return min(max(int(text), low), high) if text.isdecimal() else otherwise
-
-
-def _box(text: str) -> str:
-    try:
-        return box_text(parse_box(text)) if text else ""
-    except UsageError:
-        return ""
-
-
-def _aspects(text: str) -> str:
-    try:
-        return by_aspect.written(by_aspect.parse(text))
-    except UsageError:
-        return ""
-
-
-def _beside(text: str) -> str:
-    kind, _, name = text.partition(":")
-    return text if (kind == "order" and name in ORDERS) or (kind == "gallery" and name) else ""
-
-
-def nearest_level(text: str) -> float:
-    """Of LEVELS, the strictest that allows this share of wrong hits; 1 = off."""
-    share = _fraction(text)
-    return max((level for level in LEVELS if level <= share), default=1.0) if 0 < share < 1 else 1.0
-
-
-def _fraction(text: str) -> float:
-    try:
-        return min(max(float(text), 0.0), 1.0)
-    except ValueError:
-        return 0.0

@@ -11,10 +11,10 @@ import streamlit as st
 from app import VIEWS
 from app.search import query_state
 from app.server import quotas, resources, store
-from app.widgets import component, downloads, selection, states
+from app.widgets import component, downloads, saved_views, selection, states
 from app.widgets.charts import as_csv
+from app.widgets.faults import attempt, problem
 from app.widgets.literal import literal
-from app.widgets.page import attempt, problem
 from app.widgets.results_grid import results_grid, tile_of
 from app.widgets.tagging import tagging
 from pipeline.exchange.subset import subset
@@ -37,14 +37,15 @@ class Undo:
 
 
 @st.fragment
-def tray(gallery: Gallery, *, on_search: bool = False) -> None:
-    """on_search: this is the Search page, which need not be gone to."""
+def tray(gallery: Gallery, page: str = "") -> None:
+    """page: the one it stands on, where that is among saved_views.PAGES."""
     if st.session_state.pop("tray-search", False):
-        if not on_search:
+        if page != "search":
             st.switch_page(SEARCH, query_params=query_state.current().address())
         st.rerun(scope="app")
     if st.session_state.pop("tray-changed", False):
         st.rerun(scope="app")
+    st.session_state["tray-page"] = page
     selection.linked(gallery.name)
     key = f"tray-{gallery.name}"
     with st.container(key="tray", gap="small"):
@@ -57,9 +58,7 @@ def tray(gallery: Gallery, *, on_search: bool = False) -> None:
     problem()
     wanted, ids = st.session_state.pop("tray-dialog", ("", []))
     if wanted:
-        {"show": _show, "tag": _tag, "relabel": _relabel, "export": _export, "gallery": _new_gallery}[wanted](
-            gallery, ids
-        )
+        DIALOGS[wanted](gallery, ids)
 
 
 def _does(gallery: Gallery, key: str) -> None:
@@ -79,7 +78,7 @@ def _does(gallery: Gallery, key: str) -> None:
         if attempt(store.remove, gallery, ids):
             _done(gallery, f"{_count(ids)} removed from the gallery.", lambda: store.restore(gallery, ids))
     else:
-        st.session_state["tray-dialog"] = (states.one_of(kind, ("show", "tag", "relabel", "export", "gallery")), ids)
+        st.session_state["tray-dialog"] = (states.one_of(kind, DIALOGS), ids)
 
 
 def _done(gallery: Gallery, said: str, undo: Callable[[], object]) -> None:
@@ -170,6 +169,15 @@ def _export(gallery: Gallery, ids: list[str]) -> None:
         )
 
 
+@st.dialog("Save a view with the selection", width="medium")
+def _view(gallery: Gallery, ids: list[str]) -> None:
+    if len(ids) > selection.MAX_LINKED:
+        st.info(f"A view holds {selection.MAX_LINKED:,} selected pictures at most; give these a tag and filter by it.")
+        return
+    st.markdown(f"**{_count(ids)}**{' and what the page shows' if st.session_state['tray-page'] else ''}.")
+    saved_views.save_field(gallery, st.session_state["tray-page"], ids=ids)
+
+
 @st.dialog("A gallery of the selection", width="medium")
 def _new_gallery(gallery: Gallery, ids: list[str]) -> None:
     if made := st.session_state.pop("tray-made", ""):
@@ -196,3 +204,6 @@ def _make(gallery: Gallery, ids: list[str], title: str) -> None:
         st.session_state["tray-made"] = name
 
     attempt(make)
+
+
+DIALOGS = {"show": _show, "tag": _tag, "relabel": _relabel, "export": _export, "view": _view, "gallery": _new_gallery}

@@ -10,13 +10,14 @@ import streamlit as st
 from PIL.Image import Image
 
 from app import COMPONENTS
-from app.server import encoders, explanations, pictures
+from app.server import encoders, explanations
 from app.widgets import downloads
 from app.widgets.literal import literal
 from pipeline.errors import SemblanceError
 from pipeline.explain import explain as explaining
 from pipeline.explain import heat_maps
 from pipeline.explain.explain import Explanation
+from pipeline.files.html_page import data_address
 from pipeline.gallery.gallery import Gallery
 from pipeline.images import decoding
 from pipeline.search.query import QueryPicture
@@ -113,7 +114,7 @@ def _addresses(first: Image, second: Image) -> tuple[str, str]:
 
 
 def _address(picture: Image) -> str:
-    return pictures.data_address(decoding.thumbnail(picture, side=_SHOWN))
+    return data_address(decoding.thumbnail(picture, side=_SHOWN))
 
 
 def _downloads(

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from app.server import intake, visits
 from app.server.pictures import Upload
-from pipeline.errors import UsageError
-from pipeline.images.regions import box_text, parse_box
+from pipeline.images.regions import box_text
+from pipeline.search.ask import upload_named
 
 MINUTES = 30  # after an upload was last asked with
 MAX_EACH = 16  # uploads of one browser; the one used longest ago goes first
@@ -84,14 +84,9 @@ def named(upload: Upload) -> str:
 
 def found(text: str) -> Upload | None:
     """The upload that `named` gave this text for, where this browser brought it lately."""
-    name, _, box = text.partition("@")
+    name, box = upload_named(text)
     kept = _uploads.find(visits.visit(), name)
-    if kept is None:
-        return None
-    try:
-        return Upload(kept.data, parse_box(box) if box else None, name=kept.name)
-    except UsageError:
-        return kept
+    return Upload(kept.data, box, name=kept.name) if kept else None
 
 
 def let_go_in_time(ended: threading.Event) -> None:

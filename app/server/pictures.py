@@ -6,7 +6,6 @@ of 7,000 × 7,000 pixels) is dropped as soon as both are made, and no two are in
 
 from __future__ import annotations
 
-import base64
 import ctypes
 import sys
 import threading
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from app.server.caches import Cache
+from pipeline.files.html_page import data_address
 from pipeline.images import decoding
 from pipeline.images.opening import open_image
 from pipeline.parallel import leave_cores_free
@@ -63,10 +63,6 @@ class _Encoded:
 
 _previews: Cache[Preview] = Cache(64 << 20)
 _encoded: Cache[_Encoded] = Cache(32 << 20)
-
-
-def data_address(jpeg: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
 def in_turn(work: Callable[[], Result]) -> Result:

@@ -150,22 +150,23 @@ def _read(gallery: Gallery, version: Version) -> None:
 def remove(gallery: Gallery, ids: Sequence[str]) -> None:
     """Out of the gallery, so that the next search sees it, whatever the gallery's size. `restore` takes it back."""
     gallery.remove(ids)
-    _judged(gallery, ids)
+    judged(gallery, ids)
 
 
 def restore(gallery: Gallery, ids: Sequence[str]) -> None:
     gallery.restore(ids)
-    _judged(gallery, ids)
+    judged(gallery, ids)
 
 
 def relabel(gallery: Gallery, labels: Mapping[str, str | None]) -> dict[str, str | None]:
     """As `Gallery.relabel`, so that the next search sees it."""
     undo = gallery.relabel(labels)
-    _judged(gallery, list(labels))
+    judged(gallery, list(labels))
     return undo
 
 
-def _judged(gallery: Gallery, ids: Sequence[str]) -> None:
+def judged(gallery: Gallery, ids: Sequence[str]) -> None:
+    """What was just said about these pictures is in the next answer."""
     with contextlib.suppress(StoreError):  # the files are the truth; a later refresh brings the rest
         sync.apply_judged(gallery, store(), ids)
 

@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.server import jobs, resources
 from app.training_runs.facts import Snapshot
-from app.widgets.page import attempt
+from app.widgets.faults import attempt
 from pipeline.errors import SemblanceError
 from pipeline.settings import Settings
 from training import runs

@@ -23,7 +23,7 @@ MAX_SHOWN = 4  # evaluations side by side
 
 def page(gallery: Gallery) -> None:
     {"quality": measured, "encoders": encoders_section, "length": length_section}[section(SECTIONS)](gallery)
-    tray(gallery)
+    tray(gallery, "evaluate")
 
 
 def measured(gallery: Gallery) -> None:
@@ -89,4 +89,4 @@ def _has_table(one: Evaluation) -> bool:
         return False
 
 
-gallery_page("Evaluate", page)
+gallery_page("Evaluate", page, views_of="evaluate")

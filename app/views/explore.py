@@ -29,7 +29,7 @@ TITLES = {
 
 def page(gallery: Gallery) -> None:
     SECTIONS[section(TITLES)](gallery)
-    tray(gallery)
+    tray(gallery, "explore")
 
 
-gallery_page("Explore", page)
+gallery_page("Explore", page, views_of="explore")

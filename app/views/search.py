@@ -20,15 +20,16 @@ from app.search.why_similar import why_similar
 from app.search.words_fields import words_kept
 from app.server import answers, encoders, pictures, resources, store
 from app.server.routes import publish, whole_url
-from app.widgets import downloads, selection, states
+from app.widgets import downloads, saved_views, selection, states
 from app.widgets.job_list import filling, job_list
 from app.widgets.literal import literal
 from app.widgets.page import follow, followed, guarded, titled_choice
-from app.widgets.results_grid import results_grid, tile, tiles_of
+from app.widgets.results_grid import results_grid, tile, tiles_alone, tiles_of
 from pipeline.errors import SemblanceError, display_name
+from pipeline.gallery import asked
 from pipeline.gallery.gallery import Gallery
 from pipeline.kinds import words as kinds
-from pipeline.records import SearchHit
+from pipeline.records import SearchHit, hit_of
 from pipeline.search import sorting, text
 from pipeline.search.search import Query, QueryPicture, SearchResult
 
@@ -41,14 +42,16 @@ SCORES_OF_WORDS = (
 SCORES_OF_KINDS = (
     "In the order of how likely each picture shows it, as told from its embedding. Point at a hit to read how likely."
 )
+NONE_PASSES = "No picture of this gallery passes the filter. Take a filter away to see more."
 
 
 def page() -> None:
+    saved_views.follow_link("search")
     selection.follow_link()
     query_state.follow_address()
     before = query_state.current().gallery
     wanted = before if "gallery" in st.query_params else followed(before)  # the address is in the ask already
-    if (name := titled_choice("Search by picture", wanted)) is None:
+    if (name := titled_choice("Search by picture", wanted, views_of="search")) is None:
         return
     if name != before:
         query_state.change(
@@ -59,7 +62,7 @@ def page() -> None:
         job_list()
         st.fragment(_grow, run_every=8.0)(name, resources.gallery(name).count())
     search_area(resources.gallery(name))
-    tray(resources.gallery(name), on_search=True)
+    tray(resources.gallery(name), "search")
 
 
 def _grow(name: str, drawn: int) -> None:
@@ -79,7 +82,12 @@ def search_area(gallery: Gallery) -> None:
     query_panel(gallery)
     option_row(gallery, state)
     try:
-        show_start(gallery, state) if state.empty else show_results(gallery, state)
+        if not state.empty:
+            show_results(gallery, state)
+        elif state.browses:
+            show_passing(gallery, state)
+        else:
+            show_start(gallery, state)
     except SemblanceError as error:
         st.error(literal(error))
     query_state.write_address(state)
@@ -112,6 +120,36 @@ def show_start(gallery: Gallery, state: SearchState) -> None:
     results_grid(tiles, key="examples-grid", actions=("search",), on_action=lambda: act("examples-grid"))
 
 
+def show_passing(gallery: Gallery, state: SearchState) -> None:
+    """Filtered, sorted or grouped, and like nothing in particular: the gallery's pictures, a page at a time."""
+    offer_undo(state)
+    table, by = resources.table(gallery), state.sort or state.group
+    where = asked.settled(
+        state.filter(), gallery, lambda: table
+    )  # of tags, which change and leave the gallery's version
+    rows = resources.kept(
+        gallery, "passing", where, by,
+        make=lambda: sorting.passing(table, where, by, keys=gallery.manifest()["metadata_keys"]),
+    )  # fmt: skip
+    if not rows:
+        st.info(NONE_PASSES)
+        return
+    pages = -(-len(rows) // state.k)
+    page = min(state.page, pages)
+    order = f", in the order of {sort_name(by)}" if by else ""
+    st.caption(f"{len(rows):,} of {len(table):,} pictures{order}")
+    hits = [hit_of(row) for row in table.iloc[rows[(page - 1) * state.k : page * state.k]].itertuples()]
+    results_grid(
+        tiles_alone(gallery.name, hits, group=state.group),
+        key="passing", actions=("search", "open", "choose", "remove"), of=gallery.name, on_action=lambda: act("passing"),
+    )  # fmt: skip
+    if pages > 1:
+        key = f"passing-page-{pages}"
+        if st.session_state.get(key) != page:
+            st.session_state[key] = page
+        st.pagination(pages, key=key, on_change=lambda: query_state.change(page=st.session_state[key]))
+
+
 def show_results(gallery: Gallery, state: SearchState) -> None:
     query = query_of(gallery, state)
     result = answer(gallery, state, query)
@@ -123,7 +161,7 @@ def show_results(gallery: Gallery, state: SearchState) -> None:
                 f"None of the {result.left_out} nearest is sure enough. Options › *Wrong hits, at most* allows more."
             )
         else:
-            st.info("No picture of this gallery passes the filter. Take a filter away to see more.")
+            st.info(NONE_PASSES)
         return
     _said_of_the_hits(gallery, state, query, result)
     address = _address_of_query(gallery, query)
@@ -212,24 +250,9 @@ def first_picture(query: Query) -> QueryPicture | str | None:
 
 def answer(gallery: Gallery, state: SearchState, query: Query) -> SearchResult:
     """By Milvus; when it fails, exactly from the gallery's files, and the page says so."""
-    # a link, or the gallery before this one, may bring a cut that nothing is known for here, and its slider is not shown
-    known = text.kinds_of(gallery) if query.words_alone else not query.has_words and gallery.encoder().get("confidence")
     seen = aspects.known(gallery, state)
-    cut = state.max_wrong < 1 and known and not seen
-    result, note = answers.answered(
-        gallery,
-        query,
-        appearances=seen,
-        encoder=encoders.of_gallery,
-        k=state.k,
-        where=state.filter(),
-        collapse=state.collapse or None,
-        by_picture=state.by_picture,
-        exclude_query=not state.keep_query,
-        rerank="" if seen else state.rerank,
-        max_wrong=state.max_wrong if cut else None,
-        aspects=state.aspects if seen else "",
-    )
+    options = state.options(gallery, query, seen)
+    result, note = answers.answered(gallery, query, encoder=encoders.of_gallery, **options)
     if note:
         st.warning(literal(note))
     return sorting.in_order(result, state.sort)

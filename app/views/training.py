@@ -14,9 +14,10 @@ from app.training_runs import charts, controls, triplets
 from app.training_runs.facts import BEST, STATUS, Snapshot, duration, overview, read, state_of_all
 from app.training_runs.new_run import new_run
 from app.widgets.charts import chart
+from app.widgets.faults import problem
 from app.widgets.job_list import job_list
 from app.widgets.literal import literal
-from app.widgets.page import guarded, problem, title_row
+from app.widgets.page import guarded, title_row
 from pipeline.errors import SemblanceError
 from pipeline.settings import Settings, exposed
 from training import runs

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MAX_ZIP_BYTES = 256 << 20  # more is a job for the folder itself
 MIMES = {
     "csv": "text/csv",
+    "html": "text/html",
     "json": "application/json",
     "png": "image/png",
     "zip": "application/zip",

@@ -1,10 +1,11 @@
-"""What a page says when its script ends in an error that it has not met itself."""
+"""What a page says when something fails: in a callback, or where its script ends in an error that it has not met itself."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 import traceback
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -14,6 +15,22 @@ from pipeline.errors import SemblanceError
 
 _LOG = logging.getLogger("semblance")  # pipeline/logs.py writes it
 _READING = ("deserialize", "unpack_widget_state_value", "get_serialized")
+
+
+def attempt(act: Callable[..., object], *args: object) -> bool:
+    """For a callback, which has no place to draw: what a user can cause is said by `problem`. False when it failed."""
+    try:
+        act(*args)
+    except SemblanceError as error:
+        st.session_state["problem"] = str(error)
+        return False
+    return True
+
+
+def problem() -> None:
+    """Where an `attempt` of the last run that failed is said."""
+    if said := st.session_state.pop("problem", ""):
+        st.error(literal(said))
 
 
 def failed(error: Exception) -> bool:

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.server import resources
-from app.widgets import selection, states
+from app.widgets import saved_views, selection, states
 from app.widgets.job_list import filling, job_list
 from app.widgets.literal import literal, told_apart
 from pipeline.errors import SemblanceError
@@ -23,29 +23,18 @@ def guarded(draw: Callable[[], None]) -> None:
         st.error(literal(error))
 
 
-def attempt(act: Callable[..., object], *args: object) -> bool:
-    """For a callback, which has no place to draw: what a user can cause is said by `problem`. False when it failed."""
-    try:
-        act(*args)
-    except SemblanceError as error:
-        st.session_state["problem"] = str(error)
-        return False
-    return True
+def gallery_page(title: str, draw: Callable[[Gallery], None], *, views_of: str = "") -> None:
+    """A page about the gallery of the address, else the one looked at last; without one, the ways to make the first.
 
-
-def problem() -> None:
-    """Where an `attempt` of the last run that failed is said."""
-    if said := st.session_state.pop("problem", ""):
-        st.error(literal(said))
-
-
-def gallery_page(title: str, draw: Callable[[Gallery], None]) -> None:
-    """A page about the gallery of the address, else the one looked at last; without one, the ways to make the first."""
+    views_of: the page's name among saved_views.PAGES, where what it shows can be saved.
+    """
 
     def page() -> None:
+        if views_of:
+            saved_views.follow_link(views_of)
         selection.follow_link()
         wanted = followed()
-        if (name := titled_choice(title, wanted)) is None:
+        if (name := titled_choice(title, wanted, views_of=views_of)) is None:
             return
         if name != wanted:
             st.query_params.clear()
@@ -76,14 +65,20 @@ def title_row(title: str) -> DeltaGenerator:
     return row
 
 
-def titled_choice(title: str, wanted: str) -> str | None:
-    """The page's title beside the choice of a gallery; None, and the first steps, when there is none yet."""
+def titled_choice(title: str, wanted: str, *, views_of: str = "") -> str | None:
+    """The page's title beside the choice of a gallery; None, and the first steps, when there is none yet.
+
+    views_of: as `gallery_page` has it.
+    """
     titles = told_apart(resources.gallery_titles())
     names, row = list(titles), title_row(title)
     if not names:
         _first_steps()
         return None
-    return row.selectbox(
+    beside = row.container(
+        horizontal=True, vertical_alignment="center", gap="small", width="content", key="page-gallery"
+    )
+    chosen: str = beside.selectbox(
         "Gallery",
         names,
         index=names.index(wanted) if wanted in names else 0,
@@ -91,6 +86,10 @@ def titled_choice(title: str, wanted: str) -> str | None:
         label_visibility="collapsed",
         width=260,
     )
+    if views_of:
+        with beside:
+            saved_views.button(resources.gallery(chosen), views_of)
+    return chosen
 
 
 def section(titles: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from app.server.routes import thumbnail_url, whole_url
 from app.widgets import component
 from pipeline.errors import display_name
-from pipeline.records import SearchHit
+from pipeline.records import SearchHit, hit_of
 from pipeline.search import sorting
 from pipeline.search.search import SearchResult
 
@@ -105,8 +105,7 @@ def tile(
 
 def tile_of(gallery: str, row: Any) -> dict[str, Any]:
     """Of a row of the gallery's table, as itertuples gives it."""
-    facts = {name: getattr(row, name) for name in ("id", "path", "label", "split", "metadata", "parent", "box")}
-    return tile(gallery, SearchHit(score=0, width=int(row.width), height=int(row.height), **facts))
+    return tile(gallery, hit_of(row))
 
 
 def tiles_of(gallery: str, result: SearchResult, *, group: str = "", divided: bool = True) -> list[dict[str, Any]]:
@@ -123,10 +122,7 @@ def tiles_of(gallery: str, result: SearchResult, *, group: str = "", divided: bo
         )
     ]
     if group:
-        groups: dict[str, list[dict[str, Any]]] = {}
-        for (hit, _), made in zip(pairs, drawn, strict=True):
-            groups.setdefault(sorting.group_of(hit, group) or f"no {group}", []).append(made)
-        return [made for name, group in groups.items() for made in [{"heading": name, "note": len(group)}, *group]]
+        return _grouped(result.hits, drawn, group)
     if not divided:
         return drawn
     first_weak = max((i for i, made in enumerate(drawn, 1) if not made["weak"]), default=0)
@@ -138,3 +134,16 @@ def tiles_of(gallery: str, result: SearchResult, *, group: str = "", divided: bo
             said = "weak matches: more likely wrong than right, as this gallery's labels show"
         drawn.insert(first_weak, {"divider": said})
     return drawn
+
+
+def tiles_alone(gallery: str, hits: Sequence[SearchHit], *, group: str = "") -> list[dict[str, Any]]:
+    """Pictures that nothing is compared with, in their order; or in groups by the value of a field."""
+    drawn = [tile(gallery, hit) for hit in hits]
+    return _grouped(hits, drawn, group) if group else drawn
+
+
+def _grouped(hits: Sequence[SearchHit], tiles: Sequence[dict[str, Any]], by: str) -> list[dict[str, Any]]:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for hit, made in zip(hits, tiles, strict=True):
+        groups.setdefault(sorting.group_of(hit, by) or f"no {by}", []).append(made)
+    return [made for name, group in groups.items() for made in [{"heading": name, "note": len(group)}, *group]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.widgets.faults import attempt
 from app.widgets.literal import literal
-from app.widgets.page import attempt
 from pipeline.gallery import tags
 from pipeline.gallery.gallery import Gallery
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UsageError
 from pipeline.files.picture_files import existing_folder, existing_path, is_inside
-from pipeline.files.tables import plain_name, read_sheet
+from pipeline.files.tables import cell_text, plain_name, read_sheet
 from pipeline.plugins import Card, PathText
 from pipeline.records import ImageRecord, Progress, silent
 from pipeline.schema import composed
@@ -221,4 +221,6 @@ def _spreadsheet(file: Path) -> tuple[list[int], pd.DataFrame, str]:
 def _text(value: Any) -> str:
     import pandas as pd
 
-    return "" if pd.api.types.is_scalar(value) and pd.isna(value) else str(value)
+    if not pd.api.types.is_scalar(value):
+        return cell_text(value)
+    return "" if pd.isna(value) else str(value)

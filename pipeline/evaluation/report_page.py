@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Any
 
 from pipeline import errors
 from pipeline.evaluation import gates
 from pipeline.evaluation.evaluate import answered
-from pipeline.files import atomic
+from pipeline.files import atomic, html_page
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.metrics import registry
@@ -26,18 +25,14 @@ def write(gallery: Gallery, name: str, file: Path, *, gate: dict[str, float] | N
 
 
 def page(gallery: Gallery, name: str, *, gate: dict[str, float]) -> str:
-    from jinja2 import Environment
-
     report, table = reports.read(gallery, name), reports.table(gallery, name)
     main = registry.main(list(report["metrics"]))
     worst = answered(table, main).head(MAX_QUERIES)
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        TEMPLATE.read_text(encoding="utf-8")
-    )
     asking = Gallery(gallery.root.with_name(report["protocol"]["asking"] or gallery.name))
     labels = [row for row in report["per_label"] if row[main] is not None]
     labels.sort(key=lambda row: registry.sign(main) * row[main])
-    return template.render(
+    return html_page.rendered(
+        TEMPLATE,
         title=gallery.manifest()["title"],
         name=name,
         report=report,
@@ -83,9 +78,7 @@ def _strip(gallery: Gallery, asking: Gallery, row: dict[str, Any]) -> dict[str, 
 
 
 def _picture(gallery: Gallery, picture_id: str) -> str:
-    """The thumbnail as an address that needs no other file; '' when it is not there."""
-    data = gallery.thumbnail_data(picture_id)
-    return "data:image/jpeg;base64," + base64.b64encode(data).decode() if data else ""
+    return html_page.data_address(gallery.thumbnail_data(picture_id))
 
 
 # charts of 100 × 100 units, y downward, stretched by the template

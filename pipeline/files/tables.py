@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.files.texts import decoded, has_mark
@@ -159,3 +160,18 @@ def _split(file: Path, text: str, separator: str, encoding: str, *, above: int =
                 "every column there, or put text that has the separator in it into quotation marks"
             )
     return Sheet(header, rows, separator, encoding)
+
+
+def cell_text(value: Any) -> str:
+    """A value of a table or of JSON as one text: lists with `; ` between their elements, true and false in small letters."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if hasattr(value, "tolist"):  # NumPy's
+        value = value.tolist()
+    if isinstance(value, list | tuple | set):
+        return "; ".join(text.replace(";", ",") for one in value if (text := cell_text(one)))
+    if isinstance(value, dict):
+        return "; ".join(f"{key}={text}" for key, one in value.items() if (text := cell_text(one)))
+    return "" if value != value else str(value)

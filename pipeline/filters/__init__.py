@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline import readings, schema
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, listed
 from pipeline.filters.clauses import EXACT, ORDERED, Clause, Filter, Interval
 from pipeline.filters.clauses import escape as escape
 from pipeline.filters.grammar import parse as parse
@@ -29,7 +29,6 @@ ORIENTATION = "orientation"  # of the upright picture
 SHAPES = {"landscape": ">", "portrait": "<", "square": "=="}  # and how width compares with height
 UNREAD = (*COLUMNS, FOLDER)  # fields of pictures that nobody has opened yet
 FIELDS = (*UNREAD, *SIZES, ORIENTATION, "id")
-MAX_VALUES = 500  # that a `~` is put into words with; beyond it the ids are
 _ALL, _NONE = 'id != ""', 'id == ""'
 
 
@@ -40,7 +39,7 @@ def check(where: Filter, metadata_keys: Collection[str], *, fields: Sequence[str
     """
     for clause in where.leaves():
         if clause.field not in fields and clause.field not in metadata_keys:
-            there = ", ".join([*fields, *sorted(metadata_keys)])
+            there = listed([*fields, *sorted(metadata_keys)])
             raise UsageError(f"no field {clause.field!r} to filter by; this gallery has {there}")
     others = set(metadata_keys).difference(COLUMNS)
     settled = where.replaced(lambda clause: replace(clause, of_metadata=clause.field in others))
@@ -70,7 +69,7 @@ def is_metadata(clause: Clause) -> bool:
 
 
 def to_milvus(where: Filter) -> str:
-    """Milvus expression of a filter without `~`, which `containing` puts into other words: OR chains of `==` or AND chains
+    """Milvus expression of a filter without `~`, which values.containing puts into other words: OR chains of `==` or AND chains
     of `!=` (never `in` on JSON), and comparisons with the readings that a collection holds."""
     return " and ".join(
         _clause_to_milvus(one)
@@ -81,7 +80,7 @@ def to_milvus(where: Filter) -> str:
 
 
 def _clause_to_milvus(clause: Clause) -> str:
-    assert clause.operator != "~", "`containing` comes first"
+    assert clause.operator != "~", "values.containing comes first"
     if is_metadata(clause):
         return _metadata_to_milvus(clause)
     if clause.field in SIZES:
@@ -259,32 +258,6 @@ def _test(clause: Clause) -> Callable[[str | int], bool]:
         )
 
     return holds
-
-
-def containing(where: Filter, table: Callable[[], pd.DataFrame]) -> Filter:
-    """Without `~`, which no older Milvus knows: as the values that contain it, or as ids where those are too many.
-
-    table: of the rows it is asked of; called only when there is a `~`.
-    """
-
-    def without(clause: Clause) -> Clause:
-        if clause.operator != "~":
-            return clause
-        rows = table()
-        holds = _clause_mask(replace(clause, negate=False), rows)
-        values = list(dict.fromkeys(value for value, kept in zip(value_of(clause, rows), holds, strict=True) if kept))
-        if len(values) <= MAX_VALUES:
-            return (
-                replace(clause, operator=EXACT, values=tuple(map(str, values))) if values else among((), clause.negate)
-            )
-        return among(rows["id"][holds], clause.negate)
-
-    return where.replaced(without)
-
-
-def among(ids: Iterable[str], negate: bool = False) -> Clause:
-    """That a row is one of these."""
-    return Clause("id", tuple(ids) or ("",), negate=negate, operator=EXACT)
 
 
 def matching(where: Filter, records: Sequence[ImageRecord]) -> list[ImageRecord]:

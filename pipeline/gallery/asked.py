@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline import filters
 from pipeline.errors import UsageError
+from pipeline.filters import kinds, values
 from pipeline.filters.clauses import Clause, Filter
-from pipeline.gallery import tags
+from pipeline.gallery import fact_kinds, tags
 from pipeline.gallery.gallery import Gallery
 
 if TYPE_CHECKING:
@@ -25,7 +27,14 @@ def settled(where: Filter, gallery: Gallery, table: Callable[[], pd.DataFrame] |
     """
     keys = gallery.manifest()["metadata_keys"]
     tagged = where if TAG in keys else where.replaced(lambda clause: _as_ids(clause, gallery))
-    return filters.containing(filters.check(tagged, keys, fields=(*filters.FIELDS, TAG)), table or gallery.table)
+    rows = functools.cache(table or gallery.table)
+    known, checked = fact_kinds.of(gallery), filters.check(tagged, keys, fields=(*filters.FIELDS, TAG))
+
+    def meant(clause: Clause) -> Clause:
+        kind = known.get(clause.field, "") if filters.is_metadata(clause) else ""
+        return kinds.meant(clause, kind, rows) if kind else clause
+
+    return values.containing(checked.replaced(meant), rows)
 
 
 def _as_ids(clause: Clause, gallery: Gallery) -> Clause:
@@ -42,6 +51,6 @@ def _as_ids(clause: Clause, gallery: Gallery) -> Clause:
         raise UsageError(f"a tag has no order; write {TAG}=name or {TAG}~part")
     chosen = set().union(*(known[name] for name in names))
     if clause.operator == "=" and "" in clause.values:
-        untagged = filters.among(sorted(set().union(*known.values()) - chosen), negate=True)
+        untagged = values.among(sorted(set().union(*known.values()) - chosen), negate=True)
         return replace(untagged, negate=not clause.negate)
-    return filters.among(sorted(chosen), clause.negate)
+    return values.among(sorted(chosen), clause.negate)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline import parallel
 from pipeline.errors import GalleryError, display_name
-from pipeline.gallery import judgments, ledgers, parts
+from pipeline.gallery import judgments, ledgers, parts, saved_views
 from pipeline.gallery.gallery import IMPORTED, Gallery
 from pipeline.gallery.originals import Roots, on_disk, read_original, roots
 from pipeline.records import Progress, silent
@@ -42,7 +42,7 @@ def check_files(gallery: Gallery) -> list[str]:
         problems.append(
             f"{len(lost):,} thumbnails are missing or damaged; ingest the pictures' folder again: it makes them anew"
         )
-    return problems + _lists(gallery)
+    return problems + _lists(gallery) + saved_views.damaged(gallery)
 
 
 def _thumbnail_is_fine(gallery: Gallery, picture: str, manifest: dict[str, Any]) -> bool:

@@ -6,20 +6,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as made_by
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from pipeline import filters, readings
+from pipeline.filters import kinds
 from pipeline.filters.clauses import Clause, Filter
 from pipeline.kinds.tags import SHOWS_KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-READ = 0.9  # of the texts of a field that read as numbers or dates: it is one of them then
 FEW = 8  # values up to which a field of numbers is a choice
 MAX_VALUES = 200  # of a choice; a field with more is typed
+MAX_ELEMENTS = 20_000  # of lists, of which the most frequent are shown
 Kind = Literal["number", "date", "choice"]
 
 
@@ -32,6 +34,7 @@ class Field:
     low: float = 0.0
     high: float = 0.0
     whole: bool = True
+    of: str = ""  # its kind, where somebody said it
     unread: int = 0  # pictures whose text is neither empty nor what the kind is
 
 
@@ -44,10 +47,17 @@ class Facet:
     counts: Mapping[str, int] = made_by(default_factory=dict)
 
 
-def fields(table: pd.DataFrame, keys: Sequence[str]) -> list[Field]:
-    """Those of a gallery's table that can be filtered by a widget; costs a look at every text, so keep it."""
+def fields(table: pd.DataFrame, keys: Sequence[str], known: Mapping[str, str] = MappingProxyType({})) -> list[Field]:
+    """Those of a gallery's table that can be filtered by a widget; costs a look at every text, so keep it.
+
+    known: the kinds of keys of which somebody said them.
+    """
     names = ["label", *keys, "split", filters.FOLDER, filters.ORIENTATION, *filters.SIZES]
-    found = (_field(name, values_of(name, table, keys)) for name in dict.fromkeys(names) if name != SHOWS_KINDS)
+    found = (
+        _field(name, values_of(name, table, keys), known.get(name, "") if name in keys else "")
+        for name in dict.fromkeys(names)
+        if name != SHOWS_KINDS
+    )
     return [one for one in found if one is not None]
 
 
@@ -56,7 +66,7 @@ def values_of(name: str, table: pd.DataFrame, keys: Sequence[str]) -> list[str] 
     return filters.value_of(Clause(name, ("",), of_metadata=of_metadata), table)
 
 
-def _field(name: str, values: list[str] | list[int]) -> Field | None:
+def _field(name: str, values: list[str] | list[int], of: str) -> Field | None:
     counts = Counter(map(str, values))
     counts.pop("", None)
     total = counts.total()
@@ -64,11 +74,16 @@ def _field(name: str, values: list[str] | list[int]) -> Field | None:
     dates = {text: span[0] for text in counts if (span := readings.date(text))}
     for kind, read in (("number", numbers), ("date", dates)):
         known = sum(counts[text] for text in read)
-        if total and known >= READ * total and len(set(read.values())) > (FEW if kind == "number" else 1):
+        enough = total and known >= kinds.READ * total and len(set(read.values())) > (FEW if kind == "number" else 1)
+        if len(set(read.values())) > 1 if of == kind else enough and not of:
             low, high = float(min(read.values())), float(max(read.values()))
             whole = all(float(value).is_integer() for value in read.values())
-            return Field(name, kind, low, high, whole, total - known)  # type: ignore[arg-type]
-    return Field(name, "choice") if 1 < len(counts) <= MAX_VALUES else None
+            return Field(name, kind, low, high, whole, unread=total - known)  # type: ignore[arg-type]
+    if of == "place":
+        return None
+    shown = {part for text in counts for part in kinds.parts(of, text)}
+    most = MAX_ELEMENTS if of.startswith(kinds.LIST) else MAX_VALUES
+    return Field(name, "choice", of=of) if 1 < len(shown) <= most else None
 
 
 def facets(
@@ -91,8 +106,9 @@ def facets(
         )
         keep = whole if rest == where else filters.mask(settled(rest), table).to_numpy()
         values = values_of(one.name, table, keys)
-        passing = Counter(str(values[i]) for i in np.flatnonzero(keep))
-        empty = passing.pop("", 0)
-        counts = dict(passing.most_common()) if one.kind == "choice" else {}
-        made.append(Facet(one, int(keep.sum()) - empty, counts))
+        texts = [text for i in np.flatnonzero(keep) if (text := str(values[i]))]
+        counts = (
+            Counter(part for text in texts for part in kinds.parts(one.of, text)) if one.kind == "choice" else Counter()
+        )
+        made.append(Facet(one, len(texts), dict(counts.most_common())))
     return made

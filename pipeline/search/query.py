@@ -55,6 +55,16 @@ class Query:
     not_texts: tuple[str, ...] = ()
 
     @property
+    def shows(self) -> bool:
+        """Whether a picture asks, which has colour and texture; words alone have none."""
+        return bool(self.pictures or self.ids or self.like)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to be near to."""
+        return not (self.shows or self.texts)
+
+    @property
     def has_words(self) -> bool:
         return bool(self.texts or self.not_texts)
 
@@ -67,7 +77,7 @@ def check(query: Query) -> None:
     """UsageError for a query that cannot be answered; costs nothing, so ask it first."""
     for text in (*query.texts, *query.not_texts):
         words.plain(text)
-    if not (query.pictures or query.ids or query.like or query.texts):
+    if query.empty:
         raise UsageError("nothing to search with; give a picture, an --id, a --like or a --text")
 
 

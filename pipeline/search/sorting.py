@@ -1,16 +1,21 @@
-"""The hits of a search in the order of a fact about them: which are there is still decided by likeness."""
+"""Pictures in the order of a fact about them: hits, which likeness chose, or all that pass a filter."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pipeline import filters, readings
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, listed
+from pipeline.filters.clauses import Clause, Filter
 from pipeline.records import SearchHit
 from pipeline.search.result import SearchResult
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Key = tuple[int, float, str]
 
@@ -19,7 +24,7 @@ def check(by: str, metadata_keys: Collection[str]) -> None:
     """UsageError unless `by` is a field of this gallery's rows, with a minus before it for the last first."""
     field, known = by.removeprefix("-"), (*filters.FIELDS, *metadata_keys)
     if by and field not in known and by not in known:
-        raise UsageError(f"no field {field!r} to sort by; this gallery has {', '.join(known)}")
+        raise UsageError(f"no field {field!r} to sort by; this gallery has {listed(known)}")
 
 
 def in_order(result: SearchResult, by: str) -> SearchResult:
@@ -29,13 +34,8 @@ def in_order(result: SearchResult, by: str) -> SearchResult:
     """
     if not by or not result.hits:
         return result
-    last_first = by.startswith("-") and by not in result.hits[0].metadata
-    field = by[1:] if last_first else by
-    keys = [_key(value_of(hit, field)) for hit in result.hits]
-    there = sorted((i for i, key in enumerate(keys) if key), key=lambda i: keys[i] or (), reverse=last_first)
-    if last_first:  # sorted in reverse keeps equal ones in their order
-        there.sort(key=lambda i: (keys[i] or (0,))[0])
-    order = [*there, *(i for i, key in enumerate(keys) if not key)]
+    field, last_first = _parted(by, result.hits[0].metadata)
+    order = _order([value_of(hit, field) for hit in result.hits], last_first)
 
     def ordered(per_hit: list) -> list:
         return [per_hit[i] for i in order] if per_hit else per_hit
@@ -48,6 +48,38 @@ def in_order(result: SearchResult, by: str) -> SearchResult:
         bands=ordered(result.bands),
         alike=ordered(result.alike),
     )
+
+
+def passing(table: pd.DataFrame, where: Filter, by: str, *, keys: Collection[str]) -> list[int]:
+    """Places in a gallery's table of the rows that pass, in the order of `by`, else of their ingest.
+
+    where: settled by gallery.asked. keys: of the gallery's metadata. UsageError for a field that there is not.
+    """
+    import numpy as np
+
+    check(by, keys)
+    rows = np.flatnonzero(filters.mask(where, table).to_numpy()).tolist()
+    if not by:
+        return rows
+    field, last_first = _parted(by, keys)
+    clause = Clause(field, ("",), of_metadata=field in keys and field not in filters.COLUMNS)
+    values = filters.value_of(clause, table)
+    return [rows[i] for i in _order([str(values[row]) for row in rows], last_first)]
+
+
+def _parted(by: str, keys: Collection[str]) -> tuple[str, bool]:
+    """The field, and whether its last come first."""
+    last_first = by.startswith("-") and by not in keys
+    return (by[1:] if last_first else by), last_first
+
+
+def _order(values: Sequence[str], last_first: bool) -> list[int]:
+    """Numbers, then dates, then other text, each by what it says; equal ones as they come, and those without a value last."""
+    keys = [_key(value) for value in values]
+    there = sorted((i for i, key in enumerate(keys) if key), key=lambda i: keys[i] or (), reverse=last_first)
+    if last_first:  # sorted in reverse keeps equal ones in their order
+        there.sort(key=lambda i: (keys[i] or (0,))[0])
+    return [*there, *(i for i, key in enumerate(keys) if not key)]
 
 
 def value_of(hit: SearchHit, field: str) -> str:

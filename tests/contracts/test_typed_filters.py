@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pipeline import filters, plugins
 from pipeline.errors import UsageError
 from pipeline.filters.clauses import Clause, Either, Filter
+from pipeline.filters.values import containing
 from pipeline.records import Rows, VectorStore
 from pipeline.schema import Row
 
@@ -64,7 +65,7 @@ def typed_rows() -> Rows:
 
 def assert_alike(filled: tuple[VectorStore, Rows], where: Filter) -> set[str]:
     store, rows = filled
-    asked = filters.containing(where, lambda: rows.table)
+    asked = containing(where, lambda: rows.table)
     [hits] = store.search("typed", rows.embeddings[:1], k=N, where=asked)
     found, truth = {hit.id for hit in hits}, set(rows.table["id"][filters.mask(where, rows.table)])
     assert found == truth, where

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,6 +14,8 @@ from pipeline.filters import mask, parse
 from pipeline.gallery.asked import settled
 from pipeline.gallery.gallery import Gallery
 from pipeline.ingest import add_facts
+from pipeline.ingest.facts_files import FactsTable
+from pipeline.ingest.facts_matching import Matched, match
 
 
 @pytest.fixture
@@ -20,9 +23,9 @@ def gallery(home: Path, tmp_path: Path) -> Gallery:
     return fill(photos(tmp_path / "photos", 6))[0]
 
 
-def matched(gallery: Gallery, rows: list[dict[str, str]], **options: str) -> add_facts.Matched:
+def matched(gallery: Gallery, rows: list[dict[str, str]], **options: Any) -> Matched:
     table = pd.DataFrame(rows, dtype=object).fillna("")
-    return add_facts.match(gallery, range(2, 2 + len(rows)), table, column="path", **options)
+    return match(gallery, FactsTable(table, list(range(2, 2 + len(rows))), "path"), **options)
 
 
 def metadata(gallery: Gallery) -> dict[str, dict[str, str]]:
@@ -119,7 +122,7 @@ def test_the_verb_shows_what_would_match_adds_it_and_takes_it_back(gallery: Gall
     words = ("add-facts", gallery.name, file, "--path", "File")
     planned = run(*words, "--plan")
     assert planned.returncode == 0, planned.stderr
-    assert "1 of 2 rows match (1 by path), columns price, id" in planned.stdout
+    assert "1 of 2 rows match by File (1 by path), columns price (number), id (number)" in planned.stdout
     assert "row 2: no picture has the name nowhere.jpg" in planned.stderr
     assert "price" not in metadata(gallery)[path]
     assert run(*words).returncode == 0

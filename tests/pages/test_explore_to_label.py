@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,31 @@ def test_a_damaged_choice_is_said_and_another_is_offered(gallery: Gallery) -> No
     app = drawn()
     assert "cannot be drawn" in app.warning[0].value
     assert [one.label for one in app.button if "Choose" in one.label] == ["Choose again"]
+
+
+def test_labels_of_another_tool_are_looked_at_taken_and_taken_back(gallery: Gallery) -> None:
+    to_label.choose(gallery, 3)
+    before = gallery.table()["label"].tolist()
+    rows = [{"picture": picture, "label": "lamp"} for picture in gallery.table()["id"][:2]] + [
+        {"path": "nowhere.png", "label": "x"}
+    ]
+    app = drawn()
+    app.file_uploader[0].upload("export.json", json.dumps(rows).encode(), "application/json").run()
+    assert not app.exception
+    assert any("**2 labels**, 2 of them new." in said.value for said in app.markdown)
+    assert any("such as nowhere" in said.value for said in app.caption)
+    assert gallery.table()["label"].tolist() == before
+    next(button for button in app.button if button.label == "Take 2").click().run()
+    assert gallery.table()["label"].tolist() == ["lamp", "lamp", *before[2:]]
+    next(button for button in app.button if button.key == "labels-undo").click().run()
+    assert not app.exception
+    assert gallery.table()["label"].tolist() == before
+
+
+def test_what_no_tool_writes_is_said_and_the_choice_stays(gallery: Gallery) -> None:
+    to_label.choose(gallery, 3)
+    app = drawn()
+    app.file_uploader[0].upload("export.json", b"{ torn", "application/json").run()
+    assert not app.exception
+    assert any("is no export of Label Studio" in said.value for said in app.error)
+    assert grid(app, "to-label-grid")["tiles"]

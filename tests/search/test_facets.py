@@ -68,3 +68,26 @@ def test_mixed_texts_are_no_numbers() -> None:
     [found] = [one for one in fields(rows, ["price"]) if one.name == "price"]
     assert found.kind == "choice"
     assert mask(Filter((Clause("price", ("1..4",)),)), rows).sum() == 10
+
+
+def test_a_list_counts_its_elements_and_a_boolean_yes_and_no() -> None:
+    rows = table(6)
+    rows["metadata"] = [
+        {"tags": tags, "sold": sold, "code": code, "spot": "1, 2"}
+        for tags, sold, code in zip(
+            ["sea; sun", "sun", "", "sun; sea; sand", "sea", "sea"],
+            ["yes", "1", "no", "", "no", "0"],
+            "123456",
+            strict=True,
+        )
+    ]
+    known = {"tags": "list;", "sold": "boolean", "code": "number", "spot": "place"}
+    found = {
+        one.field.name: one
+        for one in facets(rows, fields(rows, [*known], known), Filter(), keys=[*known], settled=lambda w: w)
+    }
+    assert found["tags"].counts == {"sea": 4, "sun": 3, "sand": 1}
+    assert found["tags"].passing == 5
+    assert found["sold"].counts == {"no": 3, "yes": 2}
+    assert (found["code"].field.kind, found["code"].field.low, found["code"].field.high) == ("number", 1, 6)
+    assert "spot" not in found

@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 from pipeline.annotations import masks
 from pipeline.annotations.annotations import Annotations
 from pipeline.annotations.formats._rows import Rows, losses, number
-from pipeline.annotations.formats._xml import parsed, root_name
 from pipeline.errors import UsageError
 from pipeline.files.atomic import replacing
 from pipeline.files.texts import head_of
+from pipeline.files.xml_tree import parsed, root_name
 
 _OURS = ("score", "crowd")
 _SHAPES = ("box", "polygon", "mask", "ellipse", "polyline", "points", "cuboid", "skeleton", "tag")

@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 from pipeline.annotations.annotations import Annotations
 from pipeline.annotations.formats._places import MISSING, SEVERAL, Meant, Places, telling
 from pipeline.annotations.formats._rows import SHARES, Rows, losses, number
-from pipeline.annotations.formats._xml import parsed, root_name
 from pipeline.errors import UsageError
 from pipeline.files.atomic import replacing
 from pipeline.files.texts import head_of
+from pipeline.files.xml_tree import parsed, root_name
 
 _FROM_ZERO = "a corner is at 0, which VOC does not have: all corners are read as counted from 0, the last one excluded"
 

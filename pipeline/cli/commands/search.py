@@ -101,7 +101,7 @@ def search(
 
         with shown("auto") as progress:
             appearances = of_gallery(gallery, progress=progress)
-    with _store(gallery, settings) as store:
+    with store_of(gallery, settings) as store:
         result = searching.search(
             gallery,
             store,
@@ -160,7 +160,7 @@ def search(
 
 
 @contextlib.contextmanager
-def _store(gallery: Gallery, settings: Settings) -> Iterator[VectorStore]:
+def store_of(gallery: Gallery, settings: Settings) -> Iterator[VectorStore]:
     """Milvus, or the exact answer from the gallery's parts when it cannot be had, and a line that says so."""
     from pipeline.errors import StoreError
     from pipeline.ingest import sync

@@ -26,6 +26,14 @@ def to_label(
     everything: Annotated[bool, typer.Option("--all", help="Choose among pictures that have a label too")] = False,
     tag: Annotated[str, typer.Option(help="Give the pictures this tag")] = "",
     csv: Annotated[Path | None, typer.Option(help="Write the pictures to this file")] = None,
+    tasks: Annotated[
+        Path | None,
+        typer.Option(help="Write the pictures as tasks of --format; relabel --from brings the answers back"),
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="label_studio, cvat or coco")] = "label_studio",
+    url: Annotated[
+        str, typer.Option(help="What Label Studio finds a picture's path behind; default: its local files")
+    ] = "",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pictures")] = 0,
     progress: ProgressKind = "auto",
     as_json: AsJson = False,
@@ -34,14 +42,19 @@ def to_label(
     from pipeline import filters
     from pipeline.analysis import to_label as choosing
     from pipeline.errors import UsageError, display_name, spreadsheet_cell
+    from pipeline.exchange import labelling
+    from pipeline.files import atomic
     from pipeline.gallery import reports, tags
     from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
     from pipeline.settings import Settings
 
     gallery = open_gallery(name, Settings())
-    if csv and not csv.absolute().parent.is_dir():
-        raise UsageError(f"no folder {csv.parent} for the list; make it first")
+    for file in filter(None, (csv, tasks)):
+        if not file.absolute().parent.is_dir():
+            raise UsageError(f"no folder {file.parent} for the list; make it first")
+    if form not in labelling.FORMATS:
+        raise UsageError(f"no format {form!r}; choose from {', '.join(labelling.FORMATS)}")
     tag = tags.checked(tag) if tag else ""
     with shown(progress) as show:
         report_name = choosing.choose(
@@ -54,6 +67,13 @@ def to_label(
     if csv:
         table.map(spreadsheet_cell).to_csv(csv, index=False, lineterminator="\r\n")
         print(f"{len(table):,} rows in {csv}", file=sys.stderr)
+    if tasks:
+        texts = labelling.tasks(gallery, table["id"].tolist(), form, url=url or labelling.LOCAL)
+        for ending, text in texts.items():
+            file = tasks.with_name(tasks.stem + ending) if ending else tasks
+            with atomic.replacing(file) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+            print(f"{form}: {file}", file=sys.stderr)
     if as_json:
         rows = json.loads(table.to_json(orient="records"))
         print(json.dumps(report | {"report": report_name, "rows_listed": rows}, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""An annotation's XML, read without following what it declares: entities can name files and grow without end."""
+"""XML of strangers, read without following what it declares: entities can name files and grow without end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def parsed(file: Path) -> ElementTree.Element:
     parser.CharacterDataHandler = builder.data
 
     def refuse(*_: Any) -> None:
-        raise ValueError("it declares a document type, which annotations do not need")
+        raise ValueError("it declares a document type, which is not needed here")
 
     parser.StartDoctypeDeclHandler = refuse
     try:
