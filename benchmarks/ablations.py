@@ -109,7 +109,8 @@ def recipe_of(
         recipes.recipe("cpu", loss=each, classification_share=0, head_steps=steps, **own | {"test_side": side} | facts)
         for each in ("classification", loss)
     ]
-    return dataclasses.replace(parts[1], phases=parts[0].phases + parts[1].phases)
+    phases = [dataclasses.replace(phase, time=0.0) for part in parts for phase in part.phases]  # `steps` each
+    return dataclasses.replace(parts[1], phases=tuple(phases))
 
 
 def head(name: str, recipe: recipes.Recipe, data: prepared.Prepared, pixels: Remembering) -> DeepRanking:

@@ -36,6 +36,7 @@ from training.runs import Run
 
 RECORD = 50  # steps between lines of metrics.jsonl
 DEV_PARTS = 24  # dev measurements in a run
+FEW = 512  # pictures that a head is timed with: what a P × K batch of it holds
 CHECK_STEPS = 10  # steps between looks at what makes a GPU or the other processes wait: a loss gone wrong, a Ctrl-C
 
 
@@ -52,12 +53,12 @@ class Loop:
         device: torch.device,
         imprint: bool = False,
         pixels: Pixels | None = None,
-        plan: Callable[[Callable[[], float]], schedule.Schedule],
+        plan: Callable[[Callable[[], dict[int, schedule.Pace]]], schedule.Schedule],
         compile: bool = False,
         checkpoint_seconds: float = 120.0,
         progress: Progress = silent,
     ) -> None:
-        """network: on the device, channels_last. pixels: of the data, where they are at hand. plan: asked once for the schedule, with what measures a step's seconds."""
+        """network: on the device, channels_last. pixels: of the data, where they are at hand. plan: asked once for the schedule, with what measures the phases' paces."""
         self.run, self.data, self.recipe, self.device, self.progress = run, data, recipe, device, progress
         self.rank, self.world = idist.get_rank(), idist.get_world_size()
         self.network, self.forward = network, torch.compile(network) if compile else network
@@ -77,6 +78,7 @@ class Loop:
         self._sums: dict[str, list[float]] = {}
         self._stop = False  # several processes agree on it every few steps only
         self._plan, self._imprint = plan, imprint
+        self._rehearses = False  # a phase, only to see how long it takes
         self._joined = torch.empty(0)  # of a phase that trains the head only: (n, width), a row a training picture
         self._spent, self._begun = 0.0, time.monotonic()
 
@@ -167,7 +169,7 @@ class Loop:
         self.objective.begin(Context(
             self.run, self.data, self.recipe, self.train_rows, phase.batch or self.recipe.batch_size,
             module=self.losses[phase.name], classifier=self.losses[CLASSIFICATION], embed=self._embedded,
-            writes=self.rank == 0, progress=self.progress,
+            writes=self.rank == 0 and not self._rehearses, progress=self.progress,
         ))  # fmt: skip
         self.network.train()
         if self.objective.keeps_statistics:
@@ -272,20 +274,45 @@ class Loop:
         if self._stop:
             engine.terminate()
 
-    def _pace(self) -> float:
-        """Seconds that a step takes the slowest process: the first steps are timed and everything is put back."""
+    def _pace(self) -> dict[int, schedule.Pace]:
+        """Of the first phase and of every one of the head alone: some steps are timed, then everything is put back."""
         self.schedule = schedule.by_steps(self.recipe, 10**6)
-        before = copy.deepcopy((self.network.state_dict(), self.losses.state_dict()))
+        states = (self.network, self.average, self.losses)
+        before = copy.deepcopy([state.state_dict() for state in states])
+        paces = {i: self._timed(i) for i, phase in enumerate(self.recipe.phases) if i == 0 or phase.head_only}
+        for state, value in zip(states, before, strict=True):
+            state.load_state_dict(value)
+        self.optimiser.state.clear()
+        self.objective, self._sums, self._joined = None, {}, torch.empty(0)
+        return paces
+
+    def _timed(self, number: int) -> schedule.Pace:
+        """The slowest process's. A head is tried on few pictures, and what comes before its first step grows with them."""
+        start, end = self.schedule.bounds(number)
+        rows, before = self.train_rows, 0.0
+        if self.recipe.phases[number].head_only:
+            self._rehearses, self.train_rows = True, self._few(self.recipe.phases[number].batch)
+            begun = time.perf_counter()
+            self._begin(number, fresh=False)
+            ready = time.perf_counter()
+            self.network.settle(self._joined.float())
+            before = (ready - begun) * len(rows) / len(self.train_rows) + time.perf_counter() - ready
+            start += 1
         times = []
-        for step in range(schedule.TIMED_STEPS):
+        for step in range(start, min(end, start + schedule.TIMED_STEPS)):
             begun = time.perf_counter()
             self.step(step)
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)
             times.append(time.perf_counter() - begun)
-            self.progress("timing", step + 1, schedule.TIMED_STEPS)
-        self.network.load_state_dict(before[0])
-        self.losses.load_state_dict(before[1])
-        self.optimiser.state.clear()
-        self.objective, self._sums = None, {}
-        return float(idist.all_reduce(float(np.median(times[5:])), "MAX"))
+            self.progress("timing", step - start + 1, schedule.TIMED_STEPS)
+        self.train_rows, self._rehearses = rows, False
+        usual = float(np.median(times[5:] or times))
+        return schedule.Pace(*(float(idist.all_reduce(seconds, "MAX")) for seconds in (usual, before)))
+
+    def _few(self, batch: int) -> np.ndarray:
+        """Rows of so many labels, and of each so many pictures, that every objective can draw a batch."""
+        p, labels = self.recipe.labels_per_batch, self.data.labels[self.train_rows]
+        each = max(16, min(batch, FEW) // p)
+        largest = np.argsort(-np.bincount(labels), kind="stable")[:p]
+        return np.sort(np.concatenate([self.train_rows[labels == label][:each] for label in largest]))

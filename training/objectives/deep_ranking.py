@@ -18,7 +18,7 @@ from training.data.prepared import Prepared
 from training.losses.triplet_hinge import distances, hinge
 from training.objectives._objective import Context, Objective, mean_figures
 from training.recipes import Phase, Recipe
-from training.sampling.triplets import TripletSampler
+from training.sampling.triplets import TripletSampler, check_law
 
 CARD = Card(
     summary="triplets drawn by the golden feature, the hinge over them, classification beside it",
@@ -31,6 +31,7 @@ def build() -> DeepRanking:
 
 
 class DeepRanking(Objective):
+    fields = ("margin", "out_of_class", "classification_weight")
     keeps_statistics = True
     last_is_best = (
         True  # it trades between labels and within them; the last weights are those its rate comes to rest at
@@ -47,6 +48,7 @@ class DeepRanking(Objective):
     def check(self, data: Prepared, rows: np.ndarray, recipe: Recipe, *, batch: int) -> None:
         if data.about["side"] != 64:  # px; other pictures have no golden feature
             raise UsageError(f"deep_ranking needs pictures prepared with --side 64, these have {data.about['side']}")
+        check_law(recipe.out_of_class, 1.0, n_labels=len(np.unique(data.labels[rows])))
 
     def begin(self, context: Context) -> None:
         super().begin(context)

@@ -207,6 +207,21 @@ def test_minutes_become_steps_once_and_the_timed_ones_leave_no_trace(data: Prepa
     assert figures(same) == figures(run)
 
 
+def test_a_run_of_minutes_times_its_head_too_and_that_leaves_no_trace_either(data: Prepared) -> None:
+    head = Phase("deep_ranking", 0.3, 0.05, ((1.0, 16),), 1e-3, 1.0, head_only=True, steps=20, batch=48)
+    whole = tiny().phases[0]
+    recipe = tiny(phases=(dataclasses.replace(whole, time=0.7), head))
+    run = start.new_run("timed", data, recipe, minutes=0.02, epochs=0, init="", command=[])
+    assert start.go_on(run, device="cpu") == "finished"
+    parts = run.about()["schedule"]
+    assert 1 <= parts[1]["end"] - parts[1]["start"] <= 20
+    same = new("same", data, recipe, steps=run.about()["steps"])
+    same.update(schedule=parts)  # so that nothing is timed
+    assert start.go_on(same, device="cpu") == "finished"
+    assert figures(same) == figures(run)
+    assert (same.root / "semantic.npy").read_bytes() == (run.root / "semantic.npy").read_bytes()
+
+
 def test_weights_to_begin_from_are_used_and_a_resume_does_not_need_them_again(data: Prepared, tmp_path: Path) -> None:
     first = trained("first", data, tiny(), steps=20)
     folder = shutil.copytree(first.root, tmp_path / "weights")
@@ -253,6 +268,16 @@ def test_a_phase_of_the_head_alone_moves_nothing_else_and_can_be_cut_off_too(dat
     for name, tensor in before.items():
         same = torch.allclose(tensor, after[name], rtol=1e-5, atol=1e-6)  # averaging rounds
         assert same == (not name.startswith(("head.weight", "norm.running"))), name
+
+
+def test_a_run_of_the_head_alone_needs_no_length_and_has_its_own_steps(data: Prepared) -> None:
+    head = Phase("deep_ranking", 1.0, 0.05, ((1.0, 16),), 1e-3, 1.0, head_only=True, steps=20, batch=48)
+    run = start.new_run("head", data, tiny(phases=(head,)), minutes=0, epochs=0, init="", command=[])
+    assert start.go_on(run, device="cpu") == "finished"
+    assert run.about()["steps"] == 20
+    few = start.new_run("few", data, tiny(phases=(head,)), minutes=0, epochs=1, init="", command=[])
+    assert start.go_on(few, device="cpu") == "finished"
+    assert few.about()["steps"] == 168 // 24
 
 
 def test_dropout_is_drawn_by_step_too(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,6 +342,9 @@ def test_a_label_with_one_picture_stops_no_objective(tmp_path: Path, stripes: Pa
         (("--frozen", "6"), "frozen=6: dr10 has 5 stages, so give 0 to 5"),
         (("--device", "cuda"), "device 'cuda' is not on this machine; choose from auto, cpu"),
         (("--minutes", "1"), "say how long to train: either minutes or epochs, above 0"),
+        (("--loss", "cat", "--margin", "0.2"), "cat has no margin; its options are same_share"),
+        (("--loss", "triplet_hinge", "--miner", "hard"), "triplet_hinge: miner='hard' is not one of all, uniform"),
+        (("--epochs", "inf"), "0 minutes, inf epochs: that never ends; give a number"),
         (("--name", "No Name"), "bad run name 'No Name'"),
         (("--init", "nowhere"), "nowhere holds no model.json; give the folder of an exported model or of a run"),
         (("--data", "nowhere"), "nowhere holds no prepared pictures"),
