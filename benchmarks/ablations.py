@@ -50,8 +50,9 @@ class Remembering(Pixels):
         self.base, self.side = base, side
         self.seen = super().joined(base, np.arange(len(data.table)), side=side)  # (n, width) float16
 
-    def joined(self, network: DeepRanking, rows: np.ndarray, *, side: int) -> Tensor:
+    def joined(self, network: DeepRanking, rows: np.ndarray, *, side: int, folder: Path | None = None) -> Tensor:
         assert side == self.side
+        assert folder is None
         parts = [self.base.columns[name] for name, own in network.columns.items() if own.stop > own.start]
         return torch.cat([self.seen[torch.from_numpy(rows)][:, part] for part in parts], dim=1)
 

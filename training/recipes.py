@@ -202,8 +202,8 @@ def _settled(loss: str, usual: dict[str, Any], asked: dict[str, Any]) -> tuple[s
         if key in options:
             texts[key] = str(asked.pop(key))
     for key in own.fields:
-        if key in texts:
-            asked[key] = plugins.value(name, _field(key), texts.pop(key))
+        if key in texts or key in asked:
+            asked[key] = plugins.value(name, _field(key), str(texts.pop(key, asked.get(key))))
     if unknown := [key for key in texts if key not in options]:
         raise UsageError(f"{name} has no option {unknown[0]!r}; its options are {', '.join(known) or '(none)'}")
     if "margin" not in own.fields:

@@ -86,6 +86,9 @@ def train(
     single_scale: Annotated[bool, typer.Option(help="without the low-resolution paths")] = False,
     pretrained: Annotated[bool, typer.Option(help="ImageNet weights of resnet18, 50, 101, alexnet")] = False,
     frozen: Annotated[int, typer.Option(help="first stages of the backbone that stay as they are")] = 0,
+    sampler: Annotated[
+        str | None, typer.Option(help="of deep_ranking's triplets: exact, reservoir (bounded memory) or uniform")
+    ] = None,
     out_of_class: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="share of deep_ranking's triplets whose negative has another label"),
@@ -144,7 +147,7 @@ def train(
         }  # fmt: skip
         facts = {key: value for key, value in facts.items() if value}
         own = {
-            "grid": grid, "kept": kept, "margin": margin, "miner": miner, "out_of_class": out_of_class,
+            "grid": grid, "kept": kept, "margin": margin, "miner": miner, "sampler": sampler, "out_of_class": out_of_class,
             "classification_weight": classification_weight, "square_margin": square_margin, "same_share": same_share,
         }  # fmt: skip
         facts |= {key: value for key, value in own.items() if value is not None}

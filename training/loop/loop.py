@@ -6,7 +6,6 @@ step. So a run that was killed goes on from its last checkpoint with the very fi
 
 from __future__ import annotations
 
-import copy
 import os
 import sys
 import time
@@ -30,13 +29,13 @@ from training.data.prepared import Prepared
 from training.loop import optimisers, schedule
 from training.loop.checkpoints import Checkpoint, collapse_advice
 from training.loop.dev import Dev
+from training.loop.timing import paces
 from training.objectives._objective import Context, Objective
 from training.recipes import CLASSIFICATION, Recipe
 from training.runs import Run
 
 RECORD = 50  # steps between lines of metrics.jsonl
 DEV_PARTS = 24  # dev measurements in a run
-FEW = 512  # pictures that a head is timed with: what a P × K batch of it holds
 CHECK_STEPS = 10  # steps between looks at what makes a GPU or the other processes wait: a loss gone wrong, a Ctrl-C
 
 
@@ -78,7 +77,7 @@ class Loop:
         self._sums: dict[str, list[float]] = {}
         self._stop = False  # several processes agree on it every few steps only
         self._plan, self._imprint = plan, imprint
-        self._rehearses = False  # a phase, only to see how long it takes
+        self.rehearses = False  # a phase, only to see how long it takes
         self._joined = torch.empty(0)  # of a phase that trains the head only: (n, width), a row a training picture
         self._spent, self._begun = 0.0, time.monotonic()
 
@@ -87,7 +86,9 @@ class Loop:
         done = 0
         if self.run.last.exists():
             done, self._sums = self.checkpoint.load(self.device)
-        made = self.run.about().get("schedule") or [asdict(stretch) for stretch in self._plan(self._pace).stretches]
+        made = self.run.about().get("schedule") or [
+            asdict(stretch) for stretch in self._plan(lambda: paces(self)).stretches
+        ]
         self.schedule = schedule.Schedule(self.recipe, [schedule.Stretch(**stretch) for stretch in made])
         steps = self.schedule.steps
         if self.rank == 0:
@@ -120,7 +121,7 @@ class Loop:
         moment = self.schedule.at(step)
         phase = self.recipe.phases[moment.phase]
         if self.objective is None or moment.begins_phase:
-            self._begin(moment.phase, fresh=moment.begins_phase)
+            self.begin(moment.phase, fresh=moment.begins_phase)
             self._window = (time.monotonic(), step)
         assert self.objective is not None
         for group in self.optimiser.param_groups:
@@ -131,7 +132,7 @@ class Loop:
         labels = self.labels[rows].to(self.device)
         shares = nn.functional.one_hot(labels, self.n_labels).float()
         if phase.head_only:
-            outputs = self.network.project(self._joined[np.searchsorted(self.train_rows, rows)].float())
+            outputs = self.network.project(self.head_inputs(rows))
         else:
             pictures, shares = views(
                 self.pixels, rows, shares, self.recipe,
@@ -155,13 +156,16 @@ class Loop:
                 self._sums.setdefault(name, []).append(value)
         return loss.detach()
 
-    def _begin(self, number: int, *, fresh: bool) -> None:
+    def begin(self, number: int, *, fresh: bool) -> None:
         """Set up a phase's objective; after a resume (not fresh), exactly as it was."""
         phase = self.recipe.phases[number]
         if phase.head_only:
-            self._joined = self.pixels.joined(self.network, self.train_rows, side=self.recipe.test_side)
+            self._joined = self.pixels.joined(
+                self.network, self.train_rows, side=self.recipe.test_side,
+                folder=self.run.root if self.recipe.sampler == "reservoir" else None,
+            )  # fmt: skip
             if fresh:
-                self.network.settle(self._joined[:: max(1, len(self._joined) // 8_192)].float())
+                self.network.settle(self.head_inputs(self.train_rows[:: max(1, len(self._joined) // 8_192)]))
                 self.average.load_state_dict(self.network.state_dict())
         if fresh and number == 0 and self._imprint:
             self._begin_classifier()
@@ -169,7 +173,7 @@ class Loop:
         self.objective.begin(Context(
             self.run, self.data, self.recipe, self.train_rows, phase.batch or self.recipe.batch_size,
             module=self.losses[phase.name], classifier=self.losses[CLASSIFICATION], embed=self._embedded,
-            writes=self.rank == 0 and not self._rehearses, progress=self.progress,
+            writes=self.rank == 0 and not self.rehearses, progress=self.progress,
         ))  # fmt: skip
         self.network.train()
         if self.objective.keeps_statistics:
@@ -200,8 +204,17 @@ class Loop:
         """(n, dim) of training pictures by the averaged weights; a head's phase has their way through the rest."""
         if not len(self._joined):
             return self.pixels.embed(self.average, rows, side=self.recipe.test_side)
-        joined = self._joined[np.searchsorted(self.train_rows, rows)]
-        return np.concatenate([self.average.project(part.float()).cpu().numpy() for part in joined.split(4096)])
+        parts = np.array_split(rows, len(rows) // 4096 + 1)
+        return np.concatenate([self.average.project(self.head_inputs(part)).cpu().numpy() for part in parts])
+
+    def head_inputs(self, rows: np.ndarray) -> torch.Tensor:
+        """(n, width) float32 of training pictures, on the device."""
+        return self._joined[np.searchsorted(self.train_rows, rows)].to(self.device).float()
+
+    def put_back(self) -> None:
+        """As before the first step, but for weights."""
+        self.optimiser.state.clear()
+        self.objective, self._sums, self._joined, self.rehearses = None, {}, torch.empty(0), False
 
     # what happens between steps
 
@@ -273,46 +286,3 @@ class Loop:
             self.checkpoint.save(engine.state.iteration, self._sums)
         if self._stop:
             engine.terminate()
-
-    def _pace(self) -> dict[int, schedule.Pace]:
-        """Of the first phase and of every one of the head alone: some steps are timed, then everything is put back."""
-        self.schedule = schedule.by_steps(self.recipe, 10**6)
-        states = (self.network, self.average, self.losses)
-        before = copy.deepcopy([state.state_dict() for state in states])
-        paces = {i: self._timed(i) for i, phase in enumerate(self.recipe.phases) if i == 0 or phase.head_only}
-        for state, value in zip(states, before, strict=True):
-            state.load_state_dict(value)
-        self.optimiser.state.clear()
-        self.objective, self._sums, self._joined = None, {}, torch.empty(0)
-        return paces
-
-    def _timed(self, number: int) -> schedule.Pace:
-        """The slowest process's. A head is tried on few pictures, and what comes before its first step grows with them."""
-        start, end = self.schedule.bounds(number)
-        rows, before = self.train_rows, 0.0
-        if self.recipe.phases[number].head_only:
-            self._rehearses, self.train_rows = True, self._few(self.recipe.phases[number].batch)
-            begun = time.perf_counter()
-            self._begin(number, fresh=False)
-            ready = time.perf_counter()
-            self.network.settle(self._joined.float())
-            before = (ready - begun) * len(rows) / len(self.train_rows) + time.perf_counter() - ready
-            start += 1
-        times = []
-        for step in range(start, min(end, start + schedule.TIMED_STEPS)):
-            begun = time.perf_counter()
-            self.step(step)
-            if self.device.type == "cuda":
-                torch.cuda.synchronize(self.device)
-            times.append(time.perf_counter() - begun)
-            self.progress("timing", step - start + 1, schedule.TIMED_STEPS)
-        self.train_rows, self._rehearses = rows, False
-        usual = float(np.median(times[5:] or times))
-        return schedule.Pace(*(float(idist.all_reduce(seconds, "MAX")) for seconds in (usual, before)))
-
-    def _few(self, batch: int) -> np.ndarray:
-        """Rows of so many labels, and of each so many pictures, that every objective can draw a batch."""
-        p, labels = self.recipe.labels_per_batch, self.data.labels[self.train_rows]
-        each = max(16, min(batch, FEW) // p)
-        largest = np.argsort(-np.bincount(labels), kind="stable")[:p]
-        return np.sort(np.concatenate([self.train_rows[labels == label][:each] for label in largest]))
