@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 OBJECTIVES, LOSSES = "training.objectives", "training.losses"
 CLASSIFICATION = "classification"  # begins most runs, and its classifier is trained in all of them
 OF_A_LOSS = (
-    "margin", "miner", "sampler", "out_of_class", "classification_weight", "square_margin", "same_share",
+    "margin", "miner", "sampler", "golden", "out_of_class", "classification_weight", "square_margin", "same_share",
 )  # fmt: skip
 """What one loss has and another has not."""
 Sampler = Literal["exact", "reservoir", "uniform"]
@@ -81,6 +81,7 @@ class Recipe:
         0.3  # the loss's; 0 where it has none. Of deep_ranking: chosen on dev, the paper does not give its own
     )
     sampler: Sampler = "exact"  # of the paper's triplets
+    golden: str = ""  # weights of the feature that draws them, colour=0.4,…; "" = relevance.WEIGHTS
     out_of_class: float = 0.6  # share of triplets whose negative has another label; the paper's best: 0.2
     classification_weight: float = 1.0  # beside the triplet hinge
     square_margin: float = 0.0  # m² of a Siamese loss; 0 = the type's own

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import UsageError
+from pipeline.features import weights as weights_text
 from pipeline.features.appearance import DIRECTIONS, SIDE, colours, edges, membership, unit
 
 WEIGHTS: Mapping[str, float] = {"colour": 0.4, "texture": 0.4, "semantic": 0.2}
@@ -102,6 +103,12 @@ def thresholds(matrices: Sequence[np.ndarray]) -> tuple[float, float]:
 def thresholds_of(relevances: np.ndarray) -> tuple[float, float]:
     """T_p and T_r of pairs (n,), all that there are or a sample."""
     return float(np.quantile(relevances, CAP_SHARE)), float(relevances.std(dtype=np.float64))
+
+
+def weights_of(text: str) -> dict[str, float]:
+    """`colour=0.3,semantic=0.7`: of each feature, 0 where it is not named; WEIGHTS for ''. Raises UsageError."""
+    read = weights_text.read(text, tuple(WEIGHTS), least=0, what="golden weights", example="colour=0.3,semantic=0.7")
+    return {name: read.get(name, 0.0) for name in WEIGHTS} if read else dict(WEIGHTS)
 
 
 def scale(features: Mapping[str, np.ndarray], *, weights: Mapping[str, float] = WEIGHTS) -> Scale:

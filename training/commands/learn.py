@@ -89,6 +89,9 @@ def train(
     sampler: Annotated[
         str | None, typer.Option(help="of deep_ranking's triplets: exact, reservoir (bounded memory) or uniform")
     ] = None,
+    golden: Annotated[
+        str, typer.Option(help="of deep_ranking: colour=0.4,texture=0.4,semantic=0.2, or a file of `fit-golden`")
+    ] = "",
     out_of_class: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="share of deep_ranking's triplets whose negative has another label"),
@@ -126,9 +129,11 @@ def train(
     import torch
 
     from pipeline import devices
+    from pipeline.features import weights
     from training.data import prepared
     from training.data.prepare import prepared_once
     from training.loop import start
+    from training.sampling.golden import read as read_weights
 
     devices.choose(device)  # before a folder is made for nothing
     if threads:
@@ -151,6 +156,9 @@ def train(
             "classification_weight": classification_weight, "square_margin": square_margin, "same_share": same_share,
         }  # fmt: skip
         facts |= {key: value for key, value in own.items() if value is not None}
+        if golden:
+            learned, judged = read_weights(golden)
+            facts["golden"] = weights.written(learned, tuple(learned))
         if single_scale:
             facts["multiscale"] = False
         made = recipes.recipe(
@@ -170,6 +178,8 @@ def train(
         run = start.shared_run(
             name, prepared.load(data), made, minutes=minutes, epochs=epochs, init=init, command=sys.argv[1:]
         )
+        if golden and judged and start.is_first_process():
+            run.update(golden=judged)
     with progress.shown(shown) as show:
         status = start.go_on(run, device=device, compile=compile, checkpoint_seconds=checkpoint_seconds, progress=show)
     if start.is_first_process():

@@ -33,7 +33,7 @@ def build(*, capacity: int = 128) -> DeepRanking:
 
 
 class DeepRanking(Objective):
-    fields = ("sampler", "margin", "out_of_class", "classification_weight")
+    fields = ("sampler", "golden", "margin", "out_of_class", "classification_weight")
     keeps_statistics = True
     last_is_best = (
         True  # it trades between labels and within them; the last weights are those its rate comes to rest at
@@ -55,6 +55,7 @@ class DeepRanking(Objective):
             raise UsageError(f"deep_ranking needs pictures prepared with --side 64, these have {data.about['side']}")
         if self.capacity < 2:
             raise UsageError(f"deep_ranking: reservoirs of {self.capacity} hold no pair; take a capacity of at least 2")
+        relevance.weights_of(recipe.golden)
         check_law(recipe.out_of_class, 1.0, n_labels=len(np.unique(data.labels[rows])))
 
     def begin(self, context: Context) -> None:
@@ -83,6 +84,7 @@ class DeepRanking(Objective):
 def golden_sampler(context: Context, *, capacity: int) -> TripletSampler | StreamedSampler:
     """Triplets of the context's rows. What the network says of them first is kept in the run for a resume."""
     rows, recipe = context.rows, context.recipe
+    weights = relevance.weights_of(recipe.golden)
     semantic = _semantic(context)
 
     def features(pictures: np.ndarray) -> dict[str, np.ndarray]:
@@ -94,17 +96,18 @@ def golden_sampler(context: Context, *, capacity: int) -> TripletSampler | Strea
         sizes = np.unique(labels := context.labels, return_counts=True)[1]
         members = np.split(rows[np.argsort(labels, kind="stable")], np.cumsum(sizes)[:-1])
         sampler = StreamedSampler(
-            features, members, capacity=capacity, out_of_class=recipe.out_of_class, seed=recipe.seed, progress=context.progress
+            features, members, capacity=capacity, out_of_class=recipe.out_of_class, seed=recipe.seed,
+            weights=weights, progress=context.progress,
         )  # fmt: skip
     else:
-        places, matrices = relevance.relevances(features(rows), context.labels)
+        places, matrices = relevance.relevances(features(rows), context.labels, weights=weights)
         cap, gap = relevance.thresholds(matrices)
         sampler = TripletSampler(
             matrices, [rows[part] for part in places],
             out_of_class=recipe.out_of_class, cap=cap, gap=gap, weighted=recipe.sampler == "exact",
         )  # fmt: skip
     if context.writes:
-        context.run.update(relevance={"weights": dict(relevance.WEIGHTS), "cap": sampler.cap, "gap": sampler.gap})
+        context.run.update(relevance={"weights": dict(weights), "cap": sampler.cap, "gap": sampler.gap})
     return sampler
 
 
