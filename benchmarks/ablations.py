@@ -50,8 +50,9 @@ class Remembering(Pixels):
         self.base, self.side = base, side
         self.seen = super().joined(base, np.arange(len(data.table)), side=side)  # (n, width) float16
 
-    def joined(self, network: DeepRanking, rows: np.ndarray, *, side: int) -> Tensor:
+    def joined(self, network: DeepRanking, rows: np.ndarray, *, side: int, folder: Path | None = None) -> Tensor:
         assert side == self.side
+        assert folder is None
         parts = [self.base.columns[name] for name, own in network.columns.items() if own.stop > own.start]
         return torch.cat([self.seen[torch.from_numpy(rows)][:, part] for part in parts], dim=1)
 
@@ -109,7 +110,8 @@ def recipe_of(
         recipes.recipe("cpu", loss=each, classification_share=0, head_steps=steps, **own | {"test_side": side} | facts)
         for each in ("classification", loss)
     ]
-    return dataclasses.replace(parts[1], phases=parts[0].phases + parts[1].phases)
+    phases = [dataclasses.replace(phase, time=0.0) for part in parts for phase in part.phases]  # `steps` each
+    return dataclasses.replace(parts[1], phases=tuple(phases))
 
 
 def head(name: str, recipe: recipes.Recipe, data: prepared.Prepared, pixels: Remembering) -> DeepRanking:

@@ -164,7 +164,7 @@ def build(kind: str, spec: str, **given: Any) -> Any:
     for key in [*texts, *(given.keys() - known.keys())]:
         if key not in free:
             raise UsageError(f"{name} has no option {key!r}; its options are {', '.join(free) or '(none)'}")
-    values = {key: _value(name, known[key], text) for key, text in texts.items()}
+    values = {key: value(name, known[key], text) for key, text in texts.items()}
     if lacking := [o.name for o in known.values() if o.required and o.name not in values and o.name not in given]:
         raise UsageError(f"{name} needs {', '.join(lacking)}: write {name}:{lacking[0]}=…")
     if install := missing(kind, name):
@@ -192,7 +192,8 @@ def _package(kind: str) -> str:
     return kind if "." in kind else f"pipeline.{kind}"
 
 
-def _value(name: str, option: Option, text: str) -> Any:
+def value(name: str, option: Option, text: str) -> Any:
+    """What an option of the plugin `name` is when it is written as text. Raises UsageError."""
     if option.choices and text not in option.choices:
         raise UsageError(f"{name}: {option.name}={text!r} is not one of {', '.join(option.choices)}")
     if option.type is bool:

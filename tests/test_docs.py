@@ -204,7 +204,8 @@ def phases_of(loss: str, recipe: str = "gpu") -> str:
     """`classification 85 % at 1; deep_ranking 15 % at 0.1`."""
     phases = recipes.recipe(recipe, loss=loss).phases
     return "; ".join(
-        f"{phase.objective} {f'{phase.steps:,} steps' if phase.steps else f'{phase.time:.0%}'} at {phase.lr / phases[0].lr:g}"
+        f"{phase.objective} {phase.time:.0%} at {phase.lr / phases[0].lr:g}"
+        + (f", at most {phase.steps:,} steps" if phase.steps else "")
         for phase in phases
     )
 

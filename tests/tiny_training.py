@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from pipeline import ROOT, plugins
-from pipeline.records import silent
+from pipeline.records import Progress, silent
 from training import recipes
 from training.data import prepared
 from training.data.prepare import prepare
@@ -89,6 +89,16 @@ def trained(name: str, data: Prepared, recipe: Recipe, *, steps: int, init: str 
     run = new(name, data, recipe, steps=steps, init=init)
     assert start.go_on(run, device="cpu") == "finished"
     return run
+
+
+def cut_at(step: int) -> Progress:
+    """Ctrl-C after so many steps."""
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage == "train" and done == step:
+            raise KeyboardInterrupt
+
+    return progress
 
 
 def begun(recipe: Recipe, data: Prepared, folder: Path) -> Objective:

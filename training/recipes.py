@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pipeline import plugins
 from pipeline.errors import UsageError
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 OBJECTIVES, LOSSES = "training.objectives", "training.losses"
 CLASSIFICATION = "classification"  # begins most runs, and its classifier is trained in all of them
+OF_A_LOSS = (
+    "margin", "miner", "sampler", "golden", "out_of_class", "classification_weight", "square_margin", "same_share",
+)  # fmt: skip
+"""What one loss has and another has not."""
+Sampler = Literal["exact", "reservoir", "uniform"]
+HEAD_STEPS = 1_000  # the most that a head needs
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,8 @@ class Phase:
     objective: a file of training/objectives, or of training/losses, with options of its own: NAME:key=value.
     time: share of the run's time. sizes: (until which share of the phase's time, px).
     head_only: the rest of the network stays as it is and sees every picture once, at test size and without
-    augmentation, so a step takes milliseconds; then `steps` says how long and `time` is 0.
+    augmentation, so a step takes milliseconds; `steps` is then the most it takes of its time, which the phases before
+    it have instead. With a time of 0 it takes exactly `steps`, whatever the run's length.
     """
 
     objective: str
@@ -69,7 +77,11 @@ class Recipe:
     erase: float = 0.0  # share of pictures that lose a rectangle
     labels_per_batch: int = 32
     metric_weight: float = 0.3  # of a metric loss beside classification
-    margin: float = 0.3  # of the triplet hinge, chosen on dev; the paper does not give its own
+    margin: float = (
+        0.3  # the loss's; 0 where it has none. Of deep_ranking: chosen on dev, the paper does not give its own
+    )
+    sampler: Sampler = "exact"  # of the paper's triplets
+    golden: str = ""  # weights of the feature that draws them, colour=0.4,…; "" = relevance.WEIGHTS
     out_of_class: float = 0.6  # share of triplets whose negative has another label; the paper's best: 0.2
     classification_weight: float = 1.0  # beside the triplet hinge
     square_margin: float = 0.0  # m² of a Siamese loss; 0 = the type's own
@@ -138,39 +150,85 @@ def recipe(
     lr: float = 0.0,
     classification_share: float | None = None,
     head_only: bool | None = None,
-    head_steps: int = 1_000,
+    head_steps: int | None = None,
     **facts: Any,
 ) -> Recipe:
-    """A named recipe for one loss; facts: fields of Recipe that differ from it.
+    """A named recipe for one loss; facts: fields of Recipe that differ from it, and options of the loss (OF_A_LOSS).
 
     classification_share: of the time, before the loss has its own phase; 0 with weights to begin from.
     head_only, head_steps: of the phase after classification; None = as the recipe has it.
-    Raises UsageError for a name, a loss or a value that there is not.
+    Raises UsageError for a name, a loss or a value that there is not, and for an option that the loss has not.
     """
     if base not in BASES:
         raise UsageError(f"unknown recipe {base!r}; choose from {', '.join(BASES)}")
+    chosen = BASES[base]
+    loss, facts = _settled(loss, chosen.facts, facts)
     own = objective(loss)
+    name, _ = plugins.parse(loss)
     if classification_share is not None and not 0 <= classification_share <= 1:
         raise UsageError(f"classification share {classification_share} is not between 0 and 1")
-    chosen = BASES[base]
+    if head_only and not own.tunes_head:
+        raise UsageError(f"{name} trains the whole network from its first step; it cannot tune the head alone")
     alone = own.tunes_head and (chosen.head_only if head_only is None else head_only)
-    usual = 1.0 if alone else own.classification_share
-    share = usual if classification_share is None else classification_share
+    usual_share = 0.0 if name == CLASSIFICATION and head_only else own.classification_share
+    share = usual_share if classification_share is None else classification_share
+    if name == CLASSIFICATION and share < 1 and not (alone and share == 0):
+        raise UsageError(f"{name} has no other loss after it, so its share of the time is 1, not {share}")
+    if head_steps is not None and not (alone and share < 1):
+        raise UsageError(f"{head_steps} steps of the head: this run has no phase of the head alone; see --tune head")
     first = Phase(CLASSIFICATION, share, lr or chosen.lr, chosen.sizes, chosen.weight_decay, chosen.crop_min)
     second = dataclasses.replace(first, objective=loss, time=1 - share)
-    phases = [first]
-    if alone and (second.name != CLASSIFICATION or share == 0):
-        second = dataclasses.replace(second, time=0.0, head_only=True, steps=head_steps)
+    if alone:
+        second = dataclasses.replace(second, head_only=True, steps=HEAD_STEPS if head_steps is None else head_steps)
         second = dataclasses.replace(second, sizes=chosen.sizes[-1:], weight_decay=1e-3, crop_min=1.0)
-        phases.append(own.phase(second))
-    elif second.name != CLASSIFICATION:
-        phases.append(own.phase(second))
+    phases = [phase for phase in (first, own.phase(second)) if phase.time > 0]
     fields = {f.name for f in dataclasses.fields(Recipe)}
     assert set(facts) <= fields, f"{sorted(set(facts) - fields)} are no fields of a recipe"
-    facts = chosen.facts | facts
     if not facts.get("grid"):
         facts["kept"] = 0.0
-    return Recipe(**facts, phases=tuple(phase for phase in phases if phase.time > 0 or phase.steps))
+    return Recipe(**facts, phases=tuple(phases))
+
+
+def _settled(loss: str, usual: dict[str, Any], asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The spec of a loss and the facts of a recipe, each option where it is read: --margin 1 and NAME:margin=1 are one."""
+    name, texts = plugins.parse(loss)
+    own = objective(name)
+    options = {o.name: o for o in plugins.options(_kind(name), name) if not o.required}
+    known = [*options, *(field for field in own.fields if field not in options)]
+    for key in (key for key in OF_A_LOSS if key in asked):
+        if key not in known:
+            raise UsageError(f"{name} has no {key}; its options are {', '.join(known) or '(none)'}")
+        if key in texts:
+            raise UsageError(f"{name}: {key} is given twice, in the loss and beside it; keep one")
+        if key in options:
+            texts[key] = str(asked.pop(key))
+    for key in own.fields:
+        if key in texts or key in asked:
+            asked[key] = plugins.value(name, _field(key), str(texts.pop(key, asked.get(key))))
+    if unknown := [key for key in texts if key not in options]:
+        raise UsageError(f"{name} has no option {unknown[0]!r}; its options are {', '.join(known) or '(none)'}")
+    if "margin" not in own.fields:
+        option = options.get("margin")
+        text = texts.get("margin", option.default if option else 0)
+        asked["margin"] = plugins.value(name, option or _field("margin"), str(text))
+    facts = usual | asked
+    for key, value in facts.items():
+        if isinstance(value, float) and not (math.isfinite(value) and value >= 0):
+            raise UsageError(f"{key} is a number from 0 on, not {value:g}")
+    return name + (":" + ",".join(f"{key}={text}" for key, text in texts.items()) if texts else ""), facts
+
+
+def only_of(loss: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """`facts` without the options that another loss has and this one has not. Raises UsageError for an unknown loss."""
+    name, _ = plugins.parse(loss)
+    known = {*objective(name).fields, *(option.name for option in plugins.options(_kind(name), name))}
+    return {key: value for key, value in facts.items() if key not in OF_A_LOSS or key in known}
+
+
+def _field(name: str) -> plugins.Option:
+    """A field of Recipe that a loss's spec may name."""
+    default = getattr(Recipe, name)
+    return plugins.Option(name, type(default), default, get_args(Sampler) if name == "sampler" else ())
 
 
 def losses() -> list[str]:
@@ -183,15 +241,19 @@ def objective(spec: str) -> Objective:
     """A new one, of a phase's spec. Raises UsageError for a name that there is not, or an option."""
     from training.objectives._metric import Metric
 
-    name, _ = plugins.parse(spec)
-    if name in plugins.available(OBJECTIVES):
+    if _kind(plugins.parse(spec)[0]) == OBJECTIVES:
         made: Objective = plugins.build(OBJECTIVES, spec)
         return made
+    return Metric(spec)
+
+
+def _kind(name: str) -> str:
+    """The folder of a loss's file."""
     if name not in losses():
         raise UsageError(
             f"unknown loss {name!r}; choose from {', '.join(losses())}, or add training/objectives/{name}.py"
         )
-    return Metric(spec)
+    return OBJECTIVES if name in plugins.available(OBJECTIVES) else LOSSES
 
 
 def modules(recipe: Recipe, *, dim: int, n_labels: int) -> nn.ModuleDict:

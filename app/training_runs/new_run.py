@@ -24,7 +24,7 @@ LOSSES = {
     "multi_similarity": "Multi-similarity: weighted pairs of a batch",
     "proxy_anchor": "Proxy anchor: one learned point a label",
 }
-LAST_LAYER = ("deep_ranking", "multi_similarity", "proxy_anchor")  # on a CPU it learns these after the time is over
+LAST_LAYER = ("deep_ranking", "multi_similarity", "proxy_anchor")  # on a CPU it learns these at the end of its time
 WHOLE = "classification"  # the stage in which every layer learns; the last one alone is many times as fast
 MINUTES = 10
 
@@ -109,7 +109,7 @@ def _cost(loss: str, minutes: float, snapshots: Sequence[Snapshot]) -> str:
         f"Takes {device} for {minutes:,.0f} {'minute' if minutes == 1 else 'minutes'} after the pictures are read once"
     )
     if recipe == "cpu" and loss in LAST_LAYER:
-        said += ", and then for 1,000 steps of its last layer, which are some minutes more"
+        said += ", the end of them for its last layer alone"
     rates = [
         rate
         for snapshot in snapshots
@@ -117,7 +117,7 @@ def _cost(loss: str, minutes: float, snapshots: Sequence[Snapshot]) -> str:
         if line.get("stage") == WHOLE and isinstance(rate := line.get("images_per_second"), int | float) and rate
     ]
     if rates:
-        said += f". At the pace of earlier runs it sees {statistics.median(rates) * 60 * minutes:,.0f} pictures"
+        said += f". At the pace of earlier runs it sees up to {statistics.median(rates) * 60 * minutes:,.0f} pictures"
     return f"{said}. It can be stopped and continued at any time, and goes on without the page."
 
 

@@ -12,6 +12,7 @@ from app import COMPONENTS
 from app.server.exposure import shown
 from app.training_runs import charts, controls, triplets
 from app.training_runs.facts import BEST, STATUS, Snapshot, duration, overview, read, state_of_all
+from app.training_runs.measured import golden_weights, measured
 from app.training_runs.new_run import new_run
 from app.widgets.charts import chart
 from app.widgets.faults import problem
@@ -191,7 +192,7 @@ def detail(names: list[str]) -> None:
     controls.use(snapshot)
     if said := snapshot.about.get("error") or snapshot.about.get("warning"):
         st.warning(f"This run said: {literal(shown(str(said)))}")
-    for part in (strips_of, distances_of, command_of):
+    for part in (measured, strips_of, distances_of, command_of):
         try:
             part(snapshot)
         except SemblanceError as error:
@@ -241,6 +242,7 @@ def command_of(snapshot: Snapshot) -> None:
         "Seed": snapshot.about.get("seed", snapshot.part("recipe").get("seed", "not recorded")),
         "Steps": "not known yet" if steps is None else f"{steps:,.0f}",
         "Loss": snapshot.losses,
+        "Golden feature": golden_weights(snapshot),
         "Recipe": _listed(snapshot.part("recipe")),
         "Network": _listed(snapshot.part("network")),
         "Device": snapshot.about.get("device", ""),

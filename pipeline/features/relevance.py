@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import UsageError
+from pipeline.features import weights as weights_text
 from pipeline.features.appearance import DIRECTIONS, SIDE, colours, edges, membership, unit
 
 WEIGHTS: Mapping[str, float] = {"colour": 0.4, "texture": 0.4, "semantic": 0.2}
@@ -96,44 +97,37 @@ def thresholds(matrices: Sequence[np.ndarray]) -> tuple[float, float]:
     pairs = [_pairs(matrix).ravel() for matrix in matrices if len(matrix) > 1]
     if not pairs:
         raise UsageError("no label has two pictures, so there is no relevance; choose a dataset with labels")
-    pooled = np.concatenate(pairs).astype(np.float32)
-    return float(np.quantile(pooled, CAP_SHARE)), float(pooled.std(dtype=np.float64))
+    return thresholds_of(np.concatenate(pairs).astype(np.float32))
 
 
-def sampled_scale(
+def thresholds_of(relevances: np.ndarray) -> tuple[float, float]:
+    """T_p and T_r of pairs (n,), all that there are or a sample."""
+    return float(np.quantile(relevances, CAP_SHARE)), float(relevances.std(dtype=np.float64))
+
+
+def weights_of(text: str) -> dict[str, float]:
+    """`colour=0.3,semantic=0.7`: of each feature, 0 where it is not named; WEIGHTS for ''. Raises UsageError."""
+    read = weights_text.read(text, tuple(WEIGHTS), least=0, what="golden weights", example="colour=0.3,semantic=0.7")
+    return {name: read.get(name, 0.0) for name in WEIGHTS} if read else dict(WEIGHTS)
+
+
+def scale(features: Mapping[str, np.ndarray], *, weights: Mapping[str, float] = WEIGHTS) -> Scale:
+    """Of all pairs of these rows, two or more of one label."""
+    return _scale({name: _pairs(features[name] @ features[name].T) for name in _shares(features, weights)}, weights)
+
+
+def between(
     features: Mapping[str, np.ndarray],
-    members: np.ndarray,
+    others: Mapping[str, np.ndarray],
+    scale: Scale,
     *,
-    pairs: int = 20_000,
-    weights: Mapping[str, float] = WEIGHTS,
-    seed: int,
-) -> Scale:
-    """The scale of a label too large for a matrix, from random pairs of its members (two or more)."""
-    assert len(members) > 1
-    random = np.random.default_rng(seed)
-    anchors = random.integers(len(members), size=pairs)
-    others = (anchors + random.integers(1, len(members), size=pairs)) % len(members)  # never the anchor itself
-    return _scale(_cosines(features, members[anchors], members[others], weights), weights)
-
-
-def pair_relevance(
-    features: Mapping[str, np.ndarray],
-    anchors: np.ndarray,
-    others: np.ndarray,
-    *,
-    scale: Scale | None = None,
     weights: Mapping[str, float] = WEIGHTS,
 ) -> np.ndarray:
-    """r of the pairs (anchors[i], others[i]) of one label: (m,) float32 in [0, 1]; a picture with itself has 0.
+    """r of rows of one label to others of it, where the label is too large for a matrix: (n, m) float32 in [0, 1].
 
-    Without a scale (sampled_scale) these pairs are taken for all the label has, which only then makes it exact.
+    The scale is of a sample of the label. A picture meets itself like any other.
     """
-    apart = anchors != others
-    found = np.zeros(len(anchors), np.float32)
-    if apart.any():
-        cosines = _cosines(features, anchors[apart], others[apart], weights)
-        found[apart] = _scaled(cosines, scale or _scale(cosines, weights), weights)
-    return found
+    return _scaled({name: features[name] @ others[name].T for name in _shares(features, weights)}, scale, weights)
 
 
 def golden_triplets(
@@ -184,18 +178,6 @@ def _pairs(matrix: np.ndarray) -> np.ndarray:
     """A view of all that lies off the diagonal of (n, n): (n - 1, n)."""
     size = len(matrix)
     return matrix.ravel()[1:].reshape(size - 1, size + 1)[:, :-1]
-
-
-def _cosines(
-    features: Mapping[str, np.ndarray], anchors: np.ndarray, others: np.ndarray, weights: Mapping[str, float]
-) -> dict[str, np.ndarray]:
-    """(m,) cosine of each pair, by feature."""
-    found = {name: np.empty(len(anchors), np.float32) for name in _shares(features, weights)}
-    for name, cosines in found.items():
-        for at in range(0, len(anchors), 4096):
-            here = slice(at, at + 4096)
-            cosines[here] = np.einsum("nd,nd->n", features[name][anchors[here]], features[name][others[here]])
-    return found
 
 
 def _scale(cosines: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> Scale:

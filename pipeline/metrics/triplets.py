@@ -31,20 +31,48 @@ def score_at_top_k(
     among them; the anchor itself is none. Equal scores rank by lower row. A tie counts 0 in the first number. The
     score grows with the number of triplets: give the second beside it.
     """
-    score = size = 0
-    verdicts = _verdicts(embeddings, triplets)
-    for anchor in np.unique(triplets[:, 0]).tolist():
+    scores, sizes = score_curve(embeddings, triplets, candidates, k=k)
+    return int(scores[-1]), int(sizes[-1])
+
+
+def score_curve(
+    embeddings: np.ndarray, triplets: np.ndarray, candidates: Mapping[int, np.ndarray], *, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """`score_at_top_k` of 1 to k: (k,) scores and (k,) counted triplets."""
+    ranks, verdicts = first_ranks(embeddings, triplets, candidates), _verdicts(embeddings, triplets)
+    inside = ranks <= k
+    places = ranks[inside].astype(np.int64) - 1
+    steps = (np.bincount(places, weights, minlength=k) for weights in (verdicts[inside], None))
+    scores, sizes = (np.cumsum(step).astype(np.int64) for step in steps)
+    return scores, sizes
+
+
+def first_ranks(embeddings: np.ndarray, triplets: np.ndarray, candidates: Mapping[int, np.ndarray]) -> np.ndarray:
+    """(t,) float: where the first of closer and farther stands among the anchor's candidates, from 1; inf for neither."""
+    ranks = np.full(len(triplets), np.inf)
+    order = np.argsort(triplets[:, 0], kind="stable")
+    anchors, starts = np.unique(triplets[order, 0], return_index=True)
+    for anchor, own in zip(anchors.tolist(), np.split(order, starts[1:]), strict=True):
         if anchor not in candidates:
             raise UsageError(f"score_at_top_k: no candidates for the anchor {anchor}; make them with draw_candidates")
-        ranked = np.setdiff1d(candidates[anchor], [anchor])
+        ranked = np.setdiff1d(candidates[anchor], [anchor])  # ascending
+        if not len(ranked):
+            continue
         query = embeddings[anchor].astype(np.float64)
         scores = (embeddings[ranked].astype(np.float64) @ query).astype(np.float32)  # rounded: equal rows tie
-        first = ranked[np.argsort(-scores, kind="stable")[:k]]
-        own = triplets[:, 0] == anchor
-        counted = own & np.isin(triplets[:, 1:], first).any(axis=1)
-        score += int(verdicts[counted].sum())
-        size += int(counted.sum())
-    return score, size
+        rank = np.empty(len(ranked))
+        rank[np.argsort(-scores, kind="stable")] = np.arange(1, len(ranked) + 1)
+        pair = triplets[own, 1:]  # (m, 2)
+        at = np.searchsorted(ranked, pair).clip(max=len(ranked) - 1)
+        ranks[own] = np.where(ranked[at] == pair, rank[at], np.inf).min(axis=1)
+    return ranks
+
+
+def score_values(
+    embeddings: np.ndarray, triplets: np.ndarray, candidates: Mapping[int, np.ndarray], *, k: int
+) -> np.ndarray:
+    """(t,) what each triplet adds to the score: 1 right, -1 wrong, 0 for a tie or one that does not count."""
+    return np.where(first_ranks(embeddings, triplets, candidates) <= k, _verdicts(embeddings, triplets), 0.0)
 
 
 def draw_candidates(

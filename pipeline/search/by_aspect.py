@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import filters
 from pipeline.errors import GalleryError, UsageError
+from pipeline.features import weights as written_weights
 from pipeline.filters import Filter
 from pipeline.records import SearchHit
 from pipeline.search import folding
@@ -34,27 +35,12 @@ LooksOfPictures = Callable[[Sequence[QueryPicture]], Looks]
 
 def parse(text: str) -> dict[str, float]:
     """`colour=1,texture=-0.5` to the weights that are not 0; {} for ''. UsageError for another text."""
-    weights: dict[str, float] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, _, value = (side.strip() for side in part.partition("="))
-        try:
-            weight = float(value)
-        except ValueError:
-            weight = float("nan")
-        if name not in ASPECTS or name in weights or not -1 <= weight <= 1:
-            raise UsageError(
-                f"aspects {text!r} cannot be read at {part!r}; write each of {', '.join(ASPECTS)} once at most with a weight "
-                "from -1 to 1, e.g. colour=1,meaning=-0.5"
-            )
-        weights[name] = weight
-    if weights and not max(weights.values()) > 0:
-        raise UsageError(f"aspects {text!r} say only what hits should not be like; give one a weight above 0")
-    return {name: weights[name] for name in ASPECTS if weights.get(name)}
+    return written_weights.read(text, ASPECTS, least=-1, what="aspects", example="colour=1,meaning=-0.5")
 
 
 def written(weights: Mapping[str, float]) -> str:
     """What `parse` reads, in the order of ASPECTS."""
-    return ",".join(f"{name}={weights[name]:g}" for name in ASPECTS if weights.get(name))
+    return written_weights.written(weights, ASPECTS)
 
 
 def looks_wanted(weights: Mapping[str, float]) -> bool:

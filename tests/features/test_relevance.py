@@ -11,12 +11,12 @@ from PIL import Image, ImageDraw
 from pipeline.errors import UsageError
 from pipeline.features.appearance import colours, edges, membership
 from pipeline.features.relevance import (
+    between,
     class_relevance,
     features,
     golden_triplets,
-    pair_relevance,
     relevances,
-    sampled_scale,
+    scale,
     thresholds,
 )
 
@@ -163,17 +163,18 @@ def test_the_thresholds_are_the_percentile_and_the_spread_of_all_pairs() -> None
         thresholds([np.zeros((1, 1), np.float16)])
 
 
-def test_pairs_one_by_one_agree_with_the_matrix() -> None:
+def test_rows_against_rows_agree_with_the_matrix_of_the_whole_label() -> None:
     parts, members = made_up(40), np.arange(5, 40)
+    label = {name: rows[members] for name, rows in parts.items()}
     matrix = class_relevance(parts, members)
-    anchors, others = (side.ravel() for side in np.meshgrid(members, members, indexing="ij"))
-    np.testing.assert_allclose(pair_relevance(parts, anchors, others).reshape(35, 35), matrix, atol=1e-4)
-    scale = sampled_scale(parts, members, pairs=50_000, seed=0)
-    assert scale == sampled_scale(parts, members, pairs=50_000, seed=0)
-    few = pair_relevance(parts, anchors[40:60], others[40:60], scale=scale)
-    np.testing.assert_allclose(few, matrix.ravel()[40:60], atol=0.02)
-    assert pair_relevance(parts, members[:0], members[:0], scale=scale).tolist() == []
-    assert pair_relevance(parts, members[:1], members[:1], scale=scale).tolist() == [0]
+    some = {name: rows[3:9] for name, rows in label.items()}
+    found = between(some, label, scale(label))
+    for row, picture in enumerate(range(3, 9)):
+        for other in range(35):
+            if other != picture:
+                assert found[row, other] == pytest.approx(matrix[picture, other], abs=1e-4)
+    sample = scale({name: rows[:20] for name, rows in label.items()})
+    assert 0 <= between(some, label, sample).min() <= between(some, label, sample).max() <= 1
 
 
 def test_golden_triplets_are_drawn_evenly_from_all_that_qualify() -> None:

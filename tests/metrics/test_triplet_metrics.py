@@ -14,6 +14,8 @@ from pipeline.metrics.triplets import (
     effective_rank,
     precision_and_ties,
     score_at_top_k,
+    score_curve,
+    score_values,
     similarity_precision,
 )
 
@@ -79,6 +81,9 @@ def test_the_score_counts_only_triplets_that_reach_the_first_k(kinds: int, k: in
             score += 0 if (rows[closer] == rows[farther]).all() else 1 if d[closer] < d[farther] else -1
     assert score_at_top_k(rows, triplets, candidates, k=k) == (score, size)
     assert size > 0
+    scores, sizes = score_curve(rows, triplets, candidates, k=30)
+    assert (scores[k - 1], sizes[k - 1]) == (score, size)
+    assert score_values(rows, triplets, candidates, k=k).sum() == score
 
 
 def test_an_anchor_without_candidates_is_named() -> None:

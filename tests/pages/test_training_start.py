@@ -92,7 +92,7 @@ def test_a_name_that_is_taken_or_cannot_be_is_a_sentence_and_nothing_starts(
     assert started == []
 
 
-def test_what_is_learned_after_the_minutes_is_what_the_recipe_says() -> None:
+def test_what_is_learned_at_the_end_of_the_minutes_is_what_the_recipe_says() -> None:
     for loss in new_run.LOSSES:
         phases = recipes.recipe("cpu", loss=loss).phases
         assert any(phase.steps for phase in phases) == (loss in new_run.LAST_LAYER), loss
@@ -107,7 +107,7 @@ def test_the_cost_tells_what_earlier_runs_saw_in_a_minute(app: AppTest) -> None:
     named(app, "New run").click().run()
     told = " ".join(caption.value for caption in app.caption)
     assert "306,000 pictures" in told  # 510 × 60 × 10
-    assert "1,000 steps of its last layer" in told
+    assert "the end of them for its last layer alone" in told
     app.selectbox[1].set_value("classification").run()
     assert "last layer" not in " ".join(caption.value for caption in app.caption)
     assert set(new_run.LOSSES) <= set(recipes.losses())

@@ -77,23 +77,46 @@ def train(
     optim: Annotated[str, typer.Option(help="sgd, adam or rms")] = "",
     backbone: str = "",
     dim: int = 0,
-    grid: Annotated[int, typer.Option(help="cells a side of the grid path, 0 to 8; by default the recipe's")] = -1,
+    grid: Annotated[
+        int | None, typer.Option(min=0, help="cells a side of the grid path, 0 to 8; by default the recipe's")
+    ] = None,
     kept: Annotated[
-        float, typer.Option(help="share of the embedding that is the grid's principal components, 0 to 0.9")
-    ] = -1,
+        float | None, typer.Option(min=0, help="share of the embedding that is the grid's principal components, to 0.9")
+    ] = None,
     single_scale: Annotated[bool, typer.Option(help="without the low-resolution paths")] = False,
     pretrained: Annotated[bool, typer.Option(help="ImageNet weights of resnet18, 50, 101, alexnet")] = False,
     frozen: Annotated[int, typer.Option(help="first stages of the backbone that stay as they are")] = 0,
-    out_of_class: Annotated[float, typer.Option(max=1, help="share of triplets whose negative has another label")] = -1,
-    classification_share: Annotated[float, typer.Option(help="of the time, before the loss begins")] = -1,
-    classification_weight: Annotated[float, typer.Option(help="beside the triplet hinge")] = -1,
-    margin: float = -1,
-    square_margin: Annotated[float, typer.Option(help="m² of a Siamese loss; by default the type's own")] = -1,
-    same_share: Annotated[float, typer.Option(help="of a Siamese loss's pairs that are of one item")] = -1,
-    tune: Annotated[
-        Literal["", "head", "whole"], typer.Option(help="what deep_ranking trains; by default the recipe's")
+    sampler: Annotated[
+        str | None, typer.Option(help="of deep_ranking's triplets: exact, reservoir (bounded memory) or uniform")
+    ] = None,
+    golden: Annotated[
+        str, typer.Option(help="of deep_ranking: colour=0.4,texture=0.4,semantic=0.2, or a file of `fit-golden`")
     ] = "",
-    head_steps: Annotated[int, typer.Option(help="of deep_ranking when it trains the head")] = 1_000,
+    out_of_class: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="share of deep_ranking's triplets whose negative has another label"),
+    ] = None,
+    classification_share: Annotated[
+        float | None, typer.Option(min=0, max=1, help="of the time, before the loss begins")
+    ] = None,
+    classification_weight: Annotated[float | None, typer.Option(min=0, help="beside deep_ranking's hinge")] = None,
+    margin: Annotated[float | None, typer.Option(min=0, help="of a loss that has one; by default its own")] = None,
+    miner: Annotated[
+        str | None, typer.Option(help="of triplet_hinge: all, semi_hard, hardest, random_hard or uniform")
+    ] = None,
+    square_margin: Annotated[
+        float | None, typer.Option(min=0, help="m² of a Siamese loss; by default the type's own")
+    ] = None,
+    same_share: Annotated[
+        float | None, typer.Option(min=0, max=1, help="of a Siamese loss's pairs that are of one item")
+    ] = None,
+    tune: Annotated[
+        Literal["", "head", "whole"],
+        typer.Option(help="what the phase after classification trains; by default the recipe's"),
+    ] = "",
+    head_steps: Annotated[
+        int | None, typer.Option(min=1, help="the most of a phase that trains the head alone, 1,000 by default")
+    ] = None,
     open_set: Annotated[bool, typer.Option(help="leave the open set's labels out")] = False,
     compile: Annotated[bool, typer.Option("--compile", help="torch.compile the network")] = False,
     checkpoint_seconds: Annotated[float, typer.Option(help="between resume checkpoints")] = 120,
@@ -106,9 +129,11 @@ def train(
     import torch
 
     from pipeline import devices
+    from pipeline.features import weights
     from training.data import prepared
     from training.data.prepare import prepared_once
     from training.loop import start
+    from training.sampling.golden import read as read_weights
 
     devices.choose(device)  # before a folder is made for nothing
     if threads:
@@ -126,13 +151,18 @@ def train(
             "frozen": frozen, "open_set": open_set, "seed": seed,
         }  # fmt: skip
         facts = {key: value for key, value in facts.items() if value}
-        shares = {"out_of_class": out_of_class, "classification_weight": classification_weight, "margin": margin}
-        shares |= {"grid": grid, "kept": kept, "square_margin": square_margin, "same_share": same_share}
-        facts |= {key: value for key, value in shares.items() if value >= 0}
+        own = {
+            "grid": grid, "kept": kept, "margin": margin, "miner": miner, "sampler": sampler, "out_of_class": out_of_class,
+            "classification_weight": classification_weight, "square_margin": square_margin, "same_share": same_share,
+        }  # fmt: skip
+        facts |= {key: value for key, value in own.items() if value is not None}
+        if golden:
+            learned, judged = read_weights(golden)
+            facts["golden"] = weights.written(learned, tuple(learned))
         if single_scale:
             facts["multiscale"] = False
         made = recipes.recipe(
-            recipe, loss=loss, lr=lr, classification_share=classification_share if classification_share >= 0 else None,
+            recipe, loss=loss, lr=lr, classification_share=classification_share,
             head_only={"": None, "head": True, "whole": False}[tune], head_steps=head_steps,
             **facts,
         )  # fmt: skip
@@ -148,6 +178,8 @@ def train(
         run = start.shared_run(
             name, prepared.load(data), made, minutes=minutes, epochs=epochs, init=init, command=sys.argv[1:]
         )
+        if golden and judged and start.is_first_process():
+            run.update(golden=judged)
     with progress.shown(shown) as show:
         status = start.go_on(run, device=device, compile=compile, checkpoint_seconds=checkpoint_seconds, progress=show)
     if start.is_first_process():

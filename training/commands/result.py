@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from pipeline import filters, plugins, progress
+from pipeline.errors import UsageError
 from pipeline.settings import Settings
 from training.commands.learn import Device, Seed, Shown
 
@@ -39,6 +40,9 @@ def evaluate(
     where: Annotated[list[str] | None, typer.Option(help="of --graded: only what passes, such as label=hat")] = None,
     triplets: Annotated[Path, typer.Option(help="human triplets: query_and_triplets.txt or a CSV, instead")] = Path(""),
     pictures: Annotated[Path, typer.Option(help="folder of the human triplets' pictures")] = Path(""),
+    score_at: Annotated[
+        int, typer.Option(min=0, help="K of the paper's score-at-top-K beside similarity precision, such as 30")
+    ] = 0,
     threads: Annotated[int, typer.Option(help="0 = one a core")] = 0,
     card: Annotated[bool, typer.Option("--card", help="put the figures into TARGET's model.json and card")] = False,
     called: Annotated[str, typer.Option(help="what the card calls --dataset")] = "",
@@ -51,26 +55,32 @@ def evaluate(
     from training import runs
     from training.data import prepared
     from training.results import evaluate as measuring
+    from training.results.cards import figure
     from training.results.export import add_figures
 
+    if score_at and dataset and not graded:
+        raise UsageError("a score at K needs triplets: prepared --data, --graded or --triplets, not --dataset alone")
     encoder = measuring.encoder_of(target, device=device)
     run = runs.open_run(target, Settings()) if target in runs.names(Settings()) else None
     with progress.shown(shown) as show:
         if graded:
             name = ", ".join(["catalogue, exact grades", *(where or ())])
             built = plugins.build("datasets", dataset or "catalogue")
-            report = measuring.graded(encoder, built, where=filters.parse(where or ()), seed=seed, progress=show)
+            report = measuring.graded(
+                encoder, built, where=filters.parse(where or ()), score_at=score_at, seed=seed, progress=show
+            )
         elif dataset:
             name = f"{called or dataset.partition(':')[0]}, {split} against {'others' if split == 'all' else 'train'}"
             built = plugins.build("datasets", dataset)
             report = measuring.transferred(encoder, built, split=split, seed=seed, progress=show)
         elif triplets != Path(""):
-            name, report = "human triplets", measuring.human(encoder, triplets, pictures, seed=seed, progress=show)
+            name = "human triplets"
+            report = measuring.human(encoder, triplets, pictures, score_at=score_at, seed=seed, progress=show)
         else:
             folder = Path(run.about()["data"]["folder"]) if run and data == Path("") else data
             name = f"{split}, {labels} labels"
             report = measuring.evaluate(
-                encoder, prepared.load(folder), split=split, labels=labels, limit=limit, seed=seed, progress=show,
+                encoder, prepared.load(folder), split=split, labels=labels, limit=limit, score_at=score_at, seed=seed, progress=show,
                 workers=threads, teacher=measuring.encoder_of(teacher, device=device) if teacher else None,
             )  # fmt: skip
     if run and not limit:
@@ -81,8 +91,15 @@ def evaluate(
         print(json.dumps(report))
         return
     for metric, interval in report["metrics"].items():
-        print(f"{metric:32} {interval['value']:.4f}  ({interval['low']:.4f} to {interval['high']:.4f})")
-    print(", ".join(f"{key} {value}" for key, value in report.items() if key not in ("metrics", "fingerprint")))
+        value, low, high = (figure(interval[key]) for key in ("value", "low", "high"))
+        print(f"{metric:32} {value}  ({low} to {high})")
+    facts = {key: value for key, value in report.items() if key not in ("metrics", "fingerprint", "score_at")}
+    if scored := report.get("score_at"):
+        facts |= {
+            "counted": f"{scored['counted'][-1]} of {scored['triplets']} triplets",
+            "candidates": scored["candidates"],
+        }
+    print(", ".join(f"{key} {value}" for key, value in facts.items()))
 
 
 def export(

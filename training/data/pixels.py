@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.files import atomic
 from pipeline.networks.deep_ranking import DeepRanking
 from training.data.prepared import Prepared
 
@@ -44,22 +47,33 @@ class Pixels:
         parts = self._through(network, network, rows, side)
         return np.concatenate([F.normalize(part.float(), dim=1).cpu().numpy() for part in parts])
 
-    def joined(self, network: DeepRanking, rows: np.ndarray, *, side: int) -> Tensor:
-        """What the network's last layer sees of each row: (n, width) float16 on the device."""
-        return torch.cat([part.half() for part in self._through(network, network.join, rows, side)])
+    def joined(self, network: DeepRanking, rows: np.ndarray, *, side: int, folder: Path | None = None) -> Tensor:
+        """What the network's last layer sees of each row: (n, width) float16 on the device.
+
+        folder: it lies there instead, in a file without a name that goes with the tensor, and is read as it is touched.
+        """
+        parts = (part.half() for part in self._through(network, network.join, rows, side))
+        if folder is None:
+            return torch.cat(list(parts))
+        try:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                for part in parts:
+                    file.write(part.cpu().numpy().tobytes())
+                file.flush()
+                return torch.from_numpy(np.memmap(file, np.float16, "c").reshape(len(rows), -1))
+        except OSError as error:
+            raise atomic.disk_error(error, folder) from error
 
     @torch.no_grad()  # not inference_mode: a head may learn from what this gives
     def _through(
         self, network: nn.Module, call: Callable[[Tensor], Tensor], rows: np.ndarray, side: int, *, batch: int = 256
-    ) -> list[Tensor]:
+    ) -> Iterator[Tensor]:
         was_training = network.training
         network.eval()
-        parts = []
         for start in range(0, len(rows), batch):
             pictures = self.take(rows[start : start + batch])
             if pictures.shape[-1] != side:
                 pictures = F.interpolate(pictures, (side, side), mode="bilinear", antialias=True, align_corners=False)
             with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-                parts.append(call(self.normalised(pictures)))
+                yield call(self.normalised(pictures))
         network.train(was_training)
-        return parts

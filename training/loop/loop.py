@@ -6,7 +6,6 @@ step. So a run that was killed goes on from its last checkpoint with the very fi
 
 from __future__ import annotations
 
-import copy
 import os
 import sys
 import time
@@ -30,6 +29,7 @@ from training.data.prepared import Prepared
 from training.loop import optimisers, schedule
 from training.loop.checkpoints import Checkpoint, collapse_advice
 from training.loop.dev import Dev
+from training.loop.timing import paces
 from training.objectives._objective import Context, Objective
 from training.recipes import CLASSIFICATION, Recipe
 from training.runs import Run
@@ -52,12 +52,12 @@ class Loop:
         device: torch.device,
         imprint: bool = False,
         pixels: Pixels | None = None,
-        plan: Callable[[Callable[[], float]], schedule.Schedule],
+        plan: Callable[[Callable[[], dict[int, schedule.Pace]]], schedule.Schedule],
         compile: bool = False,
         checkpoint_seconds: float = 120.0,
         progress: Progress = silent,
     ) -> None:
-        """network: on the device, channels_last. pixels: of the data, where they are at hand. plan: asked once for the schedule, with what measures a step's seconds."""
+        """network: on the device, channels_last. pixels: of the data, where they are at hand. plan: asked once for the schedule, with what measures the phases' paces."""
         self.run, self.data, self.recipe, self.device, self.progress = run, data, recipe, device, progress
         self.rank, self.world = idist.get_rank(), idist.get_world_size()
         self.network, self.forward = network, torch.compile(network) if compile else network
@@ -77,6 +77,7 @@ class Loop:
         self._sums: dict[str, list[float]] = {}
         self._stop = False  # several processes agree on it every few steps only
         self._plan, self._imprint = plan, imprint
+        self.rehearses = False  # a phase, only to see how long it takes
         self._joined = torch.empty(0)  # of a phase that trains the head only: (n, width), a row a training picture
         self._spent, self._begun = 0.0, time.monotonic()
 
@@ -85,7 +86,9 @@ class Loop:
         done = 0
         if self.run.last.exists():
             done, self._sums = self.checkpoint.load(self.device)
-        made = self.run.about().get("schedule") or [asdict(stretch) for stretch in self._plan(self._pace).stretches]
+        made = self.run.about().get("schedule") or [
+            asdict(stretch) for stretch in self._plan(lambda: paces(self)).stretches
+        ]
         self.schedule = schedule.Schedule(self.recipe, [schedule.Stretch(**stretch) for stretch in made])
         steps = self.schedule.steps
         if self.rank == 0:
@@ -118,7 +121,7 @@ class Loop:
         moment = self.schedule.at(step)
         phase = self.recipe.phases[moment.phase]
         if self.objective is None or moment.begins_phase:
-            self._begin(moment.phase, fresh=moment.begins_phase)
+            self.begin(moment.phase, fresh=moment.begins_phase)
             self._window = (time.monotonic(), step)
         assert self.objective is not None
         for group in self.optimiser.param_groups:
@@ -129,7 +132,7 @@ class Loop:
         labels = self.labels[rows].to(self.device)
         shares = nn.functional.one_hot(labels, self.n_labels).float()
         if phase.head_only:
-            outputs = self.network.project(self._joined[np.searchsorted(self.train_rows, rows)].float())
+            outputs = self.network.project(self.head_inputs(rows))
         else:
             pictures, shares = views(
                 self.pixels, rows, shares, self.recipe,
@@ -153,13 +156,16 @@ class Loop:
                 self._sums.setdefault(name, []).append(value)
         return loss.detach()
 
-    def _begin(self, number: int, *, fresh: bool) -> None:
+    def begin(self, number: int, *, fresh: bool) -> None:
         """Set up a phase's objective; after a resume (not fresh), exactly as it was."""
         phase = self.recipe.phases[number]
         if phase.head_only:
-            self._joined = self.pixels.joined(self.network, self.train_rows, side=self.recipe.test_side)
+            self._joined = self.pixels.joined(
+                self.network, self.train_rows, side=self.recipe.test_side,
+                folder=self.run.root if self.recipe.sampler == "reservoir" else None,
+            )  # fmt: skip
             if fresh:
-                self.network.settle(self._joined[:: max(1, len(self._joined) // 8_192)].float())
+                self.network.settle(self.head_inputs(self.train_rows[:: max(1, len(self._joined) // 8_192)]))
                 self.average.load_state_dict(self.network.state_dict())
         if fresh and number == 0 and self._imprint:
             self._begin_classifier()
@@ -167,7 +173,7 @@ class Loop:
         self.objective.begin(Context(
             self.run, self.data, self.recipe, self.train_rows, phase.batch or self.recipe.batch_size,
             module=self.losses[phase.name], classifier=self.losses[CLASSIFICATION], embed=self._embedded,
-            writes=self.rank == 0, progress=self.progress,
+            writes=self.rank == 0 and not self.rehearses, progress=self.progress,
         ))  # fmt: skip
         self.network.train()
         if self.objective.keeps_statistics:
@@ -198,8 +204,17 @@ class Loop:
         """(n, dim) of training pictures by the averaged weights; a head's phase has their way through the rest."""
         if not len(self._joined):
             return self.pixels.embed(self.average, rows, side=self.recipe.test_side)
-        joined = self._joined[np.searchsorted(self.train_rows, rows)]
-        return np.concatenate([self.average.project(part.float()).cpu().numpy() for part in joined.split(4096)])
+        parts = np.array_split(rows, len(rows) // 4096 + 1)
+        return np.concatenate([self.average.project(self.head_inputs(part)).cpu().numpy() for part in parts])
+
+    def head_inputs(self, rows: np.ndarray) -> torch.Tensor:
+        """(n, width) float32 of training pictures, on the device."""
+        return self._joined[np.searchsorted(self.train_rows, rows)].to(self.device).float()
+
+    def put_back(self) -> None:
+        """As before the first step, but for weights."""
+        self.optimiser.state.clear()
+        self.objective, self._sums, self._joined, self.rehearses = None, {}, torch.empty(0), False
 
     # what happens between steps
 
@@ -271,21 +286,3 @@ class Loop:
             self.checkpoint.save(engine.state.iteration, self._sums)
         if self._stop:
             engine.terminate()
-
-    def _pace(self) -> float:
-        """Seconds that a step takes the slowest process: the first steps are timed and everything is put back."""
-        self.schedule = schedule.by_steps(self.recipe, 10**6)
-        before = copy.deepcopy((self.network.state_dict(), self.losses.state_dict()))
-        times = []
-        for step in range(schedule.TIMED_STEPS):
-            begun = time.perf_counter()
-            self.step(step)
-            if self.device.type == "cuda":
-                torch.cuda.synchronize(self.device)
-            times.append(time.perf_counter() - begun)
-            self.progress("timing", step + 1, schedule.TIMED_STEPS)
-        self.network.load_state_dict(before[0])
-        self.losses.load_state_dict(before[1])
-        self.optimiser.state.clear()
-        self.objective, self._sums = None, {}
-        return float(idist.all_reduce(float(np.median(times[5:])), "MAX"))

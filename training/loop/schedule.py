@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from training.recipes import Phase, Recipe
+from training.recipes import Recipe
 
 TIMED_STEPS = 50
 
@@ -66,33 +66,51 @@ def lr_at(step: int, steps: int, peak: float, warmup: float) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
 
 
-def by_time(recipe: Recipe, seconds: float, *, step_seconds: float) -> Schedule:
-    """step_seconds: measured at the first size of the first phase; the cost of a step grows with the picture's area."""
+@dataclass(frozen=True)
+class Pace:
+    """What a phase takes, measured: seconds before its first step, and of a step at its first size."""
+
+    step: float
+    before: float = 0.0
+
+
+def by_time(recipe: Recipe, seconds: float, *, paces: Mapping[int, Pace]) -> Schedule:
+    """paces: of the first phase and of those of the head alone, by number. A step's cost grows with the picture's area."""
     first = recipe.phases[0].sizes[0][1]
-    return _planned(recipe, lambda time, side: seconds * time / (step_seconds * (side / first) ** 2))
+    seconds = max(0.1 * seconds, seconds - sum(pace.before for pace in paces.values()))
+    heads = {i: phase.steps * paces[i].step / seconds for i, phase in enumerate(recipe.phases) if phase.head_only}
+    shares = _budgets(recipe, heads)
+
+    def steps(number: int, share: float, side: int) -> float:
+        step = paces[number].step if number in heads else paces[0].step * (side / first) ** 2
+        return seconds * shares[number] * share / step
+
+    return _planned(recipe, steps)
 
 
 def by_steps(recipe: Recipe, steps: int) -> Schedule:
     """The same shares, of a number of steps that is given (epochs)."""
-    return _planned(recipe, lambda time, side: steps * time)
+    heads = {i: phase.steps / max(1, steps) for i, phase in enumerate(recipe.phases) if phase.head_only}
+    shares = _budgets(recipe, heads)
+    return _planned(recipe, lambda number, share, side: steps * shares[number] * share)
 
 
-def _planned(recipe: Recipe, steps_of: Callable[[float, int], float]) -> Schedule:
-    """steps_of: (share of the run's time, side) to steps; a phase that says its own number has that."""
+def _budgets(recipe: Recipe, most: Mapping[int, float]) -> list[float]:
+    """Each phase's share of the run; what a head does not need of its own is divided among those that train everything."""
+    shares = [min(phase.time, most.get(i, 1.0)) for i, phase in enumerate(recipe.phases)]
+    whole = sum(share for i, share in enumerate(shares) if i not in most)
+    left = sum(phase.time for phase in recipe.phases) - sum(shares)
+    return [share if i in most else share * (1 + left / whole) for i, share in enumerate(shares)]
+
+
+def _planned(recipe: Recipe, steps_of: Callable[[int, float, int], float]) -> Schedule:
+    """steps_of: (number of the phase, share of the phase, side) to steps; a phase without time has its own number."""
     stretches: list[Stretch] = []
-    for number, phase, share, side in _shares(recipe):
-        start = stretches[-1].end if stretches else 0
-        steps = phase.steps * share if phase.steps else steps_of(phase.time * share, side)
-        stretches.append(Stretch(number, start, start + max(1, round(steps)), side))
-    return Schedule(recipe, stretches)
-
-
-def _shares(recipe: Recipe) -> list[tuple[int, Phase, float, int]]:
-    """(phase number, phase, share of the phase, side) in order."""
-    shares = []
     for number, phase in enumerate(recipe.phases):
         before = 0.0
         for until, side in phase.sizes:
-            shares.append((number, phase, until - before, side))
+            start = stretches[-1].end if stretches else 0
+            steps = steps_of(number, until - before, side) if phase.time else phase.steps * (until - before)
+            stretches.append(Stretch(number, start, start + max(1, round(steps)), side))
             before = until
-    return shares
+    return Schedule(recipe, stretches)

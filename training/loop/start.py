@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import platform
 import sys
@@ -35,6 +36,7 @@ def new_run(
 ) -> Run:
     """Check everything that can be checked before the first step, then make the folder.
 
+    minutes, epochs: of all phases together; one of them, or none where the head alone is trained, by its own steps.
     Raises UsageError when batch, labels or options cannot work with this data.
     """
     n = len(data.split("train", open_set=False if recipe.open_set else None))
@@ -46,8 +48,12 @@ def new_run(
         raise UsageError(f"a batch of {recipe.batch_size} gives no statistics and no triplets; take at least 6")
     if recipe.optim not in optimisers.NAMES:
         raise UsageError(f"unknown optimiser {recipe.optim!r}; choose from {', '.join(optimisers.NAMES)}")
-    if any(phase.time for phase in recipe.phases) and (minutes > 0) == (epochs > 0):
+    if all(phase.head_only for phase in recipe.phases) and not (minutes or epochs):
+        recipe = dataclasses.replace(recipe, phases=tuple(dataclasses.replace(p, time=0.0) for p in recipe.phases))
+    elif (minutes > 0) == (epochs > 0):
         raise UsageError("say how long to train: either minutes or epochs, above 0")
+    if not (math.isfinite(minutes) and math.isfinite(epochs)):
+        raise UsageError(f"{minutes:g} minutes, {epochs:g} epochs: that never ends; give a number")
     recipe = _fitting(recipe, data)
     network = _network(recipe, init)
     recipes.modules(recipe, dim=network.options["dim"], n_labels=len(data.about["labels"]))
@@ -168,9 +174,9 @@ def _train(
     about = run.about()
     writes = idist.get_rank() == 0
 
-    def plan(pace: Callable[[], float]) -> schedule.Schedule:
+    def plan(paces: Callable[[], dict[int, schedule.Pace]]) -> schedule.Schedule:
         if about["minutes"]:
-            return schedule.by_time(recipe, 60 * about["minutes"], step_seconds=pace())
+            return schedule.by_time(recipe, 60 * about["minutes"], paces=paces())
         n = len(data.split("train", open_set=False if recipe.open_set else None))
         return schedule.by_steps(recipe, round(about["epochs"] * n / recipe.batch_size))
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipeline.errors import UsageError
 
-Name = Literal["uniform", "semi_hard", "hardest", "random_hard"]
+Name = Literal["all", "uniform", "semi_hard", "hardest", "random_hard"]
 NAMES = typing.get_args(Name)
 Triplets = tuple[Tensor, Tensor, Tensor]
 
@@ -22,16 +22,17 @@ def mine(
     """embeddings (n, dim), labels (n,) to rows of anchors, positives and negatives, (triplets,) int64 each.
 
     With D squared Euclid:
+    all          every triplet with hinge > 0 (the batch-all of Hermans et al. 2017)
     uniform      every anchor with every positive, and a negative by chance
     semi_hard    every triplet with 0 < D(anchor, negative) − D(anchor, positive) ≤ margin (Schroff et al. 2015)
     hardest      every anchor with its farthest positive and its nearest negative (Hermans et al. 2017)
     random_hard  every anchor with every positive, and by chance one negative of those with hinge > 0, if any
-    Empty when the batch holds no such triplet. The margin matters to semi_hard and random_hard only.
+    Empty when the batch holds no such triplet. The margin matters to all but uniform and hardest.
     """
     if name not in NAMES:
         raise UsageError(f"unknown miner {name!r}; choose from {', '.join(NAMES)}")
     embeddings = embeddings.detach()
-    if name in ("semi_hard", "hardest"):
+    if name in ("all", "semi_hard", "hardest"):
         return _library_miner(name, margin)(embeddings, labels)
     same = labels[:, None] == labels[None]  # (n, n)
     anchors, positives = (same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)).nonzero(as_tuple=True)
@@ -59,4 +60,5 @@ def _library_miner(name: str, margin: float) -> torch.nn.Module:
     squared = distances.LpDistance(power=2)
     if name == "hardest":
         return miners.BatchHardMiner(distance=squared)
-    return miners.TripletMarginMiner(margin=margin, type_of_triplets="semihard", distance=squared)
+    kind = "semihard" if name == "semi_hard" else name
+    return miners.TripletMarginMiner(margin=margin, type_of_triplets=kind, distance=squared)

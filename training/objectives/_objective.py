@@ -44,7 +44,7 @@ class Objective(ABC):
     """Of one phase: made from its options, asked for its phase, its check and its module, then begun with the data.
 
     Its chance is (seed, step) alone, so that a resumed run goes on with the very same batches. Options of its own are
-    the parameters of `build`; those of the command line are fields of the recipe.
+    the parameters of `build` and the `fields` of the recipe that it names.
     """
 
     mixes = False  # its pictures may be blended with each other (CutMix, MixUp)
@@ -53,6 +53,7 @@ class Objective(ABC):
     keeps_statistics = False  # BatchNorm stays as it was: batches are not drawn as the data is
     last_is_best = False  # no dev figure says which of its weights are best, so the last ones are kept
     classification_share = 0.7  # of the run's time, before it, where nothing else is asked
+    fields: tuple[str, ...] = ()  # of the recipe: what it reads there and most losses have not
 
     context: Context  # from `begin` on
 

@@ -26,9 +26,14 @@ class Siamese(Objective):
     contrastive: bool
     on_unit: bool = False
 
+    fields = ("same_share",)
     unit = False
     tunes_head = False
     classification_share = 0.0  # pairs from the first step on, so that the types differ in nothing but the loss
+
+    def __post_init__(self) -> None:
+        if self.contrastive:
+            self.fields = ("square_margin", "same_share")
 
     def phase(self, usual: Phase) -> Phase:
         return usual

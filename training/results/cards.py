@@ -119,6 +119,12 @@ def _figures(evaluation: dict[str, Any]) -> str:
     for name, report in evaluation.items():
         text += f"**{name}** ({report.get('queries', report.get('pictures', 0)):,} queries)\n\n| metric | value | 95 % |\n|---|---|---|\n"
         for key, interval in report["metrics"].items():
-            text += f"| {_NAMES.get(key, key)} | {interval['value']:.4f} | {interval['low']:.4f} to {interval['high']:.4f} |\n"
+            value, low, high = (figure(interval[part]) for part in ("value", "low", "high"))
+            text += f"| {_NAMES.get(key, key)} | {value} | {low} to {high} |\n"
         text += "\n"
     return text
+
+
+def figure(value: float) -> str:
+    """A share with four digits; a count, such as score_at_30, as it is."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"

@@ -42,11 +42,12 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Rows {"loss", "metrics": {name: {"mean", "std", "values"}}, "seeds", "minutes"} in the order of `losses`.
 
-    facts: fields of the recipe that all share. std: of the sample, 0 for one seed. Raises UsageError, also for a run of
-    that name with another recipe, and SemblanceError when a training fails; what was trained stays.
+    facts: fields of the recipe that all share, and options of those losses that have them. std: of the sample, 0 for
+    one seed. Raises UsageError, also for a run of that name with another recipe, and SemblanceError when a training
+    fails; what was trained stays.
     """
     made = {
-        (loss, seed): recipes.recipe(base, loss=loss, head_only=False, seed=seed, **facts)
+        (loss, seed): recipes.recipe(base, loss=loss, head_only=False, seed=seed, **recipes.only_of(loss, facts))
         for loss in losses
         for seed in seeds
     }
@@ -132,9 +133,12 @@ def _spread(values: list[float]) -> dict[str, Any]:
 
 
 def _is(run: Run, recipe: recipes.Recipe, epochs: float, data: Prepared) -> bool:
-    """Whether the run is of this recipe; one label count, as `new_run` lowers it to the data's, is not compared."""
+    """Whether the run is of this recipe. Not compared: the labels a batch, which `new_run` lowers to the data's, and the
+    margin where the loss's own spec says it, which older runs did not repeat."""
     about = run.about()
     kept = about["recipe"] | {"labels_per_batch": recipe.labels_per_batch}
+    if "margin" not in recipes.objective(recipe.phases[-1].objective).fields:
+        kept["margin"] = recipe.margin
     return (
         recipes.from_json(kept) == recipe
         and about["epochs"] == epochs

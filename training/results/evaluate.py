@@ -6,6 +6,7 @@ Queries are the test split, the gallery is train with dev (research protocol); f
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -78,6 +79,7 @@ def evaluate(
     labels: Labels = "all",
     teacher: Encoder | None = None,
     limit: int = 0,
+    score_at: int = 0,
     seed: int = 0,
     workers: int = 0,
     progress: Progress = silent,
@@ -87,6 +89,7 @@ def evaluate(
     labels: open restricts queries to the open set's, closed to the others; the gallery keeps all. teacher: whose
     embeddings are the semantic part of the golden feature; without one it is colour and texture. limit: queries a
     label; 0 = all. `map_at_r` is within the queries, leave-one-out; all else is queries against the gallery.
+    score_at: K of the paper's score on the golden triplets, see `_score`; 0 = without it.
     """
     query_rows, gallery_rows = query_and_gallery_rows(data, split, labels, limit, seed)
     begun = time.perf_counter()
@@ -95,10 +98,13 @@ def evaluate(
     queries = encode(encoder, len(query_rows), of_rows(data, query_rows), workers=workers)
     golden = golden_triplets(data, query_rows, teacher=teacher, seed=seed, workers=workers)
     progress("search", 0, 0)
-    return {
-        "metrics": figures(
-            queries, gallery, data.labels[query_rows], data.labels[gallery_rows], golden=golden, seed=seed
-        ),
+    asked = data.labels[query_rows]
+    report = {"metrics": figures(queries, gallery, asked, data.labels[gallery_rows], golden=golden, seed=seed)}
+    if score_at and len(golden):
+        most = int(np.bincount(asked).max())  # so that no triplet's own pictures are left out
+        candidates = triplets.draw_candidates(asked, golden[:, 0], same=max(500, most), others=500, seed=seed)
+        _score(report, queries, golden, candidates, k=score_at, seed=seed)
+    return report | {
         "dim": encoder.dim,
         "fingerprint": encoder.fingerprint,
         "split": split,
@@ -151,6 +157,7 @@ def graded(
     dataset: Dataset,
     *,
     where: Filter = Filter(),
+    score_at: int = 0,
     seed: int = 0,
     progress: Progress = silent,
 ) -> dict[str, Any]:
@@ -163,8 +170,13 @@ def graded(
     embeddings = _encoded(encoder, dataset.root, [record.path for record in records], progress)
     drawn = graded_triplets(records, TRIPLETS // 4, seed=seed)
     values = triplets.similarity_precision(embeddings, drawn)
-    return {
-        "metrics": {"similarity_precision_graded": _interval(values, seed)},
+    report: dict[str, Any] = {"metrics": {"similarity_precision_graded": _interval(values, seed)}}
+    if score_at:
+        labels = [record.label for record in records]
+        most = max(Counter(labels).values())
+        candidates = triplets.draw_candidates(labels, drawn[:, 0], same=max(500, most), others=500, seed=seed)
+        _score(report, embeddings, drawn, candidates, k=score_at, seed=seed)
+    return report | {
         "pictures": len(records),
         "triplets": len(drawn),
         "seed": seed,
@@ -203,27 +215,62 @@ def transferred(
     }
 
 
-def human(encoder: Encoder, file: Path, root: Path, *, seed: int = 0, progress: Progress = silent) -> dict[str, Any]:
+def human(
+    encoder: Encoder, file: Path, root: Path, *, score_at: int = 0, seed: int = 0, progress: Progress = silent
+) -> dict[str, Any]:
     """similarity_precision on what people said (human_triplets); pictures that are not there are counted.
 
-    Raises UsageError for a malformed file, or when no triplet has all three pictures.
+    score_at: K of the paper's score, among the pictures of the triplets with the same text. Raises UsageError for a
+    malformed file, or when no triplet has all three pictures.
     """
-    resolved = human_triplets.resolve(human_triplets.load(file), root)
+    said = human_triplets.load(file)
+    resolved = human_triplets.resolve(said, root)
     if not resolved.triplets:
         raise UsageError(f"{file}: {resolved.report()}; give the folder that holds the pictures with --pictures")
     paths = sorted({path for three in resolved.triplets for path in three})
     place = {path: i for i, path in enumerate(paths)}
     embeddings = _encoded(encoder, root, paths, progress)
-    values = triplets.similarity_precision(
-        embeddings, np.array([[place[path] for path in t] for t in resolved.triplets])
-    )
-    return {
-        "metrics": {"similarity_precision": _interval(values, seed)},
+    judged = np.array([[place[path] for path in t] for t in resolved.triplets])
+    values = triplets.similarity_precision(embeddings, judged)
+    report: dict[str, Any] = {"metrics": {"similarity_precision": _interval(values, seed)}}
+    if score_at:
+        texts = np.unique([said[row].text for row in resolved.rows], return_inverse=True)[1]
+        pictures = [np.unique(judged[texts == text]) for text in range(texts.max() + 1)]
+        parts: dict[int, list[np.ndarray]] = {}
+        for anchor, text in zip(judged[:, 0].tolist(), texts.tolist(), strict=True):
+            parts.setdefault(anchor, []).append(pictures[text])
+        candidates = {anchor: np.unique(np.concatenate(some)) for anchor, some in parts.items()}
+        _score(report, embeddings, judged, candidates, k=score_at, seed=seed)
+    return report | {
         "pictures": len(paths),
         "triplets": len(values),
         "unreachable": len(resolved.unreachable),
         "seed": seed,
     }
+
+
+def _score(
+    report: dict[str, Any],
+    embeddings: np.ndarray,
+    judged: np.ndarray,
+    candidates: dict[int, np.ndarray],
+    *,
+    k: int,
+    seed: int,
+) -> None:
+    """Put score_at_K into a report: right minus wrong among triplets with a picture in the anchor's first K.
+
+    Beside the metric, "score_at": the scores of every K up to it and how many triplets each counts, of how many.
+    """
+    values = triplets.score_values(embeddings, judged, candidates, k=k)
+    mean = intervals.interval(values, seed=seed)
+    total = {name: round(figure * len(values)) for name, figure in mean.as_json().items()}
+    scores, counted = triplets.score_curve(embeddings, judged, candidates, k=k)
+    report["metrics"][f"score_at_{k}"] = total
+    report["score_at"] = {
+        "k": k, "scores": scores.tolist(), "counted": counted.tolist(), "triplets": len(judged),
+        "candidates": round(float(np.mean([len(some) for some in candidates.values()]))),
+    }  # fmt: skip
 
 
 def _encoded(encoder: Encoder, root: Path, paths: Sequence[str], progress: Progress) -> np.ndarray:

@@ -21,7 +21,7 @@ class Reservoirs:
     a small part of the label; a reservoir that holds its whole label has forgotten the weights.
     """
 
-    def __init__(self, capacity: int, *, seed: int) -> None:
+    def __init__(self, capacity: int, *, seed: int | Sequence[int]) -> None:
         assert capacity > 0
         self.capacity = capacity
         self._rng = np.random.default_rng(seed)

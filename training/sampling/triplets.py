@@ -23,6 +23,7 @@ class TripletSampler:
     members: per label (n_c,) picture indices.
     out_of_class: share of negatives from other labels (the paper's best: 0.2).
     cap: T_p; gap: T_r; both in units of relevance.
+    weighted: False draws queries, positives and negatives all equally likely, where the gap allows.
     """
 
     def __init__(
@@ -33,18 +34,21 @@ class TripletSampler:
         out_of_class: float = 0.2,
         cap: float,
         gap: float,
+        weighted: bool = True,
     ) -> None:
         assert all(r.shape == (len(m), len(m)) for r, m in zip(relevance, members, strict=True))
         check_law(out_of_class, cap, n_labels=sum(len(m) > 0 for m in members))
         self._relevance = relevance
         self._groups = Groups(members)
-        self.out_of_class, self.cap, self.gap = out_of_class, cap, gap
+        self.out_of_class, self.cap, self.gap, self._weighted = out_of_class, cap, gap, weighted
         totals = [r.sum(axis=1, dtype=np.float64) - r.diagonal() for r in relevance]  # eq. 6, (n_c,) each
         self._queries = np.cumsum(np.concatenate(totals))  # (positions,)
         if not np.isfinite(self._queries[-1]) or any((t < -1e-6).any() for t in totals):
             raise UsageError("relevance holds values below 0 or not finite; check how it was computed")
         if self._queries[-1] <= 0:
             raise UsageError("no label has two pictures relevant to each other; positives need at least two a label")
+        if not weighted:
+            self._queries = np.cumsum(self._groups.sizes > 1, dtype=np.float64)
 
     def sample(self, n: int, *, seed: int | Sequence[int]) -> np.ndarray:
         """(n, 3) int64 picture indices: query, positive, negative. A resume exact to the step: seed=(seed, step).
@@ -63,7 +67,7 @@ class TripletSampler:
         m = len(in_class)
         queries = np.searchsorted(self._queries, _uniform(rng, m) * self._queries[-1])  # (m,)
         relevance = self._rows(queries)  # (m, widest)
-        weights = np.minimum(relevance, np.float32(self.cap))
+        weights = np.minimum(relevance, np.float32(self.cap)) if self._weighted else self._mates(queries)
         positives = _pick(weights, rng)
         r_positive = relevance[np.arange(m), positives]
         weights[r_positive[:, None] - relevance < np.float32(self.gap)] = 0
@@ -73,6 +77,12 @@ class TripletSampler:
         others = self._groups.others(queries, rng) if self.out_of_class else negatives
         inside = np.where(negatives < 0, -1, start + negatives)
         return np.stack([queries, start + positives, np.where(in_class, inside, others)], axis=1)
+
+    def _mates(self, queries: np.ndarray) -> np.ndarray:
+        """(m, widest label) float32: 1 for each other picture of a query's label."""
+        sizes, own = self._groups.sizes[queries], queries - self._groups.starts[queries]
+        columns = np.arange(sizes.max(initial=1))
+        return ((columns < sizes[:, None]) & (columns != own[:, None])).astype(np.float32)
 
     def _rows(self, queries: np.ndarray) -> np.ndarray:
         """Relevance of a label's pictures to each query, (m, widest label) float32; 0 for itself and past the end."""

@@ -114,7 +114,7 @@ def test_ctrl_c_before_the_first_step_is_a_stopped_run_that_goes_on(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop.Loop, "_pace", interrupted)
+    monkeypatch.setattr(loop, "paces", interrupted)
     words = ("train", "--data", data.folder, "--name", "early", "--minutes", "1", "--progress", "none")
     assert said(*words)[0] == 130
     run = Run(Settings().runs / "early")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import math
 import os
@@ -15,7 +14,7 @@ import torch
 from filelock import FileLock
 from PIL import Image
 from safetensors.torch import load_file
-from tiny_training import LABELS, Said, figures, new, photos, tiny, trained, variant
+from tiny_training import LABELS, Said, cut_at, figures, new, tiny, trained, variant
 
 from pipeline import plugins
 from pipeline.errors import SemblanceError, UsageError
@@ -30,7 +29,6 @@ from training.loop import checkpoints, loop, schedule, start
 from training.loop.checkpoints import collapse_advice
 from training.loop.dev import Dev
 from training.objectives import classification
-from training.recipes import Phase
 from training.runs import Run
 
 CPU = torch.device("cpu")
@@ -212,7 +210,7 @@ def test_weights_to_begin_from_are_used_and_a_resume_does_not_need_them_again(da
     folder = shutil.copytree(first.root, tmp_path / "weights")
     second = new("second", data, tiny(lr=1e-6), steps=20, init=str(folder))
     with pytest.raises(KeyboardInterrupt):
-        start.go_on(second, device="cpu", checkpoint_seconds=0, progress=_interrupt_at(10))
+        start.go_on(second, device="cpu", checkpoint_seconds=0, progress=cut_at(10))
     shutil.rmtree(folder)
     assert start.go_on(second, device="cpu") == "finished"
     torch.testing.assert_close(
@@ -220,39 +218,15 @@ def test_weights_to_begin_from_are_used_and_a_resume_does_not_need_them_again(da
     )
 
 
-def _interrupt_at(step: int):
-    def progress(stage: str, done: int, total: int) -> None:
-        if stage == "train" and done == step:
-            raise KeyboardInterrupt
-
-    return progress
-
-
 def test_a_metric_run_that_is_cut_off_goes_on_with_the_very_figures_it_would_have_had(data: Prepared) -> None:
     recipe = tiny(objective="multi_similarity", cutmix=0.5)
     whole, run = trained("whole", data, recipe, steps=20), new("cut", data, recipe, steps=20)
     with pytest.raises(KeyboardInterrupt):
-        start.go_on(run, device="cpu", checkpoint_seconds=0.1, progress=_interrupt_at(10))
+        start.go_on(run, device="cpu", checkpoint_seconds=0.1, progress=cut_at(10))
     assert torch.load(run.last, weights_only=True)["step"] < 10
     assert start.go_on(run, device="cpu") == "finished"
     assert figures(run) == figures(whole)
     assert run.best.read_bytes() == whole.best.read_bytes()
-
-
-def test_a_phase_of_the_head_alone_moves_nothing_else_and_can_be_cut_off_too(data: Prepared) -> None:
-    recipe = tiny()
-    head = Phase("deep_ranking", 0.0, 0.05, ((1.0, 16),), 1e-3, 1.0, head_only=True, steps=20, batch=48)
-    recipe = dataclasses.replace(recipe, phases=(*recipe.phases, head))
-    whole, run = trained("whole", data, recipe, steps=10), new("cut", data, recipe, steps=10)
-    assert whole.about()["steps"] == 30
-    with pytest.raises(KeyboardInterrupt):
-        start.go_on(run, device="cpu", checkpoint_seconds=0, progress=_interrupt_at(20))
-    assert start.go_on(run, device="cpu") == "finished"
-    assert figures(run) == figures(whole)
-    before, after = load_file(run.root / "classification.safetensors"), load_file(run.root / "deep_ranking.safetensors")
-    for name, tensor in before.items():
-        same = torch.allclose(tensor, after[name], rtol=1e-5, atol=1e-6)  # averaging rounds
-        assert same == (not name.startswith(("head.weight", "norm.running"))), name
 
 
 def test_dropout_is_drawn_by_step_too(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,7 +241,7 @@ def test_dropout_is_drawn_by_step_too(data: Prepared, monkeypatch: pytest.Monkey
     monkeypatch.setattr(start, "_network", network)
     whole, run = trained("whole", data, tiny(), steps=20), new("cut", data, tiny(), steps=20)
     with pytest.raises(KeyboardInterrupt):
-        start.go_on(run, device="cpu", checkpoint_seconds=0.1, progress=_interrupt_at(10))
+        start.go_on(run, device="cpu", checkpoint_seconds=0.1, progress=cut_at(10))
     assert start.go_on(run, device="cpu") == "finished"
     assert figures(run) == figures(whole)
 
@@ -300,78 +274,6 @@ def test_a_label_with_one_picture_stops_no_objective(tmp_path: Path, stripes: Pa
     with pytest.raises(UsageError, match="only 5 labels have 4 pictures and a batch takes 6 labels"):
         new("metric", lonely, tiny(objective="contrastive"), steps=6)
     trained("five", lonely, tiny(objective="contrastive", labels_per_batch=5), steps=6)
-
-
-# bad input: one sentence, before a folder is made
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (("--batch-size", "169"), "a batch of 169 is larger than the 168 training pictures; take a smaller one"),
-        (("--batch-size", "1"), "a batch of 1 gives no statistics and no triplets; take at least 6"),
-        (("--optim", "lion"), "unknown optimiser 'lion'; choose from sgd, adam, rms"),
-        (("--recipe", "tpu"), "unknown recipe 'tpu'; choose from cpu, gpu, paper"),
-        (("--loss", "arcface"), "unknown loss 'arcface'; choose from cat, classification, deep_ranking, siam"),
-        (("--backbone", "vit"), "unknown backbone 'vit'; choose from dr10, dr18"),
-        (("--frozen", "6"), "frozen=6: dr10 has 5 stages, so give 0 to 5"),
-        (("--device", "cuda"), "device 'cuda' is not on this machine; choose from auto, cpu"),
-        (("--minutes", "1"), "say how long to train: either minutes or epochs, above 0"),
-        (("--name", "No Name"), "bad run name 'No Name'"),
-        (("--init", "nowhere"), "nowhere holds no model.json; give the folder of an exported model or of a run"),
-        (("--data", "nowhere"), "nowhere holds no prepared pictures"),
-        (("--resume", "none"), "no run 'none' (there is: none yet)"),
-    ],
-)
-def test_what_cannot_work_is_said_in_one_sentence_and_leaves_no_folder(
-    data: Prepared, home: Path, said: Said, words: tuple[str, str], sentence: str
-) -> None:
-    if words[0] == "--device" and torch.cuda.is_available():
-        pytest.skip("there is one")
-    code, out, err = said("train", "--data", data.folder, "--epochs", "1", *words)
-    assert code == (1 if "--resume" in words else 2)
-    assert out == ""
-    assert err.startswith(f"error: {sentence}")
-    assert "\n" not in err
-    assert not (home / "runs").exists() or not list((home / "runs").iterdir())
-
-
-def test_weights_of_another_architecture_are_refused_with_both_named(data: Prepared, home: Path, said: Said) -> None:
-    first = trained("first", data, tiny(), steps=1)
-    code, _, err = said("train", "--data", data.folder, "--epochs", "1", "--init", first.root, "--dim", "8")
-    assert code == 2
-    assert "'dim': 16" in err
-    assert "which cannot begin" in err
-    assert "'dim': 8" in err
-    assert said("train", "--data", data.folder, "--epochs", "1", "--init", first.root, "--backbone", "dr18")[0] == 2
-    assert [run.name for run in (home / "runs").iterdir()] == ["first"]
-    assert (
-        "there is a run 'first' already; choose another --name"
-        in said("train", "--data", data.folder, "--epochs", "1", "--name", "first")[2]
-    )
-
-
-def test_pictures_of_another_size_have_no_golden_feature_but_can_be_classified(
-    stripes: Path, tmp_path: Path, said: Said
-) -> None:
-    root = photos(tmp_path / "photos", labels=LABELS[:3], each=20)
-    assert said("prepare", f"folder:root={root}", tmp_path / "out", "--side", "32", "--progress", "none")[0] == 0
-    code, _, err = said("train", "--data", tmp_path / "out", "--epochs", "1")
-    assert (code, err) == (2, "error: deep_ranking needs pictures prepared with --side 64, these have 32")
-    assert said("train", "--data", tmp_path / "out", "--epochs", "1", "--loss", "classification")[0] == 0
-
-
-def test_a_dev_split_too_small_to_measure_with_is_refused_and_pairs_alone_are_enough(
-    data: Prepared, tmp_path: Path
-) -> None:
-    split = np.where(data.table["split"] == "dev", "test", data.table["split"]).astype(object)
-    with pytest.raises(UsageError, match="the dev split has 0 pictures of 0 labels, too few to measure with"):
-        new("none", variant(data, tmp_path / "none", split=split), tiny(), steps=1)
-    labels = data.table["label"].to_numpy()
-    for label in LABELS[:2]:  # two dev pictures of two labels: each pair is as alike as any
-        split[np.flatnonzero((labels == label) & (split == "train"))[:2]] = "dev"
-    run = trained("pairs", variant(data, tmp_path / "pairs", split=split), tiny(), steps=10)
-    assert "similarity_precision_in_class" not in run.metrics("dev")[-1]
 
 
 # what goes wrong on the way

@@ -209,7 +209,7 @@ def test_options_given_as_text_are_those_of_the_type(name: str) -> None:
         ),
         ("triplet_hinge:gap=1", "no option 'gap'; its options are margin, miner"),
         ("triplet_hinge:dim=4", "no option 'dim'; its options are margin, miner"),
-        ("triplet_hinge:miner=hard", "not one of uniform, semi_hard, hardest, random_hard"),
+        ("triplet_hinge:miner=hard", "not one of all, uniform, semi_hard, hardest, random_hard"),
         ("contrastive:margin=wide", "margin is float, not 'wide'"),
     ],
 )
@@ -235,6 +235,12 @@ def test_semi_hard_is_every_triplet_in_order_but_within_the_margin() -> None:
     slow = [t for t in all_triplets(LABELS.tolist()) if 0 < slack(*t) <= 0.3]
     assert len(slow) > 0
     assert sorted(mined("semi_hard")) == slow
+
+
+def test_all_is_every_triplet_that_costs_something() -> None:
+    slow = [t for t in all_triplets(LABELS.tolist()) if slack(*t) < 0.3]
+    assert 0 < len(slow) < len(all_triplets(LABELS.tolist()))
+    assert sorted(mined("all")) == slow
 
 
 def test_hardest_is_the_farthest_positive_and_the_nearest_negative_of_each_anchor() -> None:
@@ -271,5 +277,5 @@ def test_a_batch_without_positives_or_without_negatives_has_no_triplets(name: st
 
 
 def test_an_unknown_miner_is_answered_with_the_choices() -> None:
-    with pytest.raises(UsageError, match="uniform, semi_hard, hardest, random_hard"):
+    with pytest.raises(UsageError, match="all, uniform, semi_hard, hardest, random_hard"):
         miners.mine("easy", EMBEDDINGS, LABELS, margin=0.2)

@@ -102,6 +102,54 @@ def test_people_are_asked_about_the_pictures_that_are_there(tmp_path: Path, said
     assert "0 of 1 triplets can be used" in err
 
 
+def test_the_score_counts_triplets_that_reach_the_first_k(tmp_path: Path, said: Said) -> None:
+    root = photos(tmp_path / "pictures", labels=LABELS[:2], each=8)
+    made = encoder()
+    paths = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*.png"))]
+    found = made.encode(np.stack([made.preprocess(Image.open(root / path).convert("RGB")) for path in paths]))
+    triplets = []
+    for label in range(2):
+        own = [i for i in range(16) if paths[i].startswith(LABELS[label])]
+        order = sorted(own[1:], key=lambda i: -float(found[own[0]] @ found[i]))
+        chosen = [(order[0], order[3]), (order[4], order[1])] + ([(order[5], order[6])] if label else [])
+        triplets += [(own[0], *pair) for pair in chosen]
+    table = tmp_path / "triplets.csv"
+    table.write_text("query,positive,negative\n" + "\n".join(",".join(paths[i] for i in three) for three in triplets))
+    code, out, err = said("evaluate", PIXELS, "--triplets", table, "--pictures", root, "--score-at", "2", "--json")
+    assert code == 0, err
+    report = json.loads(out)
+    score = counted = 0
+    everyone = {i for three in triplets for i in three}
+    for anchor, closer, farther in triplets:
+        order = sorted(everyone - {anchor}, key=lambda i: -float(found[anchor] @ found[i]))
+        if {closer, farther} & set(order[:2]):
+            counted += 1
+            score += 1 if order.index(closer) < order.index(farther) else -1
+    assert 0 < counted < 5
+    assert report["metrics"]["score_at_2"]["value"] == score == report["score_at"]["scores"][-1]
+    assert report["score_at"]["counted"][-1] == counted
+    assert (report["score_at"]["triplets"], report["score_at"]["k"]) == (5, 2)
+
+
+def test_the_golden_score_is_kept_by_the_run_and_other_pictures_have_none(
+    data: Prepared, home: Path, said: Said
+) -> None:
+    report = evaluate.evaluate(encoder(), data, score_at=5)
+    scores, counted = report["score_at"]["scores"], report["score_at"]["counted"]
+    assert len(scores) == len(counted) == 5
+    assert counted == sorted(counted)
+    assert 0 < counted[-1] <= report["score_at"]["triplets"] == report["golden_triplets"]
+    assert all(abs(score) <= n for score, n in zip(scores, counted, strict=True))
+    found = report["metrics"]["score_at_5"]
+    assert found["low"] <= found["value"] == scores[-1] <= found["high"]
+    run = trained("mine", data, tiny(), steps=6)
+    assert said("evaluate", "mine", "--score-at", "3")[0] == 0
+    assert run.about()["evaluation"]["test, all labels"]["score_at"]["k"] == 3
+    code, _, err = said("evaluate", PIXELS, "--dataset", "catalogue", "--score-at", "3")
+    assert code == 2
+    assert "a score at K needs triplets" in err
+
+
 def test_a_run_keeps_what_was_found_and_a_sample_is_not_kept(data: Prepared, home: Path, said: Said) -> None:
     run = trained("mine", data, tiny(), steps=6)
     assert said("evaluate", "mine", "--limit", "2", "--progress", "none")[2] == ""

@@ -39,13 +39,14 @@ def mates(picture: int) -> list[int]:
     return [int(p) for p in MEMBERS[label(picture)] if p != picture]
 
 
-def law(*, in_class: bool) -> dict[tuple[int, int, int], float]:
-    """P of every triplet: eq. 6, 7 and 8, a triplet without a negative given up."""
+def law(*, in_class: bool, weighted: bool = True) -> dict[tuple[int, int, int], float]:
+    """P of every triplet: eq. 6, 7 and 8, a triplet without a negative given up; or all alike where the gap allows."""
     found: dict[tuple[int, int, int], float] = {}
     for q in PLACE:
-        weights = {p: min(CAP, r(q, p)) for p in mates(q)}
+        weights = {p: min(CAP, r(q, p)) if weighted else 1.0 for p in mates(q)}
         for p in weights:
-            p_pair = sum(r(q, m) for m in mates(q)) * weights[p] / sum(weights.values())
+            p_query = sum(r(q, m) for m in mates(q)) if weighted else 1.0
+            p_pair = p_query * weights[p] / sum(weights.values())
             if in_class:
                 negatives = {n: weights[n] for n in weights if n != p and r(q, p) - r(q, n) >= GAP}
             else:
@@ -67,6 +68,12 @@ def follows(drawn: np.ndarray, expected: dict[tuple[int, int, int], float]) -> f
 def test_exact_triplets_follow_equations_6_7_and_8(share: float) -> None:
     sampler = TripletSampler(RELEVANCE, MEMBERS, out_of_class=share, cap=CAP, gap=GAP)
     assert follows(sampler.sample(60_000, seed=1), law(in_class=not share)) > 0.01
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_without_weights_all_triplets_that_keep_the_gap_are_equally_likely(share: float) -> None:
+    sampler = TripletSampler(RELEVANCE, MEMBERS, out_of_class=share, cap=CAP, gap=GAP, weighted=False)
+    assert follows(sampler.sample(60_000, seed=1), law(in_class=not share, weighted=False)) > 0.01
 
 
 def test_the_out_of_class_share_holds_and_no_in_class_triplet_is_below_the_gap() -> None:
