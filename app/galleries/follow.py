@@ -11,13 +11,8 @@ import streamlit as st
 
 from app.server import jobs, store
 from app.server.exposure import opened, shown
-<<<<<<< HEAD
-from app.widgets.literal import literal, told_apart
-from app.widgets.page import attempt, problem
-=======
 from app.widgets.faults import attempt, problem
-from app.widgets.literal import literal
->>>>>>> facts2
+from app.widgets.literal import literal, told_apart
 from pipeline import plugins
 from pipeline.errors import SemblanceError, display_name
 from pipeline.gallery.gallery import Gallery

@@ -10,13 +10,8 @@ import streamlit as st
 from app.search import query_state
 from app.search.query_state import SearchState
 from app.server import resources
-<<<<<<< HEAD
-from app.widgets.literal import literal, told_apart
-from app.widgets.page import attempt, problem
-=======
 from app.widgets.faults import attempt, problem
-from app.widgets.literal import literal
->>>>>>> facts2
+from app.widgets.literal import literal, told_apart
 from app.widgets.results_grid import tiles_of
 from app.widgets.two_answers import two_answers
 from pipeline.errors import GalleryError, SemblanceError

@@ -8,13 +8,8 @@ from app.server import jobs, resources
 from app.server.jobs import Job
 from app.training_runs.facts import Snapshot
 from app.training_runs.new_run import threads
-<<<<<<< HEAD
-from app.widgets.literal import literal, told_apart
-from app.widgets.page import attempt
-=======
 from app.widgets.faults import attempt
-from app.widgets.literal import literal
->>>>>>> facts2
+from app.widgets.literal import literal, told_apart
 from pipeline.settings import exposed
 
 TRAIN = ("training", "train")
