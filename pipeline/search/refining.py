@@ -63,16 +63,17 @@ def next_to_ask(rows: np.ndarray, sought: Sought | None, count: int, *, liked: i
     """
     import numpy as np
 
-    from pipeline.analysis.picking import farthest
-
     if sought is None:
         doubtful = np.arange(min(len(rows), count * BEGIN * (1 + liked)))
     else:
         doubtful = np.argsort(np.abs(sought.decide(rows)), kind="stable")[: count * DOUBTFUL]
-    if len(doubtful) <= count:
-        return doubtful
-    rest = farthest(rows[doubtful], count - 1, covered=np.array([0])) if count > 1 else np.empty(0, np.int64)
-    return doubtful[np.r_[0, rest]]
+    some = rows[doubtful]
+    picked, nearest = [0][: len(some)], some @ some[0] if len(some) else np.empty(0)
+    while len(picked) < min(count, len(some)):  # greedy k-centre: each the least alike to those before
+        nearest[picked] = np.inf
+        picked.append(int(nearest.argmin()))
+        nearest = np.maximum(nearest, some @ some[picked[-1]])
+    return doubtful[picked]
 
 
 def to_compare(learned: np.ndarray, before: np.ndarray, count: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
