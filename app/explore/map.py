@@ -10,12 +10,13 @@ from streamlit.delta_generator import DeltaGenerator
 from app.explore import map_query
 from app.explore.map_choices import NONE, colouring, columns
 from app.explore.map_data import TILE, MapData, grid, map_data
+from app.explore.new_map import changed_settings, new_map
 from app.explore.picture_panel import go_to_search, picture_panel
 from app.explore.selection import selection_panel
 from app.search import query_state
 from app.search.query_panel import take
 from app.server.routes import publish
-from app.widgets import component, report_section, states
+from app.widgets import component, states
 from app.widgets.colours import Colouring
 from app.widgets.literal import literal, told_apart
 from app.widgets.point_map import Shape, point_map, shape_from, shape_of
@@ -25,11 +26,6 @@ from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 
 LOOKS = ("pictures", "grid")  # beside points
-METHODS = {
-    "umap": "UMAP: keeps neighbours together; the usual choice",
-    "tsne": "t-SNE: keeps the closest neighbours best; slower",
-    "pca": "PCA: the two directions of most variance; at once",
-}
 
 
 @st.fragment
@@ -179,7 +175,8 @@ def _query(gallery: Gallery) -> Any:
 
 def _title(about: dict[str, Any]) -> str:
     made = about["made"][:16].replace("T", " ")
-    return f"{about['method'].upper().replace('TSNE', 't-SNE')} {about['dimensions']}-D · {made}"
+    method = f"{about['method'].upper().replace('TSNE', 't-SNE')} {about['dimensions']}-D"
+    return " · ".join([method, *changed_settings(about["method"], about.get("options", {})), made])
 
 
 def _tools(gallery: Gallery, place: DeltaGenerator, name: str) -> None:
@@ -200,7 +197,7 @@ def _tools(gallery: Gallery, place: DeltaGenerator, name: str) -> None:
             if query_state.current().gallery == gallery.name and not query_state.current().empty:
                 st.button("Take the query off the map", on_click=lambda: query_state.change(**query_state.NOTHING))
         with st.popover("Maps", icon=":material/map:"):
-            _make(gallery)
+            new_map(gallery)
             if name:
                 st.button(
                     "Delete this map",
@@ -229,23 +226,4 @@ def _nothing_yet(gallery: Gallery) -> None:
         "**No map yet.** A map puts pictures that are alike beside each other: see the groups of a collection, "
         "circle some, tag them, take them away, or place a picture of your own among them."
     )
-    _make(gallery)
-
-
-def _make(gallery: Gallery) -> None:
-    method = st.radio("Method", list(METHODS), format_func=METHODS.get, key=f"map-method-{gallery.name}")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        dimensions = states.required(
-            st.segmented_control,
-            "Dimensions",
-            [2, 3],
-            default=2,
-            required=True,
-            format_func=lambda d: f"{d}-D",
-            key=f"map-dims-{gallery.name}",
-        )
-        seed = st.number_input("Seed", 0, 2**31, 0, key=f"map-seed-{gallery.name}", help="The same seed, the same map")
-    command = ["project", gallery.name, "--method", method, "--dimensions", str(dimensions), "--seed", str(seed)]
-    report_section.find_button(
-        gallery, "Make the map", command, title="Map of", icon=":material/map:", primary=True, running="Making …"
-    )
+    new_map(gallery)
