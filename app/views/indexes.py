@@ -14,7 +14,7 @@ from app.widgets.literal import literal
 from app.widgets.page import gallery_page
 from pipeline import plugins
 from pipeline.comparison import index_advice
-from pipeline.comparison.indexes import KIND
+from pipeline.comparison.indexes import KIND, METRICS, said_of_metrics
 from pipeline.gallery.gallery import Gallery
 
 NEAR = 0.95
@@ -133,6 +133,8 @@ def _rows(gallery: Gallery, report: dict[str, Any], table: Any) -> None:
         f"k {report['k']}, {report['queries']:,} queries, {report['threads']} thread{'s' * (report['threads'] != 1)}, seed "
         f"{report['seed']}, {report['machine']}. The measuring itself costs {1000 * cost['p50_ms']:.1f} µs a query"
     )
+    if alike := said_of_metrics(report):
+        st.caption(alike)
     st.caption(literal(report_section.on_what(gallery, report | {"rows": report["n"]}, way)))
     downloads.button("CSV", f"{gallery.name}-indexes.csv", lambda: as_csv(table.drop(columns=["options"])))
 
@@ -155,7 +157,16 @@ def _start(gallery: Gallery, *, primary: bool) -> None:
         k = st.number_input("k", 1, 1000, 10, width=110, key=f"indexes-k-{gallery.name}")
         queries = st.number_input("Queries", 10, 10_000, 1000, width=140, key=f"indexes-queries-{gallery.name}")
         threads = st.number_input("Threads", 1, 64, 1, width=110, key=f"indexes-threads-{gallery.name}")
+        metric = st.selectbox(
+            "Metric",
+            METRICS,
+            format_func=lambda name: name.replace("_", " ").capitalize(),
+            width=170,
+            help="Of the indexes that have a choice. Embeddings have unit length, so all three give one order",
+            key=f"indexes-metric-{gallery.name}",
+        )
     command = ["compare-indexes", gallery.name, "--k", str(k), "--queries", str(queries), "--threads", str(threads)]
+    command += ["--metric", metric] if metric != METRICS[0] else []
     for name in chosen:
         command += ["--indexes", name]
     report_section.find_button(

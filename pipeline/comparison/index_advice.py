@@ -12,7 +12,15 @@ from pipeline.errors import UsageError
 
 ENOUGH = 0.99  # ann_recall
 AT_ONCE_MS = 10.0  # an exact answer within this is not worth an index: encoding the query takes longer
-KINDS = ("flat", "hnsw", "hnsw_sq", "ivf_flat", "ivf_sq8")  # that Lite and servers of today have
+KINDS = (
+    "flat",
+    "hnsw",
+    "hnsw_sq",
+    "ivf_flat",
+    "ivf_sq8",
+    "ivf_rabitq",
+    "diskann",
+)  # the last two on a server that has them
 _SETTINGS = ("ef", "m", "ef_construction", "nprobe", "cells")
 
 

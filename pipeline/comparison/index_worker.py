@@ -160,7 +160,7 @@ def _built(request: dict[str, Any]) -> AnnIndex:
     if spec == NOOP:
         return Noop()
     option_names = {option.name for option in plugins.options("indexes", plugins.parse(spec)[0])}
-    given = {name: request[name] for name in ("threads", "seed") if name in option_names}
+    given = {name: request[name] for name in ("threads", "seed", "metric") if name in option_names}
     built: AnnIndex = plugins.build("indexes", spec, **given)
     return built
 

@@ -15,6 +15,8 @@ A report (kind `indexes`):
       pareto  no other row has both more ann_recall and more queries a second
     harness   {p50_ms, p99_ms, batch_ms}: what the measuring itself costs a query, by an index that does nothing
     n, dim, k, queries, threads, seed, seconds, timeout, notes (sentences), libraries {name: version}
+    metric    of the indexes that have a choice
+    ranked_alike  {queries, alike}: for how many of some queries all three metrics give the same first k
     advice    sentences: what to use at this size, at 10 and at 100 times it (index_advice.py)
 and what every report has: command, machine, versions.
 """
@@ -50,6 +52,8 @@ _FIGURES = (
     *("build_seconds", "bytes_on_disk", "megabytes"),
 )
 _GRACE = 5.0  # seconds
+METRICS = ("cosine", "euclidean", "inner_product")
+PROVED = 100  # queries for which the three metrics are compared
 _THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM", "BLIS")
 
 
@@ -63,6 +67,7 @@ def compare(
     seconds: float = 20,
     timeout: float = 900,
     seed: int = 0,
+    metric: str = "cosine",
     progress: Progress = silent,
     worker: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -70,10 +75,12 @@ def compare(
 
     embeddings: (n, dim) float32 of unit length. specs: plugins of indexes/ with options; a bare name stands for its
     usual settings, none for every plugin. queries: rows drawn by the seed. seconds: what measuring one setting may take;
-    slow ones get fewer queries. timeout: of one index with all its settings. worker: the command that measures one.
+    slow ones get fewer queries. timeout: of one index with all its settings. metric: of the indexes that have a choice. worker: the command that measures one.
     Raises UsageError for what cannot be compared; an index that fails is a row that says so.
     """
     n, dim = _check(embeddings, k=k, queries=queries, threads=threads)
+    if metric not in METRICS:
+        raise UsageError(f"unknown metric {metric!r}; choose from {', '.join(METRICS)}")
     chosen = chosen_specs(specs)
     notes = []
     if k > n - 1:
@@ -85,13 +92,14 @@ def compare(
     query_rows = np.ascontiguousarray(embeddings[own], np.float32)
     progress("exact", 0, 1)
     exact = nearest(query_rows, embeddings, k=k, exclude=own)[0]
+    alike = ann.ranked_alike(query_rows[:PROVED], embeddings, k=k, exclude=own[:PROVED])
     progress("exact", 1, 1)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         files = {"embeddings": f"{folder}/embeddings.npy", "queries": f"{folder}/queries.npy"}
         np.save(files["embeddings"], np.ascontiguousarray(embeddings, np.float32))
         np.save(files["queries"], query_rows)
-        request = files | {"k": k + 1, "threads": threads, "seed": seed, "seconds": seconds}
+        request = files | {"k": k + 1, "threads": threads, "seed": seed, "seconds": seconds, "metric": metric}
         for number, spec in enumerate([NOOP, *chosen]):
             progress("indexes", number, len(chosen) + 1)
             out = Path(folder) / f"{number}"
@@ -108,7 +116,8 @@ def compare(
             "p99_ms": harness["p99_ms"],
             "batch_ms": 1000 / harness["queries_per_second"] if harness["queries_per_second"] else None,
         },
-        **{"n": n, "dim": dim, "k": k, "queries": len(own), "threads": threads, "seed": seed},
+        **{"n": n, "dim": dim, "k": k, "queries": len(own), "threads": threads, "seed": seed, "metric": metric},
+        "ranked_alike": {"queries": len(alike), "alike": int(alike.sum())},
         **{"seconds": seconds, "timeout": timeout, "notes": notes, "libraries": artifacts.versions(LIBRARIES)},
     }
     report["advice"] = [index_advice.advice(report, n * times) for times in (1, 10, 100)]
@@ -236,3 +245,14 @@ def _with(spec: str, settings: dict[str, int]) -> str:
     name, options = plugins.parse(spec)
     merged = options | {key: str(value) for key, value in settings.items()}
     return name + (":" + ",".join(f"{key}={value}" for key, value in merged.items()) if merged else "")
+
+
+def said_of_metrics(report: dict[str, Any]) -> str:
+    """A sentence; '' of a report that is older than the question."""
+    if "ranked_alike" not in report:
+        return ""
+    alike, queries = report["ranked_alike"]["alike"], report["ranked_alike"]["queries"]
+    return (
+        f"Cosine, Euclidean distance and inner product rank the first {report['k']} alike for {alike} of {queries} queries; "
+        f"measured with {report['metric'].replace('_', ' ')}."
+    )

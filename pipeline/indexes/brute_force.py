@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.indexes import _answers, _faiss
+from pipeline.indexes import _answers, _faiss, _metrics
+from pipeline.indexes._metrics import Metric
 from pipeline.plugins import Card
 from pipeline.records import AnnIndex
 
@@ -16,20 +17,27 @@ USUAL = ("brute_force:engine=numpy", "brute_force:engine=faiss")
 _SCORES_AT_ONCE = 1 << 22  # 16 MB
 
 
-def build(*, engine: Literal["numpy", "faiss"] = "numpy", threads: int = 1) -> AnnIndex:
-    """engine: faiss is faiss' IndexFlatIP. threads: of faiss; NumPy has those of the environment."""
+def build(*, engine: Literal["numpy", "faiss"] = "numpy", metric: Metric = "cosine", threads: int = 1) -> AnnIndex:
+    """engine: faiss is faiss' IndexFlat. threads: of faiss; NumPy has those of the environment."""
     if engine == "faiss":
         _faiss.installed("brute_force:engine=faiss")
-        return _faiss.Faiss(lambda dim, n: _faiss.library().IndexFlatIP(dim), threads=threads)
-    return BruteForce()
+        return _faiss.Faiss(
+            lambda dim, n: _faiss.library().IndexFlat(dim, _faiss.compared_by(metric)),
+            to_cosine=_faiss.cosines_of(metric), threads=threads,
+        )  # fmt: skip
+    return BruteForce(metric)
 
 
 class BruteForce:
     sweep: Sequence[dict[str, int]] = ({},)
     grows: Literal["linear", "root", "log"] = "linear"
 
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+
     def add(self, embeddings: np.ndarray) -> None:
         self._rows = np.array(embeddings, np.float32)
+        self._squares = np.square(self._rows).sum(axis=1)  # (n,)
 
     def tune(self, **settings: int) -> None:
         """There is one way."""
@@ -42,6 +50,9 @@ class BruteForce:
         for start in range(0, len(queries), step):
             block = slice(start, start + step)
             products = queries[block] @ self._rows.T  # (step, n)
+            if self._metric == "euclidean":
+                squares = np.square(queries[block]).sum(axis=1)  # (step,)
+                products = _metrics.of_squared(squares[:, None] + self._squares - 2 * products)
             some = np.argpartition(products, n - limit, axis=1)[:, n - limit :]
             close = np.take_along_axis(products, some, axis=1)
             order = np.argsort(-close, axis=1, kind="stable")

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipeline.indexes import _answers
+from pipeline.indexes import _answers, _metrics
+from pipeline.indexes._metrics import Metric
 from pipeline.plugins import Card
 from pipeline.records import AnnIndex
 
@@ -24,7 +25,10 @@ CARD = Card(
     requires=("pymilvus",),
     install="pip install pymilvus milvus-lite",
 )
-Kind = Literal["FLAT", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8", "IVF_PQ", "SCANN", "DISKANN", "AUTOINDEX"]
+Kind = Literal[
+    "FLAT", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8", "IVF_PQ", "IVF_RABITQ", "SCANN", "DISKANN", "AUTOINDEX"
+]
+_METRICS = {"cosine": "COSINE", "euclidean": "L2", "inner_product": "IP"}
 OF_LITE = ("FLAT", "HNSW", "HNSW_SQ", "IVF_FLAT", "IVF_SQ8")
 OF_A_SERVER = ("FLAT", "HNSW", "IVF_FLAT", "IVF_SQ8", "IVF_PQ", "SCANN", "DISKANN")
 USUAL = tuple(f"milvus:index={kind}" for kind in OF_LITE)
@@ -42,6 +46,7 @@ def build(
     cells: int = 0,
     ef: int = 0,
     nprobe: int = 0,
+    metric: Metric = "cosine",
 ) -> AnnIndex:
     """uri: http://HOST:19530; empty = Lite. Its token is SEMBLANCE_MILVUS_TOKEN. A type it lacks is an error of Milvus.
 
@@ -51,20 +56,21 @@ def build(
     sweep: list[dict[str, int]] = [{}]
     if index in ("HNSW", "HNSW_SQ", "AUTOINDEX", "DISKANN"):
         sweep = _answers.settings(ef=(ef, (16, 32, 64, 128, 256, 512)))
-    elif index in ("IVF_FLAT", "IVF_SQ8", "IVF_PQ", "SCANN"):
+    elif index in ("IVF_FLAT", "IVF_SQ8", "IVF_PQ", "IVF_RABITQ", "SCANN"):
         sweep = _answers.settings(nprobe=(nprobe, (1, 4, 16, 64)))
-    return Milvus(index, uri, {"M": m, "efConstruction": ef_construction}, cells, sweep)
+    return Milvus(index, uri, {"M": m, "efConstruction": ef_construction}, cells, sweep, metric)
 
 
 class Milvus:
     def __init__(
-        self, kind: Kind, uri: str, graph: dict[str, int], cells: int, sweep: Sequence[dict[str, int]]
+        self, kind: Kind, uri: str, graph: dict[str, int], cells: int, sweep: Sequence[dict[str, int]], metric: Metric
     ) -> None:
         self.sweep = sweep
         self.grows: Literal["linear", "root", "log"] = (
             "linear" if kind == "FLAT" or not uri else "root" if "nprobe" in sweep[0] else "log"
         )  # Lite goes through all keys in every search
         self._kind, self._uri, self._graph, self._cells, self._settings = kind, uri, graph, cells, dict(sweep[-1])
+        self._metric = _METRICS[metric]
         self._client: Any = None
         self._folder = Path()
         self._name = f"compare_{uuid.uuid4().hex}"
@@ -86,7 +92,7 @@ class Milvus:
         client.flush(self._name, timeout=_SECONDS)
         index_params = client.prepare_index_params()
         index_params.add_index(
-            "embedding", index_type=self._kind, metric_type="COSINE", params=self._parameters(n, dim)
+            "embedding", index_type=self._kind, metric_type=self._metric, params=self._parameters(n, dim)
         )
         client.create_index(self._name, index_params, timeout=_SECONDS)
         client.load_collection(self._name, timeout=_SECONDS)
@@ -105,6 +111,8 @@ class Milvus:
         parameters = {"ef": max(self._settings["ef"], limit)} if "ef" in self._settings else self._settings
         if self._kind == "DISKANN":
             parameters = {"search_list": parameters["ef"]}
+        if self._kind == "IVF_RABITQ":
+            parameters = parameters | {"refine_k": 2}
         for start in range(0, len(vectors), _SEARCHED_AT_ONCE):
             answers = self._client.search(
                 self._name,
@@ -112,12 +120,13 @@ class Milvus:
                 anns_field="embedding",
                 limit=limit,
                 output_fields=["id"],
-                search_params={"metric_type": "COSINE", "params": parameters},
+                search_params={"metric_type": self._metric, "params": parameters},
                 consistency_level="Bounded",
                 timeout=_SECONDS,
             )
             for at, hits in enumerate(answers, start=start):
-                scores[at, : len(hits)] = [hit["distance"] for hit in hits]
+                values = np.array([hit["distance"] for hit in hits], np.float32)
+                scores[at, : len(hits)] = _metrics.of_squared(values) if self._metric == "L2" else values
                 rows[at, : len(hits)] = [hit["id"] for hit in hits]
         return _answers.padded(scores, rows, k=k)
 
@@ -148,14 +157,18 @@ class Milvus:
             self._client = MilvusClient(str(self._folder / "milvus.db"), timeout=_SECONDS, dedicated=True)
         return self._client
 
-    def _parameters(self, n: int, dim: int) -> dict[str, int]:
+    def _parameters(self, n: int, dim: int) -> dict[str, Any]:
         if self._kind in ("HNSW", "HNSW_SQ"):
             return self._graph
         if "nprobe" not in self.sweep[0]:
             return {}
-        parameters = {"nlist": min(n, self._cells) if self._cells else max(1, min(int(4 * n**0.5), n // 39))}
+        parameters: dict[str, Any] = {
+            "nlist": min(n, self._cells) if self._cells else max(1, min(int(4 * n**0.5), n // 39))
+        }
         if self._kind == "IVF_PQ":
             parameters["m"] = max(count for count in range(1, max(1, dim // 8) + 1) if dim % count == 0)
+        if self._kind == "IVF_RABITQ":
+            parameters |= {"refine": True, "refine_type": "SQ8"}
         return parameters
 
 

@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.indexes import _answers
+from pipeline.indexes import _answers, _metrics
+from pipeline.indexes._metrics import Metric
 from pipeline.plugins import Card
 from pipeline.records import AnnIndex
 
@@ -20,24 +21,34 @@ CARD = Card(
     install="pip install nmslib",
 )
 
+_SPACES = {
+    "cosine": ("cosinesimil", _metrics.of_cosine_distance),
+    "euclidean": ("l2", _metrics.of_squared),  # it gives the distance squared
+    "inner_product": ("negdotprod", _metrics.negated),
+}
 
-def build(*, m: int = 16, ef_construction: int = 200, ef: int = 0, threads: int = 1) -> AnnIndex:
+
+def build(
+    *, m: int = 16, ef_construction: int = 200, ef: int = 0, metric: Metric = "cosine", threads: int = 1
+) -> AnnIndex:
     """m: links of a row. ef: rows kept in view while searching; 0 sweeps it. The seed is the library's own."""
-    return Nmslib(m, ef_construction, _answers.settings(ef=(ef, (16, 32, 64, 128, 256, 512))), threads)
+    return Nmslib(m, ef_construction, _answers.settings(ef=(ef, (16, 32, 64, 128, 256, 512))), metric, threads)
 
 
 class Nmslib:
     grows: Literal["linear", "root", "log"] = "log"
 
-    def __init__(self, m: int, ef_construction: int, sweep: Sequence[dict[str, int]], threads: int) -> None:
+    def __init__(
+        self, m: int, ef_construction: int, sweep: Sequence[dict[str, int]], metric: Metric, threads: int
+    ) -> None:
         self.sweep, self._ef = sweep, sweep[-1]["ef"]
-        self._m, self._ef_construction, self._threads = m, ef_construction, threads
+        self._m, self._ef_construction, self._metric, self._threads = m, ef_construction, metric, threads
 
     def add(self, embeddings: np.ndarray) -> None:
         import nmslib
 
         self._n = len(embeddings)
-        self._index = nmslib.init(method="hnsw", space="cosinesimil")
+        self._index = nmslib.init(method="hnsw", space=_SPACES[self._metric][0])
         self._index.addDataPointBatch(np.ascontiguousarray(embeddings, np.float32))
         settings = {"M": self._m, "efConstruction": self._ef_construction, "indexThreadQty": self._threads, "post": 0}
         self._index.createIndex(settings, print_progress=False)
@@ -51,7 +62,7 @@ class Nmslib:
         scores = np.full((len(queries), k), -np.inf, np.float32)
         rows = np.full((len(queries), k), -1, np.int64)
         for at, (some, distances) in enumerate(hits):
-            rows[at, : len(some)], scores[at, : len(some)] = some, 1 - distances
+            rows[at, : len(some)], scores[at, : len(some)] = some, _SPACES[self._metric][1](distances)
         return _answers.padded(scores, rows, k=k)
 
     def size_on_disk(self) -> int:

@@ -24,6 +24,28 @@ def ann_recall(rows: np.ndarray, scores: np.ndarray, exact: np.ndarray, *, tie: 
     return (right & ~again).sum(axis=1) / exact.shape[1]
 
 
+def ranked_alike(
+    queries: np.ndarray, gallery: np.ndarray, *, k: int, exclude: np.ndarray, tie: float = TIE
+) -> np.ndarray:
+    """(q,) bool: cosine, Euclidean distance and inner product, each by its own formula, give the same first k.
+
+    exclude: (q,) the query's own row. Rows whose cosines are within `tie` may change places.
+    """
+    rows = gallery.astype(np.float64)
+    lengths = np.linalg.norm(rows, axis=1)
+    alike = np.empty(len(queries), bool)
+    for at, (query, own) in enumerate(zip(queries.astype(np.float64), exclude, strict=True)):
+        products = rows @ query
+        cosines = products / (lengths * np.linalg.norm(query))
+        orders = []
+        for scores in (cosines, -np.linalg.norm(rows - query, axis=1), products):
+            scores = scores.copy()
+            scores[own] = -np.inf
+            orders.append(np.argsort(-scores, kind="stable")[:k])
+        alike[at] = all(np.abs(cosines[order] - cosines[orders[0]]).max() <= tie for order in orders[1:])
+    return alike
+
+
 def true_scores(queries: np.ndarray, gallery: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """(q, m) float32 cosine of each query with the gallery rows (q, m); -inf where a row is -1. Summed in float64."""
     scores = np.full(rows.shape, -np.inf, np.float32)

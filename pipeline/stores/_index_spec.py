@@ -15,7 +15,10 @@ KINDS: dict[str, dict[str, int]] = {
     "hnsw_sq": {"ef": 0, "m": 16, "ef_construction": 200},
     "ivf_flat": {"nprobe": 32, "cells": 128},
     "ivf_sq8": {"nprobe": 32, "cells": 128},
+    "ivf_rabitq": {"nprobe": 32, "cells": 128, "refine": 2},  # refine: so many times the hits are compared again by SQ8
+    "diskann": {"ef": 0},  # its list of rows in view, `search_list`
 }
+ON_A_SERVER = ("ivf_rabitq", "diskann")  # Lite takes any name and compares every row of one that it does not know
 _NAMES = {"m": "M", "ef_construction": "efConstruction", "cells": "nlist"}  # as Milvus calls them
 _MIN_EF, _MAX_EF = 64, 32_768
 _FILTERED_EF = (
@@ -36,15 +39,18 @@ class IndexSpec:
         return self.kind + (f":{changed}" if changed else "")
 
     @property
-    def built_with(self) -> dict[str, int]:
-        return {name: self.settings[key] for key, name in _NAMES.items() if key in self.settings}
+    def built_with(self) -> dict[str, Any]:
+        refined = {"refine": True, "refine_type": "SQ8"} if self.settings.get("refine") else {}
+        return {name: self.settings[key] for key, name in _NAMES.items() if key in self.settings} | refined
 
     def searched_with(self, k: int, *, filtered: bool = False) -> dict[str, int]:
         """ef of at least 4 k, or HNSW misses hits that are there; under a filter more, unless somebody chose one."""
         if "ef" in self.settings:
             usual = _FILTERED_EF if filtered else _MIN_EF
-            return {"ef": min(max(4 * k, self.settings["ef"] or usual), _MAX_EF)}
-        return {"nprobe": self.settings["nprobe"]} if "nprobe" in self.settings else {}
+            ef = min(max(4 * k, self.settings["ef"] or usual), _MAX_EF)
+            return {"search_list" if self.kind == "diskann" else "ef": ef}
+        named = {"nprobe": "nprobe", "refine": "refine_k"}
+        return {name: self.settings[key] for key, name in named.items() if self.settings.get(key)}
 
 
 def read(text: str, *, otherwise: str = "flat") -> IndexSpec:

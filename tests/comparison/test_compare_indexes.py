@@ -65,7 +65,21 @@ def test_exact_ones_find_all_and_the_figures_are_there() -> None:
         assert row["megabytes"] is None or row["megabytes"] >= 0
     assert 0 < report["harness"]["p50_ms"] < 0.1
     assert (report["n"], report["dim"], report["k"], report["queries"], report["notes"]) == (300, 16, 10, 40, [])
+    assert report["ranked_alike"] == {"queries": 40, "alike": 40}
     assert json.loads(json.dumps(report)) == report
+
+
+def test_a_metric_is_given_to_the_indexes_that_have_a_choice_and_finds_the_same() -> None:
+    rows = embeddings()
+    for metric in indexes.METRICS:
+        report = compared(rows, "brute_force:engine=numpy", "kd_tree", metric=metric)
+        assert [row["ann_recall"] for row in report["rows"]] == [1.0, 1.0]
+        assert indexes.said_of_metrics(report).endswith(
+            f"alike for 40 of 40 queries; measured with {metric.replace('_', ' ')}."
+        )
+    with pytest.raises(UsageError, match="unknown metric 'hamming'; choose from cosine, euclidean, inner_product"):
+        compared(rows, "kd_tree", metric="hamming")
+    assert indexes.said_of_metrics({"k": 3}) == ""
 
 
 def test_ann_recall_is_the_share_of_a_loop_over_queries(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ from pipeline.stores import _index_spec
         ("milvus", "hnsw"),
         ("milvus:index=FLAT", "flat"),
         ("milvus:index=IVF_FLAT,nprobe=4,uri=http://host:19530", "ivf_flat:nprobe=4"),
-        ("milvus:index=DISKANN,ef=64", ""),
+        ("milvus:index=DISKANN,ef=64", "diskann:ef=64"),
+        ("milvus:index=IVF_RABITQ,nprobe=16", "ivf_rabitq:nprobe=16"),
+        ("milvus:index=SCANN,nprobe=16", ""),
         ("faiss_hnsw:ef=64", ""),
     ],
 )

@@ -63,6 +63,28 @@ def test_the_nearest_are_found_best_first_with_their_cosines(spec: str) -> None:
     assert (np.diff(scores, axis=1) <= 1e-6).all()
 
 
+WITH_METRIC = [
+    spec
+    for spec in SPECS
+    if any(option.name == "metric" for option in plugins.options("indexes", plugins.parse(spec)[0]))
+]
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "inner_product"])
+@pytest.mark.parametrize("spec", WITH_METRIC)
+def test_by_another_metric_the_same_are_found_with_the_same_cosines(spec: str, metric: str) -> None:
+    if install := plugins.missing("indexes", plugins.parse(spec)[0]):
+        pytest.skip(install)
+    rows, queries = clustered(), clustered()[:30]
+    with made(f"{spec}{',' if ':' in spec else ':'}metric={metric}", rows) as index:
+        scores, found = index.search(queries, k=K)
+    right = sum(len(set(found[at]) & set(nearest(query, rows, K))) for at, query in enumerate(queries))
+    assert right / (30 * K) >= (1.0 if spec in EXACT else LEAST.get(spec, 0.9))
+    compressed = spec in ("faiss_sq8", "milvus:index=IVF_SQ8", "milvus:index=HNSW_SQ")  # their scores are of codes
+    true = (rows[found] * queries[:, None]).sum(axis=2)
+    np.testing.assert_allclose(scores, true, atol=0.02 if compressed else 1e-4)
+
+
 def test_every_setting_of_the_sweep_can_be_set_and_the_last_finds_no_less_than_the_first(spec: str) -> None:
     rows, queries = clustered(), clustered()[:30]
     exact = [set(nearest(query, rows, K)) for query in queries]

@@ -63,3 +63,13 @@ def test_a_picture_does_not_find_itself() -> None:
     found = np.array([[7, 1, 2], [3, 8, 4], [5, 6, 9], [-1, -1, -1], [2, 2, 3]])
     kept = ann.without_own(found, np.array([7, 8, 0, 1, 2]), k=2)
     assert kept.tolist() == [[1, 2], [3, 4], [5, 6], [-1, -1], [-1, 3]]
+
+
+def test_the_three_metrics_rank_unit_rows_alike_and_longer_ones_not() -> None:
+    gallery = rows(300)
+    own = np.arange(40)
+    assert ann.ranked_alike(gallery[:40], gallery, k=10, exclude=own).all()
+    longer = gallery * np.linspace(0.5, 2, 300, dtype=np.float32)[:, None]
+    assert ann.ranked_alike(longer[:40], longer, k=10, exclude=own).mean() < 0.2
+    copies = np.repeat(rows(30), 10, axis=0)  # ties change places in any of them
+    assert ann.ranked_alike(copies[:40], copies, k=10, exclude=own).all()

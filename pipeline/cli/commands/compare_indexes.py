@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -29,6 +29,10 @@ def compare_indexes(
     ] = 20,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds after which an index is stopped")] = 900,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    metric: Annotated[
+        Literal["cosine", "euclidean", "inner_product"],
+        typer.Option(help="Of the indexes that have a choice; simhash and faiss_lsh compare codes by Hamming distance"),
+    ] = "cosine",
     progress: ProgressKind = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -56,6 +60,7 @@ def compare_indexes(
             seconds=seconds,
             timeout=timeout,
             seed=seed,
+            metric=metric,
             progress=show,
         )
     report_name = reports.write(
@@ -89,6 +94,8 @@ def print_table(report: dict[str, Any]) -> None:
             f"{row['single_per_second']:10,.0f}{row['p50_ms']:10.3f}{row['p99_ms']:10.3f}{row['build_seconds']:10.2f}"
             f"{disk}{memory}{row['queries']:9,d}"
         )
+    from pipeline.comparison import indexes as comparing
+
     for note in report["notes"]:
         print(note, file=sys.stderr)
     cost = report["harness"]
@@ -97,5 +104,5 @@ def print_table(report: dict[str, Any]) -> None:
         f"{'s' * (report['threads'] != 1)}, seed {report['seed']}. * no other is both more exact and quicker. The measuring itself "
         f"costs {1000 * cost['p50_ms']:.1f} µs a single query and {1000 * cost['batch_ms']:.2f} µs in a batch."
     )
-    for sentence in report["advice"]:
+    for sentence in (comparing.said_of_metrics(report), *report["advice"]):
         print(sentence)
