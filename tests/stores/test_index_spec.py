@@ -14,6 +14,8 @@ from pipeline.filters import Filter
 from pipeline.ingest import sync
 from pipeline.stores import _index_spec
 
+pytest_plugins = ("milvus_server",)
+
 
 @pytest.mark.parametrize(
     "text",

@@ -146,7 +146,7 @@ def test_a_share_of_0_leaves_classification_out_and_1_the_other_loss() -> None:
         ({"loss": "cat", "square_margin": 1.0}, r"cat has no square_margin; its options are same_share"),
         ({"loss": "triplet_hinge:margin=0.1", "margin": 0.2}, r"triplet_hinge: margin is given twice"),
         ({"loss": "deep_ranking:margin=wide"}, r"deep_ranking: margin is float, not 'wide'"),
-        ({"loss": "deep_ranking:gap=1"}, r"deep_ranking has no option 'gap'; its options are margin, "),
+        ({"loss": "deep_ranking:gap=1"}, r"deep_ranking has no option 'gap'; its options are .*margin, "),
         ({"loss": "triplet_hinge:margin=-1"}, r"margin is a number from 0 on, not -1"),
         ({"loss": "deep_ranking", "margin": math.nan}, r"margin is a number from 0 on, not nan"),
         ({"loss": "siam", "head_only": True}, r"siam trains the whole network from its first step"),
