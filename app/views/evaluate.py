@@ -37,6 +37,7 @@ def measured(gallery: Gallery) -> None:
         return
     start_form(gallery, open_now=not names)
     if not names:
+        st.query_params.pop("reports", None)  # of the last one, when that was deleted
         st.caption("A measurement asks with every picture and counts which hits have its label. Nothing is changed.")
         return
     readable = {name: one for name in names if (one := _readable(gallery, name))}
