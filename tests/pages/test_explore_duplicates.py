@@ -42,7 +42,7 @@ def gallery(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gall
     (root / "again.png").write_bytes((root / "0.png").read_bytes())
     lines.append("again.png,cup,test")
     (root / "table.csv").write_text("\n".join(lines))
-    monkeypatch.setattr(store, "_judged", lambda gallery, ids: None)
+    monkeypatch.setattr(store, "judged", lambda gallery, ids: None)
     return fill(f"table:file={root / 'table.csv'}")[0]
 
 

@@ -45,7 +45,7 @@ def shades(root: Path, *, labelled: bool = True) -> str:
 
 @pytest.fixture
 def gallery(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gallery:
-    monkeypatch.setattr(store, "_judged", lambda gallery, ids: None)
+    monkeypatch.setattr(store, "judged", lambda gallery, ids: None)
     return fill(shades(tmp_path / "photos"))[0]
 
 
