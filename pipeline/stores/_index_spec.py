@@ -66,3 +66,13 @@ def read(text: str, *, otherwise: str = "flat") -> IndexSpec:
             raise StoreError(f"cannot read {part!r} of the index {text!r}; {kind} has these settings: {valid}")
         settings[key.strip()] = int(value)
     return IndexSpec(kind, settings)
+
+
+def check_on_lite(spec: IndexSpec, gallery: str) -> None:
+    """StoreError for a kind that a server alone has: Lite would take its name and compare every row."""
+    if spec.kind in ON_A_SERVER:
+        have = ", ".join(kind for kind in KINDS if kind not in ON_A_SERVER)
+        raise StoreError(
+            f"the embedded Milvus has no index {spec.kind}; it has {have}. A server may have it (SEMBLANCE_MILVUS_URI); "
+            f"`python -m pipeline set-index {gallery} auto` lets the store choose"
+        )

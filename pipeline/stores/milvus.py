@@ -71,12 +71,8 @@ class MilvusStore:
         _rules.check_name(collection)
         _rules.check_dim(collection, dim)
         spec = _index_spec.read(index, otherwise=self._usual)
-        if self._link.lite and spec.kind in _index_spec.ON_A_SERVER:
-            have = ", ".join(kind for kind in _index_spec.KINDS if kind not in _index_spec.ON_A_SERVER)
-            raise StoreError(
-                f"the embedded Milvus has no index {spec.kind}; it has {have}. A server may have it (SEMBLANCE_MILVUS_URI); "
-                f"`python -m pipeline set-index {collection.partition('__')[0]} auto` lets the store choose"
-            )
+        if self._link.lite:
+            _index_spec.check_on_lite(spec, collection.partition("__")[0])
         if not self._is_readable(collection):
             shape = (dim, metadata_keys, spec)
             self._link.loaded.discard(collection)  # a server may have lost one of this name
