@@ -18,7 +18,6 @@ from pipeline.gallery.gallery import Gallery
 from pipeline.search import asking
 from pipeline.search import search as searching
 
-OPEN = "improving"  # in the session, while pictures are asked about
 ASK = "improve-ask"
 
 
@@ -45,13 +44,11 @@ def improve_button(gallery: Gallery, state: SearchState) -> None:
     if state.shows and not (state.texts or state.not_texts or state.aspects):
         said = f"{asking.ANSWERS} pictures, yes or no: what you look for is learned from them"
         if st.button("Improve this search", icon=":material/how_to_reg:", type="tertiary", help=said, key="improve"):
-            st.session_state[OPEN] = _Asking(state)
-            _improve(gallery)
+            _improve(gallery, _Asking(state))
 
 
-@st.dialog("Is this what you are looking for?", width="large", on_dismiss=lambda: st.session_state.pop(OPEN, None))
-def _improve(gallery: Gallery) -> None:
-    asked: _Asking = st.session_state[OPEN]
+@st.dialog("Is this what you are looking for?", width="large")
+def _improve(gallery: Gallery, asked: _Asking) -> None:
     try:
         if asked.round is None and asked.asked < asking.ANSWERS:
             with st.spinner("Choosing the pictures that tell the most …"):
@@ -94,14 +91,10 @@ def _round(gallery: Gallery, asked: _Asking, questions: list[asking.Question]) -
 def _answered(asked: _Asking) -> None:
     said = states.sent(f"{ASK}-{asked.asked}", "answers")
     here = {question.hit.id for question in asked.round or ()}
-    given = (
-        {name: here.intersection(states.texts(states.part(said, name))) for name in ("yes", "no", "skip")}
-        if said
-        else {}
-    )
-    if given:
-        asked.answers |= dict.fromkeys(given["yes"], True) | dict.fromkeys(given["no"], False)
-        asked.skipped |= given["skip"]
+    if said is not None:
+        yes, no, skip = (here.intersection(states.texts(states.part(said, name))) for name in ("yes", "no", "skip"))
+        asked.answers |= dict.fromkeys(yes, True) | dict.fromkeys(no, False)
+        asked.skipped |= skip
         asked.round = None
 
 
@@ -129,16 +122,11 @@ def _verdict(asked: _Asking) -> None:
         use = "Show the improved search" if better else "Use the answers all the same"
         if (like or unlike) and st.button(use, type="primary" if better else "secondary"):
             query_state.change(like=state.like, unlike=state.unlike)
-            _close()
+            st.rerun()
         if st.button("Leave the search as it was", type="secondary" if better else "primary"):
-            _close()
+            st.rerun()
 
 
 def _of(counts: tuple[int, int]) -> str:
     right, of = counts
     return f"{right} of {of} {'is' if of == 1 else 'are'}" if of else "there are none, so none is"
-
-
-def _close() -> None:
-    st.session_state.pop(OPEN, None)
-    st.rerun()

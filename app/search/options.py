@@ -91,7 +91,7 @@ def option_row(gallery: Gallery, state: SearchState) -> None:
         if entry.get("confidence") or (state.texts and text.kinds_of(gallery)):
             st.select_slider(
                 "Wrong hits, at most", [*LEVELS, 1.0], state.max_wrong, key="option-max_wrong", format_func=_share, on_change=_choose,
-                disabled=bool(state.aspects),
+                disabled=bool(state.aspects) or state.query().learned,
                 help="How often a hit is right was learned from this gallery's labels: right is one with the query's label; of words "
                 "it is how likely the picture shows it.",
             )  # fmt: skip

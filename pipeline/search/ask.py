@@ -106,9 +106,8 @@ class Ask:
     def options(self, gallery: Gallery, query: Query, appearances: Appearances | None) -> dict[str, Any]:
         """Of `search`. appearances: the gallery's, where the aspects of the ask need them and they are known."""
         # a link, or the gallery before this one, may bring a cut that nothing is known for here
-        known = (
-            text.kinds_of(gallery) if query.words_alone else not query.has_words and gallery.encoder().get("confidence")
-        )
+        pictures = not (query.has_words or query.learned) and gallery.encoder().get("confidence")
+        known = text.kinds_of(gallery) if query.words_alone else pictures
         return {
             "appearances": appearances,
             "k": self.k,

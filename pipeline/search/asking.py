@@ -86,7 +86,6 @@ def questions(
     entry = gallery.encoder()
     collection = gallery.collection(gallery.current)
     where = fields.settled(where, gallery, None)
-    before = queries.asked(gallery, store, collection, entry, encoder, query, encode)
     since = replace(query, like=(*query.like, *like), unlike=(*query.unlike, *unlike))
     now = queries.asked(gallery, store, collection, entry, encoder, since, encode)
     without = gallery.removed() | now.own | {*since.like, *since.unlike, *seen}
@@ -96,6 +95,7 @@ def questions(
         return [hit for hit in answer if hit.id not in without and hit.parent not in now.own][:k]
 
     if compare:
+        before = queries.asked(gallery, store, collection, entry, encoder, query, encode)
         first, other = (nearest(of.direction(), refining.FIRST) for of in (now, before))
         hits = {hit.id: hit for hit in (*first, *other)}
         ids = [np.array([hit.id for hit in order], object) for order in (first, other)]

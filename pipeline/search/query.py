@@ -69,6 +69,11 @@ class Query:
         return bool(self.texts or self.not_texts)
 
     @property
+    def learned(self) -> bool:
+        """Whether enough is marked to learn from; words lie elsewhere than pictures do, and beside them means are taken."""
+        return not self.has_words and refining.enough(len(self.like), len(self.unlike))
+
+    @property
     def words_alone(self) -> bool:
         return bool(self.texts) and not (self.pictures or self.ids or self.like or self.unlike)
 
@@ -100,7 +105,8 @@ EncodePictures = Callable[[Encoder, Sequence[QueryPicture]], tuple["np.ndarray",
 
 @dataclass(frozen=True)
 class Asked:
-    """A query as embeddings, each (n, dim). mean: (dim,) of the gallery's; zeros where it is not known. own: the query's ids."""
+    """A query as embeddings, each (n, dim). mean: (dim,) of the gallery's; zeros where it is not known. own: the query's ids.
+    learned: the direction is learned from what is marked."""
 
     asked: np.ndarray
     like: np.ndarray
@@ -108,13 +114,8 @@ class Asked:
     away: np.ndarray
     mean: np.ndarray
     own: set[str]
-    words: bool
+    learned: bool
     milliseconds: dict[str, float]
-
-    @property
-    def learned(self) -> bool:
-        """Whether enough is marked to learn from; words lie elsewhere than pictures do, and beside them means are taken."""
-        return not self.words and bool(self.mean.any()) and refining.enough(len(self.like), len(self.unlike))
 
     def direction(self) -> np.ndarray:
         """(dim,) of unit length: what is searched with."""
@@ -160,7 +161,8 @@ def asked(
 
     rows = _stacked(*toward, stack(query.ids))
     mean = np.array(entry.get("mean") or np.zeros(dim), np.float32)
-    return Asked(rows, stack(query.like), stack(query.unlike), away, mean, own, query.has_words, milliseconds)
+    learned = query.learned and bool(mean.any())
+    return Asked(rows, stack(query.like), stack(query.unlike), away, mean, own, learned, milliseconds)
 
 
 def _stacked(*arrays: np.ndarray) -> np.ndarray:

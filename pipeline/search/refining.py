@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MIN_MARKS = 4  # liked and disliked together, with one of each at least; fewer say more by their means
-STRENGTH = 4.0  # inverse of the L2 penalty; 0.1 to 500 differ by less than chance (docs/experiments.md#trust)
+STRENGTH = 4.0  # inverse of the L2 penalty; 0.1 to 500 differ by less than chance (docs/experiments.md#twenty-answers)
 DISLIKED, AVERAGE = 0.3, 0.2  # of the weight beside the liked half: pictures disliked, and the gallery's mean
 DOUBTFUL = 4  # times as many of the least sure as are asked about; among them those that differ most
 DEPTH = 1000  # nearest that are looked through for what to ask about

@@ -111,16 +111,11 @@ def search(
         collapse=collapse, by_picture=by_picture,
     )  # fmt: skip
     readout = text.kinds_of(gallery) if query.words_alone else None
-    learned = (
-        by_kind.LEARNED
-        if readout
-        else {}
-        if query.has_words or looked or asked_with.learned
-        else entry.get("confidence", {})
-    )
+    unknown = query.has_words or looked or asked_with.learned  # the gallery's labels taught of pictures as they are
+    learned = by_kind.LEARNED if readout else {} if unknown else entry.get("confidence", {})
     if max_wrong is not None and not learned:
         raise UsageError(
-            f"how often hits are right is not known here: words, aspects or marks are asked with, or gallery {gallery.name} has fewer "
+            f"how often hits are right is not known here: words, aspects or several likes and dislikes are asked with, or gallery {gallery.name} has fewer "
             f"than {confidence.MIN_LABELLED} pictures with labels; a least score can be asked for instead"
         )
     plain = spec == NONE and not (where or collapse or by_picture)

@@ -11,6 +11,7 @@ from tiny_gallery import exact, fill, photos
 from pipeline import filters
 from pipeline.metrics.retrieval import average_precision_at_r
 from pipeline.search import asking, refining
+from pipeline.search.ask import Ask
 from pipeline.search.asking import BEFORE, LEARNED, Question, Verdict
 from pipeline.search.search import Query, search
 
@@ -116,6 +117,22 @@ def test_enough_marks_are_learned_and_then_no_score_is_called_strong(made) -> No
     assert all(np.isnan(result.percentiles))
     few = search(gallery, store, None, Query(ids=(ids[0],), like=(ids[1],), unlike=(ids[4],)), k=10)
     assert not np.isnan(few.percentiles).any(), "few marks move the query as before"
+
+
+def test_a_cut_that_was_chosen_before_is_not_asked_for_of_what_is_learned(
+    made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is known of how often its hits are right; an address that has both is answered all the same."""
+    gallery, store = made
+    entry = gallery.encoder() | {"confidence": {"learned": 1}}
+    monkeypatch.setattr(type(gallery), "encoder", lambda *_: entry)
+    ids = gallery.rows().table["id"].tolist()
+    few = Ask(ids=(ids[0],), like=(ids[1],), max_wrong=0.1)
+    many = Ask(ids=(ids[0],), like=tuple(ids[1:4]), unlike=tuple(ids[4:7]), max_wrong=0.1)
+    assert few.options(gallery, few.query(), None)["max_wrong"] == 0.1
+    options = many.options(gallery, many.query(), None)
+    assert options["max_wrong"] is None
+    assert search(gallery, store, None, many.query(), **options).hits
 
 
 def test_nobody_is_asked_about_the_query_what_was_answered_or_what_does_not_pass(made) -> None:
