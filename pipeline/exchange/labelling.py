@@ -65,7 +65,7 @@ def answers(gallery: Gallery, file: Path) -> Answers:
         if len(of_it) == 1:
             found.labels[picture] = next(iter(of_it))
         elif of_it:
-            found.undecided.append(f"{names.path_of(picture)} ({', '.join(of_it)})")
+            found.undecided.append(f"{names.path_of.get(picture, picture)} ({', '.join(of_it)})")
     return found
 
 

@@ -17,15 +17,13 @@ class Names:
         whole = held[held["parent"] == ""] if (held["parent"] == "").any() else held
         self.ids = set(held["id"])
         self.paths = {_plain(path): picture for path, picture in zip(whole["path"], whole["id"], strict=True)}
+        self.path_of = {picture: path for path, picture in self.paths.items()}
         self.names = _only(self.paths, lambda path: path.name)
         self.stems = _only(self.paths, lambda path: path.stem)
         self.bare = _only(self.paths, lambda path: str(path.with_suffix("")))
         self.parts: dict[str, list[str]] = {}
         for picture, parent in zip(held["id"], held["parent"], strict=True):
             self.parts.setdefault(parent or picture, []).append(picture)
-
-    def path_of(self, picture: str) -> str:
-        return next((path for path, one in self.paths.items() if one == picture), picture)
 
     def find(self, named: str) -> tuple[str, str]:
         """The picture that a cell names and by what; without one '' and, where several have the name, why."""
