@@ -20,12 +20,11 @@ from app.server import (
     intake,
     jobs,
     kept_uploads,
-    last_messages,
-    page_base,
     readiness,
     routes,
     sign_in,
     store,
+    streamlit_gaps,
     visits,
 )
 from app.widgets import faults
@@ -56,14 +55,14 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 
 
 exposure.apply()
-last_messages.sent_first()
+streamlit_gaps.last_messages_first()
 app = st.App(
     ROOT / "app" / "main.py",
     lifespan=lifespan,
     middleware=[
         Middleware(hosts.Guard),
         Middleware(visits.Visits),
-        Middleware(page_base.PageBase),
+        Middleware(streamlit_gaps.PageBase),
         Middleware(intake.Intake),
     ],
     on_script_error=faults.failed,

@@ -100,7 +100,7 @@ def _layer_fault(module: str, one: Import) -> str:
     named_by_file = {
         "pipeline.stores._password": {"deploy.first_start"},  # changes it before the app connects
         "pipeline.stores.milvus": {"pipeline.cli.commands.doctor"},  # asks who holds the file, without opening it
-        "pipeline.stores._import_files": {"pipeline.exchange.milvus_bulk"},  # for a server that need not be there
+        "pipeline.stores._import_files": {"pipeline.exchange.exchange"},  # for a server that need not be there
     }
     if other and not folder and module not in named_by_file.get(one.name, set()):
         return "plugins are made by plugins.build, from their name"

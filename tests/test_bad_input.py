@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from pipeline.__main__ import app, main
 from pipeline.cli.commands import demo
 from pipeline.gallery.opening import open_gallery
-from pipeline.images import heif
+from pipeline.images import refused_formats
 from pipeline.ingest import sync
 from pipeline.settings import Settings
 
@@ -174,7 +174,9 @@ def test_files_that_are_no_pictures_are_listed_with_a_reason_each_and_odd_ones_w
         "text.jpg": "not a picture in a known format",
         "huge.png": "megapixels and at most 50 are accepted",
         "drawing.svg": "an SVG drawing, which is not opened here; export it as PNG",
-        "phone.heic": "damaged" if heif.is_there() else "a HEIC photo, which is not opened here; export it as JPEG",
+        "phone.heic": "damaged"
+        if refused_formats.opens_heif()
+        else "a HEIC photo, which is not opened here; export it as JPEG",
         "empty.png": "the file is empty",
     }.items():
         assert any(line.startswith(f"rejected {name}: ") and reason in line for line in err.splitlines()), name

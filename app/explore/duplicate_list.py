@@ -15,7 +15,7 @@ from app.widgets import selection, states
 from app.widgets.faults import attempt, problem
 from app.widgets.literal import literal
 from pipeline.duplicates import find
-from pipeline.duplicates.evidence_pictures import evidence_pictures
+from pipeline.duplicates.judging import evidence_pictures
 from pipeline.errors import display_name
 from pipeline.gallery.gallery import Gallery
 

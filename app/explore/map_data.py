@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from app.server import resources
 from app.server.routes import publish
-from pipeline.analysis import picture_grid, projection, selection
+from pipeline.analysis import projection, selection
 from pipeline.analysis.projection import Map
 from pipeline.gallery.gallery import Gallery
 
@@ -60,7 +60,7 @@ def grid(gallery: Gallery, data: MapData) -> Grid:
 
     def made() -> Grid:
         with st.spinner("Laying out the pictures …"):
-            places, columns, rows = picture_grid.placed(data.points[data.drawn], seed=data.map.about["seed"])
+            places, columns, rows = selection.in_cells(data.points[data.drawn], seed=data.map.about["seed"])
             there = np.flatnonzero(np.isfinite(places[:, 0]))
             sheet = Image.new("RGB", (columns * TILE, rows * TILE), (128, 128, 128))
             for column, row, picture in zip(

@@ -20,7 +20,7 @@ from app.widgets.upload import data_of
 from pipeline.errors import SemblanceError, display_name
 from pipeline.filters import kinds as filter_kinds
 from pipeline.filters.kinds import LIST
-from pipeline.gallery import fact_kinds, reports
+from pipeline.gallery import asked, reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.ingest import add_facts, facts_files, facts_matching
 from pipeline.ingest.facts_files import FactsTable
@@ -209,7 +209,7 @@ def _undo(gallery: Gallery) -> None:
 
 def _kinds(gallery: Gallery) -> None:
     """What the gallery's facts are, to put right; no picture's text changes."""
-    keys, known = gallery.manifest()["metadata_keys"], fact_kinds.of(gallery)
+    keys, known = gallery.manifest()["metadata_keys"], asked.kinds_of(gallery)
     if not keys:
         return
     st.markdown("**The gallery's facts** and what they are: filters, sliders and calendars go by it.")
@@ -232,7 +232,7 @@ def _kinds(gallery: Gallery) -> None:
     }
     if changed:
         try:
-            fact_kinds.choose(gallery, changed)
+            asked.choose_kinds(gallery, changed)
         except SemblanceError as error:
             st.error(literal(error))
             return

@@ -17,7 +17,7 @@ from app.widgets.literal import literal
 from pipeline import filters
 from pipeline.errors import UsageError
 from pipeline.filters.clauses import Clause
-from pipeline.gallery import asked, fact_kinds
+from pipeline.gallery import asked
 from pipeline.gallery.gallery import Gallery
 from pipeline.search import facets
 from pipeline.search.facets import Facet, Field
@@ -35,7 +35,7 @@ def facet_panel(gallery: Gallery, state: SearchState) -> None:
             st.caption(f"Counted up to {MAX_PICTURES:,} pictures. Filters are typed here, such as width>=1000.")
             return
         table, keys = resources.table(gallery), gallery.manifest()["metadata_keys"]
-        known = resources.kept(gallery, "fields", make=lambda: facets.fields(table, keys, fact_kinds.of(gallery)))
+        known = resources.kept(gallery, "fields", make=lambda: facets.fields(table, keys, asked.kinds_of(gallery)))
         if not known:
             st.caption("These pictures have no facts that differ. Labels and a table of metadata bring some.")
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -14,16 +15,17 @@ from app.server.pictures import Preview, Upload
 from app.server.routes import publish, thumbnail_url
 from app.widgets import component, states, upload
 from app.widgets.literal import literal
-from app.widgets.region import drawn, region
 from app.widgets.results_grid import results_grid, tile
 from pipeline.errors import GalleryError, display_name
 from pipeline.gallery.gallery import Gallery
-from pipeline.images.regions import box_text, parse_box
+from pipeline.images.decoding import MIN_SIDE
+from pipeline.images.regions import Box, box_text, parse_box
 from pipeline.records import SearchHit
 from pipeline.search.search import Query
 
 SHOWN = 6
 MARKS_SHOWN, EVERY = 4, "*"  # more marks of a kind are one chip, which is taken away as a whole
+Share = tuple[float, float, float, float]  # x, y, w, h as shares of the picture
 FIELD = "ask-field"  # the container of the one upload field; what is pasted or dropped elsewhere is handed to it
 
 
@@ -213,3 +215,29 @@ def query_of(gallery: Gallery, state: SearchState) -> Query:
 
 def _clear() -> None:
     query_state.change(**query_state.NOTHING)
+
+
+def region(picture: Preview, *, key: str, alt: str, box: Box | None, on_change: Callable[[], None]) -> None:
+    """A part chosen with pointer, finger or keys: show the picture with `box` on it; in the callback `drawn` gives what the visitor drew."""
+    share = box and _to_share(box, picture)
+    data = {"src": picture.source, "alt": alt, "width": picture.width, "height": picture.height, "box": share}
+    component("region")(data=data, key=key, default={"box": share}, on_box_change=on_change)
+
+
+def drawn(key: str, picture: Preview) -> Box | None:
+    """The box in whole pixels, at least 8 × 8 and inside the picture; None for the whole."""
+    share = states.sent(key, "box")
+    return _to_pixels(states.numbers(share, 4), picture) if share else None
+
+
+def _to_pixels(share: Sequence[float], picture: Preview) -> Box:
+    x, y, w, h = (min(max(one, 0.0), 1.0) for one in share)
+    left, top = round(x * picture.width), round(y * picture.height)
+    width = min(max(round(w * picture.width), MIN_SIDE), picture.width)
+    height = min(max(round(h * picture.height), MIN_SIDE), picture.height)
+    return min(left, picture.width - width), min(top, picture.height - height), width, height
+
+
+def _to_share(box: Box, picture: Preview) -> Share:
+    x, y, w, h = box
+    return x / picture.width, y / picture.height, w / picture.width, h / picture.height

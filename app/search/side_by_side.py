@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
 from app.search import query_state
 from app.search.query_state import SearchState
 from app.server import resources
+from app.widgets import component
 from app.widgets.faults import attempt, problem
 from app.widgets.literal import literal, told_apart
 from app.widgets.results_grid import tiles_of
-from app.widgets.two_answers import two_answers
 from pipeline.errors import GalleryError, SemblanceError
 from pipeline.gallery import preferences
 from pipeline.gallery.gallery import Gallery
@@ -77,7 +78,7 @@ def side_by_side(
         [tile for tile in tiles_of(of.name, answer) if "id" in tile]
         for of, answer in ((gallery, result), (other, beside))
     ]
-    two_answers(list(zip(titles, tiles, strict=True)), key="both", query=address, on_action=on_action)
+    _two_answers(list(zip(titles, tiles, strict=True)), key="both", query=address, on_action=on_action)
     return True
 
 
@@ -131,3 +132,17 @@ def _share(gallery: Gallery, other: Gallery) -> float:
     except GalleryError:
         return 0.0
     return len(mine & others) / max(1, min(len(mine), len(others)))
+
+
+def _two_answers(
+    sides: Sequence[tuple[str, Sequence[dict[str, Any]]]], *, key: str, query: str, on_action: Callable[[], None]
+) -> None:
+    """Two answers to one query beside each other; what both have is joined by a line.
+
+    sides: title and tiles of `results_grid.tile`, of the left and the right one. query: the address of the picture asked
+    with. A click opens a picture; `.action` is {kind, id} as of the grid."""
+    component("two_answers", ("viewer.js", "two_answers.js"), ("results_grid.css", "two_answers.css"))(
+        data={"sides": [{"title": title, "tiles": list(tiles)} for title, tiles in sides], "query": query},
+        key=key,
+        on_action_change=on_action,
+    )

@@ -16,9 +16,9 @@ from app.widgets.charts import as_csv
 from app.widgets.faults import attempt, problem
 from app.widgets.literal import literal
 from app.widgets.results_grid import results_grid, tile_of
-from app.widgets.tagging import tagging
 from pipeline.exchange.subset import subset
 from pipeline.gallery import opening as galleries
+from pipeline.gallery import tags
 from pipeline.gallery.gallery import Gallery
 from pipeline.settings import Settings
 
@@ -124,7 +124,7 @@ def _show(gallery: Gallery, ids: list[str]) -> None:
 @st.dialog("Tag the selection", width="medium")
 def _tag(gallery: Gallery, ids: list[str]) -> None:
     st.markdown(f"**{_count(ids)}**")
-    tagging(gallery, ids, key="tray")
+    _tagging(gallery, ids, key="tray")
 
 
 @st.dialog("Relabel the selection", width="medium")
@@ -207,3 +207,28 @@ def _make(gallery: Gallery, ids: list[str], title: str) -> None:
 
 
 DIALOGS = {"show": _show, "tag": _tag, "relabel": _relabel, "export": _export, "view": _view, "gallery": _new_gallery}
+
+
+def _tagging(gallery: Gallery, ids: list[str], *, key: str) -> None:
+    """A field for a tag of all these pictures, and a button for each tag that some of them have."""
+    name = st.text_input("Tag for the selection", placeholder="to check", key=f"{key}-tag", max_chars=tags.LONGEST)
+    st.button("Save", type="primary", disabled=not name.strip(), on_click=_tag, args=(gallery, ids, name, True, key))
+    for one, held in tags.tags(gallery).items():
+        if inside := held.intersection(ids):
+            st.button(
+                f"Take “{literal(one)}” from {len(inside):,}",
+                on_click=_tag,
+                args=(gallery, sorted(inside), one, False, key),
+                key=f"{key}-untag-{one}",
+            )
+    if said := st.session_state.pop(f"{key}-tagged", ""):
+        st.success(literal(said))
+
+
+def _tag(gallery: Gallery, ids: list[str], name: str, given: bool, key: str) -> None:
+    def tag() -> None:
+        kept = tags.tag(gallery, ids, name, given=given)
+        have = "have" if given else "have no longer"
+        st.session_state[f"{key}-tagged"] = f"{len(ids):,} {have} the tag “{kept}”."
+
+    attempt(tag)

@@ -1,8 +1,13 @@
-"""Choosing pictures on a map: those inside a shape, and few that stand for many."""
+"""Pictures of a map: those inside a shape, few that stand for many, and each in a cell of its own."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+
+MOST_CELLS = 1_600  # pictures: so many are placed in about a second; of more a sample
+_WIDER = 1.4  # the grid is wider than high, as screens are
 
 
 def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
@@ -43,3 +48,27 @@ def stratified(groups: np.ndarray, most: int, *, seed: int) -> np.ndarray:
     place[order] = np.arange(len(groups)) - np.repeat(np.cumsum(counts) - counts, counts)
     # Rows in the order of the share of their group that comes before them: any first part of it is stratified.
     return np.sort(shuffled[np.lexsort((group, place / counts[group]))[:most]])
+
+
+def in_cells(points: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, int, int]:
+    """A cell of a grid for each picture, neighbours staying near: an assignment problem (Jonker and Volgenant).
+
+    points: (n, 2 or 3) of a map, the first two count. (n, 2) float32: column and row of each, from 0 at the upper left,
+    nan for one that the sample left out; and how many columns and rows there are.
+
+    Each axis counts by rank, so that crowded places get as many cells as they have pictures.
+    """
+    from scipy.optimize import linear_sum_assignment
+    from scipy.stats import rankdata
+
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(points))[:MOST_CELLS])
+    columns = max(1, math.ceil(math.sqrt(len(chosen) * _WIDER)))
+    rows = max(1, math.ceil(len(chosen) / columns))
+    cells = np.stack(np.meshgrid(np.arange(columns), np.arange(rows), indexing="xy"), axis=-1).reshape(-1, 2)
+    spread = np.stack([rankdata(points[chosen, axis]) / len(chosen) for axis in (0, 1)], axis=1)  # (m, 2) in (0, 1]
+    wanted = np.stack([spread[:, 0] * columns - 0.5, (1 - spread[:, 1]) * rows - 0.5], axis=1)  # row 0 is the highest y
+    costs = ((wanted[:, None] - cells[None]) ** 2).sum(axis=2)  # (m, cells)
+    picture, cell = linear_sum_assignment(costs)
+    found = np.full((len(points), 2), np.nan, np.float32)
+    found[chosen[picture]] = cells[cell]
+    return found, columns, rows

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from PIL import Image
 
 from pipeline.duplicates.looks import GREY, Reader, orientation
 from pipeline.features import evidence
 from pipeline.features.perceptual_hash import in_orientation, quarter_turns
+from pipeline.gallery.gallery import Gallery
 
 _FRAME_TOLERANCE = 5.0  # grey levels on average between two frames that count as one
 _TOGETHER = 32  # pairs that are laid over one another at a time
 _AT_WORK = 64  # who may wait for answers at a time
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_GAP = 4  # pixels between the three pictures of evidence
 ALTERED = "altered in places"  # a kind of variant: a watermark, a caption, a thing that came or went
 
 
@@ -155,3 +159,22 @@ def _frames_differ(one: list[np.ndarray] | None, two: list[np.ndarray] | None) -
         return "one moves and the other does not" if not one or not two else "another number of frames"
     apart = [np.abs(a.astype(np.int16) - b).mean() for a, b in zip(one, two, strict=True)]
     return "other frames" if apart and max(apart) > _FRAME_TOLERANCE else ""
+
+
+def evidence_pictures(gallery: Gallery, group: dict[str, Any], *, limit: int = 12) -> Iterator[tuple[str, bytes]]:
+    """What a group's members were judged on, to look at: (id, PNG) of each other member of a group `same` or `variant` of a report, at most so many.
+
+    From left to right: the kept picture laid over the member, the member, and their difference, dark where they differ.
+    """
+    members = group["members"][: limit + 1]
+    reader = Reader(gallery, [member["id"] for member in members], [member["path"] for member in members])
+    kept = next((row for row, member in enumerate(members) if member["id"] == group["keep"]), None)
+    for row, member in enumerate(members):
+        if kept is None or row == kept or reader.picture(row) is None or reader.picture(kept) is None:
+            continue
+        squares = difference(reader, kept, row, kind=member.get("kind", ""))
+        gap = np.full((len(squares[0]), _GAP, 3), 255, np.uint8)
+        strip = np.concatenate([squares[0], gap, squares[1], gap, squares[2]], axis=1)
+        file = io.BytesIO()
+        Image.fromarray(strip).save(file, "PNG")
+        yield member["id"], file.getvalue()

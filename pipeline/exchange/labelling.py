@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.etree import ElementTree
 
 from pipeline.errors import UsageError
-from pipeline.files.xml_tree import parsed, root_name
+from pipeline.files.texts import parsed_xml, root_name
 from pipeline.gallery import judgments, reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.naming import Names
@@ -179,7 +179,7 @@ def _said(file: Path) -> Iterator[tuple[list[str], list[str]]]:
 
 
 def _of_cvat(file: Path) -> Iterator[tuple[list[str], list[str]]]:
-    for image in parsed(file).iter("image"):
+    for image in parsed_xml(file).iter("image"):
         yield [image.get("name", "")], [tag.get("label", "") for tag in image.iter("tag") if tag.get("label")]
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import UsageError
-from pipeline.features import weights as weights_text
 from pipeline.features.appearance import DIRECTIONS, SIDE, colours, edges, membership, unit
 
 WEIGHTS: Mapping[str, float] = {"colour": 0.4, "texture": 0.4, "semantic": 0.2}
@@ -107,7 +106,7 @@ def thresholds_of(relevances: np.ndarray) -> tuple[float, float]:
 
 def weights_of(text: str) -> dict[str, float]:
     """`colour=0.3,semantic=0.7`: of each feature, 0 where it is not named; WEIGHTS for ''. Raises UsageError."""
-    read = weights_text.read(text, tuple(WEIGHTS), least=0, what="golden weights", example="colour=0.3,semantic=0.7")
+    read = read_weights(text, tuple(WEIGHTS), least=0, what="golden weights", example="colour=0.3,semantic=0.7")
     return {name: read.get(name, 0.0) for name in WEIGHTS} if read else dict(WEIGHTS)
 
 
@@ -200,3 +199,28 @@ def _scaled(cosines: Mapping[str, np.ndarray], scale: Scale, weights: Mapping[st
     spread = scale.high - scale.low
     mixed = _mixed(cosines, scale.centres, weights)
     return np.clip((mixed - scale.low) / spread, 0, 1) if spread > NOISE else np.ones_like(mixed)
+
+
+def read_weights(text: str, names: Sequence[str], *, least: float, what: str, example: str) -> dict[str, float]:
+    """Weights of named features from one line of text, `colour=0.4,texture=0.4`: {name: weight} of those that are not 0, in the order of `names`, from `least` to 1; {} for ''. UsageError."""
+    weights: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = (side.strip() for side in part.partition("="))
+        try:
+            weight = float(value)
+        except ValueError:
+            weight = float("nan")
+        if name not in names or name in weights or not least <= weight <= 1:
+            raise UsageError(
+                f"{what} {text!r} cannot be read at {part!r}; write each of {', '.join(names)} once at most with a weight "
+                f"from {least:g} to 1, e.g. {example}"
+            )
+        weights[name] = weight
+    if weights and not max(weights.values()) > 0:
+        raise UsageError(f"{what} {text!r} say what counts for nothing or less; give one a weight above 0")
+    return {name: weights[name] for name in names if weights.get(name)}
+
+
+def written_weights(weights: Mapping[str, float], names: Sequence[str]) -> str:
+    """What `read_weights` reads, in the order of `names`."""
+    return ",".join(f"{name}={weights[name]:g}" for name in names if weights.get(name))

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import GalleryError
-from pipeline.files import atomic
+from pipeline.files import atomic, checksummed
 from pipeline.fingerprints import spec_today
-from pipeline.gallery import judgments, ledgers, parts, thumbnails
+from pipeline.gallery import judgments, ledgers, parts
 from pipeline.gallery import manifest as manifest_file
 from pipeline.records import GalleryInfo, Rows
 from pipeline.schema import with_every_key
@@ -252,7 +252,7 @@ class Gallery:
 
     def thumbnail_data(self, picture_id: str) -> bytes:
         """The JPEG; b"" when it is missing, cut by a power cut, or not what was written."""
-        return thumbnails.read(self.thumbnail(picture_id))
+        return checksummed.read_jpeg(self.thumbnail(picture_id))
 
     @property
     def originals(self) -> Path:

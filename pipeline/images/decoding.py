@@ -17,12 +17,11 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import PictureError, UsageError, display_name
-from pipeline.images import heif
 from pipeline.images.quiet_pillow import quiet_pillow
-from pipeline.images.refused_formats import check_structure, damaged
+from pipeline.images.refused_formats import check_structure, damaged, opens_heif
 from pipeline.records import Picture
 
-HEIF = heif.is_there()
+HEIF = opens_heif()
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 20_000
 MIN_SIDE = 8

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
 from pipeline.errors import PictureError
-from pipeline.images import heif
 
 _MAX_SCANS = 64  # encoders write about 10; thousands of empty scans keep a decoder busy for minutes
 _NEW_SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 0x00FE, 0x014A, 0xC612
+
+_HEIF = "export it as JPEG, or install pillow-heif where this runs: pip install pillow-heif"
 
 # What a file is, told by its first bytes, and the remedy. An AVIF may carry HEIF's generic brand mif1, so that rule
 # looks at the brands that follow. Each pattern has one open-ended part at most: a hostile file costs no backtracking.
@@ -19,7 +21,7 @@ _FOREIGN = [
     (rb"(\xef\xbb\xbf)?\s*<(svg|[?!].{0,4000}?<svg)", "an SVG drawing", "export it as PNG"),
     (rb"\s*%PDF-", "a PDF document", "export its page as JPEG or PNG"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", "an EPS or PostScript drawing", "export it as PNG"),
-    (rb".{4}ftyp(hei[cmsx]|hev[cmsx]|(mif1|msf1)(?!.{4,60}avi[fs]))", "a HEIC photo", heif.REMEDY),
+    (rb".{4}ftyp(hei[cmsx]|hev[cmsx]|(mif1|msf1)(?!.{4,60}avi[fs]))", "a HEIC photo", _HEIF),
     (rb"\xff\x0a|\0\0\0\x0cJXL \r\n", "a JPEG XL picture", "export it as JPEG"),
     (rb"\0\0\0\x0cjP  \r\n|\xff\x4f\xff\x51", "a JPEG 2000 picture", "export it as JPEG"),
     (rb"II\*\0.{4}CR|.{4}ftypcrx|FUJIFILMCCD-RAW|IIR[OS]|MMOR|IIU\0|FOVb|\0MRM",
@@ -31,11 +33,24 @@ _FOREIGN = [
 # fmt: on
 
 
+@functools.cache
+def opens_heif() -> bool:
+    """Whether Pillow opens HEIF now; the first call teaches it. One thread a picture: the sandbox starts none."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    pillow_heif.options.DECODE_THREADS = 1
+    pillow_heif.options.THUMBNAILS = False
+    pillow_heif.register_heif_opener()
+    return True
+
+
 def check_head(data: bytes) -> None:
     """PictureError, with what the file is and the remedy, when it begins like a format that is not opened here."""
     head = data[:4096]
     for pattern, what, remedy in _FOREIGN:
-        if remedy == heif.REMEDY and heif.is_there():
+        if remedy == _HEIF and opens_heif():
             continue
         if re.match(pattern, head, re.DOTALL | re.IGNORECASE):
             raise PictureError(f"this is {what}, which is not opened here; {remedy}")

@@ -1,15 +1,20 @@
-"""What indexes share: answers of one shape, settings to sweep, the bytes of a saved index."""
+"""What indexes share: what they compare by, answers of one shape, settings to sweep, the bytes of a saved index."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 
 Answer = tuple[np.ndarray, np.ndarray]
 """(q, k) float32 scores and (q, k) int64 rows, as records.AnnIndex.search promises."""
+
+Metric = Literal["cosine", "euclidean", "inner_product"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+"""On embeddings of unit length the three give one order, and the squared distance is 2 − 2 cosine."""
 
 
 def padded(scores: np.ndarray, rows: np.ndarray, *, k: int) -> Answer:
@@ -59,3 +64,21 @@ def saved_bytes(save: Callable[[Path], object]) -> int:
 
 def folder_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def of_squared(distances: np.ndarray) -> np.ndarray:
+    """Squared Euclidean distances of unit rows to their cosines."""
+    return 1 - distances / 2
+
+
+def of_cosine_distance(distances: np.ndarray) -> np.ndarray:
+    """1 − cosine to the cosine."""
+    return 1 - distances
+
+
+def as_they_are(scores: np.ndarray) -> np.ndarray:
+    return scores
+
+
+def negated(scores: np.ndarray) -> np.ndarray:
+    return -scores

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline.errors import UsageError
-from pipeline.indexes import _answers, _metrics
+from pipeline.indexes import _answers
 from pipeline.plugins import Card
 
 INSTALL = "pip install faiss-cpu"
@@ -32,15 +32,15 @@ def installed(spec: str) -> None:
         raise UsageError(f"{spec} needs a library that is not installed: {INSTALL}")
 
 
-def compared_by(metric: _metrics.Metric) -> int:
+def compared_by(metric: _answers.Metric) -> int:
     """faiss' name for it: the cosine is the inner product of unit rows."""
     faiss = library()
     return int(faiss.METRIC_L2 if metric == "euclidean" else faiss.METRIC_INNER_PRODUCT)
 
 
-def cosines_of(metric: _metrics.Metric) -> Callable[[np.ndarray], np.ndarray]:
+def cosines_of(metric: _answers.Metric) -> Callable[[np.ndarray], np.ndarray]:
     """What makes cosines of its answers."""
-    return _metrics.of_squared if metric == "euclidean" else _metrics.as_they_are
+    return _answers.of_squared if metric == "euclidean" else _answers.as_they_are
 
 
 def cells(n: int) -> int:
@@ -65,7 +65,7 @@ class Faiss:
         sweep: Sequence[dict[str, int]] = ({},),
         grows: Literal["linear", "root", "log"] = "linear",
         apply: Callable[[Any, dict[str, int], int], object] = lambda index, settings, k: None,
-        to_cosine: Callable[[np.ndarray], np.ndarray] = _metrics.as_they_are,
+        to_cosine: Callable[[np.ndarray], np.ndarray] = _answers.as_they_are,
         threads: int = 1,
     ) -> None:
         self.sweep, self.grows, self._settings = sweep, grows, dict(sweep[-1])

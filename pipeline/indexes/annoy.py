@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.indexes import _answers, _metrics
-from pipeline.indexes._metrics import Metric
+from pipeline.indexes import _answers
+from pipeline.indexes._answers import Metric
 from pipeline.plugins import Card
 from pipeline.records import AnnIndex
 
@@ -64,7 +64,7 @@ class Annoy:
             )
             found = np.array(distances)
             # its angular distance is sqrt(2 - 2 cosine), the Euclidean one of unit rows
-            scores = found if self._metric == "inner_product" else _metrics.of_squared(found**2)
+            scores = found if self._metric == "inner_product" else _answers.of_squared(found**2)
             return scores, np.array(rows, np.int64)
 
         return _answers.one_by_one(answer, queries, k=k)

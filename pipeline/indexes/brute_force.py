@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.indexes import _answers, _faiss, _metrics
-from pipeline.indexes._metrics import Metric
+from pipeline.indexes import _answers, _faiss
+from pipeline.indexes._answers import Metric
 from pipeline.plugins import Card
 from pipeline.records import AnnIndex
 
@@ -52,7 +52,7 @@ class BruteForce:
             products = queries[block] @ self._rows.T  # (step, n)
             if self._metric == "euclidean":
                 squares = np.square(queries[block]).sum(axis=1)  # (step,)
-                products = _metrics.of_squared(squares[:, None] + self._squares - 2 * products)
+                products = _answers.of_squared(squares[:, None] + self._squares - 2 * products)
             some = np.argpartition(products, n - limit, axis=1)[:, n - limit :]
             close = np.take_along_axis(products, some, axis=1)
             order = np.argsort(-close, axis=1, kind="stable")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.indexes import _faiss
-from pipeline.indexes._metrics import Metric
+from pipeline.indexes._answers import Metric
 from pipeline.records import AnnIndex
 
 CARD = _faiss.card("faiss SQ8: every row compared, a byte for each number; a quarter of the memory")

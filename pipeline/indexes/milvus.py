@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipeline.indexes import _answers, _metrics
-from pipeline.indexes._metrics import Metric
+from pipeline.indexes import _answers
+from pipeline.indexes._answers import Metric
 from pipeline.plugins import Card
 from pipeline.records import AnnIndex
 
@@ -126,7 +126,7 @@ class Milvus:
             )
             for at, hits in enumerate(answers, start=start):
                 values = np.array([hit["distance"] for hit in hits], np.float32)
-                scores[at, : len(hits)] = _metrics.of_squared(values) if self._metric == "L2" else values
+                scores[at, : len(hits)] = _answers.of_squared(values) if self._metric == "L2" else values
                 rows[at, : len(hits)] = [hit["id"] for hit in hits]
         return _answers.padded(scores, rows, k=k)
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.indexes import _answers, _metrics
-from pipeline.indexes._metrics import Metric
+from pipeline.indexes import _answers
+from pipeline.indexes._answers import Metric
 from pipeline.plugins import Card
 from pipeline.records import AnnIndex
 
@@ -22,9 +22,9 @@ CARD = Card(
 )
 
 _SPACES = {
-    "cosine": ("cosinesimil", _metrics.of_cosine_distance),
-    "euclidean": ("l2", _metrics.of_squared),  # it gives the distance squared
-    "inner_product": ("negdotprod", _metrics.negated),
+    "cosine": ("cosinesimil", _answers.of_cosine_distance),
+    "euclidean": ("l2", _answers.of_squared),  # it gives the distance squared
+    "inner_product": ("negdotprod", _answers.negated),
 }
 
 

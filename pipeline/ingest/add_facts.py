@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import schema
 from pipeline.errors import UsageError
-from pipeline.gallery import fact_kinds, reports
+from pipeline.gallery import asked, reports
 from pipeline.gallery.gallery import Gallery
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ def add(gallery: Gallery, matched: Matched) -> str:
                 f"nothing to add to {gallery.name}: no row of the table matches a picture and says something new"
             )
         keys = sorted({key for said in matched.values.values() for key in said})
-        kinds = gallery.manifest().get(fact_kinds.KEY, {})
+        kinds = gallery.manifest().get(asked.KINDS, {})
         before_kinds = {key: kinds.get(key, "") for key in keys}
         brought = gallery.manifest().get(BROUGHT, [])
         kinds |= {key: matched.kinds[key] for key in keys if key in matched.kinds}
-        gallery.update(**{BROUGHT: [*brought, *(key for key in keys if key not in brought)], fact_kinds.KEY: kinds})
+        gallery.update(**{BROUGHT: [*brought, *(key for key in keys if key not in brought)], asked.KINDS: kinds})
         gallery.change_rows(changes)
         gallery.update()
         new = [key for key in keys if key not in brought]
@@ -69,7 +69,7 @@ def undo(gallery: Gallery) -> int:
         changes = {picture: {"metadata": held[picture] | old} for picture, old in former.items() if picture in held}
         gallery.change_rows(changes)
         kept = [key for key in gallery.manifest().get(BROUGHT, []) if key not in report["new_keys"]]
-        kinds = gallery.manifest().get(fact_kinds.KEY, {}) | report.get("kinds_before", {})
-        gallery.update(**{BROUGHT: kept, fact_kinds.KEY: {key: kind for key, kind in kinds.items() if kind}})
+        kinds = gallery.manifest().get(asked.KINDS, {}) | report.get("kinds_before", {})
+        gallery.update(**{BROUGHT: kept, asked.KINDS: {key: kind for key, kind in kinds.items() if kind}})
         reports.delete(gallery, names[0])
     return len(changes)

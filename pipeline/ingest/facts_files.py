@@ -13,7 +13,7 @@ from pipeline import plugins
 from pipeline.errors import UsageError, display_name
 from pipeline.files.picture_files import is_picture_name
 from pipeline.files.tables import cell_text
-from pipeline.files.xml_tree import parsed
+from pipeline.files.texts import parsed_xml
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -159,7 +159,7 @@ def _of_sidecars(files: Iterable[tuple[str, Path]]) -> FactsTable:
     for name, file in files:
         try:
             _check_size(file)
-            said = _of_xmp(parsed(file)) if file.suffix.lower() == ".xmp" else flat(_loaded(file))
+            said = _of_xmp(parsed_xml(file)) if file.suffix.lower() == ".xmp" else flat(_loaded(file))
         except (UsageError, ValueError, OSError) as error:
             notes.append(f"{display_name(name)} cannot be read: {error}")
             continue

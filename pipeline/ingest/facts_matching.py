@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import filters, readings
 from pipeline.errors import UsageError, display_name, listed
 from pipeline.filters import kinds as filter_kinds
-from pipeline.gallery import fact_kinds
+from pipeline.gallery import asked
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.naming import Names
 from pipeline.ingest.facts_files import FactsTable
@@ -68,7 +68,7 @@ def match(
     names, cells = Names(gallery), table.cells
     found = Matched(table.column or _naming(names, cells), notes=list(table.notes))
     wanted = _wanted(cells, found, columns, kinds)
-    known = {**fact_kinds.of(gallery), **{name: filter_kinds.check(kind) for name, kind in kinds.items()}}
+    known = {**asked.kinds_of(gallery), **{name: filter_kinds.check(kind) for name, kind in kinds.items()}}
     texts = {name: _read(cells[name].tolist(), name, known.get(name, ""), dates, found) for name in wanted}
     if PLACE not in cells.columns and (columns is None or PLACE in columns):
         _with_place(cells, texts, found)

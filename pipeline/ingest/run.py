@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import schema
-from pipeline.files import atomic
-from pipeline.gallery import judgments, ledgers, thumbnails
+from pipeline.files import atomic, checksummed
+from pipeline.gallery import judgments, ledgers
 from pipeline.gallery.gallery import Gallery
 from pipeline.ingest.encoding import Chunk
 from pipeline.ingest.follow import Changes, Seen
@@ -138,7 +138,7 @@ class Run(DryRun):
             if file.parent not in self.folders:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 self.folders.add(file.parent)
-            file.write_bytes(thumbnails.content(thumbnail))
+            file.write_bytes(checksummed.sealed_jpeg(thumbnail))
         except OSError as error:
             with contextlib.suppress(OSError):
                 file.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import filters
 from pipeline.errors import GalleryError, UsageError
-from pipeline.features import weights as written_weights
+from pipeline.features.relevance import read_weights, written_weights
 from pipeline.filters import Filter
 from pipeline.records import SearchHit
 from pipeline.search import folding
@@ -35,12 +35,12 @@ LooksOfPictures = Callable[[Sequence[QueryPicture]], Looks]
 
 def parse(text: str) -> dict[str, float]:
     """`colour=1,texture=-0.5` to the weights that are not 0; {} for ''. UsageError for another text."""
-    return written_weights.read(text, ASPECTS, least=-1, what="aspects", example="colour=1,meaning=-0.5")
+    return read_weights(text, ASPECTS, least=-1, what="aspects", example="colour=1,meaning=-0.5")
 
 
 def written(weights: Mapping[str, float]) -> str:
     """What `parse` reads, in the order of ASPECTS."""
-    return written_weights.written(weights, ASPECTS)
+    return written_weights(weights, ASPECTS)
 
 
 def looks_wanted(weights: Mapping[str, float]) -> bool:

@@ -8,8 +8,8 @@ import own_loop
 
 from app.server import kept_uploads
 from app.server.kept_uploads import MAX_EACH, MINUTES, KeptUploads
-from app.server.page_base import PageBase
 from app.server.pictures import Upload
+from app.server.streamlit_gaps import PageBase
 from app.server.visits import COOKIE, Visits
 
 PAGE = b"<!DOCTYPE html><html><head><title>x</title></head><body></body></html>"

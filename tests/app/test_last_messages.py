@@ -12,12 +12,12 @@ from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
 
-from app.server import last_messages
+from app.server import streamlit_gaps
 
 
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AppSession, "request_rerun", last_messages._as_it_is)
+    monkeypatch.setattr(AppSession, "request_rerun", streamlit_gaps._as_it_is)
 
 
 async def order_of(happened: list[str], fragment: str, *, ended: bool) -> list[str]:
@@ -45,8 +45,8 @@ def test_a_fragment_waits_for_what_an_ended_run_has_posted_and_nothing_else_does
     monkeypatch: pytest.MonkeyPatch, fragment: str, ended: bool, wanted: list[str]
 ) -> None:
     happened: list[str] = []
-    monkeypatch.setattr(last_messages, "_as_it_is", lambda *_: happened.append("rerun"))
-    last_messages.sent_first()
+    monkeypatch.setattr(streamlit_gaps, "_as_it_is", lambda *_: happened.append("rerun"))
+    streamlit_gaps.last_messages_first()
     assert own_loop.run(order_of(happened, fragment, ended=ended)) == wanted
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, TiffImagePlugin
 
-from pipeline.images import heif
+from pipeline.images import refused_formats
 
 WIDTH, HEIGHT = 64, 48
 RED, GREEN, BLUE, SAND = (255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 180, 40)
@@ -428,11 +428,11 @@ def _foreign() -> Iterator[Odd]:
         "EPS with preview": (b"\xc5\xd0\xd3\xc6" + bytes(28), "an EPS or PostScript"),
         "HEIC": (
             b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99),
-            "damaged" if heif.is_there() else "a HEIC photo, .*export it as JPEG",
+            "damaged" if refused_formats.opens_heif() else "a HEIC photo, .*export it as JPEG",
         ),
         "HEIF of the generic brand": (
             b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(99),
-            "damaged" if heif.is_there() else "a HEIC photo",
+            "damaged" if refused_formats.opens_heif() else "a HEIC photo",
         ),
         "AVIF of the generic brand without pixels": (
             b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif" + bytes(99),

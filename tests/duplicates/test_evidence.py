@@ -9,9 +9,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from benchmarks import hard_negatives
-from pipeline.duplicates.evidence_pictures import evidence_pictures
 from pipeline.duplicates.find import find_duplicates, removable
-from pipeline.duplicates.judging import ALTERED
+from pipeline.duplicates.judging import ALTERED, evidence_pictures
 from pipeline.features.perceptual_hash import ORIENTATIONS, in_orientation, perceptual_hash, turned_hashes
 from pipeline.gallery.gallery import Gallery
 from tests.duplicates.test_duplicates import groups, save, scene

@@ -14,7 +14,7 @@ from pymilvus.bulk_writer import BulkFileType, LocalBulkWriter
 from tiny_gallery import fill, lite, photos, run
 
 from pipeline.errors import UsageError
-from pipeline.exchange import milvus_bulk
+from pipeline.exchange import exchange
 from pipeline.gallery.gallery import Gallery
 from pipeline.settings import Settings
 
@@ -30,7 +30,7 @@ def filled(tmp_path: Path, count: int = 7) -> Gallery:
 
 def test_the_files_have_the_columns_and_values_that_pymilvus_own_writer_gives_them(home: Path, tmp_path: Path) -> None:
     gallery = filled(tmp_path)
-    [file] = milvus_bulk.write(gallery, tmp_path / "out")
+    [file] = exchange.write_bulk(gallery, tmp_path / "out")
     with lite() as store:
         store.create(gallery.collection(), dim=gallery.encoder()["dim"], metadata_keys=["note"])
         store.upsert(gallery.collection(), gallery.rows())
@@ -66,8 +66,8 @@ def test_removed_rows_are_left_out_and_large_galleries_come_as_several_files(
     gallery = filled(tmp_path, 9)
     gone = gallery.table()["id"][4]
     gallery.remove([gone])
-    monkeypatch.setattr(milvus_bulk, "ROWS_A_FILE", 3)
-    files = milvus_bulk.write(gallery, tmp_path / "out")
+    monkeypatch.setattr(exchange, "ROWS_A_FILE", 3)
+    files = exchange.write_bulk(gallery, tmp_path / "out")
     assert len(files) > 1
     tables = [pq.read_table(file) for file in files]
     rows = gallery.rows()
@@ -83,4 +83,4 @@ def test_the_verb_names_the_collection_and_refuses_a_folder_that_is_there(home: 
     again = run("export", "small", tmp_path / "out", "--milvus-import")
     assert (again.returncode, again.stderr) == (2, f"error: {tmp_path / 'out'} exists; name a new folder\n")
     with pytest.raises(UsageError, match="make it first"):
-        milvus_bulk.write(gallery, tmp_path / "no" / "out")
+        exchange.write_bulk(gallery, tmp_path / "no" / "out")

@@ -19,7 +19,7 @@ from benchmarks import byte_flips, full_disk, one_owner
 from pipeline import ROOT
 from pipeline.errors import GalleryError, UsageError
 from pipeline.files import checksummed
-from pipeline.gallery import integrity, ledgers, parts, thumbnails
+from pipeline.gallery import integrity, ledgers, parts
 from pipeline.gallery.opening import create_gallery, open_gallery
 from pipeline.networks import model_folder
 from pipeline.records import Rows
@@ -68,15 +68,15 @@ def _bytes(home: Path) -> bytes:
 def test_a_thumbnail_is_a_jpeg_and_its_crc_and_one_without_still_counts(tmp_path: Path) -> None:
     jpeg = b"\xff\xd8 picture \xff\xd9"
     file = tmp_path / "small.jpg"
-    assert thumbnails.read(file) == b""
-    file.write_bytes(thumbnails.content(jpeg))
+    assert checksummed.read_jpeg(file) == b""
+    file.write_bytes(checksummed.sealed_jpeg(jpeg))
     assert file.read_bytes()[-4:] == zlib.crc32(jpeg).to_bytes(4, "big")
-    assert thumbnails.read(file) == jpeg
+    assert checksummed.read_jpeg(file) == jpeg
     file.write_bytes(jpeg)
-    assert thumbnails.read(file) == jpeg
-    for wrong in (b"", jpeg[:-1], thumbnails.content(jpeg)[:-1], jpeg + b"1234"):
+    assert checksummed.read_jpeg(file) == jpeg
+    for wrong in (b"", jpeg[:-1], checksummed.sealed_jpeg(jpeg)[:-1], jpeg + b"1234"):
         file.write_bytes(wrong)
-        assert thumbnails.read(file) == b""
+        assert checksummed.read_jpeg(file) == b""
 
 
 def test_a_damaged_thumbnail_is_made_anew_by_the_next_ingest(home: Path, tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from cases import cases, count
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.search import query_panel
 from app.server import jobs
 from app.server.pictures import Preview
-from app.widgets import point_map, region, states
+from app.widgets import point_map, states
 from pipeline.errors import UsageError
 
 JSON = st.recursive(
@@ -51,7 +52,7 @@ def test_a_box_lies_in_its_picture_or_is_a_sentence(session: dict[str, Any], val
     count("states of components")
     session["region"] = {"box": value}
     try:
-        box = region.drawn("region", Preview(b"", 300, 200))
+        box = query_panel.drawn("region", Preview(b"", 300, 200))
     except UsageError:
         return
     if box is not None:
@@ -93,7 +94,7 @@ def test_what_the_components_send_is_read(session: dict[str, Any]) -> None:
     session["grid"] = {"action": {"kind": "search", "id": "f" * 32, "n": 1}}
     session["region"] = {"box": [0.5, 0.5, 0.5, 0.5]}
     assert states.action("grid") == ("search", "f" * 32)
-    assert region.drawn("region", Preview(b"", 300, 200)) == (150, 100, 150, 100)
+    assert query_panel.drawn("region", Preview(b"", 300, 200)) == (150, 100, 150, 100)
     shape = point_map.shape_from({"polygon": [[0, 0], [1, 0], [0, 1.5]], "turn": [0.1, 0.2]})
     assert shape == point_map.Shape(((0, 0), (1, 0), (0, 1.5)), (0.1, 0.2))
 

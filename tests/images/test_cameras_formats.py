@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import PictureError
-from pipeline.images import decoding, heif, opening
+from pipeline.images import decoding, opening, refused_formats
 
 
 def saved(values: np.ndarray, kind: str) -> bytes:
@@ -39,7 +39,7 @@ def test_a_black_picture_of_16_bits_stays_black() -> None:
 
 
 def test_a_heic_photo_is_opened_or_says_what_to_install(tmp_path: Path) -> None:
-    if not heif.is_there():
+    if not refused_formats.opens_heif():
         with pytest.raises(PictureError, match="pip install pillow-heif"):
             opening.open_image(b"\0\0\0\x18ftypheic" + b"\0" * 40)
         return

@@ -11,7 +11,7 @@ from tiny_gallery import fill, photos, run
 
 from pipeline.errors import UsageError
 from pipeline.filters import mask, parse
-from pipeline.gallery import asked, fact_kinds, tags
+from pipeline.gallery import asked, tags
 from pipeline.gallery.gallery import Gallery
 from pipeline.ingest import add_facts, sync
 from pipeline.ingest.facts_files import FactsTable
@@ -52,7 +52,7 @@ def passing(gallery: Gallery, where: str) -> list[int]:
 def test_of_mixed_cells_numbers_are_compared_and_words_are_in_no_range(gallery: Gallery) -> None:
     found = bring(gallery, price=["1", "2.5", "free", "n/a", "7", "-", "1e3", "12 EUR"])
     assert found.kinds["price"] == "text"
-    fact_kinds.choose(gallery, {"price": "number"})
+    asked.choose_kinds(gallery, {"price": "number"})
     assert passing(gallery, "price<10") == [0, 1, 4]
     assert passing(gallery, "price=7.0") == [4]
     assert passing(gallery, "price=free") == [2]
@@ -115,12 +115,12 @@ def test_a_thousand_columns_come_are_found_and_go(gallery: Gallery) -> None:
     assert len(gallery.manifest()["metadata_keys"]) == 1_000
     assert passing(gallery, "column 999=999") == [0]
     table, keys = gallery.table(), gallery.manifest()["metadata_keys"]
-    assert len(facets.fields(table, keys, fact_kinds.of(gallery))) > 900
+    assert len(facets.fields(table, keys, asked.kinds_of(gallery))) > 900
     with pytest.raises(UsageError, match=r"no field 'column 1000' .* and \d+ more") as error:
         passing(gallery, "column 1000=1")
     assert len(str(error.value)) < 1_000
     assert add_facts.undo(gallery) == 2
-    assert fact_kinds.of(gallery) == {}
+    assert asked.kinds_of(gallery) == {}
 
 
 def test_more_than_a_row_holds_changes_nothing(gallery: Gallery) -> None:

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.galleries import facts
-from pipeline.gallery import fact_kinds, opening
+from pipeline.gallery import asked, opening
 from pipeline.gallery.gallery import Gallery
 from pipeline.settings import Settings
 
@@ -62,11 +62,11 @@ def test_a_look_shows_what_matches_and_changes_nothing(room: AppTest) -> None:
 def test_what_was_looked_at_is_added_with_its_kinds_and_taken_back(room: AppTest) -> None:
     press(bring(room, "facts.csv", table()), "Add to 12 pictures")
     assert [row["price"] for row in shades().table()["metadata"]] == [f"{i},50" for i in range(12)]
-    assert fact_kinds.of(shades()) == {"price": "number", "sold": "boolean", "tags": "list|"}
+    assert asked.kinds_of(shades()) == {"price": "number", "sold": "boolean", "tags": "list|"}
     assert any("12 pictures have them" in said.value for said in room.success)
     press(room, "Take back what was added last")
     assert {tuple(filter(None, row.values())) for row in shades().table()["metadata"]} == {()}
-    assert fact_kinds.of(shades()) == {}
+    assert asked.kinds_of(shades()) == {}
 
 
 def test_a_kind_that_was_put_right_is_the_one_that_is_kept(room: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_a_kind_that_was_put_right_is_the_one_that_is_kept(room: AppTest, monkey
 
     monkeypatch.setattr(facts.st, "data_editor", corrected)
     press(bring(room, "facts.csv", table()), "Add to 12 pictures")
-    assert fact_kinds.of(shades()) == {"price": "text", "tags": "list|"}
+    assert asked.kinds_of(shades()) == {"price": "text", "tags": "list|"}
     assert "sold" not in shades().manifest()["metadata_keys"]
 
     def other(rows: Any, **options: Any) -> Any:
@@ -87,7 +87,7 @@ def test_a_kind_that_was_put_right_is_the_one_that_is_kept(room: AppTest, monkey
 
     monkeypatch.setattr(facts.st, "data_editor", other)
     room.run()
-    assert fact_kinds.of(shades())["price"] == "number", "a fact that is there is put right too"
+    assert asked.kinds_of(shades())["price"] == "number", "a fact that is there is put right too"
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def train(
     import torch
 
     from pipeline import devices
-    from pipeline.features import weights
+    from pipeline.features.relevance import written_weights
     from training.data import prepared
     from training.data.prepare import prepared_once
     from training.loop import start
@@ -158,7 +158,7 @@ def train(
         facts |= {key: value for key, value in own.items() if value is not None}
         if golden:
             learned, judged = read_weights(golden)
-            facts["golden"] = weights.written(learned, tuple(learned))
+            facts["golden"] = written_weights(learned, tuple(learned))
         if single_scale:
             facts["multiscale"] = False
         made = recipes.recipe(

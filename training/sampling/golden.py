@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.errors import UsageError
-from pipeline.features import relevance, weights
+from pipeline.features import relevance
 from pipeline.gallery import appearances, feedback
 from pipeline.gallery.gallery import Gallery
 from pipeline.metrics import intervals
@@ -153,7 +153,7 @@ def read(text: str) -> tuple[dict[str, float], dict[str, Any]]:
         return relevance.weights_of(text), {}
     try:
         report = json.loads(Path(text).expanduser().read_text(encoding="utf-8"))
-        return relevance.weights_of(weights.written(report["weights"], NAMES)), report
+        return relevance.weights_of(relevance.written_weights(report["weights"], NAMES)), report
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(f"cannot read the weights of {text} ({error}); make it with `fit-golden {text}`") from error
 

@@ -13,8 +13,7 @@ from pipeline.annotations.annotations import Annotations
 from pipeline.annotations.formats._rows import Rows, losses, number
 from pipeline.errors import UsageError
 from pipeline.files.atomic import replacing
-from pipeline.files.texts import head_of
-from pipeline.files.xml_tree import parsed, root_name
+from pipeline.files.texts import head_of, parsed_xml, root_name
 
 _OURS = ("score", "crowd")
 _SHAPES = ("box", "polygon", "mask", "ellipse", "polyline", "points", "cuboid", "skeleton", "tag")
@@ -29,7 +28,7 @@ def read(source: Path, *, pictures: Path | None = None, truth: Path | None = Non
     if source.is_dir():
         raise UsageError(f"{source} is a folder; CVAT exports one file, annotations.xml: give that")
     try:
-        page = parsed(source)
+        page = parsed_xml(source)
     except ValueError as error:
         raise UsageError(f"{source.name} is not whole XML ({error}); export it again") from error
     if page.find("track") is not None:

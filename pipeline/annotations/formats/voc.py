@@ -13,8 +13,7 @@ from pipeline.annotations.formats._places import MISSING, SEVERAL, Meant, Places
 from pipeline.annotations.formats._rows import SHARES, Rows, losses, number
 from pipeline.errors import UsageError
 from pipeline.files.atomic import replacing
-from pipeline.files.texts import head_of
-from pipeline.files.xml_tree import parsed, root_name
+from pipeline.files.texts import head_of, parsed_xml, root_name
 
 _FROM_ZERO = "a corner is at 0, which VOC does not have: all corners are read as counted from 0, the last one excluded"
 
@@ -49,7 +48,7 @@ def read(source: Path, *, pictures: Path | None = None, truth: Path | None = Non
     for file in sorted(source.rglob("*.xml")) if source.is_dir() else [source]:
         place = file.relative_to(source).as_posix() if file != source else file.name
         try:
-            pages.append(_page(parsed(file), place))
+            pages.append(_page(parsed_xml(file), place))
         except ValueError as error:
             faults.append((place, f"this is not whole XML ({error}); the file is left out"))
     meant = _meant(pages, Places(pictures, source if source.is_dir() else source.parent), faults)

@@ -48,7 +48,7 @@ def add_facts(
 ) -> None:
     """Add facts to the metadata of pictures that are in the gallery, or say what kind they are; no picture is read."""
     from pipeline.errors import UsageError, display_name
-    from pipeline.gallery import fact_kinds
+    from pipeline.gallery import asked
     from pipeline.gallery.opening import open_gallery
     from pipeline.ingest import add_facts as adding
     from pipeline.ingest import facts_files, facts_matching
@@ -63,7 +63,7 @@ def add_facts(
         _sync(gallery)
         return
     if file is None:
-        fact_kinds.choose(gallery, kinds)
+        asked.choose_kinds(gallery, kinds)
         print(f"{name}: {', '.join(display_name(f'{key} is {said}') for key, said in kinds.items())}")
         return
     if not file.exists():

@@ -76,7 +76,7 @@ def duplicates(
 
 
 def _write_evidence(gallery: Gallery, groups: list[dict[str, Any]], folder: Path) -> None:
-    from pipeline.duplicates.evidence_pictures import evidence_pictures
+    from pipeline.duplicates.judging import evidence_pictures
     from pipeline.files import atomic
 
     count = 0

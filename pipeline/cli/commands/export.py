@@ -29,7 +29,7 @@ def export(
     progress: ProgressKind = "auto",
 ) -> None:
     """Write a gallery's rows and embeddings to one file, or to a MongoDB collection of the gallery's name."""
-    from pipeline.exchange import exchange, milvus_bulk
+    from pipeline.exchange import exchange
     from pipeline.exchange.mongodb import configured, without_password
     from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
@@ -39,7 +39,7 @@ def export(
     with shown(progress) as show:
         if for_milvus:
             gallery = open_gallery(name, Settings())
-            files = milvus_bulk.write(gallery, Path(target), progress=show)
+            files = exchange.write_bulk(gallery, Path(target), progress=show)
             print(f"{len(files):,} files in {target} for the collection {gallery.collection()}")
             return
         count = exchange.export_gallery(open_gallery(name, Settings()), target, progress=show)
