@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,36 +82,51 @@ def read(source: Path) -> tuple[Facts, Rows]:
     """
     check_installed("a .bson file")
     import bson
-    import numpy as np
     from bson.errors import BSONError
+
+    beside = _facts_beside(source)
+    encoders = {(str(beside["spec"]), str(beside["fingerprint"]), int(beside["dim"]))} if beside else set()
+    try:
+        with source.open("rb") as stream:
+            found = taken(bson.decode_file_iter(stream), source, encoders)
+    except (BSONError, OSError, ValueError, OverflowError, MemoryError) as error:
+        raise unreadable(source, error) from error
+    if found is None:
+        raise foreign(source, f"it holds no documents and {metadata_file(source).name} is not beside it")
+    [(spec, fingerprint, dim)] = encoders
+    facts = Facts(
+        spec, fingerprint, dim, str(beside.get("title") or source.stem), tuple(map(str, beside.get("datasets", ())))
+    )
+    return facts, found
+
+
+def taken(
+    documents: Iterable[Mapping[str, Any]], source: Path | str, encoders: set[tuple[str, str, int]]
+) -> Rows | None:
+    """The rows of documents as `documents` makes them, read one at a time; None when there are none and no encoder is known.
+
+    encoders: spec, fingerprint and dim where they are known already; the documents' are added. UsageError for a document
+    of another kind or of another encoder.
+    """
+    import numpy as np
 
     columns: dict[str, list[Any]] = {name: [] for name in NAMES}
     blocks: list[np.ndarray] = []
     pending: list[list[float]] = []
-    beside = _facts_beside(source)
-    encoders = {(str(beside["spec"]), str(beside["fingerprint"]), int(beside["dim"]))} if beside else set()
-    try:
-        # a double too large for float32 becomes infinite, which has no unit length
-        with source.open("rb") as stream, np.errstate(over="ignore"):
-            for document in bson.decode_file_iter(stream):
-                encoders.add(_take(source, document, columns))
-                if len(encoders) > 1:
-                    raise foreign(source, "its documents are of several encoders")
-                pending.append(document["embedding"])
-                if len(pending) == BLOCK_DOCUMENTS:
-                    blocks.append(np.array(pending, np.float32))
-                    pending = []
-            rest = np.array(pending, np.float32)
-    except (BSONError, OSError, ValueError, OverflowError, MemoryError) as error:
-        raise unreadable(source, error) from error
+    with np.errstate(over="ignore"):  # a double too large for float32 becomes infinite, which has no unit length
+        for document in documents:
+            encoders.add(_take(source, document, columns))
+            if len(encoders) > 1:
+                raise foreign(source, "its documents are of several encoders")
+            pending.append(document["embedding"])
+            if len(pending) == BLOCK_DOCUMENTS:
+                blocks.append(np.array(pending, np.float32))
+                pending = []
+        rest = np.array(pending, np.float32)
     if not encoders:
-        raise foreign(source, f"it holds no documents and {metadata_file(source).name} is not beside it")
-    [(spec, fingerprint, dim)] = encoders
-    blocks.append(rest.reshape(-1, dim))
-    facts = Facts(
-        spec, fingerprint, dim, str(beside.get("title") or source.stem), tuple(map(str, beside.get("datasets", ())))
-    )
-    return facts, Rows(schema.table(columns), np.concatenate(blocks))
+        return None
+    [(_, _, dim)] = encoders
+    return Rows(schema.table(columns), np.concatenate([*blocks, rest.reshape(-1, dim)]))
 
 
 def _facts_beside(source: Path) -> dict[str, Any]:
@@ -124,7 +139,7 @@ def _facts_beside(source: Path) -> dict[str, Any]:
         return {}
 
 
-def _take(source: Path, document: Mapping[str, Any], columns: dict[str, list[Any]]) -> tuple[str, str, int]:
+def _take(source: Path | str, document: Mapping[str, Any], columns: dict[str, list[Any]]) -> tuple[str, str, int]:
     """Put the fields into the columns; returns spec, fingerprint and dim."""
     values: dict[str, Any] = {name: document.get(_FIELDS[name]) for name in NAMES}
     embedding: Any = document.get("embedding")

@@ -23,7 +23,7 @@ ROWS_A_FILE = 100_000  # of a bulk import: 200 MB at 384 dimensions; a server ta
 def export_gallery(source: Gallery, target: Path | str, *, progress: Progress = silent) -> int:
     """Write all rows that are not removed, with encoder, title and datasets. Returns the count.
 
-    target: a file by its ending, or `mongodb://HOST/DATABASE`, whose collection is the gallery's name. UsageError for
+    target: a file by its ending, or `mongodb://HOST/DATABASE`, whose collection is the gallery's name, or `…/DATABASE.COLLECTION`. UsageError for
     another ending, a missing folder, text that the format cannot hold or a library that is missing.
     """
     url = str(target)
@@ -41,19 +41,19 @@ def export_gallery(source: Gallery, target: Path | str, *, progress: Progress = 
 
 
 def import_gallery(name: str, source: Path | str, settings: Settings) -> Gallery:
-    """Make a gallery of an exported file, which is there whole or not at all; its pictures have no thumbnails.
+    """Make a gallery of an exported file or collection, which is there whole or not at all; its pictures have no thumbnails.
 
-    UsageError when the name is taken or the file is another thing, SemblanceError on a full disk.
+    UsageError when the name is taken or the source is another thing, SemblanceError on a full disk or without the server.
     """
     arriving.check_free(name, settings)
     if mongodb.is_url(str(source)):
-        raise UsageError(
-            "a gallery is imported from a file; dump the collection first: mongodump --db DATABASE --collection NAME, "
-            "then import its NAME.bson"
-        )
-    file = Path(source)
-    facts, rows = _format(file).read(file)
-    exchange_rows.check(rows, file)
+        source = str(source)
+        facts, rows = mongodb.read(source, name)
+        source = mongodb.without_password(source)
+    else:
+        source = Path(source)
+        facts, rows = _format(source).read(source)
+    exchange_rows.check(rows, source)
     return arriving.made(
         name,
         settings,

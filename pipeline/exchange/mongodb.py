@@ -1,20 +1,27 @@
-"""A gallery into a MongoDB collection: the documents of the .bson file, replaced or added by `_id`.
+"""A gallery into a MongoDB collection, and out of it again: the documents of the .bson file, replaced or added by `_id`.
 
-Running it again changes nothing. Pictures that were removed from the gallery since are left in the collection: what
+The collection has the gallery's name, or the one behind a dot: mongodb://HOST/DATABASE.COLLECTION.
+
+Writing again changes nothing. Pictures that were removed from the gallery since are left in the collection: what
 else is in there is not ours to delete.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import SemblanceError, UsageError
-from pipeline.exchange.bson_file import check_installed, documents
-from pipeline.exchange.rows import Facts
+from pipeline.errors import SemblanceError, UsageError, listed
+from pipeline.exchange.bson_file import check_installed, documents, taken
+from pipeline.exchange.rows import Facts, foreign
 from pipeline.records import Progress, Rows, silent
 from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
 
 CALL_DOCUMENTS = 500  # documents a call: 500 embeddings of 512 doubles are 4 MB of the 48 that a message may have
 CONNECT_MS = 4_000  # ms until a server must have been found
@@ -44,13 +51,46 @@ def without_password(url: str) -> str:
 
 def write(url: str, collection: str, facts: Facts, rows: Rows, *, progress: Progress = silent) -> None:
     """SemblanceError when no server is reached within 4 s, or it refuses; what was sent before stays, and can be sent again."""
+    waiting = documents(facts, rows)
+    sent = 0
+    with _opened(url, collection, lambda: f"did not take the documents; {sent:,} of {len(rows):,} were sent") as target:
+        import pymongo
+
+        while batch := list(islice(waiting, CALL_DOCUMENTS)):
+            progress("documents", sent, len(rows))
+            target.bulk_write(
+                [pymongo.ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in batch], ordered=False
+            )
+            sent += len(batch)
+        progress("documents", sent, len(rows))
+
+
+def read(url: str, collection: str) -> tuple[Facts, Rows]:
+    """What `write` wrote, with the collection's name as title. SemblanceError as there; UsageError for a collection that is
+    not there, or that holds documents of another kind or of several encoders."""
+    encoders: set[tuple[str, str, int]] = set()
+    with _opened(url, collection, lambda: "did not give the documents") as source:
+        place = f"the collection {source.name} of MongoDB's database {source.database.name}"
+        found = taken(source.find(batch_size=CALL_DOCUMENTS), place, encoders)
+        if found is None:
+            there = sorted(source.database.list_collection_names())
+            raise foreign(place, f"it holds no documents; that database has {listed(there) or 'no collections'}")
+        [(spec, fingerprint, dim)] = encoders
+        return Facts(spec, fingerprint, dim, source.name), found
+
+
+@contextmanager
+def _opened(url: str, collection: str, happened: Callable[[], str]) -> Iterator[Collection[dict[str, Any]]]:
+    """The collection, of a server that answers. happened: what to say of a server that fails inside."""
     check_installed("a mongodb:// address")
     import pymongo
     from bson.errors import BSONError
     from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+    from pymongo.uri_parser import parse_uri
 
     shown = without_password(url)
     try:
+        named = parse_uri(url)["collection"] or collection if not url.startswith("mongodb+srv:") else collection
         client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(
             url, serverSelectionTimeoutMS=CONNECT_MS, connectTimeoutMS=CONNECT_MS, socketTimeoutMS=ANSWER_MS
         )
@@ -58,23 +98,14 @@ def write(url: str, collection: str, facts: Facts, rows: Rows, *, progress: Prog
         raise UsageError(
             f"cannot read the address {shown} ({_short(error)}); write mongodb://HOST:27017/DATABASE, or put USER:PASSWORD@ before HOST in SEMBLANCE_MONGODB"
         ) from None
-    waiting = documents(facts, rows)
-    sent = 0
     try:
         with client:
             client.admin.command("ping")
-            target = client.get_default_database(DATABASE)[collection]
-            while batch := list(islice(waiting, CALL_DOCUMENTS)):
-                progress("documents", sent, len(rows))
-                target.bulk_write(
-                    [pymongo.ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in batch], ordered=False
-                )
-                sent += len(batch)
-            progress("documents", sent, len(rows))
+            yield client.get_default_database(DATABASE)[named]
     except (PyMongoError, BSONError, OverflowError) as error:
         raise SemblanceError(
-            f"MongoDB at {shown} did not take the documents ({_short(error)}); {sent:,} of {len(rows):,} were sent. See that "
-            "it runs and may be written to, then run the same command again"
+            f"MongoDB at {shown} {happened()} ({_short(error)}). See that it runs and lets you in, then run the same "
+            "command again"
         ) from None  # the error's text may hold the address with its password
 
 

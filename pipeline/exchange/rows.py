@@ -33,7 +33,7 @@ def of_gallery(source: Gallery) -> tuple[Facts, Rows]:
     return facts, source.rows(entry["fingerprint"][:8])
 
 
-def check(rows: Rows, source: Path) -> None:
+def check(rows: Rows, source: Path | str) -> None:
     """UsageError when somebody has changed the file's rows into what no gallery holds."""
     import numpy as np
 
@@ -51,12 +51,12 @@ def _is_text(metadata: object) -> bool:
     return isinstance(metadata, dict) and all(isinstance(part, str) for pair in metadata.items() for part in pair)
 
 
-def unreadable(source: Path, error: Exception) -> UsageError:
+def unreadable(source: Path | str, error: Exception) -> UsageError:
     """For a file that is damaged, missing or of another kind."""
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return UsageError(f"cannot read {source}: {reason}")
 
 
-def foreign(source: Path, lacking: str) -> UsageError:
+def foreign(source: Path | str, lacking: str) -> UsageError:
     """For a file of the right kind that `export` has not written."""
     return UsageError(f"{source} is no export of a gallery: {lacking}; export it again")

@@ -244,8 +244,6 @@ def test_an_unknown_ending_and_a_missing_file_are_said(gallery: Gallery, tmp_pat
         export_gallery(gallery, tmp_path / "out.csv")
     for ending in ENDINGS:
         assert "cannot read" in refused(tmp_path / f"missing.{ending}")
-    with pytest.raises(UsageError, match="mongodump"):
-        import_gallery("other", "mongodb://localhost/x", Settings())
 
 
 def test_without_pymongo_bson_says_what_to_install(

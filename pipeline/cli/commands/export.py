@@ -48,14 +48,20 @@ def export(
 
 def import_(
     name: Name,
-    source: Annotated[str, typer.Argument(help="A .parquet, .npz or .bson file that `export` wrote")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A .parquet, .npz or .bson file that `export` wrote, mongodb://HOST/DATABASE, or mongodb:// for that of SEMBLANCE_MONGODB"
+        ),
+    ],
     progress: ProgressKind = "auto",
 ) -> None:
-    """Make a new gallery from an exported file."""
+    """Make a new gallery from an exported file, or from a MongoDB collection of its name."""
     from pipeline.exchange import exchange
+    from pipeline.exchange.mongodb import configured
     from pipeline.settings import Settings
 
     settings = Settings()
-    gallery = exchange.import_gallery(name, source, settings)
+    gallery = exchange.import_gallery(name, configured(source, settings), settings)
     print(f"{name}: {gallery.info().rows:,} rows imported; ingest the pictures' folder to see their thumbnails")
     fill_index(gallery, settings, progress)
