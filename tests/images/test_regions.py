@@ -385,3 +385,23 @@ def test_a_gallery_of_parts_alone_can_be_clustered_and_drawn(root: Path) -> None
     assert len(whole_pictures.of_gallery(gallery, purpose="to be told apart").rows) == 9
     both, _ = fill(root, parts(whole=True))
     assert len(whole_pictures.of_gallery(both, purpose="to be told apart").rows) == 3
+
+
+@pytest.mark.parametrize(
+    ("box", "is_drawn"),
+    [
+        ("30,20,50,50", True),
+        ("", False),
+        ("large", False),
+        ("30,20,500,50", False),
+        ("-3,2,9,9", False),
+        ("1,1,0,9", False),
+    ],
+)
+def test_the_box_among_the_facts_of_a_picture_is_drawn_on_it(root: Path, box: str, is_drawn: bool) -> None:
+    gallery, _ = fill(root, [ImageRecord("0.png", "", "", {"box": box})])
+    drawn = whole_with_box(large_picture.draw(gallery, gallery.table()["id"].iloc[0]))
+    changed = abs(drawn - np.asarray(Image.open(root / "0.png").convert("L")).astype(int)) > 40
+    assert changed.any() == is_drawn
+    if is_drawn:
+        assert [int(side.min()) for side in np.nonzero(changed)] == pytest.approx([20, 30], abs=1)
