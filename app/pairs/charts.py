@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -24,7 +26,7 @@ def pairs_section(curve: Curve, *, rate: float, score: float | None) -> None:
     counts = report["pairs"][verification.MEASURE]
     st.subheader("This gallery's pairs", anchor=False)
     st.markdown(
-        f"{counts['same']:,} same and {counts['different']:,} different pairs by {literal(report['by'])}, of {counts['pictures']:,} pictures "
+        f"{counts['same']:,} same and {counts['different']:,} different pairs {_source(report)}, of {counts['pictures']:,} pictures "
         "that did not choose the thresholds."
     )
     left, right = st.columns(2, gap="medium")
@@ -37,6 +39,12 @@ def pairs_section(curve: Curve, *, rate: float, score: float | None) -> None:
         figure = score_figure(curve, table, threshold=threshold, score=score)
         chart(figure, table, "pair-scores", "scores of same and of different pairs")
     points(curve)
+
+
+def _source(report: dict[str, Any]) -> str:
+    if verification.is_list(report["by"]):
+        return f"from {literal(report.get('file', 'a file'))}"
+    return f"by {literal(report['by'])}"
 
 
 def roc_table(curve: Curve) -> pd.DataFrame:

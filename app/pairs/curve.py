@@ -15,8 +15,8 @@ QUICK_BYTES = 8_000_000  # bytes of embeddings, read and measured within a secon
 
 
 def groupings(gallery: Gallery) -> list[str]:
-    """What makes two pictures the same here: `label`, metadata fields, or nothing."""
-    return _groupings(gallery.version, gallery)
+    """What makes two pictures the same here: `label`, metadata fields, pairs from a file, or nothing."""
+    return [*_groupings(gallery.version, gallery), *verification.lists(gallery)]
 
 
 def measured_curve(gallery: Gallery, by: str) -> Curve | None:

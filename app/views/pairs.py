@@ -9,6 +9,7 @@ from app.pairs.charts import pairs_section
 from app.pairs.curve import explain_no_groupings, groupings, measured_curve
 from app.pairs.examples import example_pairs
 from app.pairs.identities import naming, ranking, who_options, who_title
+from app.pairs.own_pairs import own_pairs
 from app.pairs.pair_query import NAMED, SLOTS, TWO
 from app.pairs.slot import CSS, examples, figure, shown, slot
 from app.pairs.verdict import percent, verdict
@@ -18,7 +19,7 @@ from app.widgets.literal import literal, told_apart
 from app.widgets.page import gallery_page
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
-from pipeline.recognition.verification import RATES, Curve
+from pipeline.recognition.verification import LIST, RATES, Curve, is_list
 
 MODES = {TWO: "Two pictures", NAMED: "Picture against identity"}
 
@@ -57,6 +58,7 @@ def area(gallery: Gallery) -> None:
         st.error(literal(error))
     if curve:
         pairs_section(curve, rate=query.rate, score=score)
+    own_pairs(gallery, curve)
     pair_query.write_address()
 
 
@@ -86,10 +88,14 @@ def options(gallery: Gallery, fields: list[str]) -> None:
                 "The same is",
                 fields,
                 key="pair-by",
-                format_func=lambda by: f"the same {by}",
+                format_func=_said,
                 width=190,
                 on_change=_choose,
             )
+
+
+def _said(by: str) -> str:
+    return f"as {by.removeprefix(LIST)} says" if is_list(by) else f"the same {by}"
 
 
 def _choose() -> None:

@@ -6,14 +6,17 @@ other, so they are not those of the pairs that it was fitted to. A report keeps 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import GalleryError, UsageError
+from pipeline.errors import GalleryError, UsageError, listed
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.metrics import intervals, verification
+from pipeline.recognition import pair_files
 from pipeline.records import Progress, Rows, silent
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ MAX_PAIRS = 20_000  # of each kind and half, at most
 BOOTSTRAP_ROUNDS = 500
 SLACK = 1e-6  # two ways to the same score, by a store and by the files, differ by rounding
 CHOOSE, MEASURE = "choose", "measure"  # the halves
+LIST = "pairs:"  # before the name of pairs that came from a file, where else a field is named
 
 
 @dataclass(frozen=True)
@@ -74,22 +78,51 @@ def curve(
 ) -> Curve:
     """The kept curve of the gallery as it is now, else a new one, which is kept in its place.
 
-    by: `label`, or a metadata field: two pictures are the same where it agrees; pictures without it take no part. n: pairs
-    of each kind in each half, at most. Raises UsageError where a half has no pairs of one kind.
+    by: `label`, or a metadata field: two pictures are the same where it agrees; pictures without it take no part. Or
+    `pairs:NAME`, which `curve_of_file` has read before. n: pairs of each kind in each half, at most; a file's are all
+    taken. Raises UsageError where a half has no pairs of one kind.
     """
     existing = kept_curve(gallery, by=by, n=n, seed=seed)
     if existing and existing.report["generation"] == gallery.generation:
         return existing
     generation, rows = gallery.generation, gallery.rows()
     progress("pairs", 0, 0)
-    pairs, counts = _pairs(gallery, rows, by, n, seed)
+    if is_list(by):
+        pairs, counts = _scored(gallery, rows, _listed(gallery, by), by)
+    else:
+        pairs, counts = _pairs(gallery, rows, by, n, seed)
+    return _kept(gallery, generation, pairs, counts | {"by": by, "n": n, "seed": seed})
+
+
+def curve_of_file(gallery: Gallery, file: Path, *, seed: int = 0) -> tuple[Curve, list[str]]:
+    """The curve of pairs that people have judged, and what of the file was left out. Kept as `pairs:` and the file's name, in
+    place of one of that name. UsageError as `pair_files.read`, and where a half has no pairs of one kind."""
+    by = LIST + (re.sub(r"[^\w-]+", "_", file.stem)[:60] or "file")
+    generation, rows = gallery.generation, gallery.rows()
+    found = pair_files.read(file, gallery, halves=(CHOOSE, MEASURE), seed=seed)
+    pairs, counts = _scored(gallery, rows, found.pairs, by)
+    about = {"by": by, "n": MAX_PAIRS, "seed": seed, "file": file.name}
+    return _kept(gallery, generation, pairs, counts | about), found.notes
+
+
+def lists(gallery: Gallery) -> list[str]:
+    """`pairs:NAME` of every file whose pairs are kept, the newest first."""
+    said = (str(_report(gallery, name).get("by", "")) for name in reports.names(gallery, KIND))
+    return list(dict.fromkeys(by for by in said if is_list(by)))
+
+
+def is_list(by: str) -> bool:
+    """Whether pairs of a file are meant, and not what a field says."""
+    return by.startswith(LIST)
+
+
+def _kept(gallery: Gallery, generation: int, pairs: pd.DataFrame, about: dict[str, Any]) -> Curve:
+    """The curve of these pairs, kept in place of the gallery's others by the same."""
+    seed, by = about["seed"], about["by"]
     measured = Curve({}, pairs).roc()
     rate, threshold = verification.eer(measured)
     entry = gallery.encoder()
-    report = counts | {
-        "by": by,
-        "n": n,
-        "seed": seed,
+    report = about | {
         "generation": generation,
         "encoder": entry["spec"],
         "fingerprint": entry["fingerprint"],
@@ -156,7 +189,7 @@ def points(pairs: pd.DataFrame, rates: Sequence[float], *, seed: int = 0) -> lis
 
 
 def groupings(gallery: Gallery) -> list[str]:
-    """`label` and the metadata fields by which some pictures are the same and others are not."""
+    """`label` and the metadata fields by which some pictures are the same and others are not; `lists` are no part of it."""
     table = gallery.table()
     fields = []
     for name in ("label", *gallery.manifest()["metadata_keys"]):
@@ -176,6 +209,38 @@ def _report(gallery: Gallery, name: str) -> dict[str, Any]:
 
 def _values(table: pd.DataFrame, by: str) -> pd.Series:
     return table["label"] if by == "label" else table["metadata"].map(lambda row: row.get(by, ""))
+
+
+def _listed(gallery: Gallery, by: str) -> pd.DataFrame:
+    """The pairs of a file as they were read, whatever the gallery's encoder was then. UsageError when none is kept."""
+    for name in reports.names(gallery, KIND):
+        if _report(gallery, name).get("by") == by:
+            return reports.table(gallery, name)
+    known = listed(lists(gallery)) or "none"
+    raise UsageError(f"gallery {gallery.name} has no pairs {by!r} from a file; it has {known}; read the file first")
+
+
+def _scored(gallery: Gallery, rows: Rows, pairs: pd.DataFrame, by: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Those pairs whose pictures are there, with their scores of today. UsageError where a half lacks a kind."""
+    import numpy as np
+
+    place = {picture: row for row, picture in enumerate(rows.table["id"])}
+    there = pairs["first"].isin(place.keys()) & pairs["second"].isin(place.keys())
+    pairs = pairs[there].reset_index(drop=True)
+    counts: dict[str, Any] = {"pairs": {}, "gone": int((~there).sum())}
+    for half in (CHOOSE, MEASURE):
+        mine = pairs[pairs["half"] == half]
+        same = int(mine["same"].sum())
+        if not 0 < same < len(mine):
+            raise UsageError(
+                f"{by}: one half of its {len(pairs):,} pairs has {same:,} same and {len(mine) - same:,} different ones; "
+                "both kinds are needed in both halves: give more pairs, or a column half with choose and measure"
+            )
+        pictures = len(np.unique(mine[["first", "second"]].to_numpy(str)))
+        counts["pairs"][half] = {"pictures": pictures, "same": same, "different": len(mine) - same}
+    counts |= {"pictures": len(np.unique(pairs[["first", "second"]].to_numpy(str)))}
+    ends = np.array([[place[one] for one in pairs[name]] for name in ("first", "second")]).T
+    return pairs.assign(score=verification.pair_scores(rows.embeddings, ends)), counts
 
 
 def _pairs(gallery: Gallery, rows: Rows, by: str, n: int, seed: int) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -111,7 +112,7 @@ def test_a_file_that_is_no_picture_is_said_where_it_was_dropped(filled: AppTest)
     app = opened(filled, gallery="shades")
     app = settled(app.file_uploader[0].upload("notes.jpg", b"not a picture", "image/jpeg").run())
     assert "notes.jpg: " in app.error[0].value
-    assert [one.label for one in app.file_uploader] == ["First picture", "Second picture"]
+    assert [one.label for one in app.file_uploader] == ["First picture", "Second picture", "Pairs"]
 
 
 def test_unknown_ids_and_words_in_the_address_are_said_and_the_page_stays(filled: AppTest) -> None:
@@ -212,3 +213,24 @@ def test_the_tables_behind_the_charts_hold_the_curve(filled: AppTest) -> None:
     assert bins["same"].sum() == pytest.approx(1)
     assert bins["different"].sum() == pytest.approx(1)
     assert points_table(measured)["note"].str.contains("too few").all()
+
+
+def test_pairs_from_a_file_are_measured_chosen_and_told_of(filled: AppTest) -> None:
+    app = opened(filled)
+    table = shades().table()
+    rows = [
+        f"{a},{b},{int(one == other)}"
+        for (a, one), (b, other) in itertools.combinations(zip(table["path"], table["label"], strict=True), 2)
+    ]
+    [field] = [one for one in app.file_uploader if (one.key or "").startswith("own-pairs")]
+    field.upload("my pairs.csv", "\n".join(["first,second,same", *rows, "gone.png,x.png,1"]).encode(), "text/csv")
+    settled(app.run())
+    assert app.selectbox(key="pair-by").value == "pairs:my_pairs"
+    assert "different pairs from my_pairs.csv" in said(app)
+    assert f"{len(rows):,} pairs read from my pairs.csv." in said(app)
+    assert "Left out: 1 pairs name pictures" in said(app)
+    [field] = [one for one in app.file_uploader if (one.key or "").startswith("own-pairs")]
+    field.upload("bad.csv", b"first,second\nx,y", "text/csv")
+    settled(app.run())
+    assert "bad.csv has no column same" in said(app)
+    assert app.selectbox(key="pair-by").value == "pairs:my_pairs", "the pairs before stay"

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from pipeline.recognition.verification import Curve
     from pipeline.records import Encoder
 
-By = Annotated[str, typer.Option(help="label, or a metadata field such as item: what makes two pictures the same")]
+By = Annotated[
+    str,
+    typer.Option(
+        help="label, a metadata field such as item, or pairs:NAME of a file: what makes two pictures the same"
+    ),
+]
 Rate = Annotated[float, typer.Option(help="Share of different pairs that may be taken as the same: 0.001, 0.01, 0.05")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, …")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout")]
@@ -35,17 +40,36 @@ def pairs(
     by: By = "label",
     n: Annotated[int, typer.Option("-n", "--n", min=1, help="Pairs of each kind in each half, at most")] = 20_000,
     seed: Annotated[int, typer.Option(min=0, help="Of the halves and of the draws")] = 0,
+    file: Annotated[
+        str, typer.Option(help="Pairs that people judged: a CSV with first, second, same; or LFW's pairs.txt")
+    ] = "",
+    write: Annotated[str, typer.Option(help="A new CSV with every pair, its half and its score")] = "",
     progress: ProgressKind = "auto",
     as_json: AsJson = False,
 ) -> None:
     """How well scores tell same pairs from different ones, and the threshold of each false accept rate; kept."""
+    from pipeline.errors import UsageError
     from pipeline.gallery.opening import open_gallery
     from pipeline.progress import shown
-    from pipeline.recognition import verification
+    from pipeline.recognition import pair_files, verification
     from pipeline.settings import Settings
 
+    if file and by != "label":
+        raise UsageError("--file says which pairs are the same, so --by cannot")
+    if write and not Path(write).absolute().parent.is_dir():
+        raise UsageError(f"no folder {Path(write).parent}; make it first")
+    gallery = open_gallery(name, Settings())
     with shown(progress) as show:
-        report = verification.curve(open_gallery(name, Settings()), by=by, n=n, seed=seed, progress=show).report
+        if file:
+            curve, notes = verification.curve_of_file(gallery, Path(file), seed=seed)
+            for note in notes:
+                print(note, file=sys.stderr)
+        else:
+            curve = verification.curve(gallery, by=by, n=n, seed=seed, progress=show)
+    report, by = curve.report, curve.report["by"]
+    if write:
+        pair_files.write(Path(write), gallery, curve.pairs)
+        print(f"{len(curve.pairs):,} pairs written to {write}", file=sys.stderr)
     if as_json:
         print(json.dumps(report, ensure_ascii=False))
         return
