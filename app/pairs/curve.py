@@ -8,7 +8,7 @@ from app.server import jobs
 from app.widgets.faults import attempt, problem
 from app.widgets.literal import literal
 from pipeline.gallery.gallery import Gallery
-from pipeline.recognition import verification
+from pipeline.recognition import drawn_pairs, verification
 from pipeline.recognition.verification import Curve
 
 QUICK_BYTES = 8_000_000  # bytes of embeddings, read and measured within a second
@@ -48,7 +48,7 @@ def explain_no_groupings() -> None:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _groupings(version: tuple[str, str, int], _gallery: Gallery) -> list[str]:
-    return verification.groupings(_gallery)
+    return drawn_pairs.groupings(_gallery)
 
 
 def _start(gallery: Gallery, by: str) -> None:

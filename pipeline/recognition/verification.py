@@ -16,7 +16,8 @@ from pipeline.errors import GalleryError, UsageError, listed
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.metrics import intervals, verification
-from pipeline.recognition import pair_files
+from pipeline.recognition import drawn_pairs, pair_files
+from pipeline.recognition.drawn_pairs import CHOOSE, MEASURE
 from pipeline.records import Progress, Rows, silent
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ RATES = (0.001, 0.01, 0.05)
 MAX_PAIRS = 20_000  # of each kind and half, at most
 BOOTSTRAP_ROUNDS = 500
 SLACK = 1e-6  # two ways to the same score, by a store and by the files, differ by rounding
-CHOOSE, MEASURE = "choose", "measure"  # the halves
 LIST = "pairs:"  # before the name of pairs that came from a file, where else a field is named
 
 
@@ -90,7 +90,7 @@ def curve(
     if is_list(by):
         pairs, counts = _scored(gallery, rows, _listed(gallery, by), by)
     else:
-        pairs, counts = _pairs(gallery, rows, by, n, seed)
+        pairs, counts = drawn_pairs.drawn(gallery, rows, by, n, seed)
     return _kept(gallery, generation, pairs, counts | {"by": by, "n": n, "seed": seed})
 
 
@@ -188,27 +188,12 @@ def points(pairs: pd.DataFrame, rates: Sequence[float], *, seed: int = 0) -> lis
     ]
 
 
-def groupings(gallery: Gallery) -> list[str]:
-    """`label` and the metadata fields by which some pictures are the same and others are not; `lists` are no part of it."""
-    table = gallery.table()
-    fields = []
-    for name in ("label", *gallery.manifest()["metadata_keys"]):
-        counts = _values(table, name).value_counts().drop("", errors="ignore")
-        if len(counts) > 1 and counts.max() > 1:
-            fields.append(name)
-    return fields
-
-
 def _report(gallery: Gallery, name: str) -> dict[str, Any]:
     """{} when it is damaged, or was deleted by another process meanwhile."""
     try:
         return reports.read(gallery, name)
     except GalleryError:
         return {}
-
-
-def _values(table: pd.DataFrame, by: str) -> pd.Series:
-    return table["label"] if by == "label" else table["metadata"].map(lambda row: row.get(by, ""))
 
 
 def _listed(gallery: Gallery, by: str) -> pd.DataFrame:
@@ -241,64 +226,6 @@ def _scored(gallery: Gallery, rows: Rows, pairs: pd.DataFrame, by: str) -> tuple
     counts |= {"pictures": len(np.unique(pairs[["first", "second"]].to_numpy(str)))}
     ends = np.array([[place[one] for one in pairs[name]] for name in ("first", "second")]).T
     return pairs.assign(score=verification.pair_scores(rows.embeddings, ends)), counts
-
-
-def _pairs(gallery: Gallery, rows: Rows, by: str, n: int, seed: int) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Pairs of both halves, and how many pictures and pairs there are."""
-    import numpy as np
-    import pandas as pd
-
-    fields = ["label", *gallery.manifest()["metadata_keys"]]
-    if by not in fields:
-        raise UsageError(
-            f"gallery {gallery.name} has no field {by!r} to pair pictures by; choose from {', '.join(fields)}"
-        )
-    values = _values(rows.table, by).to_numpy(str)
-    keep = values != ""
-    table, embeddings, values = rows.table[keep], rows.embeddings[keep], values[keep]
-    ids = table["id"].to_numpy(str)
-    # A picture and its parts are in one half: pixels that chose the threshold do not measure it.
-    wholes, whole_of = np.unique(np.where(table["parent"] == "", ids, table["parent"]), return_inverse=True)
-    chosen = np.random.default_rng(seed).permutation(len(wholes)) < len(wholes) / 2
-    counts: dict[str, Any] = {"pictures": len(ids), "values": len(set(values)), "pairs": {}}
-    parts = []
-    for half, mine in ((CHOOSE, chosen[whole_of]), (MEASURE, ~chosen[whole_of])):
-        rows_of_half = np.flatnonzero(mine)
-        try:
-            same = verification.draw_pairs(values[rows_of_half], n, seed=seed)[0]
-        except UsageError:
-            raise UsageError(_no_pairs(gallery, by, values)) from None
-        for pairs, alike in ((same, True), (_different(values[rows_of_half], n, seed=seed), False)):
-            scores = verification.pair_scores(embeddings[rows_of_half], pairs)
-            first, second = ids[rows_of_half[pairs]].T
-            parts.append(pd.DataFrame({"first": first, "second": second, "half": half, "same": alike, "score": scores}))
-        counts["pairs"][half] = {"pictures": len(rows_of_half), "same": len(parts[-2]), "different": len(parts[-1])}
-    return pd.concat(parts, ignore_index=True), counts
-
-
-def _different(values: np.ndarray, n: int, *, seed: int) -> np.ndarray:
-    """(m, 2) rows whose values differ, each pair drawn evenly from all there are, none twice.
-
-    draw_pairs gives no more different pairs than there are same ones, too few for a low rate where same ones are rare.
-    """
-    import numpy as np
-
-    codes = np.unique(values, return_inverse=True)[1]
-    order, sizes = np.argsort(codes, kind="stable"), np.bincount(codes)
-    before = (np.cumsum(sizes) - sizes)[codes[order]]  # (rows,) by value: how many rows have an earlier one
-    ends = np.cumsum(before)
-    drawn = np.random.default_rng(seed).choice(int(ends[-1]), min(n, int(ends[-1])), replace=False)
-    later = np.searchsorted(ends, drawn, side="right")
-    return np.stack([order[drawn - (ends - before)[later]], order[later]], axis=1)
-
-
-def _no_pairs(gallery: Gallery, by: str, values: np.ndarray) -> str:
-    others = ", ".join(name for name in groupings(gallery) if name != by)
-    return (
-        f"{len(values):,} pictures of {gallery.name} have a {by}, {len(set(values)):,} different ones, and half of them make no "
-        "same and different pairs; two values are needed, with some pictures each: ingest a folder with a subfolder for each "
-        f"label, or a table with a label column{f', or pair by {others}' if others else ''}"
-    )
 
 
 def _intervals(accepted: np.ndarray, pictures: np.ndarray, seed: int) -> list[dict[str, float]]:

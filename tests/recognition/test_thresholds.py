@@ -13,7 +13,7 @@ from tiny_gallery import fill, photos
 from pipeline.errors import UsageError
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
-from pipeline.recognition import verification
+from pipeline.recognition import drawn_pairs, verification
 from pipeline.recognition.verification import CHOOSE, MEASURE, SLACK, curve, decide
 
 
@@ -146,7 +146,7 @@ def test_pictures_may_be_paired_by_a_metadata_field_and_those_without_it_take_no
     embeddings, which = groups((8, 8, 8))
     items = [{"item": f"i{one}"} if one else {} for one in which]
     gallery = plant(embeddings, metadata=items)
-    assert verification.groupings(gallery) == ["item"]
+    assert drawn_pairs.groupings(gallery) == ["item"]
     measured = curve(gallery, by="item")
     assert measured.report["pictures"] == 16
     assert {int(picture, 16) // 8 for picture in [*measured.pairs["first"], *measured.pairs["second"]]} == {1, 2}
@@ -163,7 +163,7 @@ def test_pictures_may_be_paired_by_a_metadata_field_and_those_without_it_take_no
 )
 def test_what_makes_no_pairs_is_refused_with_what_to_do(labels: str, by: str, message: str) -> None:
     gallery = plant(groups((8, 8))[0], labels=labels)
-    assert verification.groupings(gallery) == []
+    assert drawn_pairs.groupings(gallery) == []
     with pytest.raises(UsageError, match=message):
         curve(gallery, by=by)
 
