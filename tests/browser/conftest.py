@@ -42,9 +42,10 @@ def photos(clothing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """On the embedded file, and in modules with BOTH_STORES on a server too: where answers come from Milvus."""
+    """On the embedded file; what a module names in BOTH_STORES on a server too: where answers come from Milvus."""
     if "milvus_uri" in metafunc.fixturenames:
-        stores = ["lite", "server"] if getattr(metafunc.module, "BOTH_STORES", False) else ["lite"]
+        both = metafunc.function.__name__ in getattr(metafunc.module, "BOTH_STORES", ())
+        stores = ["lite", "server"] if both else ["lite"]
         metafunc.parametrize("milvus_uri", stores, indirect=True, scope="session")
 
 

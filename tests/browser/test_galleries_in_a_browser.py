@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
-BOTH_STORES = True
+BOTH_STORES = {"test_a_zip_becomes_a_gallery_that_can_be_searched_and_deleted"}
 expect.set_options(timeout=20_000)
 
 
