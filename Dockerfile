@@ -41,6 +41,5 @@ ENV PATH=/venv/bin:$PATH \
 USER 10001:10001
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=10s --start-period=90s --retries=3 CMD ["python", "-m", "deploy.healthy"]
-ENTRYPOINT ["python", "-m", "deploy.entry"]
 # 0.0.0.0 is the container's own address; publish it on loopback only: docker run -p 127.0.0.1:8501:8501 semblance:cpu
 CMD ["python", "-m", "streamlit", "run", "streamlit_app.py", "--server.port=8501", "--server.address=0.0.0.0"]

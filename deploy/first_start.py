@@ -2,7 +2,7 @@
 
     python -m deploy.first_start
 
-It reads SEMBLANCE_MILVUS_URI, MILVUS_PASSWORD_FILE (made if it is not there) and:
+It reads SEMBLANCE_MILVUS_URI, SEMBLANCE_MILVUS_PASSWORD_FILE (made if it is not there) and:
 MILVUS_WAIT        seconds to wait for Milvus (300)
 DEMO               `no` leaves the demo gallery out
 """
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy import entry, password
+from deploy import password
 from pipeline.errors import SemblanceError
 from pipeline.settings import Settings
 
@@ -35,9 +35,9 @@ def secure(uri: str, file: Path, wait: float) -> None:
 
 
 def fill(command: Sequence[str] = FILL) -> int:
-    """Fill the demo gallery with the password in the environment; the exit code of that."""
+    """Fill the demo gallery; the exit code of that."""
     say("filling the demo gallery; a second start finds it filled")
-    return subprocess.run([sys.executable, *command], env=entry.environment(os.environ), check=False).returncode
+    return subprocess.run([sys.executable, *command], check=False).returncode
 
 
 def say(sentence: str) -> None:
@@ -45,9 +45,9 @@ def say(sentence: str) -> None:
 
 
 def main() -> None:
-    file = os.environ.get(password.VARIABLE, "")
+    file = Settings().milvus_password_file
     if not file or not Settings().milvus_uri:
-        sys.exit(f"set {password.VARIABLE} and SEMBLANCE_MILVUS_URI; docker-compose.yml does")
+        sys.exit("set SEMBLANCE_MILVUS_PASSWORD_FILE and SEMBLANCE_MILVUS_URI; docker-compose.yml does")
     try:
         wait = float(os.environ.get("MILVUS_WAIT") or 300)
     except ValueError:

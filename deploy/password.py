@@ -8,21 +8,8 @@ import secrets
 import sys
 from pathlib import Path
 
-VARIABLE = "MILVUS_PASSWORD_FILE"
-_LEAST = 16  # characters; fewer means a cut or a foreign file. Milvus takes 6 to 72
-
-
-def kept(file: Path) -> str:
-    """The password in `file`. SystemExit with a sentence when it is not there or not one."""
-    try:
-        password = file.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        sys.exit(f"there is no password in {file} yet; the service first-start makes it: docker compose up first-start")
-    except (OSError, UnicodeDecodeError) as error:
-        sys.exit(f"the password in {file} cannot be read: {error}")
-    if len(password) < _LEAST or not password.isprintable() or ":" in password:
-        sys.exit(f"{file} holds no password of {_LEAST} characters and more without a colon; was it cut short?")
-    return password
+from pipeline.errors import UsageError
+from pipeline.settings import password_in
 
 
 def made(file: Path) -> str:
@@ -41,4 +28,7 @@ def made(file: Path) -> str:
             sys.exit(f"no password can be kept in {file}: {error}")
         finally:
             draft.unlink(missing_ok=True)
-    return kept(file)
+    try:
+        return password_in(file)
+    except UsageError as error:
+        sys.exit(str(error))

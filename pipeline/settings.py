@@ -9,6 +9,10 @@ from pathlib import Path
 from pydantic import field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipeline.errors import UsageError
+
+_LEAST = 16  # characters of a password in a file; fewer means a cut or a foreign file. Milvus takes 6 to 72
+
 
 class Settings(BaseSettings):
     """Read afresh on each construction, so a test or a child process sees its own environment."""
@@ -18,6 +22,7 @@ class Settings(BaseSettings):
     home: Path = Path("data")
     milvus_uri: str = ""  # empty: the embedded file home/milvus.db
     milvus_token: str = ""
+    milvus_password_file: str = ""  # of root, read when it is asked for: a container's environment shows no password
     mongodb: str = ""  # where `export NAME mongodb://` writes: an address with user and password
     device: str = "auto"
     log: str = "file"  # the app's: file (home/logs/app.jsonl), stderr or none
@@ -45,6 +50,13 @@ class Settings(BaseSettings):
         return self.milvus_uri or str(self.home.absolute() / "milvus.db")
 
     @property
+    def token(self) -> str:
+        """What Milvus is asked with: the token, or root with the password in its file. UsageError when that is none."""
+        if self.milvus_token or not self.milvus_password_file:
+            return self.milvus_token
+        return f"root:{password_in(Path(self.milvus_password_file))}"
+
+    @property
     def galleries(self) -> Path:
         return self.home / "galleries"
 
@@ -57,6 +69,21 @@ class Settings(BaseSettings):
     def runs(self) -> Path:
         """Training runs, a folder each."""
         return self.home / "runs"
+
+
+def password_in(file: Path) -> str:
+    """The password that a file holds alone. UsageError when it is not there or not one."""
+    try:
+        password = file.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        raise UsageError(
+            f"there is no password in {file} yet; the service first-start makes it: docker compose up first-start"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the password in {file} cannot be read: {error}") from error
+    if len(password) < _LEAST or not password.isprintable() or ":" in password:
+        raise UsageError(f"{file} holds no password of {_LEAST} characters and more without a colon; was it cut short?")
+    return password
 
 
 def current() -> Settings:

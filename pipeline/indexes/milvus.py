@@ -17,6 +17,7 @@ from pipeline.indexes import _answers
 from pipeline.indexes._answers import Metric
 from pipeline.plugins import Card
 from pipeline.records import AnnIndex
+from pipeline.settings import Settings
 
 CARD = Card(
     summary="Milvus: Lite in a file of its own, or a server by uri; every index type that it offers",
@@ -48,7 +49,7 @@ def build(
     nprobe: int = 0,
     metric: Metric = "cosine",
 ) -> AnnIndex:
-    """uri: http://HOST:19530; empty = Lite. Its token is SEMBLANCE_MILVUS_TOKEN. A type it lacks is an error of Milvus.
+    """uri: http://HOST:19530; empty = Lite. Its token is that of the settings. A type it lacks is an error of Milvus.
 
     m, ef_construction: of HNSW. cells: of IVF and SCANN; 0 = 4 sqrt(n); Lite 3.2 always takes 128. ef (also DISKANN's
     search list) and nprobe: 0 sweeps them.
@@ -150,8 +151,7 @@ class Milvus:
         from pymilvus import MilvusClient
 
         if self._uri:
-            token = os.environ.get("SEMBLANCE_MILVUS_TOKEN", "")
-            self._client = MilvusClient(self._uri, token=token, timeout=30, dedicated=True)
+            self._client = MilvusClient(self._uri, token=Settings().token, timeout=30, dedicated=True)
         else:
             self._folder = Path(tempfile.mkdtemp(prefix="milvus-"))
             self._client = MilvusClient(str(self._folder / "milvus.db"), timeout=_SECONDS, dedicated=True)

@@ -22,7 +22,7 @@ STAGES = ("compare", "verify", "verify again")
 
 def open_store(settings: Settings) -> VectorStore:
     """The configured Milvus. StoreLocked when another process holds the embedded file, else StoreError."""
-    store: VectorStore = plugins.build("stores", "milvus", uri=settings.uri, token=settings.milvus_token)
+    store: VectorStore = plugins.build("stores", "milvus", uri=settings.uri, token=settings.token)
     return store
 
 

@@ -52,7 +52,7 @@ def build(*, uri: str = "", token: str = "", timeout: float = 5.0, index: Index 
     """
     settings = Settings()
     if not uri:
-        uri, token = settings.uri, token or settings.milvus_token  # the token belongs to this address only
+        uri, token = settings.uri, token or settings.token  # the token belongs to this address only
     link = open_link(uri, connect=lambda where, seconds: connect(where, token, seconds), timeout=timeout)
     return MilvusStore(link, index=index)
 

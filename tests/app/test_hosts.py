@@ -10,6 +10,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 
 import listeners
 import pytest
@@ -239,3 +240,28 @@ def test_the_shipped_configuration_names_this_machine_alone() -> None:
     assert shipped["server"]["allowedHosts"] == list(hosts.LOOPBACK)
     assert shipped["server"]["address"] == "127.0.0.1"
     assert "corsAllowedOrigins" not in shipped["server"]
+
+
+WATCHED = """
+import socket
+_asked = socket.getaddrinfo
+def asked(host, *rest, **options):
+    if str(host) not in ("localhost", "127.0.0.1", "0.0.0.0", "::1", "None", ""):
+        print("ASKED OUTSIDE", host, flush=True)
+        raise OSError("nobody outside is there")
+    return _asked(host, *rest, **options)
+socket.getaddrinfo = asked
+"""
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+def test_no_start_and_no_foreign_page_makes_the_app_ask_outside_for_its_own_address(
+    tmp_path: Path, address: str
+) -> None:
+    flags = (f"--server.address={address}", f"--server.allowedHosts={NAME}")
+    with exposed(tmp_path, *flags, plant=WATCHED, SEMBLANCE_EXPOSED="0") as app:
+        assert ask(app, "/", f"Host: {NAME}")[0] == 200
+        assert websocket(app, f"Host: {NAME}", "Origin: http://evil.example") == 403
+        assert websocket(app, f"Host: {NAME}", f"Origin: http://{NAME}") == 101
+        assert "ASKED OUTSIDE" not in app.said()
+        assert "localhost:" in app.said(), "the address is told"

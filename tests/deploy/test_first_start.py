@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tiny_gallery import run
 
-from deploy import entry, healthy, password
-from pipeline import ROOT
-from pipeline.errors import StoreError
+from deploy import healthy, password
+from pipeline.errors import StoreError, UsageError
+from pipeline.settings import Settings, password_in
 from pipeline.stores import _password
 
 
 def test_a_password_is_made_once_and_is_its_owners(tmp_path: Path) -> None:
     file = tmp_path / "secret" / "milvus-root"
     first = password.made(file)
-    assert password.made(file) == first == password.kept(file)
+    assert password.made(file) == first == password_in(file)
     assert len(first) > 40
     assert file.stat().st_mode & 0o077 == 0
     assert [path.name for path in file.parent.iterdir()] == [file.name]
@@ -28,18 +26,27 @@ def test_a_password_is_made_once_and_is_its_owners(tmp_path: Path) -> None:
 def test_a_password_that_cannot_be_used_is_refused(tmp_path: Path, text: str | None, fault: str) -> None:
     if text is not None:
         (tmp_path / "p").write_text(text)
-    with pytest.raises(SystemExit, match=fault):
-        entry.environment({password.VARIABLE: str(tmp_path / "p")})
+    with pytest.raises(UsageError, match=fault):
+        password_in(tmp_path / "p")
 
 
-def test_the_entry_becomes_its_command_with_the_token(tmp_path: Path) -> None:
+def test_milvus_is_asked_with_the_password_of_the_file_in_every_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SEMBLANCE_MILVUS_TOKEN", raising=False)
+    assert Settings().token == ""
+    monkeypatch.setenv("SEMBLANCE_MILVUS_PASSWORD_FILE", str(tmp_path / "p"))
     made = password.made(tmp_path / "p")
-    show = [sys.executable, "-c", "import os; print(os.environ['SEMBLANCE_MILVUS_TOKEN'])"]
-    given = os.environ | {password.VARIABLE: str(tmp_path / "p")}
-    command = [sys.executable, "-m", "deploy.entry", *show]
-    assert subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=True).stdout == (
-        f"root:{made}\n"
-    )
+    assert Settings().token == f"root:{made}"
+    monkeypatch.setenv("SEMBLANCE_MILVUS_TOKEN", "me:mine")
+    assert Settings().token == "me:mine", "what is said outright counts"
+
+
+def test_a_command_without_its_password_says_so_in_one_line(home: Path, tmp_path: Path) -> None:
+    env = {"SEMBLANCE_MILVUS_URI": "http://127.0.0.1:9", "SEMBLANCE_MILVUS_PASSWORD_FILE": str(tmp_path / "gone")}
+    done = run("doctor", env=env)
+    assert "first-start makes it" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def server(monkeypatch: pytest.MonkeyPatch, *taken: str) -> set[str]:
