@@ -42,7 +42,7 @@ def of_dataset(dataset: Dataset, spec: str, *, progress: Progress = silent) -> S
     import pandas as pd
 
     dataset.prepare(progress)
-    records = [asdict(record) | {"parent": ""} for record in dataset.records()]
+    records = [asdict(record) for record in dataset.records()]
     table = pd.DataFrame(records, columns=["path", "label", "split", "metadata", "parent"], dtype=object)
     places = [(row["path"], row["box"]) for row in records]
     keys = frozenset(key for row in table["metadata"] for key in row)

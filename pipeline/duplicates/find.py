@@ -49,7 +49,7 @@ def find_duplicates(
         raise UsageError(f"threshold is {threshold}; choose a score from -1 to 1, e.g. 0.9")
     entry = gallery.encoder()
     rows = gallery.rows()
-    rows = rows.take((rows.table["parent"] == "").to_numpy())  # regions repeat their picture
+    rows = rows.take((rows.table["box"] == "").to_numpy())  # regions repeat their picture
     report: dict[str, Any] = {
         "tiers": [tier for tier in TIERS if tier in tiers],
         "rows": len(rows),

@@ -14,6 +14,7 @@ from pipeline.gallery import ledgers
 from pipeline.gallery.gallery import Gallery
 from pipeline.images import opening
 from pipeline.images.regions import shown
+from pipeline.schema import whole_of
 
 
 class Roots(list[Path]):
@@ -96,7 +97,7 @@ def read_original(path: str, picture_id: str, folders: list[Path], gallery_name:
 
 def read_shown(row: dict[str, str], folders: list[Path], gallery_name: str) -> bytes:
     """A file that shows what the row is of: the picture's own, or for a region a PNG of it. row: id, parent, box, path."""
-    return shown(read_original(row["path"], row["id"], folders, gallery_name, parent=row["parent"]), row["box"])
+    return shown(read_original(row["path"], row["id"], folders, gallery_name, parent=whole_of(row)), row["box"])
 
 
 def on_disk(path: str) -> str:

@@ -120,7 +120,7 @@ class NoEncoder:
 
 def _row(picture_id: str, record: ImageRecord, file: OpenedFile) -> Row:
     whole = file.picture()
-    parent, box, width, height = "", "", whole.width, whole.height
+    parent, box, width, height = record.parent, "", whole.width, whole.height
     if record.box:
         sides = parse_box(record.box)
         parent, box, (width, height) = file.id(""), box_text(sides), sides[2:]

@@ -84,6 +84,8 @@ class DryRun:
         self.seen += chunk.accepted
         for _, record in chunk.accepted:
             self.rejected.pop(record.place, None)
+            if record.parent:  # its film was mended
+                self.rejected.pop(record.path.rpartition("/")[0], None)
         for i, row in enumerate(chunk.rows):
             self.rejected.pop(place(row.path, row.box), None)
             if row.id in self.book.rows:

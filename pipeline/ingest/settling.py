@@ -12,7 +12,7 @@ from pipeline.gallery.originals import DatasetFiles, dataset_roots
 from pipeline.ingest.add_facts import BROUGHT
 from pipeline.ingest.follow import FIELDS, Changes, Known, Seen, settle
 from pipeline.records import Dataset
-from pipeline.schema import Row
+from pipeline.schema import Row, whole_of
 
 KEPT = ("parent", "box", *FIELDS)
 
@@ -61,7 +61,7 @@ class Ledgers:
         files = DatasetFiles(roots)
         for picture, record in seen.records:
             row = self.rows.get(picture)
-            files.note(seen.dataset, record.path, (row and row["parent"]) or picture)
+            files.note(seen.dataset, record.path, (row and whole_of(row)) or picture)
         brought = frozenset(self.gallery.manifest().get(BROUGHT, []))
         owners = self._owners | dict.fromkeys(added, seen.dataset)
         return settle(Known(self.rows, self._merged, owners, self._gone, self.removals, added, brought), seen, files)

@@ -18,6 +18,7 @@ from PIL import Image
 from pipeline import plugins
 from pipeline.errors import UsageError
 from pipeline.records import ImageRecord
+from tests.films_made import film
 
 NAMES = plugins.available("datasets")
 
@@ -69,6 +70,13 @@ def objects(root: Path) -> str:
     picture(root / "photos/b.jpg")
     text(root / "boxes.csv", "path,label,x,y,width,height\nphotos/b.jpg,hat,0,0,8,8\nphotos/a.jpg,hat,0,0,8,8\n")
     return f"objects:annotations={root / 'boxes.csv'},root={root}"
+
+
+def video(root: Path) -> str:
+    pytest.importorskip("av", reason="pip install av")
+    scene = Image.effect_noise((64, 48), 90).convert("RGB")
+    film(root / "trips/a.avi", [(1.0, lambda at: scene.rotate(90 * at))], rate=4, codec="mpeg4")
+    return f"video:root={root}"
 
 
 def stanford_products(root: Path) -> str:
@@ -123,7 +131,7 @@ def of_pictures(name: str, root: Path) -> str:
 TINY: dict[str, Callable[[Path], str]] = {
     function.__name__: function
     for function in (
-        *(catalogue, street, table, tiny_imagenet, tiles, objects),
+        *(catalogue, street, table, tiny_imagenet, tiles, objects, video),
         *(cifar10, deepfashion, fashion_mnist, stanford_products),
     )
 }
@@ -235,6 +243,8 @@ def test_building_writes_nothing(spec: str, home: Path) -> None:
     ],
 )
 def test_a_place_that_does_not_exist_is_refused_when_built(name: str, place: str, tmp_path: Path, home: Path) -> None:
+    if install := plugins.missing("datasets", name):
+        pytest.skip(install)
     nowhere = tmp_path / "nowhere"
     needed = {"table": "file", "objects": "annotations"}
     beside = {needed[name]: tmp_path / "list.csv"} if place == "root" and name in needed else {}
