@@ -22,7 +22,7 @@ from pipeline.gallery import opening as galleries
 from pipeline.gallery.gallery import Gallery
 from pipeline.images import uploads
 from pipeline.ingest.look import look
-from pipeline.settings import Settings
+from pipeline.settings import Settings, exposed
 
 TAKEN = {  # what is taken from a folder: dataset, and its options after the folder
     "Pictures": ("folder", ""),
@@ -64,7 +64,8 @@ def _folder() -> None:
         folder = st.text_input(
             "Folder, or a table of pictures",
             placeholder="/home/me/pictures",
-            help="Pictures stay there; they are not copied. A table (.csv, .xlsx, .parquet) has columns path and label",
+            help="Pictures stay there; they are not copied. A table (.csv, .xlsx, .parquet) has columns path and label. Object "
+            "storage is s3://BUCKET/FOLDER or gs://BUCKET/FOLDER",
         )
         taken = st.selectbox(
             "Take from it", list(TAKEN), help="Of films, frames that are blurred or repeat the one before stay out"
@@ -94,10 +95,23 @@ def _dataset(place: str, taken: str) -> str:
     """The spec of a folder, a table or films on this machine, checked. Raises UsageError, or what building it raises."""
     if not place:
         raise UsageError("no folder given; write the path of a folder, or of a table, on this machine")
+    if "://" in place:
+        return _bucket(place)
     path = opened(place)
     is_table = path.suffix.lower() in TABLES and not path.is_dir()
     name, options = ("table", "") if is_table else TAKEN[taken]
     dataset = dataset_at(path, f"{name}:{'file' if is_table else 'root'}") + options
+    plugins.build("datasets", dataset)
+    return dataset
+
+
+def _bucket(url: str) -> str:
+    """The spec of a folder in object storage, which is read with what this app's environment says."""
+    if exposed():
+        raise UsageError("object storage is not open to visitors; upload the pictures")
+    dataset = f"bucket:url={url}"
+    if plugins.parse(dataset)[1] != {"url": url}:
+        raise UsageError("what has a comma and an equals sign in its address cannot be ingested; rename it")
     plugins.build("datasets", dataset)
     return dataset
 

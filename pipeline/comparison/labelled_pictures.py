@@ -49,7 +49,7 @@ def of_dataset(dataset: Dataset, spec: str, *, progress: Progress = silent) -> S
 
     def read(i: int) -> bytes:
         path, box = places[i]
-        return shown(opening.read_file(opening.inside(dataset.root, path)), box)
+        return shown(opening.read_inside(dataset.root, path), box)
 
     return Source(spec, table, read, keys)
 

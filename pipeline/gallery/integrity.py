@@ -9,7 +9,7 @@ from pipeline import parallel
 from pipeline.errors import GalleryError, display_name
 from pipeline.gallery import judgments, ledgers, parts, saved_views
 from pipeline.gallery.gallery import IMPORTED, Gallery
-from pipeline.gallery.originals import Roots, on_disk, read_original, roots
+from pipeline.gallery.originals import Roots, is_there, on_disk, read_original, roots
 from pipeline.records import Progress, silent
 from pipeline.schema import whole_of
 
@@ -97,8 +97,8 @@ def _state(row: dict[str, str], folders: Roots, name: str) -> str:
     try:
         read_original(row["path"], row["id"], folders, name, parent=whole_of(row))
     except GalleryError:
-        there = any((root / part).is_file() for root in folders for part in {row["path"], on_disk(row["path"])})
-        return "changed" if there else "gone"
+        names = {row["path"], on_disk(row["path"])}
+        return "changed" if any(is_there(root, part) for root in folders for part in names) else "gone"
     return ""
 
 

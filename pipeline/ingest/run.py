@@ -13,6 +13,7 @@ from pipeline import schema
 from pipeline.files import atomic
 from pipeline.gallery import judgments, ledgers, thumbnails
 from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.originals import Root
 from pipeline.ingest.encoding import Chunk
 from pipeline.ingest.follow import Changes, Seen
 from pipeline.ingest.settling import Ledgers
@@ -99,7 +100,7 @@ class DryRun:
     def add(self, row: Row, embedding: np.ndarray) -> None:
         """A row that is new."""
 
-    def finish(self, root: Path, dataset: str, *, complete: bool) -> bool:
+    def finish(self, root: Root, dataset: str, *, complete: bool) -> bool:
         """Settle what was seen of the dataset at the root; whether rows that were there have changed.
 
         complete: it was seen whole, so what was not seen is not in it.
@@ -114,7 +115,7 @@ class DryRun:
         self.write(changes, root)
         return bool(changes.rows or changes.replaced or changes.back)
 
-    def write(self, changes: Changes, root: Path) -> None:
+    def write(self, changes: Changes, root: Root) -> None:
         """Nothing is written."""
 
 
@@ -181,7 +182,7 @@ class Run(DryRun):
             self.book.add(made[-1])
         return made
 
-    def write(self, changes: Changes, root: Path) -> None:
+    def write(self, changes: Changes, root: Root) -> None:
         self.book.keep(changes)
         if ledgers.write(self.gallery.root / ledgers.REJECTED, sorted(self.rejected.items())):
             self.gallery.update()

@@ -187,7 +187,7 @@ class _Run:
 
 def _watch(run: _Run, source: Dataset, progress: str, as_json: bool) -> bool:
     """Until Ctrl-C; a round that fails is told, and the next change or quiet moment brings it in."""
-    from pipeline.errors import SemblanceError, display_name
+    from pipeline.errors import SemblanceError, UsageError, display_name
     from pipeline.gallery.opening import open_gallery
     from pipeline.ingest import watching
 
@@ -196,6 +196,10 @@ def _watch(run: _Run, source: Dataset, progress: str, as_json: bool) -> bool:
 
     failed = watched = False
     folder = getattr(source, "watched", source.root)
+    if not isinstance(folder, Path):
+        raise UsageError(
+            f"--watch follows a folder of this machine, and {folder} is none; run the ingest again now and then"
+        )
     rounds = watching.rounds(folder, known, apart=[run.settings.home])
     one = next(rounds)
     try:
