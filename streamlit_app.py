@@ -69,6 +69,7 @@ app = st.App(
     routes=[
         Route("/app/static/thumbnails/{gallery}/{picture_id}.jpg", sign_in.guarded(routes.thumbnail)),
         Route("/app/static/wholes/{gallery}/{picture_id}.jpg", sign_in.guarded(routes.whole)),
+        Route("/app/static/films/{gallery}/{picture_id}", sign_in.guarded(routes.film)),
         Route("/app/static/runs/{run}/{picture}.jpg", sign_in.guarded(routes.run_picture)),
         Route("/app/static/blobs/{name}.bin", sign_in.guarded(routes.blob)),
         Route("/readyz", readiness.ready),

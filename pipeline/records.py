@@ -33,6 +33,7 @@ class ImageRecord:
     split: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
     box: str = ""  # a part of the picture: "x,y,w,h" in whole pixels; '' = the whole. A file's parts follow each other
+    parent: str = ""  # of a frame: the id of its film
 
     @property
     def place(self) -> str:
@@ -59,7 +60,8 @@ class Dataset(Protocol):
     """Where pictures come from. Building one is cheap; `prepare` downloads or renders what is missing.
 
     One that passes something over may say so, once `records` has ended: `notes`, sentences with a count and an example,
-    and `unreadable`, pairs of a place and the reason, which an ingest lists among what it rejected.
+    and `unreadable`, pairs of a place and the reason, which an ingest lists among what it rejected. One that makes its
+    pictures of other files names their folder `watched`; one of frames finds their film: `film(path)`, a Path or None.
     """
 
     root: Path

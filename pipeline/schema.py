@@ -87,7 +87,9 @@ class Row:
     """One picture, or part of one, without its embedding. What is unknown is empty: '', 0 or {}."""
 
     id: str = _column(TEXT, 64)
-    parent: str = _column(TEXT, 64, filterable=True)  # of a part: its picture's id
+    parent: str = _column(
+        TEXT, 64, filterable=True
+    )  # of a part: its picture's id; of a frame, which has no box: its film's
     box: str = _column(TEXT, 64)  # of a part: "x,y,w,h" in pixels of its picture
     path: str = _column(TEXT, 8192, filterable=True)
     label: str = _column(TEXT, 1024, filterable=True)
@@ -180,6 +182,11 @@ def read(metadata: Mapping[str, str]) -> dict[str, dict[str, float]]:
         if date is not None:
             read["dates"][sendable_key(key)] = date[0]
     return read
+
+
+def whole_of(row: Mapping[str, Any]) -> str:
+    """Of a part the id of its picture, in whose file it is; '' of a whole picture, which a film's frame is too."""
+    return str(row["parent"]) if row["box"] else ""
 
 
 def fault_of(name: str, value: Any) -> str:

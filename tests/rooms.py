@@ -25,7 +25,7 @@ ROWS: list[tuple[str, ...]] = [
     ("filters",),
     ("files", "features", "metrics", "stores", "indexes", "rerank", "kinds"),
     ("images", "networks", "projections"),
-    ("gallery", "annotations", "encoders", "access"),
+    ("gallery", "annotations", "encoders", "access", "films"),
     ("datasets", "detectors", *VERBS),
     ("recognition", "detection"),
     ("hard_cases",),

@@ -15,7 +15,7 @@ from pipeline import __version__
 SERVER = "/api/v1"
 FORM = "question", "picture"
 ALWAYS = ("usage", "no-token", "scope", "rate", "fault")
-PATTERNS = {"id": r"^[0-9a-f]{32}$", "gallery": r"^[a-z][a-z0-9_]{0,63}$"}
+PATTERNS = {"id": r"^[0-9a-f]{32}$", "gallery": r"^[a-z][a-z0-9_]{0,63}$", "case": r"^[a-z][a-z0-9_]{0,47}$"}
 _REFS = "#/components/schemas/{model}"
 
 

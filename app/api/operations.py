@@ -15,7 +15,7 @@ from pipeline.access.tokens import Scope
 from pipeline.gallery.gallery import Gallery
 
 MAX_JSON = 1 << 20  # bytes
-TAGS = ("galleries", "pictures", "search", "judgments", "reports", "jobs", "about")
+TAGS = ("galleries", "pictures", "search", "judgments", "reports", "hard cases", "jobs", "about")
 
 Answering = TypeVar("Answering", bound="Callable[[Call], Any]")
 

@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api import about, changes, galleries, guard, jobs, judging, problems, reports, searching
+from app.api import about, changes, galleries, guard, hard_cases, jobs, judging, problems, reports, searching
 from app.api.guard import Caller
 from app.api.operations import OPERATIONS, Call, Operation, Upload
 from app.api.problems import Refused
@@ -31,7 +31,7 @@ from pipeline.gallery.gallery import Gallery
 from pipeline.settings import current
 
 PREFIX = "/api/v1"
-ROOMS = (about, galleries, searching, changes, judging, reports, jobs)
+ROOMS = (about, galleries, searching, changes, judging, reports, hard_cases, jobs)
 """What fills the table of operations by being imported."""
 FORM_FIELD, FORM_FILES = "question", "picture"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")

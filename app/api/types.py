@@ -73,7 +73,7 @@ class Picture(BaseModel):
     split: str
     width: int
     height: int
-    parent: str = Field(description="of a part, the id of its whole picture")
+    parent: str = Field(description="of a part, the id of its whole picture; of a film's frame, that of its film")
     box: str = Field(description="of a part, x,y,width,height in the whole picture's pixels")
     metadata: dict[str, str]
     tags: list[str]

@@ -122,8 +122,8 @@ export default function (component) {
       tick.onclick = (event) => choose(tile.id, event.shiftKey);
       picture.append(tick);
     }
-    if (tile.folded) picture.append(element("div", { class: "folded", title: "hidden behind this one: near-duplicates, or other parts of its picture" }, `+${tile.folded}`));
-    if (tile.part) picture.append(element("div", { class: "part", title: tile.part }, "part"));
+    if (tile.folded) picture.append(element("div", { class: "folded", title: "hidden behind this one: near-duplicates, or other parts of its picture or film" }, `+${tile.folded}`));
+    if (tile.part) picture.append(element("div", { class: "part", title: tile.part }, tile.badge || "part"));
     const caption = element("div", { class: "caption" }, element("span", { class: "label", title: tile.label }, tile.label));
     if (tile.score !== undefined) caption.append(element("span", { class: "score", title: tile.meaning }, tile.score));
     const made = element("div", { class: tile.weak ? "tile weak" : "tile", role: "listitem" }, picture, caption);

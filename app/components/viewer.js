@@ -26,12 +26,26 @@ function viewer(dialog, tiles, doings, query, left) {
     draw();
   }
 
-  function picture(tile) {
-    const frame = element("div", { class: "view" });
+  function still(tile) {
     const shown = element("img", { src: tile.src, alt: tile.part || tile.alt, draggable: "false" });
     const large = new Image(); // what is known already is shown at once, and gives way to the large one
     large.onload = () => (shown.src = large.src);
     if (tile.whole) large.src = tile.whole;
+    return shown;
+  }
+
+  function picture(tile) {
+    const frame = element("div", { class: "view" });
+    if (tile.film && !laid) {
+      const film = element("video", { src: tile.film, poster: tile.src, controls: "", preload: "metadata", playsinline: "", "aria-label": tile.part });
+      const instead = element("p", { class: "unplayed" }, "This browser cannot play the film, or its file is gone; this is the frame.");
+      film.onerror = () => frame.replaceChildren(still(tile), instead);
+      film.onkeydown = (event) => event.stopPropagation(); // arrows wind the film
+      frame.classList.add("film");
+      frame.append(film);
+      return frame;
+    }
+    const shown = still(tile);
     frame.append(shown);
     if (laid) {
       const over = element("img", { src: query, alt: "the query", class: "over" });

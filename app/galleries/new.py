@@ -22,8 +22,13 @@ from pipeline.gallery import opening as galleries
 from pipeline.gallery.gallery import Gallery
 from pipeline.images import uploads
 from pipeline.ingest.look import look
-from pipeline.settings import Settings
+from pipeline.settings import Settings, exposed
 
+TAKEN = {  # what is taken from a folder: dataset, and its options after the folder
+    "Pictures": ("folder", ""),
+    "Films: a frame a second": ("video", ""),
+    "Films: a frame a shot": ("video", ",shots=true"),
+}
 TABLES = (".csv", ".tsv", ".parquet", ".xlsx", ".xlsm")
 WAYS = {"demo": "The demo", "folder": "A folder on this machine", "upload": "An upload"}
 
@@ -59,7 +64,11 @@ def _folder() -> None:
         folder = st.text_input(
             "Folder, or a table of pictures",
             placeholder="/home/me/pictures",
-            help="Pictures stay there; they are not copied. A table (.csv, .xlsx, .parquet) has columns path and label",
+            help="Pictures stay there; they are not copied. A table (.csv, .xlsx, .parquet) has columns path and label. Object "
+            "storage is s3://BUCKET/FOLDER or gs://BUCKET/FOLDER",
+        )
+        taken = st.selectbox(
+            "Take from it", list(TAKEN), help="Of films, frames that are blurred or repeat the one before stay out"
         )
         title = st.text_input("Title", placeholder="My pictures")
         spec = choose("folder")
@@ -67,7 +76,7 @@ def _folder() -> None:
         made = make.form_submit_button("Make gallery", type="primary")
         if look_first.form_submit_button("Look first") or made:
             try:
-                dataset = _dataset(folder.strip())
+                dataset = _dataset(folder.strip(), taken)
                 if made:
                     _ingest(title or _title(folder.strip()), dataset, spec)
                 else:
@@ -77,18 +86,32 @@ def _folder() -> None:
 
 
 def _title(place: str) -> str:
-    """A folder's name, or a table's without its suffix."""
+    """A folder's name, or a file's without its suffix."""
     path = Path(place)
-    return path.stem if path.suffix.lower() in TABLES else path.name
+    return path.stem if path.suffix.lower() in TABLES or path.is_file() else path.name
 
 
-def _dataset(place: str) -> str:
-    """The spec of a folder or a table on this machine, checked. Raises UsageError, or what building it raises."""
+def _dataset(place: str, taken: str) -> str:
+    """The spec of a folder, a table or films on this machine, checked. Raises UsageError, or what building it raises."""
     if not place:
         raise UsageError("no folder given; write the path of a folder, or of a table, on this machine")
+    if "://" in place:
+        return _bucket(place)
     path = opened(place)
     is_table = path.suffix.lower() in TABLES and not path.is_dir()
-    dataset = dataset_at(path, "table:file" if is_table else "folder:root")
+    name, options = ("table", "") if is_table else TAKEN[taken]
+    dataset = dataset_at(path, f"{name}:{'file' if is_table else 'root'}") + options
+    plugins.build("datasets", dataset)
+    return dataset
+
+
+def _bucket(url: str) -> str:
+    """The spec of a folder in object storage, which is read with what this app's environment says."""
+    if exposed():
+        raise UsageError("object storage is not open to visitors; upload the pictures")
+    dataset = f"bucket:url={url}"
+    if plugins.parse(dataset)[1] != {"url": url}:
+        raise UsageError("what has a comma and an equals sign in its address cannot be ingested; rename it")
     plugins.build("datasets", dataset)
     return dataset
 
@@ -112,9 +135,10 @@ def add_pictures(gallery: Gallery) -> None:
     files, below = files_field(f"files-{gallery.name}")
     with st.form(f"add-{gallery.name}", border=False):
         folder = st.text_input("Or a folder on this machine")
+        taken = st.selectbox("Take from it", list(TAKEN), key=f"taken-{gallery.name}")
         if st.form_submit_button("Add", type="primary"):
             try:
-                dataset = dataset_at(opened(folder.strip()), "folder:root") if folder.strip() else ""
+                dataset = _dataset(folder.strip(), taken) if folder.strip() else ""
                 if dataset and plugins.absolute("datasets", dataset) in gallery.manifest()["datasets"]:
                     raise UsageError(
                         "this folder is in the gallery already; *Follow files* shows what has changed there and brings it in"

@@ -12,9 +12,9 @@ from starlette.responses import FileResponse, Response
 from app.server import pictures
 from app.server.caches import Cache
 from pipeline.errors import SemblanceError
-from pipeline.gallery import large_picture
+from pipeline.gallery import films, large_picture
 from pipeline.gallery.opening import open_gallery
-from pipeline.settings import Settings
+from pipeline.settings import Settings, exposed
 from training.runs import Run
 
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -58,6 +58,27 @@ def whole(request: Request) -> Response:
 def whole_url(gallery: str, picture_id: str) -> str:
     """The address that `whole` answers."""
     return f"/app/static/wholes/{gallery}/{quote(picture_id, safe='')}.jpg"
+
+
+def film(request: Request) -> Response:
+    """The film of a frame, in the pieces that a browser asks for; 404 for what is not there.
+
+    When exposed there is none: it is the file as it is, which may say where and with what it was taken.
+    """
+    picture_id = request.path_params["picture_id"]
+    try:
+        if exposed() or not _ID.fullmatch(picture_id):
+            return Response(status_code=404)
+        file = films.file_of(open_gallery(request.path_params["gallery"], Settings()), picture_id)
+    except SemblanceError:
+        return Response(status_code=404)
+    kind = films.MEDIA_TYPES.get(file.suffix.lower(), "application/octet-stream")
+    return FileResponse(file, media_type=kind, headers={"X-Content-Type-Options": "nosniff"})
+
+
+def film_url(gallery: str, picture_id: str, seconds: float) -> str:
+    """The address that `film` answers, opened at a time; '' when exposed."""
+    return "" if exposed() else f"/app/static/films/{gallery}/{quote(picture_id, safe='')}#t={seconds:g}"
 
 
 def run_picture(request: Request) -> Response:

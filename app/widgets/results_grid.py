@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from app.server.routes import thumbnail_url, whole_url
+from app.server.routes import film_url, thumbnail_url, whole_url
 from app.widgets import component
 from pipeline.errors import display_name
+from pipeline.gallery import films
 from pipeline.records import SearchHit, hit_of
 from pipeline.search import sorting
 from pipeline.search.search import SearchResult
@@ -99,6 +100,14 @@ def tile(
     if hit.box:
         made |= {"part": f"a part of {name}: {hit.box}"}
         facts += [("part", f"{hit.box} (x, y, width, height)")]
+    if moment := films.moment(hit):
+        film = display_name(moment.film)
+        made |= {
+            "part": f"{film} at {moment.clock}",
+            "badge": moment.clock,
+            "film": film_url(gallery, hit.id, moment.seconds),
+        }
+        made |= {} if hit.label else {"label": film.rsplit("/", 1)[-1]}
     facts += [*sorted(hit.metadata.items()), ("id", hit.id)]
     return made | {"details": [(key, value) for key, value in facts if value]}
 

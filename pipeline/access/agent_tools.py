@@ -15,11 +15,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import urlencode
 
+from pipeline.access import hard_cases
 from pipeline.access.client import Answer, Hit, Job, Picture, Problem, Semblance, below
 from pipeline.access.confirmations import Confirmations
 from pipeline.access.contact_sheet import MAX_TILES, contact_sheet
+from pipeline.access.questions import decoded, query_of
 from pipeline.errors import UsageError
 
 MAX_TEXT = 6_000  # characters of an answer
@@ -79,7 +80,7 @@ class AgentTools:
         asked |= {"texts": [words]} if words else {}
         asked |= {"not_texts": [not_words]} if not_words else {}
         asked |= {"ids": self._whole(gallery, ids)} if ids else {}
-        return self._hits(gallery, self._api.search(gallery, pictures=_decoded(picture), **asked))
+        return self._hits(gallery, self._api.search(gallery, pictures=decoded(picture), **asked))
 
     def similar(self, gallery: str, ids: Sequence[str], k: int = 5) -> Said:
         """The nearest of each of several pictures, each by itself."""
@@ -103,6 +104,11 @@ class AgentTools:
                 raise
             return self.find(gallery, what, True)
         return self._found(gallery, what, page)
+
+    def hard_cases(self, case: str = "", after: str = "") -> Said:
+        """Cases in which a detector fails and where each stands; of one its steps and its shortlist: pictures like the failures."""
+        lines, gallery, hits = hard_cases.told(self._api, case, after, most=MAX_LISTED, digits=SHORT)
+        return Said(_cut(lines, "ask for one case, or go on after the last"), self._sheet(gallery, hits))
 
     def explain(self, gallery: str, query: str, hit: str) -> Said:
         """Why two pictures score as they do: colour, texture and meaning, and where in the pictures the score comes from."""
@@ -139,7 +145,7 @@ class AgentTools:
         """Rows as CSV: id, label, split, tags, path; as many as fit, and where to go on."""
         page = self._api.call(
             "GET",
-            below(gallery, "pictures") + _query(where=where, tag=tag, after=after, limit=200),
+            below(gallery, "pictures") + query_of(where=where, tag=tag, after=after, limit=200),
         )
         out, rows = io.StringIO(), 0
         writer, last = csv.writer(out, lineterminator="\n"), ""
@@ -245,7 +251,7 @@ class AgentTools:
             return beginning
         page = self._api.call(
             "GET",
-            below(gallery, "pictures") + _query(after=beginning, limit=2),
+            below(gallery, "pictures") + query_of(after=beginning, limit=2),
         )
         matching = [one["id"] for one in page["pictures"] if one["id"].startswith(beginning)]
         if len(matching) != 1:
@@ -268,20 +274,6 @@ def _counted(count: int) -> str:
 
 def _bounded(count: int, most: int) -> int:
     return max(1, min(int(count), most))
-
-
-def _decoded(picture: str) -> list[bytes]:
-    import base64
-    import binascii
-
-    try:
-        return [base64.b64decode(picture.rpartition(",")[2], validate=True)] if picture else []
-    except (binascii.Error, ValueError):
-        raise UsageError("the picture cannot be read; give the base64 of its file") from None
-
-
-def _query(**asked: Any) -> str:
-    return "?" + urlencode({name: value for name, value in asked.items() if value}, doseq=True, errors="surrogatepass")
 
 
 def _cut(lines: Sequence[str], remedy: str) -> str:

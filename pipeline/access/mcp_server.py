@@ -13,14 +13,14 @@ from pipeline.access.agent_tools import AgentTools, Said
 from pipeline.access.client import Problem
 from pipeline.errors import SemblanceError, UsageError
 
-LOOKING = ("galleries", "sample", "search", "similar", "find", "explain", "export")
+LOOKING = ("galleries", "sample", "search", "similar", "find", "explain", "hard_cases", "export")
 CHANGING = ("tag", "label", "restore")  # each answer says what takes it back
 DESTROYING = ("remove",)  # asks for a word first
 INSTRUCTIONS = (
     "Semblance searches pictures by pictures and words. Begin with `galleries`, then `sample` to see what a gallery holds. "
     "Pictures are named by the first digits of their ids; contact sheets carry the same numbers and ids. Scores are cosines: "
     "higher is closer. Lists are cut to what fits and say how to go on. `find` looks through a whole gallery for duplicates, "
-    "clusters, label errors or outliers. `remove` asks for confirmation."
+    "clusters, label errors or outliers. `hard_cases` shows pictures like a detector's failures. `remove` asks for confirmation."
 )
 
 

@@ -42,14 +42,14 @@ def of_dataset(dataset: Dataset, spec: str, *, progress: Progress = silent) -> S
     import pandas as pd
 
     dataset.prepare(progress)
-    records = [asdict(record) | {"parent": ""} for record in dataset.records()]
+    records = [asdict(record) for record in dataset.records()]
     table = pd.DataFrame(records, columns=["path", "label", "split", "metadata", "parent"], dtype=object)
     places = [(row["path"], row["box"]) for row in records]
     keys = frozenset(key for row in table["metadata"] for key in row)
 
     def read(i: int) -> bytes:
         path, box = places[i]
-        return shown(opening.read_file(opening.inside(dataset.root, path)), box)
+        return shown(opening.read_inside(dataset.root, path), box)
 
     return Source(spec, table, read, keys)
 

@@ -14,7 +14,7 @@ from pipeline.duplicates.groups import groups_by_pixels
 from pipeline.errors import UsageError
 from pipeline.gallery import judgments, ledgers
 from pipeline.gallery.gallery import Gallery
-from pipeline.gallery.originals import on_disk, roots
+from pipeline.gallery.originals import is_there, on_disk, roots
 from pipeline.records import Progress, silent
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def find_duplicates(
         raise UsageError(f"threshold is {threshold}; choose a score from -1 to 1, e.g. 0.9")
     entry = gallery.encoder()
     rows = gallery.rows()
-    rows = rows.take((rows.table["parent"] == "").to_numpy())  # regions repeat their picture
+    rows = rows.take((rows.table["box"] == "").to_numpy())  # regions repeat their picture
     report: dict[str, Any] = {
         "tiers": [tier for tier in TIERS if tier in tiers],
         "rows": len(rows),
@@ -111,12 +111,9 @@ def _copies(gallery: Gallery, table: pd.DataFrame) -> dict[str, list[dict[str, A
         further.setdefault(picture, []).append((path, label, split))
     copies, folders = {}, roots(gallery)
 
-    def is_there(path: str) -> bool:
-        return any((root / on_disk(path)).is_file() for root in folders)
-
     for row in table[table["id"].isin(list(further))].itertuples():
         files = [(row.path, row.label, row.split), *further[row.id]]
-        files.sort(key=lambda file: not is_there(file[0]))
+        files.sort(key=lambda file: not any(is_there(root, on_disk(file[0])) for root in folders))
         copies[row.id] = [
             {"id": row.id, "path": path, "label": label, "split": split, "score": 1.0}
             | {"width": row.width, "height": row.height}

@@ -4,42 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import UsageError
+from pipeline.files.wanted import FILMS, PICTURES, Wanted
 from pipeline.schema import composed, spellings
 
-READABLE = ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "avif")
-_RAW = [
-    "cr2",
-    "cr3",
-    "crw",
-    "nef",
-    "nrw",
-    "arw",
-    "sr2",
-    "srf",
-    "dng",
-    "raf",
-    "orf",
-    "rw2",
-    "pef",
-    "srw",
-    "x3f",
-    "iiq",
-    "3fr",
-    "erf",
-    "kdc",
-    "mrw",
-    "mos",
-]
-# Pictures to their owner, refused when opened: naming them lets ingest say why instead of passing over them.
-REFUSED = ("svg", "heic", "heif", "hif", "pdf", "eps", "psd", "jxl", "jp2", "j2k", *_RAW)
-_SUFFIXES = frozenset("." + suffix for suffix in (*READABLE, *REFUSED))
 # What storage devices, desktops and archivers keep beside people's own folders: small copies, trash, resource forks.
 _SYSTEM = frozenset(
     (
@@ -74,11 +47,6 @@ _JUNK = (
     ".nomedia",
 )  # beside every folder of a Mac or a phone: not worth a word
 _ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz")
-_PICTURE = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n|GIF8[79]a|RIFF.{4}WEBP|II\*\0|MM\0\*|.{4}ftyp(avi[fs]|hei[cmsx]|hev[cmsx]|mif1|msf1)"
-    rb"|BM.{4}\0{4}.{4}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0|\xff\x0a|\0\0\0\x0cJXL ",
-    re.DOTALL,
-)
 _SHOWN = 6  # suffixes that a note names
 
 
@@ -86,6 +54,7 @@ _SHOWN = 6  # suffixes that a note names
 class PassedOver:
     """What a walk through a folder leaves aside: how many of a kind and the first one; unreadable: (place, reason)."""
 
+    wanted: Wanted = PICTURES
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     _counts: Counter[str] = field(default_factory=Counter)
     _first: dict[str, str] = field(default_factory=dict)
@@ -98,7 +67,7 @@ class PassedOver:
     def notes(self) -> list[str]:
         """A sentence for each kind, with its number and an example."""
         notes = [
-            f"{text}: {self._counts[kind]:,} (first: {self._first[kind]})"
+            f"{text.format(noun=self.wanted.noun)}: {self._counts[kind]:,} (first: {self._first[kind]})"
             for kind, text in _KINDS.items()
             if kind in self._counts
         ]
@@ -106,7 +75,10 @@ class PassedOver:
         if suffixes:
             shown = [f"{count:,} × {kind} ({self._first[kind]})" for kind, count in suffixes[:_SHOWN]]
             more = f" and {len(suffixes) - _SHOWN} other suffixes" if len(suffixes) > _SHOWN else ""
-            notes.append(f"files that are no pictures, passed over: {', '.join(shown)}{more}")
+            notes.append(f"files that are no {self.wanted.noun}s, passed over: {', '.join(shown)}{more}")
+        films = [kind for kind, _ in suffixes if kind[1:] in FILMS.suffixes] if self.wanted is PICTURES else []
+        if films:
+            notes.append(f"films ({' '.join(films)}) have a dataset of their own: video:root=…")
         if any(kind in _ARCHIVES for kind, _ in suffixes):
             notes.append("archives are not looked into; unpack those that hold pictures")
         return notes
@@ -119,12 +91,12 @@ _KINDS = {
     "folder link": "links to folders inside, passed over; links=true follows them",
     "loop": "links to a folder that they lie in, passed over",
     "device": "entries that are neither file nor folder, passed over",
-    "content": "files without a picture's suffix, taken for their content",
+    "content": "files without a {noun}'s suffix, taken for their content",
 }
 
 
 def picture_files(root: Path, passed: PassedOver | None = None, *, links: bool = False) -> Iterator[str]:
-    """POSIX paths relative to `root` of all pictures below it: a folder's files first, then its folders.
+    """POSIX paths relative to `root` of all pictures, or what `passed` wants, below it: a folder's files, then its folders.
 
     Hidden names and a system's own folders are skipped. A link to a file is followed while it stays inside `root`; a link
     to a folder is not, unless `links`: what it leads to inside `root` is found where it really lies, too.
@@ -179,7 +151,7 @@ def is_system_name(name: str) -> bool:
 
 
 def is_picture_name(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in _SUFFIXES
+    return PICTURES.has_suffix(name)
 
 
 def is_inside(path: str | os.PathLike[str], real_root: str) -> bool:
@@ -245,11 +217,11 @@ def _unreadable(error: BaseException) -> str:
 
 
 def _is_picture(entry: os.DirEntry[str], path: str, aside: PassedOver, by_content: bool) -> bool:
-    if is_picture_name(entry.name):
+    if aside.wanted.has_suffix(entry.name):
         return True
     try:
         with open(entry.path, "rb") if by_content else contextlib.nullcontext() as file:
-            if file is not None and _PICTURE.match(file.read(32)):
+            if file is not None and aside.wanted.content.match(file.read(32)):
                 aside.add("content", path)
                 return True
     except OSError:  # what may not be read is counted by its suffix

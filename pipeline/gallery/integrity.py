@@ -9,8 +9,9 @@ from pipeline import parallel
 from pipeline.errors import GalleryError, display_name
 from pipeline.gallery import judgments, ledgers, parts, saved_views
 from pipeline.gallery.gallery import IMPORTED, Gallery
-from pipeline.gallery.originals import Roots, on_disk, read_original, roots
+from pipeline.gallery.originals import Roots, is_there, on_disk, read_original, roots
 from pipeline.records import Progress, silent
+from pipeline.schema import whole_of
 
 _AGAIN = "ingest the pictures' folders again: it writes the list anew"
 _BACKUP = "bring the file back from a backup"
@@ -70,7 +71,7 @@ def check_originals(gallery: Gallery, *, progress: Progress = silent) -> list[st
     if not gallery.current:
         return []
     table, folders = gallery.table(), roots(gallery)
-    rows = table[["id", "parent", "path"]].to_dict("records")
+    rows = table[["id", "parent", "box", "path"]].to_dict("records")
 
     def look(some: Sequence[dict[str, str]]) -> list[tuple[str, str]]:
         return [(where, row["path"]) for row in some if (where := _state(row, folders, gallery.name))]
@@ -94,10 +95,10 @@ def check_originals(gallery: Gallery, *, progress: Progress = silent) -> list[st
 def _state(row: dict[str, str], folders: Roots, name: str) -> str:
     """gone or changed; '' for a file that is as it was."""
     try:
-        read_original(row["path"], row["id"], folders, name, parent=row["parent"])
+        read_original(row["path"], row["id"], folders, name, parent=whole_of(row))
     except GalleryError:
-        there = any((root / part).is_file() for root in folders for part in {row["path"], on_disk(row["path"])})
-        return "changed" if there else "gone"
+        names = {row["path"], on_disk(row["path"])}
+        return "changed" if any(is_there(root, part) for root in folders for part in names) else "gone"
     return ""
 
 

@@ -13,6 +13,7 @@ from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.originals import read_original, roots
 from pipeline.images import decoding, opening
 from pipeline.images.regions import parse_box
+from pipeline.schema import whole_of
 
 MARKED = "box"  # a key of metadata: x,y,w,h in pixels of the whole upright picture
 SIDE = 2048  # pixels of the longer side
@@ -55,14 +56,15 @@ def _mark(image: Image.Image, size: tuple[int, int], box: str) -> None:
 def _whole(gallery: Gallery, row: dict[str, Any]) -> tuple[Image.Image, tuple[int, int]]:
     """A picture to draw on, at most 1.25 SIDE px, and the size that boxes are in."""
     try:
-        data = read_original(row["path"], row["id"], roots(gallery), gallery.name, parent=row["parent"])
+        data = read_original(row["path"], row["id"], roots(gallery), gallery.name, parent=whole_of(row))
         picture = opening.open_image(data)
         image = picture.image.convert("RGB")
         image.thumbnail((SIDE, SIDE))
         return image, (picture.width, picture.height)
     except GalleryError:
-        whole = parts.find(gallery.folder(), row["parent"]) if row["parent"] else row
-        data = gallery.thumbnail_data(row["parent"] or row["id"])
+        parent = whole_of(row)
+        whole = parts.find(gallery.folder(), parent) if parent else row
+        data = gallery.thumbnail_data(parent or row["id"])
         if whole is None or not data:
             raise
         return opening.open_image(data).image.convert("RGB"), (whole["width"], whole["height"])

@@ -14,7 +14,7 @@ class Names:
 
     def __init__(self, gallery: Gallery) -> None:
         held = gallery.table()
-        whole = held[held["parent"] == ""] if (held["parent"] == "").any() else held
+        whole = held[held["box"] == ""] if (held["box"] == "").any() else held
         self.ids = set(held["id"])
         self.paths = {_plain(path): picture for path, picture in zip(whole["path"], whole["id"], strict=True)}
         self.path_of = {picture: path for path, picture in self.paths.items()}

@@ -43,7 +43,7 @@ def of_gallery(gallery: Gallery, *, purpose: str) -> WholePictures:
     """GalleryError before the first ingest. UsageError for fewer than 2 pictures; `purpose` ends its sentence."""
     generation, entry = gallery.generation, gallery.encoder()
     rows = gallery.rows(entry["fingerprint"][:8])
-    whole = (rows.table["parent"] == "").to_numpy()
+    whole = (rows.table["box"] == "").to_numpy()
     kept = bool(whole.all()) or not whole.any()  # a gallery of objects has regions only, and they are its pictures
     if not kept:  # regions repeat their picture
         rows = rows.take(whole)

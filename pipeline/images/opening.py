@@ -9,8 +9,9 @@ import os
 import stat
 from pathlib import Path
 
-from pipeline.errors import PictureError, display_name
+from pipeline.errors import PictureError, UsageError, display_name
 from pipeline.files.picture_files import existing_path
+from pipeline.files.remote import RemoteFolder
 from pipeline.images import decoding, sandbox
 from pipeline.images.refused_formats import check_head
 from pipeline.records import Picture
@@ -56,6 +57,15 @@ def read_file(path: Path) -> bytes:
     return data
 
 
+def read_inside(root: Path | RemoteFolder, relative: str) -> bytes:
+    """`read_file` of what lies at `relative` (POSIX) under `root`. StorageError when a storage cannot be reached."""
+    if isinstance(root, RemoteFolder):
+        data = root.read(relative, limit=MAX_BYTES + 1)
+        _check_bytes(len(data), at_least=len(data) > MAX_BYTES)
+        return data
+    return read_file(inside(root, relative))
+
+
 def open_file(path: Path) -> tuple[bytes, Picture]:
     """A file's bytes and its picture. PictureError that names the file."""
     try:
@@ -65,11 +75,13 @@ def open_file(path: Path) -> tuple[bytes, Picture]:
         raise PictureError(f"{display_name(path)}: {error}") from None
 
 
-def inside(root: Path, relative: str) -> Path:
+def inside(root: Path | RemoteFolder, relative: str) -> Path:
     """The absolute path of `relative` (POSIX) under `root`, symbolic links resolved; it need not exist.
 
-    PictureError when it leads outside, by `..`, a drive, an absolute path or a symbolic link.
+    PictureError when it leads outside, by `..`, a drive, an absolute path or a symbolic link; UsageError for a storage's.
     """
+    if isinstance(root, RemoteFolder):
+        raise UsageError(f"{root} is not on this machine, and this needs files that are; copy the pictures here first")
     try:
         base = Path(os.path.realpath(root))  # twice as fast as Path.resolve
         path = Path(os.path.realpath(os.path.join(base, relative)))
@@ -80,10 +92,11 @@ def inside(root: Path, relative: str) -> Path:
     return path
 
 
-def _check_bytes(size: int) -> None:
+def _check_bytes(size: int, *, at_least: bool = False) -> None:
     if size == 0:
         raise PictureError("the file is empty; copy or download it again")
     if size > MAX_BYTES:
+        more = "more than " if at_least else ""
         raise PictureError(
-            f"the file has {size / 2**20:.1f} MB and at most {MAX_BYTES // 2**20} MB are accepted; save a smaller JPEG"
+            f"the file has {more}{size / 2**20:.1f} MB and at most {MAX_BYTES // 2**20} MB are accepted; save a smaller JPEG"
         )

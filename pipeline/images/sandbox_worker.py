@@ -33,12 +33,12 @@ def main(decode: Callable[..., Picture] = decoding.decode) -> None:
     limit()
     while len(head := questions.read(QUESTION.size)) == QUESTION.size:
         full, size = QUESTION.unpack(head)
-        _allow_seconds()
+        allow_seconds()
         _answer(answers, decode, questions.read(size), full)
         answers.flush()
 
 
-def limit() -> None:
+def limit(memory: int = MEMORY) -> None:
     """Take from this process what opening a picture does not need. Windows has no such limits, macOS not all."""
     try:
         import resource
@@ -46,7 +46,7 @@ def limit() -> None:
         return
     # No new descriptor: neither a file nor a socket can be opened. No file grows, no memory image is left behind,
     # no thread and no process begins (root, whom that last limit passes over, is not who should run the app).
-    for name, most in {"AS": MEMORY, "NOFILE": 0, "FSIZE": 0, "CORE": 0, "NPROC": 0}.items():
+    for name, most in {"AS": memory, "NOFILE": 0, "FSIZE": 0, "CORE": 0, "NPROC": 0}.items():
         kind = getattr(resource, f"RLIMIT_{name}")
         try:
             resource.setrlimit(kind, (most, most))
@@ -54,7 +54,8 @@ def limit() -> None:
             continue
 
 
-def _allow_seconds() -> None:
+def allow_seconds() -> None:
+    """Of the processor, SECONDS from now on."""
     try:
         import resource
     except ImportError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pipeline import schema
 from pipeline.errors import PictureError, UsageError
+from pipeline.files.remote import RemoteFolder
 from pipeline.images import decoding, facts, opening
 from pipeline.images.regions import OpenedFile, box_text, parse_box
 from pipeline.records import Encoder, ImageRecord, place
@@ -48,7 +49,7 @@ class Existing(Protocol):
 class Work:
     """What an engine is given: records of a dataset under `root`, in chunks of at most `size`."""
 
-    root: Path
+    root: Path | RemoteFolder
     records: Sequence[ImageRecord]
     encoder: Encoder
     existing: Existing
@@ -58,7 +59,7 @@ class Work:
 
 
 def encode_chunk(
-    root: Path,
+    root: Path | RemoteFolder,
     records: Iterable[ImageRecord],
     encoder: Encoder,
     existing: Existing,
@@ -76,7 +77,7 @@ def encode_chunk(
         try:
             if opened is None or opened[0] != named.path:
                 opened = None  # before the next: one decoded picture at a time
-                opened = named.path, OpenedFile(opening.read_file(opening.inside(root, named.path)))
+                opened = named.path, OpenedFile(opening.read_inside(root, named.path))
             file = opened[1]
             picture_id = file.id(record.box)
             repeated = existing.knows(picture_id)
@@ -120,7 +121,7 @@ class NoEncoder:
 
 def _row(picture_id: str, record: ImageRecord, file: OpenedFile) -> Row:
     whole = file.picture()
-    parent, box, width, height = "", "", whole.width, whole.height
+    parent, box, width, height = record.parent, "", whole.width, whole.height
     if record.box:
         sides = parse_box(record.box)
         parent, box, (width, height) = file.id(""), box_text(sides), sides[2:]

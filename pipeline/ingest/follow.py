@@ -125,7 +125,7 @@ class _Row:
 
     @property
     def file(self) -> str:
-        return self.row["parent"] or self.id
+        return schema.whole_of(self.row) or self.id
 
 
 def _places(records: Iterable[tuple[str, ImageRecord]], changes: Changes) -> dict[str, dict[str, ImageRecord]]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.errors import PictureError
-from pipeline.images.opening import inside
+from pipeline.gallery.originals import is_there
 from pipeline.records import Dataset
 
 if TYPE_CHECKING:
@@ -33,14 +31,7 @@ def look(dataset: Dataset, *, limit: int = MAX_RECORDS) -> Look:
     records = dataset.records()
     first = list(itertools.islice(records, limit))
     whole = len(first) < limit or next(records, None) is None
-    rows = [(one.path, one.label, one.split, _is_there(dataset, one.path)) for one in first]
+    rows = [(one.path, one.label, one.split, is_there(dataset.root, one.path)) for one in first]
     unreadable = [f"{place}: {reason}" for place, reason in getattr(dataset, "unreadable", [])]
     notes = [*getattr(dataset, "notes", []), *unreadable]
     return Look(pd.DataFrame(rows, columns=["path", "label", "split", "found"]), notes, whole)
-
-
-def _is_there(dataset: Dataset, path: str) -> bool:
-    try:
-        return os.path.isfile(inside(dataset.root, path))
-    except PictureError:
-        return False

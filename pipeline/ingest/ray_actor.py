@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import plugins
 from pipeline.errors import PictureError, SemblanceError
+from pipeline.files.remote import RemoteFolder
 from pipeline.images import opening
 from pipeline.ingest.encoding import Chunk, encode_chunk, readable
 from pipeline.records import ImageRecord
@@ -37,7 +38,14 @@ class EncodingActor:
     """Called in several threads at once. Raises SemblanceError when this machine's encoder is another one."""
 
     def __init__(
-        self, *, root: str, spec: str, fingerprint: str, device: str, existing_ids: Any, facts: tuple[str, ...]
+        self,
+        *,
+        root: Path | RemoteFolder,
+        spec: str,
+        fingerprint: str,
+        device: str,
+        existing_ids: Any,
+        facts: tuple[str, ...],
     ) -> None:
         import ray
 
@@ -47,7 +55,7 @@ class EncodingActor:
                 f"a Ray worker died {restarts} times; the usual cause is a lack of memory: try fewer --workers, or a "
                 "smaller encoder"
             )
-        self.root, self.facts = Path(root), facts
+        self.root, self.facts = root, facts
         self.encoder = plugins.build("encoders", spec, device=device)
         if torch := sys.modules.get("torch"):
             torch.set_num_threads(1)  # our threads fill the cores that Ray gave
@@ -123,6 +131,6 @@ def _restarts() -> int:
     return note.stat().st_size
 
 
-def _open(root: Path, path: str) -> None:
+def _open(root: Path | RemoteFolder, path: str) -> None:
     with contextlib.suppress(PictureError):  # refused without a crash: the chunk says why
-        opening.open_image(opening.read_file(opening.inside(root, path)))
+        opening.open_image(opening.read_inside(root, path))

@@ -65,7 +65,7 @@ class Ray:
         encoded = ray.data.from_arrow(blocks).map(
             EncodingActor,  # type: ignore[arg-type]  # a class is called once it is made
             fn_constructor_kwargs={
-                "root": str(work.root),
+                "root": work.root,
                 "facts": work.facts,
                 "spec": self.spec,
                 "fingerprint": work.encoder.fingerprint,

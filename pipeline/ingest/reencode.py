@@ -67,7 +67,7 @@ def _fill(gallery: Gallery, encoder: Encoder, spec: str, progress: Progress) -> 
         kept, inputs = [], []
         opened: tuple[str, OpenedFile] | None = None  # regions of one picture follow each other
         for i in indices:
-            picture_id, parent = table["id"][i], table["parent"][i]
+            picture_id, parent = table["id"][i], table["parent"][i] if table["box"][i] else ""
             if opened is None or opened[0] != (parent or picture_id):
                 opened = None
                 try:

@@ -13,6 +13,7 @@ from pipeline import schema
 from pipeline.files import atomic, checksummed
 from pipeline.gallery import judgments, ledgers
 from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.originals import Root
 from pipeline.ingest.encoding import Chunk
 from pipeline.ingest.follow import Changes, Seen
 from pipeline.ingest.settling import Ledgers
@@ -84,6 +85,8 @@ class DryRun:
         self.seen += chunk.accepted
         for _, record in chunk.accepted:
             self.rejected.pop(record.place, None)
+            if record.parent:  # its film was mended
+                self.rejected.pop(record.path.rpartition("/")[0], None)
         for i, row in enumerate(chunk.rows):
             self.rejected.pop(place(row.path, row.box), None)
             if row.id in self.book.rows:
@@ -97,7 +100,7 @@ class DryRun:
     def add(self, row: Row, embedding: np.ndarray) -> None:
         """A row that is new."""
 
-    def finish(self, root: Path, dataset: str, *, complete: bool) -> bool:
+    def finish(self, root: Root, dataset: str, *, complete: bool) -> bool:
         """Settle what was seen of the dataset at the root; whether rows that were there have changed.
 
         complete: it was seen whole, so what was not seen is not in it.
@@ -112,7 +115,7 @@ class DryRun:
         self.write(changes, root)
         return bool(changes.rows or changes.replaced or changes.back)
 
-    def write(self, changes: Changes, root: Path) -> None:
+    def write(self, changes: Changes, root: Root) -> None:
         """Nothing is written."""
 
 
@@ -179,7 +182,7 @@ class Run(DryRun):
             self.book.add(made[-1])
         return made
 
-    def write(self, changes: Changes, root: Path) -> None:
+    def write(self, changes: Changes, root: Root) -> None:
         self.book.keep(changes)
         if ledgers.write(self.gallery.root / ledgers.REJECTED, sorted(self.rejected.items())):
             self.gallery.update()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 from pipeline.gallery import judgments, ledgers, parts
 from pipeline.gallery.gallery import Gallery
-from pipeline.gallery.originals import DatasetFiles, dataset_roots
+from pipeline.gallery.originals import DatasetFiles, Root, dataset_roots, place_of
 from pipeline.ingest.add_facts import BROUGHT
 from pipeline.ingest.follow import FIELDS, Changes, Known, Seen, settle
 from pipeline.records import Dataset
-from pipeline.schema import Row
+from pipeline.schema import Row, whole_of
 
 KEPT = ("parent", "box", *FIELDS)
 
@@ -20,9 +18,9 @@ KEPT = ("parent", "box", *FIELDS)
 def dataset_number(gallery: Gallery, dataset: Dataset, spec: str) -> str:
     """The number by which rows say that they are of this dataset's root: the first in the manifest with that root."""
     specs, folders = gallery.manifest()["datasets"], dataset_roots(gallery)
-    ours = os.path.realpath(dataset.root)
+    ours = place_of(dataset.root)
     for number, root in enumerate(folders):
-        if root is not None and os.path.realpath(root) == ours:
+        if root is not None and place_of(root) == ours:
             return str(number)
     return str(specs.index(spec)) if spec in specs else str(len(specs)) if spec else ""
 
@@ -53,7 +51,7 @@ class Ledgers:
         """A row that was just encoded."""
         self.rows[row.id] = {name: getattr(row, name) for name in KEPT}
 
-    def settled(self, seen: Seen, root: Path, added: set[str]) -> Changes:
+    def settled(self, seen: Seen, root: Root, added: set[str]) -> Changes:
         """The changes, worked out and not made. added: rows of this run, which `rows` holds by now."""
         roots = dataset_roots(self.gallery)
         if seen.dataset == str(len(roots)):  # a dry run of a dataset that is new here
@@ -61,7 +59,7 @@ class Ledgers:
         files = DatasetFiles(roots)
         for picture, record in seen.records:
             row = self.rows.get(picture)
-            files.note(seen.dataset, record.path, (row and row["parent"]) or picture)
+            files.note(seen.dataset, record.path, (row and whole_of(row)) or picture)
         brought = frozenset(self.gallery.manifest().get(BROUGHT, []))
         owners = self._owners | dict.fromkeys(added, seen.dataset)
         return settle(Known(self.rows, self._merged, owners, self._gone, self.removals, added, brought), seen, files)

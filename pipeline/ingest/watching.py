@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.files.picture_files import READABLE
+from pipeline.files.wanted import READABLE
 from pipeline.records import Dataset, ImageRecord, Progress, silent
 
 TOGETHER_MS = 400  # changes within so long are one round

@@ -17,6 +17,7 @@ from pipeline.gallery.saved_views import SavedView
 from pipeline.images import decoding
 from pipeline.images.regions import parse_box
 from pipeline.records import SearchHit
+from pipeline.schema import whole_of
 from pipeline.search import sorting
 from pipeline.search.ask import UPLOAD, Ask, upload_named
 from pipeline.search.query import Query, QueryPicture, open_query
@@ -82,7 +83,7 @@ def _part(gallery: Gallery, ask: Ask) -> QueryPicture:
     if (picture := ask.ids[0]) not in table.index:
         raise UsageError(f"gallery {gallery.name} has no picture {picture} any more, which this view asks with")
     row = table.loc[picture]
-    data = read_original(row["path"], picture, roots(gallery), gallery.name, parent=row["parent"])
+    data = read_original(row["path"], picture, roots(gallery), gallery.name, parent=whole_of(row))
     return QueryPicture(data, parse_box(ask.part))
 
 

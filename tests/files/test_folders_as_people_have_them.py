@@ -70,6 +70,7 @@ def test_system_folders_are_passed_over_and_said(tmp_path: Path) -> None:
         "system folders and files (trash, small copies), passed over: 7 (first: #recycle)",
         "hidden files and folders, passed over: 1 (first: .hidden)",
         "files that are no pictures, passed over: 2 × .mp4 (clip.mp4), 1 × .zip (raw.zip)",
+        "films (.mp4) have a dataset of their own: video:root=…",
         "archives are not looked into; unpack those that hold pictures",
     ]
 

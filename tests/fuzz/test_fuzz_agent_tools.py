@@ -58,6 +58,7 @@ ASKED = st.one_of(
     st.fixed_dictionaries({"tool": st.just("export"), "where": lists, "tag": texts, "after": texts}),
     st.fixed_dictionaries({"tool": st.just("remove"), "ids": lists, "confirm": texts}),
     st.fixed_dictionaries({"tool": st.just("restore"), "ids": lists}),
+    st.fixed_dictionaries({"tool": st.just("hard_cases"), "after": texts}),
 )
 
 

@@ -8,7 +8,9 @@ from streamlit.testing.v1 import AppTest
 
 from app.server import jobs, resources
 from app.server.jobs import Job, State
+from pipeline import plugins
 from pipeline.comparison import speeds
+from pipeline.files import remote
 from pipeline.fingerprints import FORMER_DEFAULT, OLD_BASE
 from pipeline.gallery import opening as galleries
 from pipeline.gallery import parts
@@ -142,6 +144,32 @@ def test_a_table_is_looked_at_before_anything_is_made(app: AppTest, tmp_path) ->
     assert "1 of these files are not there, first: 2.jpg" in app.warning[0].value.replace("\\", "")
     assert app.dataframe[0].value["label"].tolist() == ["cat", "dog"]
     assert not Settings().galleries.exists() or not list(Settings().galleries.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("place", "taken", "dataset"),
+    [
+        ("films", "Films: a frame a second", "video:root={0}/films"),
+        ("films", "Films: a frame a shot", "video:root={0}/films,shots=true"),
+        ("memory://shop/photos", "Pictures", "bucket:url=memory://shop/photos"),
+    ],
+)
+def test_films_and_object_storage_are_ingested_as_a_folder_is(
+    place: str, taken: str, dataset: str, app: AppTest, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "films").mkdir()
+    monkeypatch.setitem(remote.LIBRARIES, "memory", "fsspec")
+    monkeypatch.setattr(plugins, "missing", lambda kind, name: "")
+    started: list[list[str]] = []
+    monkeypatch.setattr(jobs, "start", lambda command, **_: started.append(command))
+    app.run()
+    at_galleries(app)
+    app.segmented_control(key="way-demo").set_value("folder").run()
+    app.text_input[0].set_value(place if "://" in place else str(tmp_path / place))
+    next(one for one in app.selectbox if one.label == "Take from it").set_value(taken)
+    next(button for button in app.button if button.label == "Make gallery").click().run()
+    assert not app.exception
+    assert started[0][started[0].index("--dataset") + 1] == dataset.format(tmp_path)
 
 
 def test_a_folder_becomes_a_gallery_in_a_child_process(filled: AppTest, tmp_path) -> None:

@@ -187,7 +187,7 @@ class _Run:
 
 def _watch(run: _Run, source: Dataset, progress: str, as_json: bool) -> bool:
     """Until Ctrl-C; a round that fails is told, and the next change or quiet moment brings it in."""
-    from pipeline.errors import SemblanceError, display_name
+    from pipeline.errors import SemblanceError, UsageError, display_name
     from pipeline.gallery.opening import open_gallery
     from pipeline.ingest import watching
 
@@ -195,11 +195,16 @@ def _watch(run: _Run, source: Dataset, progress: str, as_json: bool) -> bool:
         return set(open_gallery(run.name, run.settings).table()["path"])
 
     failed = watched = False
-    rounds = watching.rounds(source.root, known, apart=[run.settings.home])
+    folder = getattr(source, "watched", source.root)
+    if not isinstance(folder, Path):
+        raise UsageError(
+            f"--watch follows a folder of this machine, and {folder} is none; run the ingest again now and then"
+        )
+    rounds = watching.rounds(folder, known, apart=[run.settings.home])
     one = next(rounds)
     try:
         failed = run.bring_in(source, 0, progress, as_json)  # what is wrong with all of it ends the command
-        print(f"watching {display_name(source.root)}; Ctrl-C ends it", file=sys.stderr, flush=True)
+        print(f"watching {display_name(folder)}; Ctrl-C ends it", file=sys.stderr, flush=True)
         done = watched = True
         while True:
             one = rounds.send(done)

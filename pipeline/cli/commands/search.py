@@ -42,7 +42,9 @@ def search(
     ] = None,
     k: Annotated[int, typer.Option("-k", "--k", help="How many hits, 1 to 1,000")] = 10,
     collapse: Annotated[float | None, typer.Option(help="Hide near-duplicates from this score up, e.g. 0.97")] = None,
-    by_picture: Annotated[bool, typer.Option(help="Of parts of one picture, only the nearest")] = False,
+    by_picture: Annotated[
+        bool, typer.Option(help="Of parts of one picture, or frames of one film, only the nearest")
+    ] = False,
     keep_query: Annotated[bool, typer.Option(help="The query's own file may be a hit")] = False,
     rerank: Annotated[
         str, typer.Option(help="none, query_expansion, k_reciprocal, diverse; default: what did best on this gallery")

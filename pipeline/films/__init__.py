@@ -1,0 +1,1 @@
+"""Films: those of their frames that are worth a search, each with its time."""
