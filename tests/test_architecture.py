@@ -50,6 +50,7 @@ NEVER_IN_THE_APP = {"torch", "torchvision", "timm", "pymilvus", "milvus_lite", "
 TORCH_MODULES = {
     "pipeline.networks.deep_ranking",
     "pipeline.networks.from_pixels",
+    "pipeline.networks.maps",
     "pipeline.networks.small_resnet",
 }  # classes; imported when built
 VISITOR = "benchmarks.streamlit_client"  # speaks the app's protocol from outside

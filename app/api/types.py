@@ -148,6 +148,7 @@ class SearchAnswer(BaseModel):
     hits: list[Hit] = Field(description="the best first")
     weak_below: float = Field(description="hits that score lower are weak; -1 when nothing is known")
     rerank: str
+    unmatched: str = Field("", description="what a re-ranker that compares pictures could not compare")
     aspects: str
     understood: str = Field(description="what words were taken for")
     left_out: int = Field(description="of the nearest, those that max_wrong or min_score took away")

@@ -19,6 +19,7 @@ _CALLED = {
     "query_expansion": "Query expansion",
     "k_reciprocal": "k-reciprocal neighbours",
     "database_augmentation": "Hits joined with their neighbours",
+    "patches": "Matched places",
 }
 ORDERS = {"": "Best measured"} | {
     name: _CALLED.get(name, name.replace("_", " ").capitalize()) for name in plugins.available("rerank")

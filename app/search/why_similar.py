@@ -15,7 +15,7 @@ from app.widgets import downloads
 from app.widgets.literal import literal
 from pipeline.errors import SemblanceError
 from pipeline.explain import explain as explaining
-from pipeline.explain import heat_maps
+from pipeline.explain import heat_maps, matched
 from pipeline.explain.explain import Explanation
 from pipeline.files.html_page import data_address
 from pipeline.gallery.gallery import Gallery
@@ -34,8 +34,10 @@ def why_similar(
     *,
     titles: tuple[str, str] = ("Query", "Hit"),
     note: str = "",
+    order: str = "",
 ) -> None:
-    """query: an upload, or the id of a picture of the gallery, as `hit` is. note: a sentence above the pictures."""
+    """query: an upload, or the id of a picture of the gallery, as `hit` is. note: a sentence above the pictures. order: the
+    re-ranker of the hits; of one that compares pictures the matched places are shown too."""
     st.html(_STYLE)
     if note:
         st.caption(literal(note))
@@ -50,7 +52,7 @@ def why_similar(
         below.error(literal(error))
         return
     place.html(_pair(_addresses(*opened), _heat(explanation, opened), titles))
-    below.html(_scale(explanation) + _bars(explanation))
+    below.html(_scale(explanation) + _matched(gallery, (query, hit), opened, order) + _bars(explanation))
     _downloads(gallery, explanation, opened, titles)
 
 
@@ -65,6 +67,20 @@ def _pair(plain: tuple[str, str], heat: tuple[str, str], titles: tuple[str, str]
             f"<figcaption>{name}</figcaption></figure>"
         )
     return f'<div class="why-pair">{figures}</div>'
+
+
+def _matched(gallery: Gallery, asked: tuple[QueryPicture | str, str], opened: tuple[Image, Image], order: str) -> str:
+    if order.partition(":")[0] not in matched.matcher_names():
+        return ""
+    match = explanations.matched_places(gallery, encoders.of_gallery(gallery), asked, opened, order)
+    if match is None:
+        return ""
+    source = data_address(decoding.thumbnail(matched.sheet(*opened, match), side=2 * _SHOWN))
+    picture = f'<img src="{source}" alt="Matched places, joined by lines">' if len(match.query) else ""
+    return (
+        f'<div class="why-matched"><strong>Matched places</strong>{picture}<p class="why-note">'
+        f"{matched.said(match)} How well places match decides the order, beside the score.</p></div>"
+    )
 
 
 def _scale(explanation: Explanation) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from app.server import encoders, looks, pictures, resources, store
+from app.server import encoders, looks, pictures, places, resources, store
 from pipeline import logs
 from pipeline.gallery.appearances import Appearances
 from pipeline.gallery.gallery import Gallery
@@ -29,7 +29,8 @@ def answered(
     """
     if query.has_words:
         text.require(gallery, (*query.texts, *query.not_texts))  # before anything is loaded
-    loaded = encoder(gallery) if searching.needs_encoder(gallery, query) else None
+    needed = searching.needs_encoder(gallery, query, options.get("rerank", searching.AUTO))
+    loaded = encoder(gallery) if needed else None
     with logs.request():
         return store.answered(
             gallery,
@@ -42,6 +43,7 @@ def answered(
                 at_hand=lambda: store.at_hand(gallery),
                 encode=pictures.embeddings,
                 looks=looks.of_pictures,
+                places=places.of_hits,
                 table=lambda: resources.table(gallery),
                 **options,
             ),

@@ -15,11 +15,13 @@ from pipeline.errors import SemblanceError
 from pipeline.gallery import opening as galleries
 from pipeline.gallery.gallery import Gallery
 from pipeline.records import Encoder, TextEncoder
+from pipeline.rerank import cells_of
 from pipeline.search import search as searching
 from pipeline.settings import current
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL.Image import Image
 
 _loading = threading.Lock()  # two visitors who ask at once wait for one loading
 _loaded: set[tuple[str, str]] = set()
@@ -94,3 +96,8 @@ class OneAtATime:
         """Where the card of the encoder's plugin says `words`."""
         with self._turn:
             return cast(TextEncoder, self.encoder).encode_text(texts)
+
+    def cells(self, images: Sequence[Image], grid: int) -> np.ndarray:
+        """Where the encoder keeps places; else UsageError."""
+        with self._turn:
+            return cells_of(self.encoder)(images, grid)

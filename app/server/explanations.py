@@ -5,11 +5,13 @@ from __future__ import annotations
 from PIL.Image import Image
 
 from app.server import pictures, resources
-from pipeline.errors import GalleryError
+from pipeline.errors import GalleryError, SemblanceError
 from pipeline.explain import explain as explaining
+from pipeline.explain import matched
 from pipeline.explain.explain import Explanation
 from pipeline.gallery.gallery import Gallery
 from pipeline.records import Encoder
+from pipeline.rerank import Match
 from pipeline.search.query import QueryPicture, open_query
 
 GRID = 7  # places a side
@@ -37,12 +39,29 @@ def explained(
     grid: int = GRID,
 ) -> Explanation:
     """Kept by the pictures' bytes and the encoder, and by what the gallery holds, which its calibration depends on."""
-    names = tuple(one if isinstance(one, str) else f"{one.id}#{one.box or ''}" for one in asked)
     calibrations = resources.kept(
         gallery, "calibrations", encoder.fingerprint, make=lambda: explaining.calibrations_of(gallery)
     )
     return resources.kept(
         gallery,
-        *("why", encoder.fingerprint, names, grid),
+        *("why", encoder.fingerprint, _names(asked), grid),
         make=lambda: explaining.explain(encoder, *both, grid=grid, calibrations=calibrations),
     )
+
+
+def matched_places(
+    gallery: Gallery, encoder: Encoder, asked: tuple[QueryPicture | str, str], both: tuple[Image, Image], order: str
+) -> Match | None:
+    """By the re-ranker that put the hits in order; None where the encoder keeps no places, which the page has said."""
+    try:
+        return resources.kept(
+            gallery,
+            *("matched", encoder.fingerprint, _names(asked), order),
+            make=lambda: matched.compared(order, encoder, *both),
+        )
+    except SemblanceError:
+        return None
+
+
+def _names(asked: tuple[QueryPicture | str, str]) -> tuple[str, ...]:
+    return tuple(one if isinstance(one, str) else f"{one.id}#{one.box or ''}" for one in asked)

@@ -164,6 +164,8 @@ def show_results(gallery: Gallery, state: SearchState) -> None:
             st.info(NONE_PASSES)
         return
     _said_of_the_hits(gallery, state, query, result)
+    if result.unmatched:
+        st.caption(literal(result.unmatched))
     address = _address_of_query(gallery, query)
     if state.beside and side_by_side(
         gallery, state, query, result, lambda where, what: answer(where, what, query_of(where, what)),
@@ -194,7 +196,11 @@ def _said_of_the_hits(gallery: Gallery, state: SearchState, query: Query, result
     left_out = f", {result.unseen:,} of unknown colour left out" if result.unseen else ""
     left_out += f", {result.left_out} less sure left out" if result.left_out else ""
     among = f" of {len(resources.paths(gallery)):,}" if not state.where else ""
-    spent = " · ".join(f"{name} {result.milliseconds[name]:.0f} ms" for name in ("open", "encode", "search"))
+    spent = " · ".join(
+        f"{name} {result.milliseconds[name]:.0f} ms"
+        for name in ("open", "encode", "match", "search")
+        if name in result.milliseconds
+    )
     with st.container(horizontal=True, vertical_alignment="center", key="hits-line"):
         st.caption(
             f"{'' if result.close else '**No strong match. These are the nearest.** '}{len(result.hits)} most similar{among}{order}{left_out}",
@@ -232,7 +238,9 @@ def explain_chosen(gallery: Gallery, query: Query, result: SearchResult) -> None
             parts = (*query.pictures, *query.ids, *query.like, *query.unlike, *query.texts, *query.not_texts)
             several = "Against the first picture asked with; all that was asked together ranked the hits."
             titles = ("Query", f"Hit {rank}: {hit.label or display_name(hit.path)}")
-            why_similar(gallery, first, hit.id, titles=titles, note=several if len(parts) > 1 else "")
+            why_similar(
+                gallery, first, hit.id, titles=titles, note=several if len(parts) > 1 else "", order=result.rerank
+            )
 
 
 def _address_of_query(gallery: Gallery, query: Query) -> str:

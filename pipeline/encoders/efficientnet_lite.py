@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pipeline.errors import UsageError
 from pipeline.networks import efficientnet_lite
 from pipeline.networks.cropping import Cropping
@@ -33,5 +35,6 @@ def build(*, size: int = 0, resolution: int = 224, device: str = "auto") -> Torc
         cropping=Cropping(square, square, "bicubic", efficientnet_lite.MEAN, efficientnet_lite.STD),
         device=device,
         weight_file=efficientnet_lite.weight_file(size),
+        again=partial(efficientnet_lite.build, size),
         architecture=f"efficientnet_lite{size}",
     )

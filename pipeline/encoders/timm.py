@@ -35,17 +35,24 @@ def build(*, arch: str = "resnet50", weights: str = "default", seed: int = 0, de
     import timm
 
     _check(arch)
-    with seeded(seed):
-        network, file = _random(arch) if weights == "none" else _trained(arch, weights)
-    network.reset_classifier(0)
+    network, file = _pooled(arch, weights, seed)
     return TorchEncoder(
         network,
         dim=getattr(network, "head_hidden_size", network.num_features),
         cropping=_cropping(arch, timm.data.resolve_model_data_config(network)),
         device=device,
         weight_file=file,
+        again=lambda: _pooled(arch, weights, seed)[0],
         architecture=f"timm {arch.partition('.')[0]}",
     )
+
+
+def _pooled(arch: str, weights: str, seed: int) -> tuple[Any, Path | None]:
+    """The network without its classifier, and the file that it was read from."""
+    with seeded(seed):
+        network, file = _random(arch) if weights == "none" else _trained(arch, weights)
+    network.reset_classifier(0)
+    return network, file
 
 
 def _check(arch: str) -> None:

@@ -42,26 +42,32 @@ def build(
     from `seed`), or a .pth or .safetensors file. Raises UsageError, and SemblanceError when a download fails.
     """
     published = _published(arch, weights)
-    network = _network(arch, published, seed)
-    name, last = _last_layer(network)
-    dim = last.weight.shape[1] if layer == "penultimate" else last.weight.shape[0]
     file = None if weights == "none" else _file(arch, published, weights)
-    if file:
-        skip = f"{name}." if layer == "penultimate" else ""
-        _load(network, read(file), skip=skip, arch=arch)
-    if layer == "penultimate":
-        import torch
-
-        network.set_submodule(name, torch.nn.Identity())
+    network, dim = _filled(arch, published, layer, file, seed)
     return TorchEncoder(
         network,
         dim=dim,
         cropping=_cropping(published.transforms()),
         device=device,
         weight_file=file,
+        again=lambda: _filled(arch, published, layer, file, seed)[0],
         architecture=f"torchvision {arch}",
         layer=layer,
     )
+
+
+def _filled(arch: str, published: Any, layer: str, file: Path | None, seed: int) -> tuple[torch.nn.Module, int]:
+    """The network without its last layer or with it, and the dim of what it gives. file: of weights, None for random ones."""
+    network = _network(arch, published, seed)
+    name, last = _last_layer(network)
+    if file:
+        _load(network, read(file), skip=f"{name}." if layer == "penultimate" else "", arch=arch)
+    if layer == "logits":
+        return network, last.weight.shape[0]
+    import torch
+
+    network.set_submodule(name, torch.nn.Identity())
+    return network, last.weight.shape[1]
 
 
 def _published(arch: str, weights: str) -> Any:

@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline import parallel
-from pipeline.errors import SemblanceError
 from pipeline.features import relevance
 from pipeline.features.appearance import squashed, unit
 from pipeline.files import atomic
-from pipeline.gallery import calibration
+from pipeline.gallery import calibration, small_pictures
 from pipeline.gallery.gallery import Gallery
-from pipeline.gallery.originals import Roots, read_shown, roots
-from pipeline.images import decoding, opening
+from pipeline.gallery.originals import Roots, roots
 from pipeline.records import Progress, Rows, silent
 
 if TYPE_CHECKING:
@@ -126,8 +124,8 @@ def of_gallery(gallery: Gallery, *, progress: Progress = silent, again: bool = F
 
 
 def square(image: Image) -> np.ndarray:
-    """An RGB picture as (64, 64, 3) uint8, by way of a thumbnail, since that is what is kept of the others."""
-    return squashed(opening.open_image(decoding.thumbnail(image)).image)
+    """An RGB picture as (64, 64, 3) uint8."""
+    return squashed(small_pictures.small(image))
 
 
 def coded(features: np.ndarray) -> np.ndarray:
@@ -173,13 +171,9 @@ def _look_at(gallery: Gallery, table: pd.DataFrame, progress: Progress) -> dict[
 
 
 def _square(gallery: Gallery, row: dict[str, str], folders: Roots) -> np.ndarray | None:
-    """(64, 64, 3) uint8 of the thumbnail, or of the file where that is missing; None without either."""
-    try:
-        if small := gallery.thumbnail_data(row["id"]):
-            return squashed(opening.open_image(small).image)
-        return square(opening.open_image(read_shown(row, folders, gallery.name)).image)
-    except SemblanceError:
-        return None
+    """(64, 64, 3) uint8; None of a picture with neither thumbnail nor file."""
+    image = small_pictures.of_row(gallery, row, folders)
+    return None if image is None else squashed(image)
 
 
 def _seen(coded: dict[str, np.ndarray]) -> np.ndarray:

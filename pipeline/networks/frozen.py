@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline import devices
+from pipeline.errors import UsageError
 from pipeline.fingerprints import encoder_fingerprint
 from pipeline.networks.onnx_runtime import OnnxRuntime
 
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 class TorchEncoder:
     """records.Encoder around a network that maps (n, 3, height, width) to (n, dim).
 
-    `facts` are what the fingerprint covers besides weights and cropping: architecture and options.
-    Both methods may run in several threads at once.
+    `facts` are what the fingerprint covers besides weights and cropping: architecture and options. again: makes the network
+    once more, for `cells`, so that nothing is held for what few ask. All methods may run in several threads at once.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class TorchEncoder:
         cropping: Cropping,
         device: str,
         weight_file: Path | None = None,
+        again: Callable[[], torch.nn.Module] | None = None,
         **facts: Any,
     ) -> None:
         import torch
@@ -52,6 +55,8 @@ class TorchEncoder:
         # about twice as fast on it
         self.network = _folded(network).to(self.device).to(memory_format=torch.channels_last)
         self._whole = FromPixels(self.network, dim=dim, mean=cropping.mean, std=cropping.std).to(self.device).eval()
+        self._again, self._making = again, threading.Lock()
+        self._maps: torch.nn.Module | None = None
         self._onnx: OnnxRuntime | None = None
         if self.device.type == "cpu":
             height, width = cropping.size
@@ -72,6 +77,40 @@ class TorchEncoder:
             return rows
         with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             return self._whole(torch.from_numpy(pixels).to(self.device)).cpu().numpy()
+
+    def cells(self, images: Sequence[Image], grid: int) -> np.ndarray:
+        """RGB pictures to (n, rows, columns, maps) float32, at most grid × grid: what the network sees in each cell.
+
+        Of the whole picture, squeezed to the input's shape, so that nothing is cut off. UsageError for a network whose maps
+        are not known.
+        """
+        import torch
+
+        pixels = np.stack(
+            [replace(self.cropping, resize=self.cropping.size, squash=True).pixels(one) for one in images]
+        )
+        whole = self._whole
+        inputs = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float() * whole.scale + whole.shift
+        with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            maps = self._maps_network()(inputs).float()
+            sides = min(grid, maps.shape[2]), min(grid, maps.shape[3])
+            cells = torch.nn.functional.adaptive_avg_pool2d(maps, sides).permute(0, 2, 3, 1)
+        return cells.contiguous().cpu().numpy()
+
+    def _maps_network(self) -> torch.nn.Module:
+        import torch
+
+        from pipeline.networks.maps import Maps
+
+        with self._making:
+            if self._maps is None:
+                if self._again is None:
+                    raise UsageError("this encoder's network keeps no places of a picture; choose another encoder")
+                made = Maps(self._again().float().eval().requires_grad_(False))
+                if made.stages is not None:
+                    made.stages = torch.nn.Sequential(*map(_folded, made.stages))
+                self._maps = made.to(self.device).to(memory_format=torch.channels_last)
+            return self._maps
 
 
 @contextmanager

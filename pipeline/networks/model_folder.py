@@ -5,8 +5,10 @@ Written by training's runs and `export`; read here, so that encoders need nothin
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +35,8 @@ class Model:
     def encoder(self, device: str = "auto") -> TorchEncoder:
         """The fingerprint covers architecture, options, cropping and weights, so a copy elsewhere has the same."""
         facts = {**self.about["options"], "architecture": f"deep_ranking {FORMAT}"}
-        encoder = TorchEncoder(self.network, cropping=self.cropping, device=device, **facts)
+        again = partial(_network, self.file.parent) if self.file else partial(copy.deepcopy, self.network)
+        encoder = TorchEncoder(self.network, cropping=self.cropping, device=device, again=again, **facts)
         if self.about.get("fingerprint", encoder.fingerprint) != encoder.fingerprint:
             raise UsageError(
                 f"{self.file} holds other weights than model.json beside it tells of; copy both files again"
@@ -71,6 +74,10 @@ def load(folder: Path) -> Model:
         detail = str(error).splitlines()[-1].strip()
         raise UsageError(f"{file} is not of the network that model.json beside it describes: {detail}") from error
     return Model(network, cropping, about, file)
+
+
+def _network(folder: Path) -> torch.nn.Module:
+    return load(folder).network
 
 
 def _about(folder: Path) -> dict[str, Any]:

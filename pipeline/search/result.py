@@ -40,6 +40,7 @@ class SearchResult:
     )  # per hit, with aspects: the cosine of each and its percentile among random pairs; a score is that of meaning
     unseen: int = 0  # with aspects: pictures with neither thumbnail nor file, which are no hits
     novel: bool | None = None  # the gallery seems to have nothing of the query's kind; None when that is not known
+    unmatched: str = ""  # what a re-ranker that compares pictures could not compare, as a sentence
 
     @property
     def close(self) -> bool:
@@ -60,6 +61,7 @@ def as_json(gallery: Gallery, query_text: Sequence[str], result: SearchResult) -
         "encoder": gallery.encoder()["spec"],
         "weak_below": result.weak_below,
         "rerank": result.rerank,
+        "unmatched": result.unmatched,
         "left_out": result.left_out,
         "understood": result.understood,
         "aspects": result.aspects,

@@ -16,8 +16,8 @@ from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.ranking import NONE
 from pipeline.images.regions import parse_box as parse_box
 from pipeline.records import Encoder, SearchHit, VectorStore
-from pipeline.rerank import Reranker
-from pipeline.search import by_aspect, by_kind, folding, text
+from pipeline.rerank import Reranker, is_matcher
+from pipeline.search import by_aspect, by_kind, by_places, folding, text
 from pipeline.search import query as queries
 from pipeline.search.query import Query as Query
 from pipeline.search.query import QueryPicture as QueryPicture
@@ -69,6 +69,7 @@ def search(
     at_hand: Callable[[], VectorStore | None] | None = None,
     encode: queries.EncodePictures = queries.embeddings,
     looks: by_aspect.LooksOfPictures = by_aspect.looks_of,
+    places: by_places.PlacesOfHits = by_places.places_of_hits,
     table: Callable[[], pd.DataFrame] | None = None,
 ) -> SearchResult:
     """The k nearest pictures and parts of pictures.
@@ -82,7 +83,8 @@ def search(
     is re-ranked, and no hit is strong or weak. appearances: the gallery's, made where they are needed and not given.
     at_hand: gives a store that has the gallery's rows in memory, or None: a re-ranker looks at hundreds of them and may ask
     twice, which there costs next to nothing. Without one it asks `store`. table: the gallery's, where it is kept.
-    encode, looks: by what the query's pictures are encoded and looked at. Raises UsageError for k, filter, an empty query,
+    encode, looks: by what the query's pictures are encoded and looked at. places: of hits, for a re-ranker that compares the
+    pictures themselves. Raises UsageError for k, filter, an empty query,
     or words that the encoder does not take, PictureError for a bad picture, GalleryError for an unknown id, StoreError
     when the store fails.
     """
@@ -119,7 +121,7 @@ def search(
             f"than {confidence.MIN_LABELLED} pictures with labels; a least score can be asked for instead"
         )
     plain = spec == NONE and not (where or collapse or by_picture)
-    understood, likely, figures, unseen = "", dict[str, float](), list[dict[str, float]](), 0
+    understood, unmatched, likely, figures, unseen = "", "", dict[str, float](), list[dict[str, float]](), 0
     if readout:
         kinds, along = by_kind.asked(query.texts, query.not_texts), partial(_along, store, collection, where, gone)
         hits, likely, understood = by_kind.hits(readout, store, collection, kinds, along, k)
@@ -138,7 +140,13 @@ def search(
     elif spec == NONE:
         hits = nearest(direction, k=max(k, confidence.DEPTH) if learned and plain else k)
     else:
-        hits = _reranked(plugins.build("rerank", spec), finder, collection, direction, entry, nearest, k)
+        reranker = plugins.build("rerank", spec)
+        matching = None
+        if is_matcher(reranker):
+            matching = partial(
+                by_places.order, gallery, reranker, encoder, query, milliseconds=milliseconds, of_hits=places
+            )
+        hits, unmatched = _reranked(reranker, finder, collection, direction, entry, nearest, k, matching)
     first = hits
     if learned and not plain and not readout:  # what is usual is so whatever is left out, folded or in another order
         first = nearest(direction, k=confidence.DEPTH, where=Filter(), collapse=None, by_picture=False)
@@ -176,6 +184,7 @@ def search(
         else [],
         unseen,
         novel,
+        unmatched,
     )
 
 
@@ -183,8 +192,13 @@ def _percentiles(cosines: dict[str, float], quantiles: Mapping[str, Sequence[flo
     return {name: (cosine, calibration.percentile(cosine, quantiles[name])) for name, cosine in cosines.items()}
 
 
-def needs_encoder(gallery: Gallery, query: Query) -> bool:
-    """Whether `search` has to encode something: words that name kinds need no encoder."""
+def needs_encoder(gallery: Gallery, query: Query, rerank: str = AUTO) -> bool:
+    """Whether `search` has to encode something: words that name kinds need no encoder, and neither do ids, unless a
+    re-ranker encodes their places."""
+    if rerank == AUTO:
+        rerank = gallery.encoder().get("rerank", {}).get("spec", NONE)
+    if not query.has_words and is_matcher(reranker := plugins.build("rerank", rerank)) and reranker.encodes:
+        return True
     return bool(query.pictures) or (query.has_words and text.kinds_of(gallery) is None)
 
 
@@ -259,8 +273,10 @@ def _reranked(
     entry: dict[str, Any],
     nearest: Callable[..., list[SearchHit]],
     k: int,
-) -> list[SearchHit]:
-    """Rows come through the store, so filter, removed pictures and folding are the same for the re-ranker."""
+    matching: Callable[[list[SearchHit], np.ndarray], tuple[np.ndarray, str]] | None,
+) -> tuple[list[SearchHit], str]:
+    """And what could not be compared. Rows come through the store, so filter, removed pictures and folding are the same for
+    the re-ranker. matching: of one that compares the first hits themselves, by_places.order."""
     import numpy as np
 
     mean = np.array(entry.get("mean") or np.zeros(len(query)), np.float32)
@@ -273,4 +289,8 @@ def _reranked(
     direction = reranker.direction(query, mean, lambda asked, n: embeddings(nearest(asked, k=n))[1])
     hits, rows = embeddings(nearest(direction, k=max(k, reranker.depth)))
     scores = rows @ query
-    return [replace(hits[i], score=float(scores[i])) for i in reranker.order(direction, mean, rows)[:k]]
+    order, unmatched = reranker.order(direction, mean, rows), ""
+    if matching:
+        first, unmatched = matching(hits[: reranker.depth], scores[: reranker.depth])
+        order = np.concatenate([first, order[reranker.depth :]])
+    return [replace(hits[i], score=float(scores[i])) for i in order[:k]], unmatched

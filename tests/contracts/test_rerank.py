@@ -17,6 +17,7 @@ BAD = {
     "k_reciprocal": ("depth=9", "k=0", "expanded=21", "share=1.5", "depth=10,k=11"),
     "database_augmentation": ("depth=9", "neighbours=0", "neighbours=101", "share=1.1"),
     "diverse": ("share=-0.1", "depth=1001"),
+    "patches": ("depth=9", "depth=501", "grid=0", "share=1.1"),
 }
 
 

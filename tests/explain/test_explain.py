@@ -169,3 +169,23 @@ def test_the_command_line_explains_a_file_against_a_picture_of_the_gallery(home:
     missing = run("explain", "small", tmp_path / "no.png", "--id", known)
     assert missing.returncode == 1
     assert "no.png: there is no such file" in missing.stderr
+
+
+def test_matched_places_are_searched_by_told_and_drawn(home: Path, tmp_path: Path) -> None:
+    gallery, _ = fill(photos(tmp_path / "photos", 6), spec="deep_ranking:weights=models/small")
+    asked, out = draw(tmp_path / "asked.png", 2), tmp_path / "places.png"
+    searched = json.loads(run("search", "small", asked, "--rerank", "patches", "--keep-query", "--json").stdout)
+    assert searched["unmatched"] == ""
+    assert searched["milliseconds"]["match"] > 0
+    best = searched["hits"][0]["id"]
+    assert gallery.table().set_index("id")["path"][best] == "shoe/002.png", "the picture itself"
+    done = run("explain", "small", asked, "--id", best, "--grid", "2", "--places", "patches", "--out", out, "--json")
+    places = json.loads(done.stdout)["places"]
+    assert places["score"] > 0.9
+    assert all(pair["query"] == pair["hit"] for pair in places["pairs"]), "each cell matches itself"
+    with Image.open(out) as drawn:
+        assert drawn.height > drawn.width / 2
+    refused = run("explain", "small", asked, "--id", best, "--places", "diverse")
+    assert refused.returncode == 2
+    assert "does not compare pictures" in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -3,9 +3,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from pipeline.explain import matched
 from pipeline.gallery.opening import open_gallery
+from pipeline.rerank import Match
 from pipeline.settings import Settings
 
 
@@ -75,3 +79,20 @@ def test_a_picture_that_is_no_hit_opens_nothing(filled: AppTest) -> None:
     asking_why(filled, ids("red")[:1], "f" * 32)
     assert not filled.exception
     assert 'class="why-pair"' not in markup(filled)
+
+
+def test_an_order_by_places_is_said_and_its_matches_are_drawn(filled: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    query, hit, *_ = ids("red")
+    filled.query_params["rerank"] = "patches"
+    asking_why(filled, [query], hit)
+    assert not filled.exception
+    assert any("order is that of the scores" in caption.value for caption in filled.caption), (
+        "a histogram has no places"
+    )
+    assert 'class="why-matched"' not in markup(filled)
+    boxes = np.array([[0, 0, 0.5, 0.5]], np.float32)
+    monkeypatch.setattr(matched, "compared", lambda *_: Match(0.5, boxes, boxes))
+    asking_why(filled, [query], hit)
+    assert not filled.exception
+    assert markup(filled).count('class="why-matched"') == 1
+    assert "1 place matches." in markup(filled)

@@ -27,12 +27,15 @@ def explain(
     grid: Annotated[int, typer.Option(help="Places a side, 1 to 16")] = 7,
     device: Device = "",
     out: Annotated[Path | None, typer.Option(help="Write both pictures with their heat maps as one PNG")] = None,
+    places: Annotated[
+        str, typer.Option(help="Also the places that match, by a re-ranker that compares pictures: patches, geometric")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Why two pictures score as they do: the places that carry the score, and colour, texture and meaning apart."""
     from pipeline.errors import UsageError, display_name
     from pipeline.explain import explain as explaining
-    from pipeline.explain import heat_maps
+    from pipeline.explain import heat_maps, matched
     from pipeline.gallery.opening import open_gallery
     from pipeline.images.opening import open_file
     from pipeline.search.search import load_encoder
@@ -46,21 +49,19 @@ def explain(
         raise UsageError(f"no folder {out.parent}; make it first")
     files = [(display_name(path), open_file(path)[1].image) for path in pictures or []]
     [(first, query), (second, hit)] = [*files, *_pictures_of(gallery, id or [])]
-    explanation = explaining.explain(
-        load_encoder(gallery, device=device or settings.device),
-        query,
-        hit,
-        grid=grid,
-        calibrations=explaining.calibrations_of(gallery),
-    )
+    encoder = load_encoder(gallery, device=device or settings.device)
+    match = matched.compared(places, encoder, query, hit) if places else None
+    explanation = explaining.explain(encoder, query, hit, grid=grid, calibrations=explaining.calibrations_of(gallery))
     if out:
         from pipeline.files import atomic
 
         with atomic.replacing(out) as temporary:
-            heat_maps.sheet(query, hit, explanation, titles=(first, second)).save(temporary, "PNG")
+            made = heat_maps.sheet(query, hit, explanation, titles=(first, second))
+            (matched.below(made, query, hit, match) if match else made).save(temporary, "PNG")
     if as_json:
         about = {"gallery": gallery.name, "encoder": gallery.encoder()["spec"], "query": first, "hit": second}
-        print(json.dumps(about | explaining.as_json(explanation), ensure_ascii=False))
+        found = {"places": matched.as_json(match)} if match else {}
+        print(json.dumps(about | explaining.as_json(explanation) | found, ensure_ascii=False))
         return
     print(f"score    {explanation.score:.4f}  by {gallery.encoder()['spec']}")
     for part in explaining.PARTS:
@@ -68,6 +69,8 @@ def explain(
     for shown, heat in ((first, explanation.heat_query), (second, explanation.heat_hit)):
         row, column = divmod(int(heat.argmax()), grid)
         print(f"most is lost ({heat.max():.4f}) when row {row + 1}, column {column + 1} of {grid} is hidden in {shown}")
+    if match:
+        print(f"{matched.said(match)} Their score is {match.score:.4f}, by {places}")
 
 
 def _pictures_of(gallery: Gallery, ids: list[str]) -> list[tuple[str, Image]]:

@@ -47,7 +47,7 @@ def search(
     ] = False,
     keep_query: Annotated[bool, typer.Option(help="The query's own file may be a hit")] = False,
     rerank: Annotated[
-        str, typer.Option(help="none, query_expansion, k_reciprocal, diverse; default: what did best on this gallery")
+        str, typer.Option(help="none, query_expansion, k_reciprocal, patches, diverse, …; default: what did best here")
     ] = "",
     max_wrong: Annotated[
         float | None, typer.Option(help="Only hits of which at most this share is wrong, e.g. 0.1; needs labels")
@@ -94,7 +94,7 @@ def search(
     sorting.check(sort, gallery.manifest()["metadata_keys"])
     asked.settled(chosen, gallery)  # what cannot be asked is refused before an encoder is loaded
     encoding = None
-    if searching.needs_encoder(gallery, query) or encoder:
+    if searching.needs_encoder(gallery, query, rerank) or encoder:
         encoding = searching.load_encoder(gallery, device=device or settings.device, spec=encoder)
     appearances = None
     if by_aspect.looks_wanted(by_aspect.parse(aspects)):
@@ -151,6 +151,8 @@ def search(
         print(f"in the order of {sort}; which hits there are is decided by likeness", file=sys.stderr)
     elif result.rerank != "none":
         print(f"in the order of {result.rerank}; --rerank none is that of the scores", file=sys.stderr)
+    if result.unmatched:
+        print(display_name(result.unmatched), file=sys.stderr)
     if result.aspects:
         print(f"in the order of {result.aspects}; scores are those of meaning", file=sys.stderr)
     if result.unseen:

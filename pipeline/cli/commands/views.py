@@ -110,7 +110,8 @@ def _export(gallery: Gallery, view: SavedView, file: Path, device: str) -> None:
     def answer(ask: Ask, query: Query) -> SearchResult:
         looked = query.shows and by_aspect.looks_wanted(by_aspect.parse(ask.aspects))
         options = ask.options(gallery, query, of_gallery(gallery) if looked else None)
-        encoding = searching.load_encoder(gallery, device=device) if searching.needs_encoder(gallery, query) else None
+        needed = searching.needs_encoder(gallery, query, options["rerank"])
+        encoding = searching.load_encoder(gallery, device=device) if needed else None
         with store_of(gallery, Settings()) as store:
             return searching.search(gallery, store, encoding, query, **options)
 
