@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import UsageError
 from pipeline.files import atomic
-from pipeline.gallery import parts
+from pipeline.gallery import streaming
 from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, Rows, silent
 from pipeline.stores import _import_files
@@ -29,10 +29,8 @@ def write(gallery: Gallery, folder: Path, *, progress: Progress = silent) -> lis
 
 
 def _kept(gallery: Gallery, progress: Progress) -> Iterator[Rows]:
-    gone, dim = gallery.removed(), gallery.encoder()["dim"]
-    done, total = 0, parts.count(gallery.folder())
-    for rows in parts.each(gallery.folder(), dim):
+    done, total = 0, gallery.count()
+    for rows in streaming.each(gallery):
         done += len(rows)
-        rows = Rows(gallery.corrected(rows.table), rows.embeddings)
-        yield rows.take(~rows.table["id"].isin(gone).to_numpy())
+        yield rows
         progress("export", done, total)
