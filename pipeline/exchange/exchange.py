@@ -10,7 +10,7 @@ from pipeline.errors import UsageError
 from pipeline.exchange import arriving, bson_file, mongodb, npz, parquet
 from pipeline.exchange import rows as exchange_rows
 from pipeline.files import atomic
-from pipeline.gallery import parts
+from pipeline.gallery import streaming
 from pipeline.gallery.gallery import IMPORTED, Gallery
 from pipeline.records import Progress, Rows, silent
 from pipeline.settings import Settings
@@ -90,10 +90,8 @@ def write_bulk(gallery: Gallery, folder: Path, *, progress: Progress = silent) -
 
 
 def _kept(gallery: Gallery, progress: Progress) -> Iterator[Rows]:
-    gone, dim = gallery.removed(), gallery.encoder()["dim"]
-    done, total = 0, parts.count(gallery.folder())
-    for rows in parts.each(gallery.folder(), dim):
+    done, total = 0, gallery.count()
+    for rows in streaming.each(gallery):
         done += len(rows)
-        rows = Rows(gallery.corrected(rows.table), rows.embeddings)
-        yield rows.take(~rows.table["id"].isin(gone).to_numpy())
+        yield rows
         progress("export", done, total)

@@ -172,9 +172,7 @@ class Gallery:
 
     def corrected(self, table: pd.DataFrame) -> pd.DataFrame:
         """Rows with the labels that people gave in place of their datasets'."""
-        if not (given := judgments.labels(self.judgments_file)):
-            return table
-        return table.assign(label=table["id"].map(given).fillna(table["label"]).astype(table["label"].dtype))
+        return judgments.labelled(table, judgments.labels(self.judgments_file))
 
     def ids(self, fingerprint8: str = "") -> set[str]:
         """Every id on disk, removed ones too. Reads the id column only."""

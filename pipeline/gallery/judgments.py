@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import schema
 from pipeline.errors import UsageError
 from pipeline.files import atomic, checksummed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KINDS = ("removed", "tag", "same", "not_same", "like", "unlike", "identity", "label_right", "label", "better")
 REPLACED = "replaced"  # value of a removal that an ingest made: the file has other bytes now
@@ -68,6 +71,13 @@ def labels(file: Path) -> dict[str, str]:
         for picture in judgment["ids"]
     }
     return {picture: label for picture, label in given.items() if isinstance(label, str)}
+
+
+def labelled(table: pd.DataFrame, given: Mapping[str, str]) -> pd.DataFrame:
+    """Rows with these labels, by id, in place of their own."""
+    if not given:
+        return table
+    return table.assign(label=table["id"].map(given).fillna(table["label"]).astype(table["label"].dtype))
 
 
 def removed(file: Path) -> set[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pipeline import plugins
 from pipeline.errors import GalleryError, StoreError, StoreLocked
 from pipeline.fingerprints import row_digest
+from pipeline.gallery import streaming
 from pipeline.gallery.gallery import Gallery
 from pipeline.records import Progress, Rows, VectorStore, silent
 from pipeline.schema import with_every_key
@@ -105,16 +106,15 @@ def compare(
 ) -> Difference:
     """Compare by id and digest, over everything a store keeps of a row."""
     fingerprint8 = fingerprint8 or gallery.current  # once: another process may change it meanwhile
-    return _compare(gallery.rows(fingerprint8), gallery.collection(fingerprint8), store, stage, progress)
-
-
-def _compare(rows: Rows, collection: str, store: VectorStore, stage: str, progress: Progress) -> Difference:
+    collection = gallery.collection(fingerprint8)
     in_store = store.digests(collection) if store.exists(collection) else {}
-    in_gallery = {}
-    for i, row in enumerate(rows.table.to_dict("records"), 1):
-        in_gallery[row["id"]] = row_digest(row, rows.embeddings[i - 1])
-        if i % BATCH == 0 or i == len(rows):
-            progress(stage, i, len(rows))
+    in_gallery: dict[str, str] = {}
+    done, total = 0, gallery.count()
+    for rows in streaming.each(gallery, fingerprint8):
+        for row, embedding in zip(rows.table.to_dict("records"), rows.embeddings, strict=True):
+            in_gallery[row["id"]] = row_digest(row, embedding)
+        done += len(rows)
+        progress(stage, done, max(done, total))  # others may commit meanwhile
     return Difference(
         missing=[key for key in in_gallery if key not in in_store],
         surplus=[key for key in in_store if key not in in_gallery],
@@ -136,8 +136,7 @@ def sync(
     store.create(collection, dim=dim, metadata_keys=manifest["metadata_keys"], index=manifest["index"])
     differences = []
     for stage in STAGES:  # each reads the gallery anew: pictures may be removed, or come, while a large one is sent
-        rows = gallery.rows(fingerprint8)
-        differences.append(_compare(rows, collection, store, stage, progress))
+        differences.append(compare(gallery, store, fingerprint8, stage=stage, progress=progress))
         if not differences[-1]:
             break
         if stage == STAGES[-1]:
@@ -145,21 +144,29 @@ def sync(
                 f"{collection} still differs from its gallery after two repairs ({differences[-1]}): another program changes "
                 f"one of the two; when it is done: python -m pipeline sync {gallery.name}"
             )
-        _repair(rows, differences[-1], collection, store, progress)
+        _repair(gallery, fingerprint8, differences[-1], store, progress)
     if point:
         store.point(gallery.name, collection)
     return differences[0]
 
 
-def _repair(rows: Rows, difference: Difference, collection: str, store: VectorStore, progress: Progress) -> None:
+def _repair(
+    gallery: Gallery, fingerprint8: str, difference: Difference, store: VectorStore, progress: Progress
+) -> None:
+    """Part by part: a million rows are not held to send a few, nor to send them all."""
+    collection = gallery.collection(fingerprint8)
     if difference.surplus:
         store.delete(collection, difference.surplus)
-    to_send = rows.table["id"].isin({*difference.missing, *difference.stale}).to_numpy().nonzero()[0]
-    progress("sync", 0, len(to_send))  # from here on its rate is counted
-    for start in range(0, len(to_send), BATCH):
-        pick = to_send[start : start + BATCH]
-        store.upsert(collection, rows.take(pick))
-        progress("sync", min(start + BATCH, len(to_send)), len(to_send))
+    wanted = {*difference.missing, *difference.stale}
+    sent = 0
+    progress("sync", 0, len(wanted))  # from here on its rate is counted
+    for rows in streaming.each(gallery, fingerprint8) if wanted else ():
+        picked = rows.take(rows.table["id"].isin(wanted).to_numpy())
+        for start in range(0, len(picked), BATCH):
+            store.upsert(collection, picked.take(slice(start, start + BATCH)))
+        sent += len(picked)
+        if len(picked):
+            progress("sync", min(sent, len(wanted)), len(wanted))
 
 
 def choose_index(gallery: Gallery, store: VectorStore, index: str) -> None:

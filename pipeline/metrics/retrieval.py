@@ -11,11 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.errors import UsageError
+from pipeline.metrics import near_ties
 from pipeline.metrics.registry import Metric
 
 SCORES_AT_ONCE = 1 << 23  # 32 MB, and hardly more in temporaries; of fewer queries at a time the product is slower
 GALLERY_STEP = 1024  # rows that are float64 at a time
 GROUPED = 64  # scores, at most, of which only the highest is looked at first
+SPARE = 16  # hits beyond the k-th that a sum in float32 could have put behind it
 
 Labels = Sequence[str] | np.ndarray
 
@@ -26,11 +28,12 @@ def nearest(
     """(q, k) float32 scores and (q, k) gallery rows, closest first, equal scores by lower row.
 
     exclude: (q,) the gallery row that is query i itself and no hit, -1 for none; copies of it stay. chunk: queries
-    at a time, 0 = what fits. Scores are summed in float64, so that equal rows tie wherever they stand. UsageError
-    when the gallery has fewer than k other rows or a value is not finite.
+    at a time, 0 = what fits. The order is that of sums in float64, so that equal rows tie wherever they stand; a score
+    whose place is in no doubt is summed in float32. UsageError when the gallery has fewer than k other rows or a value is
+    not finite.
     """
     _check_finite(queries, gallery)
-    return _nearest(queries, gallery, k, exclude, chunk or _step(gallery))
+    return _nearest(queries, gallery, k, exclude, chunk or _step(gallery), near_ties.longest(gallery))
 
 
 def highest(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -60,17 +63,25 @@ def _check_finite(queries: np.ndarray, gallery: np.ndarray) -> None:
 
 
 def _nearest(
-    queries: np.ndarray, gallery: np.ndarray, k: int, exclude: np.ndarray | None, step: int
+    queries: np.ndarray, gallery: np.ndarray, k: int, exclude: np.ndarray | None, step: int, longest: float
 ) -> tuple[np.ndarray, np.ndarray]:
     others = len(gallery) - int(exclude is not None and bool(np.any(exclude >= 0)))
     if not 1 <= k <= others:
         raise UsageError(f"k={k} is not between 1 and {others}, the rows that each query can find")
     scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+    candidates = min(k + SPARE, others)
     for start in range(0, len(queries), step):
-        here = slice(start, start + step)
-        scores[here], rows[here] = highest(
-            _scores(queries[here], gallery, None if exclude is None else exclude[here]), k
-        )
+        some, own = queries[start : start + step], None if exclude is None else exclude[start : start + step]
+        close, columns = highest(_scores(some, gallery, own, np.float32), candidates)
+        doubts = near_ties.doubt(some, longest)
+        near_ties.settle(some, gallery, close, columns, doubts)
+        if candidates < others:
+            far = np.flatnonzero(close[:, k - 1] - close[:, -1] < doubts)  # a tie may go on beyond the candidates
+            for at in range(0, len(far), step // 2 or 1):
+                these = far[at : at + (step // 2 or 1)]
+                exact = _scores(some[these], gallery, None if own is None else own[these], np.float64)
+                close[these, :k], columns[these, :k] = highest(exact, k)
+        scores[start : start + step], rows[start : start + step] = close[:, :k], columns[:, :k]
     return scores, rows
 
 
@@ -147,12 +158,13 @@ def map_at_r_between(
     counts = relevant_counts(query_codes, gallery_codes, exclude=exclude)
     rows = np.flatnonzero(counts)
     _check_finite(query_embeddings[rows], gallery_embeddings)
-    step = _step(gallery_embeddings)
+    step, longest = _step(gallery_embeddings), near_ties.longest(gallery_embeddings)
     precisions = []
     for start in range(0, len(rows), step):
         some = rows[start : start + step]
         own = None if exclude is None else exclude[some]
-        hits = _nearest(query_embeddings[some], gallery_embeddings, int(counts[some].max()), own, step)[1]
+        most = int(counts[some].max())
+        hits = _nearest(query_embeddings[some], gallery_embeddings, most, own, step, longest)[1]
         precisions.append(average_precision_at_r(gallery_codes[hits], query_codes[some], counts[some]))
     return float(np.concatenate(precisions).mean()) if precisions else float("nan")
 
@@ -167,13 +179,16 @@ def recall_at_1(embeddings: np.ndarray, labels: Labels) -> float:
     return float(recall_at_k(all_labels[hits], all_labels[rows], 1).mean())
 
 
-def _scores(queries: np.ndarray, gallery: np.ndarray, exclude: np.ndarray | None) -> np.ndarray:
-    """(q, n) float32; a float32 product's last bits depend on where a row stands, which would order equal rows."""
+def _scores(queries: np.ndarray, gallery: np.ndarray, exclude: np.ndarray | None, summed: type) -> np.ndarray:
+    """(q, n) float32; the last bits of a sum in float32 depend on where a row stands, which orders equal rows."""
     scores = np.empty((len(queries), len(gallery)), np.float32)
-    wide = queries.astype(np.float64)
-    for start in range(0, len(gallery), GALLERY_STEP):
-        here = slice(start, start + GALLERY_STEP)
-        scores[:, here] = wide @ gallery[here].T.astype(np.float64)
+    if summed is np.float32:
+        np.matmul(queries.astype(np.float32, copy=False), gallery.T.astype(np.float32, copy=False), out=scores)
+    else:
+        wide = queries.astype(np.float64)
+        for start in range(0, len(gallery), GALLERY_STEP):
+            here = slice(start, start + GALLERY_STEP)
+            scores[:, here] = wide @ gallery[here].T.astype(np.float64)
     if exclude is not None:
         given = np.flatnonzero(exclude >= 0)
         scores[given, exclude[given]] = -np.inf

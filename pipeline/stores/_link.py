@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import StoreError
 from pipeline.stores import _lite
+from pipeline.stores._lite_rows import LiteRows
+from pipeline.stores._schema import Shape
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -72,6 +74,7 @@ class Link:
         self.lite = lock is not None
         self.place = uri if self.lite else re.sub(r"//[^/@]*@", "//", uri)
         self.loaded: set[str] = set()  # collections that were loaded through this client
+        self.shapes: dict[str, Shape] = {}  # by the name that was asked for; who changes a collection clears it
         self.users = 0
         self._uri = uri
         self._lock = lock
@@ -80,6 +83,8 @@ class Link:
         self._client: Any = None
         self._turn = threading.RLock()
         self._unflushed: Counter[str] = Counter()
+        self._changes = 0
+        self._rows: dict[str, LiteRows] = {}
 
     def call(self, what: str, action: Action[Answer], *, collection: str = "", patient: bool = False) -> Answer:
         """What `action` returns, within the timeout of a search. On Lite `collection` is flushed first if it is due.
@@ -97,6 +102,7 @@ class Link:
         """Like `call` for a write of `rows` rows, with six times the timeout; a failure on Lite reopens the file."""
         seconds = self._timeout * _WRITE_FACTOR
         with self._one_at_a_time(what, seconds):
+            self._changes += 1
             try:
                 with self._explained(what, seconds):
                     answer = action(self._opened(), seconds)
@@ -107,6 +113,24 @@ class Link:
                 raise
             self._unflushed[collection] += rows
             return answer
+
+    def rows(self, collection: str) -> LiteRows:
+        """Of Lite, what a collection holds now. Only in an action of `call`, whose turn keeps writes away meanwhile."""
+        found = _lite.engine(Path(self._uri)).get_collection(collection)
+        if collection not in self._rows or self._rows[collection].collection is not found:  # made anew
+            self._rows[collection] = LiteRows(found)
+        self._rows[collection].refresh(self._changes)
+        return self._rows[collection]
+
+    def has(self, client: Any, collection: str, seconds: float) -> bool:
+        """Whether there is such a collection or alias; in an action of `call`. Lite's engine says it in no time, its server in 2 ms."""
+        if self.lite:
+            return bool(_lite.engine(Path(self._uri)).has_collection(collection))
+        return bool(client.has_collection(collection, timeout=seconds))
+
+    def forget(self, collection: str) -> None:
+        """After it was dropped."""
+        self._rows.pop(collection, None)
 
     def flush(self, collection: str) -> None:
         """Move rows from the log into segments of their own. On Lite only ever after writes that all succeeded."""
@@ -140,6 +164,7 @@ class Link:
                 with suppress(Exception):  # a channel that is broken is as good as closed
                     self._client.close()
             self._client = None
+            self._rows.clear()
             if self._lock is not None:
                 _lite.release(Path(self._uri))
                 self._lock.release()
@@ -155,6 +180,8 @@ class Link:
             self._client.close()
         self._client = None
         self.loaded.clear()
+        self.shapes.clear()
+        self._rows.clear()
         self._unflushed.clear()
         _lite.abandon(Path(self._uri))
 

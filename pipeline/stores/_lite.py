@@ -126,6 +126,11 @@ def abandon(path: Path) -> None:
     engine.close()
 
 
+def engine(path: Path) -> Any:
+    """Milvus Lite's engine on `path`, which `address` started: its rows lie in this process's memory."""
+    return _manager()._servers[str(path)][1]
+
+
 def clear_half_made(path: str, collection: str) -> None:
     """Delete the folder of a collection whose making a full disk or a kill cut short: it would bar every next try."""
     folder = Path(path) / "collections" / collection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ _FIELDS = {*NAMES, *READINGS, "digest", "embedding"}
 _VERSION = "semblance.schema"  # property of a collection: VERSION; one made before it was noted has 1
 _KEYS = "semblance.metadata_keys"  # property of a collection: JSON list
 _INDEX = "semblance.index"  # property of a collection: what `_index_spec.IndexSpec.text` gives
-_SHAPE_SECONDS = 10.0  # seconds that a collection's shape is taken as known
+_SHAPE_SECONDS = 10.0  # seconds that a server's collection's shape is taken as known
 
 
 class OldCollection(StoreError):
@@ -77,8 +78,8 @@ def point(client: Any, alias: str, collection: str, seconds: float) -> None:
         client.alter_alias(collection, alias, timeout=seconds)
 
 
-def describe(client: Any, collection: str, seconds: float) -> Shape:
-    """OldCollection, or StoreError for one that is not ours to read or to make anew."""
+def describe(client: Any, collection: str, seconds: float, *, for_good: bool) -> Shape:
+    """OldCollection, or StoreError for one that is not ours to read or to make anew. for_good: nobody else can change it."""
     facts = client.describe_collection(collection, timeout=seconds)
     name, fields = facts["collection_name"], {one["name"]: one for one in facts["fields"]}
     _check(name, set(fields), facts["properties"])
@@ -91,7 +92,7 @@ def describe(client: Any, collection: str, seconds: float) -> Shape:
         keys=tuple(json.loads(facts["properties"].get(_KEYS, "[]"))),
         index=index,
         spec=_index_spec.read(facts["properties"].get(_INDEX, ""), otherwise=kind),
-        until=time.monotonic() + _SHAPE_SECONDS,
+        until=math.inf if for_good else time.monotonic() + _SHAPE_SECONDS,
     )
 
 
@@ -109,3 +110,9 @@ def _check(name: str, fields: set[str], properties: dict[str, str]) -> None:
             f"collection {name!r} was made by something else (its fields: {', '.join(sorted(fields))}); drop it with "
             f"that, then `python -m pipeline sync {name.partition('__')[0]}`"
         )
+
+
+def product(version: str) -> str:
+    """What a server calls its version, in words."""
+    lite = version.removeprefix("milvus_lite-")
+    return f"Milvus Lite {lite}" if lite != version else f"Milvus {version.removeprefix('v')}"

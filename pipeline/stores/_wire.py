@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -82,3 +82,20 @@ def settled_scores(scores: ArrayLike) -> np.ndarray:
     import numpy as np
 
     return np.clip(np.round(np.asarray(scores, dtype=np.float64), 6), -1.0, 1.0)
+
+
+def digests(after: Callable[[str], list[dict[str, Any]]], rows_a_page: int) -> dict[str, str]:
+    """Id to digest of all rows. after: the page of rows that follow an id, smallest first."""
+    digests: dict[str, str] = {}
+    last = ""
+    while True:
+        page = after(last)
+        digests |= {schema.received(row["id"]): row["digest"] for row in page}
+        if len(page) < rows_a_page:
+            return digests
+        last = page[-1]["id"]
+
+
+def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
