@@ -163,9 +163,9 @@ def _repair(
     for rows in streaming.each(gallery, fingerprint8) if wanted else ():
         picked = rows.take(rows.table["id"].isin(wanted).to_numpy())
         for start in range(0, len(picked), BATCH):
-            store.upsert(collection, picked.take(slice(start, start + BATCH)))
-        sent += len(picked)
-        if len(picked):
+            batch = picked.take(slice(start, start + BATCH))
+            store.upsert(collection, batch)
+            sent += len(batch)
             progress("sync", min(sent, len(wanted)), len(wanted))
 
 

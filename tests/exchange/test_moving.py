@@ -280,11 +280,11 @@ def test_the_app_answers_exactly_from_the_files_until_a_collection_was_filled_on
     half, whole = threading.Event(), threading.Event()
     real = sync._repair
 
-    def waiting(rows: Rows, difference: sync.Difference, collection: str, store: VectorStore, *rest: Any) -> None:
-        store.upsert(collection, Rows(rows.table[:2], rows.embeddings[:2]))
+    def waiting(gallery: Gallery, fingerprint8: str, *rest: Any) -> None:
+        store.store().upsert(gallery.collection(fingerprint8), gallery.rows().take(slice(0, 2)))
         half.set()
         assert whole.wait(60)
-        real(rows, difference, collection, store, *rest)
+        real(gallery, fingerprint8, *rest)
 
     monkeypatch.setattr(sync, "_repair", waiting)
     try:
