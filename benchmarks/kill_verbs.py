@@ -58,7 +58,7 @@ VERBS = {
 }
 MAKES = {"import": "again", "restore-backup": "again"}
 DONE = re.compile(
-    r"exists|there is a gallery|already|no gallery|choose 2 to"
+    r"exists|there is a gallery|already|no gallery|choose 2 to|no corrected annotations yet"  # the next round has begun
 )  # of a command that had ended but for its answer
 
 
