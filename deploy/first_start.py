@@ -9,15 +9,16 @@ DEMO               `no` leaves the demo gallery out
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy import password
-from pipeline.errors import SemblanceError
-from pipeline.settings import Settings
+from pipeline.errors import SemblanceError, UsageError
+from pipeline.settings import Settings, password_in
 
 FILL = ("-m", "pipeline", "demo", "--no-app")
 
@@ -26,12 +27,34 @@ def secure(uri: str, file: Path, wait: float) -> None:
     """Milvus at `uri` takes the password in `file` and no other; SystemExit with a sentence if that cannot be had."""
     from pipeline.stores import _password
 
-    ours = password.made(file)
+    ours = password_made(file)
     try:
         changed = _password.secure(uri, ours, wait=wait, tell=say)
     except SemblanceError as error:
         sys.exit(str(error))
     say(f"Milvus' root password was changed to the one in {file}" if changed else "Milvus has its password already")
+
+
+def password_made(file: Path) -> str:
+    """The password of Milvus' root in `file`, which only the app's own user reads; made if there is none. Two processes at once end with the same one."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f".{file.name}.{os.getpid()}")
+        try:
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as out:
+                out.write(secrets.token_urlsafe(32) + "\n")
+                out.flush()
+                os.fsync(out.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, file)  # never over a password that is there: Milvus may have it already
+        except OSError as error:
+            sys.exit(f"no password can be kept in {file}: {error}")
+        finally:
+            draft.unlink(missing_ok=True)
+    try:
+        return password_in(file)
+    except UsageError as error:
+        sys.exit(str(error))
 
 
 def fill(command: Sequence[str] = FILL) -> int:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.server.exposure import shown
 from app.widgets.literal import literal
-from pipeline.ingest.look import Look
+from pipeline.ingest.ingest import Look
 
 SHOWN = 8  # rows
 NAMED = 6  # labels

@@ -21,7 +21,7 @@ from pipeline.errors import SemblanceError, UsageError, display_name
 from pipeline.gallery import opening as galleries
 from pipeline.gallery.gallery import Gallery
 from pipeline.images import uploads
-from pipeline.ingest.look import look
+from pipeline.ingest.ingest import look
 from pipeline.settings import Settings, exposed
 
 TAKEN = {  # what is taken from a folder: dataset, and its options after the folder

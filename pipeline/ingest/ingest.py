@@ -10,10 +10,13 @@ import contextlib
 import itertools
 import time
 from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pipeline.errors import GalleryError, StoreError
 from pipeline.gallery import calibration, ranking
 from pipeline.gallery.gallery import IMPORTED, Gallery
+from pipeline.gallery.originals import is_there
 from pipeline.images import facts
 from pipeline.ingest import sync
 from pipeline.ingest.encoding import Chunk, NoEncoder, Work
@@ -23,7 +26,11 @@ from pipeline.ingest.settling import Ledgers, dataset_number
 from pipeline.ingest.upserts import Upserts
 from pipeline.records import Dataset, Encoder, Progress, VectorStore, silent
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FACTS = "facts"  # in the manifest: kinds of images.facts that rows take over, where somebody chose them
+MAX_RECORDS = 2_000  # that are looked at before an ingest
 CHUNK = 32  # pictures a task takes: large enough for a batch, small enough for smooth progress
 
 
@@ -147,3 +154,28 @@ def _settle(gallery: Gallery, store: VectorStore | None, progress: Progress, *, 
     except StoreError as error:
         return str(error)
     return ""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What an ingest would bring in.
+
+    table: path, label, split, found (whether the file is there). whole: these are all records, so notes are too.
+    """
+
+    table: pd.DataFrame
+    notes: list[str]
+    whole: bool
+
+
+def look(dataset: Dataset, *, limit: int = MAX_RECORDS) -> Look:
+    """The first records in the dataset's order. Raises what `records` raises."""
+    import pandas as pd
+
+    records = dataset.records()
+    first = list(itertools.islice(records, limit))
+    whole = len(first) < limit or next(records, None) is None
+    rows = [(one.path, one.label, one.split, is_there(dataset.root, one.path)) for one in first]
+    unreadable = [f"{place}: {reason}" for place, reason in getattr(dataset, "unreadable", [])]
+    notes = [*getattr(dataset, "notes", []), *unreadable]
+    return Look(pd.DataFrame(rows, columns=["path", "label", "split", "found"]), notes, whole)

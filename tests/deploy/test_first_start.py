@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tiny_gallery import run
 
-from deploy import healthy, password
+from deploy import first_start, healthy
 from pipeline.errors import StoreError, UsageError
 from pipeline.settings import Settings, password_in
 from pipeline.stores import _password
@@ -15,8 +15,8 @@ from pipeline.stores import _password
 
 def test_a_password_is_made_once_and_is_its_owners(tmp_path: Path) -> None:
     file = tmp_path / "secret" / "milvus-root"
-    first = password.made(file)
-    assert password.made(file) == first == password_in(file)
+    first = first_start.password_made(file)
+    assert first_start.password_made(file) == first == password_in(file)
     assert len(first) > 40
     assert file.stat().st_mode & 0o077 == 0
     assert [path.name for path in file.parent.iterdir()] == [file.name]
@@ -36,7 +36,7 @@ def test_milvus_is_asked_with_the_password_of_the_file_in_every_process(
     monkeypatch.delenv("SEMBLANCE_MILVUS_TOKEN", raising=False)
     assert Settings().token == ""
     monkeypatch.setenv("SEMBLANCE_MILVUS_PASSWORD_FILE", str(tmp_path / "p"))
-    made = password.made(tmp_path / "p")
+    made = first_start.password_made(tmp_path / "p")
     assert Settings().token == f"root:{made}"
     monkeypatch.setenv("SEMBLANCE_MILVUS_TOKEN", "me:mine")
     assert Settings().token == "me:mine", "what is said outright counts"
