@@ -1,6 +1,6 @@
 """What re-rankers that compare the pictures themselves are worth: by labels, and where a part asks for its whole.
 
-    python -m benchmarks.matched_places GALLERY [--queries FOLDER] [--rerank patches …] [--crops 150] [--only FILE]
+    python -m benchmarks.matched_places GALLERY [--queries FOLDER] [--rerank patches geometric] [--crops 150] [--only FILE]
 
 GALLERY and FOLDER hold a folder a label. Without --queries two pictures of each label ask for --each others of it. A crop is a
 quarter of a picture's area, drawn at random, and asks for its whole among all pictures of the gallery. Printed: map_at_r by score and
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("gallery", type=Path)
     parser.add_argument("--queries", type=Path)
     parser.add_argument("--only", type=Path, help="a file with a path in GALLERY a line")
-    parser.add_argument("--rerank", nargs="+", default=["patches"])
+    parser.add_argument("--rerank", nargs="+", default=["patches", "geometric"])
     parser.add_argument("--encoder", default=plugins.DEFAULT_ENCODER)
     parser.add_argument("--each", type=int, default=15)
     parser.add_argument("--asking", type=int, default=200)
@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--crops", type=int, default=150)
     given = parser.parse_args()
     random = np.random.default_rng(0)
+    matchers: dict[str, Matcher] = {spec: plugins.build("rerank", spec) for spec in given.rerank}
     encoder = plugins.build("encoders", given.encoder, device="cpu")
     known, asking = _split(given, random)
     gallery, queries = _opened(known, encoder), _opened(asking, encoder)
@@ -54,8 +55,7 @@ def main() -> None:
     crops = [_crop(open_file(known[row])[1].image, random) for row in wholes]
     parts = Pictures(crops, wholes, _embeddings(crops, encoder))
     table = []
-    for spec in given.rerank:
-        matcher: Matcher = plugins.build("rerank", spec)
+    for spec, matcher in matchers.items():
         begun = time.perf_counter()
         places = matcher.places(encoder, gallery.images, asking=False)
         each = 1000 * (time.perf_counter() - begun) / len(places)
@@ -65,7 +65,7 @@ def main() -> None:
         (scored, matched), _ = _orders(matcher, encoder, gallery, parts, places)
         first = [float(np.mean(one[:, 0] == wholes)) for one in (scored, matched)]
         there = float(np.mean((scored[:, : matcher.depth] == wholes[:, None]).any(axis=1)))
-        kilobytes = float(np.mean([one.features.nbytes for one in places])) / 1000
+        kilobytes = float(np.mean([one.features.nbytes + one.boxes.nbytes for one in places])) / 1000
         table.append(
             (
                 spec, f"{plain.mean():.3f}", f"{ranked.mean():.3f}", f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})",

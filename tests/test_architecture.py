@@ -43,7 +43,7 @@ HEAVY |= {
     "ray",
     "ignite",
 }
-HEAVY |= {"av", "fsspec", "pymongo", "bson", "pycocotools", "open_clip", "transformers"}
+HEAVY |= {"av", "cv2", "fsspec", "pymongo", "bson", "pycocotools", "open_clip", "transformers"}
 LIGHT_IN_THE_APP = {"pandas", "plotly", "streamlit"}
 NEVER_IN_THE_APP = {"torch", "torchvision", "timm", "pymilvus", "milvus_lite", "umap", "sklearn", "openTSNE"}
 

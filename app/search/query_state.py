@@ -20,6 +20,7 @@ _CALLED = {
     "k_reciprocal": "k-reciprocal neighbours",
     "database_augmentation": "Hits joined with their neighbours",
     "patches": "Matched places",
+    "geometric": "Matched keypoints",
 }
 ORDERS = {"": "Best measured"} | {
     name: _CALLED.get(name, name.replace("_", " ").capitalize()) for name in plugins.available("rerank")

@@ -58,6 +58,11 @@ def order(
     leave_cores_free()
     try:
         asked = asked_places(gallery, matcher, encoder, query)
+        if not any(len(own.boxes) for own in asked):
+            return (
+                plain,
+                "The order is that of the scores: the query has no details that could be found in another picture.",
+            )
         theirs = of_hits(gallery, matcher, encoder, hits)
     except SemblanceError as error:
         return plain, f"The order is that of the scores, as places could not be compared: {error}"
@@ -70,11 +75,11 @@ def order(
     milliseconds["match"] = since(begun)
     if left := len(hits) - len(there):
         what = (
-            "hit has neither thumbnail nor file and counts"
+            "hit has neither thumbnail nor file and was"
             if left == 1
-            else "hits have neither thumbnail nor file and count"
+            else "hits have neither thumbnail nor file and were"
         )
-        return matcher.merged(scores, matches), f"{left:,} of the {len(hits):,} nearest {what} as a middling match."
+        return matcher.merged(scores, matches), f"{left:,} of the {len(hits):,} nearest {what} not compared."
     return matcher.merged(scores, matches), ""
 
 

@@ -18,7 +18,15 @@ BAD = {
     "database_augmentation": ("depth=9", "neighbours=0", "neighbours=101", "share=1.1"),
     "diverse": ("share=-0.1", "depth=1001"),
     "patches": ("depth=9", "depth=501", "grid=0", "share=1.1"),
+    "geometric": ("depth=9", "depth=1001", "count=49", "count=2001"),
 }
+
+
+def built(name: str) -> Reranker:
+    if install := plugins.missing("rerank", name):
+        pytest.skip(install)
+    reranker: Reranker = plugins.build("rerank", name)
+    return reranker
 
 
 @functools.cache
@@ -42,7 +50,7 @@ def asked(reranker: Reranker, query: np.ndarray, rows: np.ndarray) -> tuple[np.n
 def test_every_hit_stays_once_and_the_query_is_not_changed(name: str) -> None:
     rows, _ = groups()
     query = rows[0].copy()
-    direction, order = asked(plugins.build("rerank", name), query, rows[1:])
+    direction, order = asked(built(name), query, rows[1:])
     assert sorted(order) == list(range(len(rows) - 1))
     assert abs(float(np.linalg.norm(direction)) - 1) < 1e-5
     np.testing.assert_array_equal(query, rows[0])
@@ -52,9 +60,9 @@ def test_every_hit_stays_once_and_the_query_is_not_changed(name: str) -> None:
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_few_hits_are_enough(name: str, count: int) -> None:
     rows, _ = groups()
-    direction, order = asked(plugins.build("rerank", name), rows[0], rows[1:][:count].reshape(count, -1)) if count else (
+    direction, order = asked(built(name), rows[0], rows[1:][:count].reshape(count, -1)) if count else (
         None,
-        plugins.build("rerank", name).order(rows[0], rows[0], rows[:0]),
+        built(name).order(rows[0], rows[0], rows[:0]),
     )  # fmt: skip
     assert sorted(order) == list(range(count))
     assert direction is None or np.isfinite(direction).all()
@@ -63,7 +71,7 @@ def test_few_hits_are_enough(name: str, count: int) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_pictures_that_are_all_equal_are_no_fault(name: str) -> None:
     rows = np.tile(groups()[0][:1], (12, 1))
-    direction, order = asked(plugins.build("rerank", name), rows[0], rows)
+    direction, order = asked(built(name), rows[0], rows)
     assert np.isfinite(direction).all()
     assert sorted(order) == list(range(12))
 
@@ -71,12 +79,13 @@ def test_pictures_that_are_all_equal_are_no_fault(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "diverse"])
 def test_the_query_s_own_group_stays_first(name: str) -> None:
     rows, marks = groups()
-    _, order = asked(plugins.build("rerank", name), rows[0], rows[1:])
+    _, order = asked(built(name), rows[0], rows[1:])
     assert (marks[1:][order[:10]] == marks[0]).mean() >= 0.9
 
 
 @pytest.mark.parametrize(("name", "options"), [(name, options) for name, many in BAD.items() for options in many])
 def test_an_option_out_of_range_is_refused(name: str, options: str) -> None:
+    built(name)
     with pytest.raises(UsageError, match="choose"):
         plugins.build("rerank", f"{name}:{options}")
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -96,3 +97,15 @@ def test_an_order_by_places_is_said_and_its_matches_are_drawn(filled: AppTest, m
     assert not filled.exception
     assert markup(filled).count('class="why-matched"') == 1
     assert "1 place matches." in markup(filled)
+
+
+def test_an_order_whose_library_is_missing_says_what_to_install(
+    filled: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    filled.query_params["gallery"] = "shades"
+    filled.query_params["ids"] = ids("red")[:1]
+    filled.query_params["rerank"] = "geometric"
+    filled.run()
+    assert not filled.exception
+    assert "pip install opencv-python-headless" in filled.error[0].value

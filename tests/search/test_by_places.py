@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 from tiny_gallery import encoder, exact, fill, photos
 
+from pipeline import plugins
 from pipeline.errors import UsageError
 from pipeline.explain import matched
 from pipeline.gallery.gallery import Gallery
@@ -217,6 +219,19 @@ def test_a_re_ranker_that_opens_no_pictures_cannot_say_what_matches() -> None:
         matched.compared("diverse", encoder(), plain, plain)
     with pytest.raises(UsageError, match="no network that keeps"):
         matched.compared("patches", encoder(), plain, plain)
+
+
+def test_without_opencv_a_sentence_says_what_to_install(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = Query(ids=(gallery.table()["id"].iloc[0],))
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert "geometric" not in matched.matcher_names()
+    with pytest.raises(UsageError, match="pip install opencv-python-headless"):
+        ask(gallery, query, "geometric")
+    monkeypatch.setattr(plugins, "missing", lambda *_: "")  # there, but it does not start
+    result = ask(gallery, query, "geometric")
+    assert "order is that of the scores" in result.unmatched
+    assert "pip install opencv-python-headless" in result.unmatched
+    assert len(result.hits) == 10
 
 
 def test_places_are_boxes_inside_the_picture_row_by_row() -> None:

@@ -47,7 +47,10 @@ def search(
     ] = False,
     keep_query: Annotated[bool, typer.Option(help="The query's own file may be a hit")] = False,
     rerank: Annotated[
-        str, typer.Option(help="none, query_expansion, k_reciprocal, patches, diverse, …; default: what did best here")
+        str,
+        typer.Option(
+            help="none, query_expansion, k_reciprocal, patches, geometric, diverse, …; default: what did best here"
+        ),
     ] = "",
     max_wrong: Annotated[
         float | None, typer.Option(help="Only hits of which at most this share is wrong, e.g. 0.1; needs labels")
