@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from app.server import encoders, looks, pictures, places, resources, store
+from app.server import encoders, looks, pictures, resources, store
 from pipeline import logs
 from pipeline.gallery.appearances import Appearances
 from pipeline.gallery.gallery import Gallery
@@ -43,7 +43,7 @@ def answered(
                 at_hand=lambda: store.at_hand(gallery),
                 encode=pictures.embeddings,
                 looks=looks.of_pictures,
-                places=places.of_hits,
+                places=looks.places_of_hits,
                 table=lambda: resources.table(gallery),
                 **options,
             ),

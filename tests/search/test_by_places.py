@@ -179,15 +179,15 @@ def test_a_shared_encoder_and_one_that_stands_on_another_have_its_places() -> No
 
 
 def test_what_was_encoded_is_not_encoded_again(gallery: Gallery) -> None:
-    from app.server import places
+    from app.server import looks
 
     cells, patches = WithCells(), build("rerank", "patches")
     store = exact()
     sync.sync(gallery, store)
     query = Query(ids=(gallery.table()["id"].iloc[0],))
-    first = search(gallery, store, cells, query, rerank="patches", places=places.of_hits)
+    first = search(gallery, store, cells, query, rerank="patches", places=looks.places_of_hits)
     encoded = cells.asked
-    again = search(gallery, store, cells, query, rerank="patches", places=places.of_hits)
+    again = search(gallery, store, cells, query, rerank="patches", places=looks.places_of_hits)
     assert cells.asked == encoded + 2, "the query alone, at both sizes"
     assert [hit.id for hit in first.hits] == [hit.id for hit in again.hits]
     assert is_matcher(patches)
