@@ -43,6 +43,7 @@ def plant(
     table = table.assign(label=labels, metadata=list(metadata or [{} for _ in ids]))
     if parents is not None:
         table["parent"] = list(parents)
+        table["box"] = ["0,0,8,8" if parent else "" for parent in parents]
     with made.writing():
         short = made.add_encoder("color_histogram", "ab" * 32, embeddings.shape[1])
         made.commit(short, Rows(table, embeddings))
