@@ -279,7 +279,7 @@ def test_a_damaged_part_is_one_sentence_from_every_verb(ask, small: Path) -> Non
         assert "part-000000.parquet" in err
         assert len(err.strip().splitlines()) == 1
     code, out, err = ask("verify", "small")
-    assert (code, len(out.splitlines()), "part-000000.parquet" in out) == (1, 1, True)
+    assert (code, len(out.splitlines()), "part-000000.parquet" in out) == (1, 1, True), out
     part.write_bytes(content)
     assert ask("verify", "small")[0] == 0
 

@@ -109,8 +109,9 @@ def compare(
     collection = gallery.collection(fingerprint8)
     in_store = store.digests(collection) if store.exists(collection) else {}
     in_gallery: dict[str, str] = {}
-    done, total = 0, gallery.count()
+    done, total = 0, 0
     for rows in streaming.each(gallery, fingerprint8):
+        total = total or gallery.count()  # after a part was read: of a damaged one the sentence is that of every verb
         for row, embedding in zip(rows.table.to_dict("records"), rows.embeddings, strict=True):
             in_gallery[row["id"]] = row_digest(row, embedding)
         done += len(rows)
