@@ -36,9 +36,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_main(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tested page becomes `__main__`, and every process that a later test starts would read that page's file first."""
-    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+def own_main() -> Iterator[None]:
+    """A tested page becomes `__main__`, and every process that a later test starts would read that page's file first.
+
+    Not by monkeypatch: asked for here, a test's patches would outlive its folders.
+    """
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before
 
 
 @pytest.fixture

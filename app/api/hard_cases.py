@@ -8,7 +8,7 @@ from app.api.operations import Call, operation
 from app.api.problems import Refused
 from app.api.types import Page, Paging
 from app.server import exposure
-from pipeline.errors import SemblanceError, UsageError
+from pipeline.errors import SemblanceError
 from pipeline.hard_cases import case as cases
 from pipeline.hard_cases import review, steps
 from pipeline.settings import current
@@ -100,7 +100,7 @@ def get_shortlist(call: Call) -> Shortlist:
 def _case(name: str) -> cases.Case:
     try:
         return cases.open_case(name, current())
-    except (SemblanceError, UsageError):
+    except SemblanceError:
         raise Refused("not-found", f"no case {name[:64]!r}; the list of hard cases names those there are") from None
 
 

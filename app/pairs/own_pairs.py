@@ -9,10 +9,12 @@ from pathlib import Path
 import streamlit as st
 
 from app.pairs import pair_query
+from app.server import quotas
 from app.widgets.charts import as_csv
 from app.widgets.faults import attempt, problem
 from app.widgets.literal import literal
 from pipeline.errors import UsageError
+from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.recognition import pair_files, verification
 from pipeline.recognition.verification import Curve
@@ -57,10 +59,12 @@ def _take(gallery: Gallery, key: str) -> None:
 def _read(gallery: Gallery, name: str, data: bytes) -> None:
     if not data.strip():
         raise UsageError("The file is empty.")
+    quotas.check_disk(len(data))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / (re.sub(r"[^\w.-]+", "_", name).lstrip(".")[-80:] or "pairs.csv")
         file.write_bytes(data)
         curve, notes = verification.curve_of_file(gallery, file)
+    quotas.note(gallery.root / "reports" / f"{reports.names(gallery, verification.KIND)[0]}.parquet")
     st.session_state[f"own-pairs-said-{gallery.name}"] = [
         f"{len(curve.pairs):,} pairs read from {name}.",
         *(f"{note[:1].upper()}{note[1:]}." for note in notes),

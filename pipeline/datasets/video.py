@@ -29,10 +29,8 @@ CARD = Card(
 def build(
     *, root: PathText, per_second: float = 1.0, shots: bool = False, labels: bool = True, links: bool = False
 ) -> Video:
-    """root: a folder, or a film. per_second: the sharpest frame of each 1/per_second s. shots: of each shot instead, and of
-
-    every 10 s of one that lasts longer. labels, links: as in the dataset `folder`.
-    """
+    """root: a folder, or a film. per_second: the sharpest frame of each 1/per_second s. shots: of each shot instead, and of every
+    10 s of one that lasts longer. labels, links: as in the dataset `folder`."""
     check_ranges("video", per_second=(per_second, 0.001, 30))
     place = Path(root).expanduser().absolute()
     film = place.name if place.is_file() else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from pipeline import plugins
 from pipeline.errors import UsageError
@@ -99,9 +99,7 @@ def _points(match: Match) -> bool:
 
 def _fitted(image: Image.Image) -> Image.Image:
     """Into SIDE × SIDE, enlarged too: what is small would hide under its marks."""
-    scale = SIDE / max(image.size)
-    sides = tuple(max(1, round(side * scale)) for side in image.size)
-    return image.convert("RGB").resize(sides, Image.Resampling.LANCZOS)  # type: ignore[arg-type]  # two
+    return ImageOps.contain(image.convert("RGB"), (SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
 def _on_sheet(box: np.ndarray, picture: Image.Image, corner: tuple[int, int]) -> tuple[float, float, float, float]:

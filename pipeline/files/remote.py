@@ -1,4 +1,4 @@
-"""A folder in object storage (s3://, gs:// and what else fsspec speaks): listed, read piece by piece, never written to.
+"""A folder in object storage (s3:// and gs://): listed, read piece by piece, never written to.
 
 Who may read it is said by the environment alone, as the storage's own tools have it: AWS_ACCESS_KEY_ID, AWS_PROFILE,
 AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS and so on.
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import PictureError, SemblanceError, UsageError
 
-LIBRARIES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+LIBRARIES = {"s3": "s3fs", "gs": "gcsfs"}
 SECONDS = 20  # without an answer
 _TRIES = 3
 
@@ -39,8 +39,7 @@ class RemoteFolder:
                 "the address holds a user, a password or a question; keys come from the environment alone, e.g. "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             )
-        with _missing_library(parts.scheme):
-            _class_of(parts.scheme)
+        _class_of(parts.scheme)
 
     def __str__(self) -> str:
         return self.url
@@ -139,20 +138,16 @@ def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:160] or type(error).__name__
 
 
-@contextlib.contextmanager
-def _missing_library(scheme: str) -> Iterator[None]:
+def _class_of(scheme: str) -> Any:
+    """UsageError where its library is not installed."""
+    import fsspec
+
     try:
-        yield
+        return fsspec.get_filesystem_class(scheme)
     except ImportError:
         raise UsageError(
             f"{scheme}:// needs a library that is not installed: pip install {LIBRARIES[scheme]}"
         ) from None
-
-
-def _class_of(scheme: str) -> Any:
-    import fsspec
-
-    return fsspec.get_filesystem_class(scheme)
 
 
 @functools.cache
@@ -161,8 +156,7 @@ def _connected(scheme: str, anon: bool) -> Any:
     if scheme == "s3":
         retries = {"max_attempts": _TRIES}
         options |= {"config_kwargs": {"connect_timeout": SECONDS / 2, "read_timeout": SECONDS, "retries": retries}}
-    if scheme in ("s3", "az", "abfs"):
         options |= {"anon": anon}
-    elif scheme in ("gs", "gcs") and anon:
+    elif scheme == "gs" and anon:
         options |= {"token": "anon"}
     return _class_of(scheme)(**options)

@@ -7,29 +7,16 @@ import re
 from dataclasses import dataclass
 
 READABLE = ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "avif")
-_RAW = [
-    "cr2",
-    "cr3",
-    "crw",
-    "nef",
-    "nrw",
-    "arw",
-    "sr2",
-    "srf",
-    "dng",
-    "raf",
-    "orf",
-    "rw2",
-    "pef",
-    "srw",
-    "x3f",
-    "iiq",
-    "3fr",
-    "erf",
-    "kdc",
-    "mrw",
-    "mos",
-]
+# fmt: off
+_RAW = (
+    "cr2", "cr3", "crw", "nef", "nrw", "arw", "sr2", "srf", "dng", "raf", "orf", "rw2", "pef", "srw", "x3f", "iiq", "3fr", "erf",
+    "kdc", "mrw", "mos",
+)
+_PLAYED = (
+    "mp4", "m4v", "mov", "qt", "mkv", "webm", "avi", "mpg", "mpeg", "m2v", "vob", "mts", "m2ts", "wmv", "asf", "flv", "f4v", "3gp",
+    "3g2", "ogv", "mxf", "divx",
+)
+# fmt: on
 # Pictures to their owner, refused when opened: naming them lets ingest say why instead of passing over them.
 REFUSED = ("svg", "heic", "heif", "hif", "pdf", "eps", "psd", "jxl", "jp2", "j2k", *_RAW)
 _PICTURE = re.compile(
@@ -59,21 +46,4 @@ class Wanted:
 
 
 PICTURES = Wanted("picture", READABLE, REFUSED, _PICTURE)
-FILM_SUFFIXES = (
-    "mp4",
-    "m4v",
-    "mov",
-    "qt",
-    "mkv",
-    "webm",
-    "avi",
-    "mpg",
-    "mpeg",
-    "m2v",
-    "vob",
-    "mts",
-    "m2ts",
-    "wmv",
-    "asf",
-)
-FILMS = Wanted("film", (*FILM_SUFFIXES, "flv", "f4v", "3gp", "3g2", "ogv", "mxf", "divx"), (), _FILM)
+FILMS = Wanted("film", _PLAYED, (), _FILM)

@@ -23,11 +23,12 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image
 
-from pipeline import ROOT, errors
+from pipeline import ROOT
 from pipeline.errors import PictureError
 from pipeline.features import alignment, evidence
 from pipeline.films.decoding import REMEDY, SIDE, Frame, Passed
 from pipeline.films.worker import HEAD
+from pipeline.images.sandbox import environment, exactly, head_of
 
 SILENCE = 120.0  # seconds without a word, after which a film is given up; its share of a busy machine may be small
 BLURRED = 0.006  # Frame.detail below which nothing in it is sharp; photos of clothes have 0.05 and more
@@ -35,7 +36,6 @@ _LESS = 0.2  # of the sharpest of its neighbours: a blurred one among sharp ones
 _SOFT = 0.03
 _BESIDE = 3  # neighbours on each side
 _LIKELY = 0.9  # coarse agreement of frames that may be one view
-_MAX_HEAD = 4_096
 _START = "import sys; sys.path += sys.argv[1].split('|'); from pipeline.films.worker import main; main()"
 LEFT_OUT = {"plain": "of one shade", "blurred": "blurred", "repeated": "that repeat the one before"}
 
@@ -115,7 +115,7 @@ def _read(film: Path, per_second: float, shots: bool) -> Iterator[Frame | Passed
             stdin=file,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=_environment(),
+            env=environment(),
             start_new_session=True,
         )
     heard = [time.monotonic()]  # inf while it is not waited for
@@ -159,14 +159,7 @@ def _opened(film: Path) -> Iterator[IO[bytes]]:
 
 def _answer(answers: IO[bytes]) -> Frame | Passed | None:
     """One answer; None at the end. ValueError or EOFError unless it is just what a worker of ours says."""
-    (size,) = HEAD.unpack(_exactly(answers, HEAD.size))
-    if size > _MAX_HEAD:
-        raise ValueError("a head of this length")
-    head = json.loads(_exactly(answers, size))
-    if not isinstance(head, dict):
-        raise ValueError("no object")
-    if "refused" in head:
-        raise PictureError(errors.display_name(str(head["refused"]))[:400])
+    head = head_of(answers, HEAD)
     if "end" in head:
         return None
     if "passed" in head:
@@ -174,7 +167,7 @@ def _answer(answers: IO[bytes]) -> Frame | Passed | None:
     width, height = (int(_number(side)) for side in head.get("size", (0, 0)))
     if not 0 < min(width, height) <= max(width, height) <= SIDE:
         raise ValueError("no frame of ours")
-    pixels = _exactly(answers, 3 * width * height)
+    pixels = exactly(answers, 3 * width * height)
     image = Image.frombuffer("RGB", (width, height), pixels, "raw", "RGB", 0, 1)
     return Frame(image, _number(head.get("seconds")), _number(head.get("detail")), int(_number(head.get("number"))))
 
@@ -185,20 +178,7 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _exactly(answers: IO[bytes], size: int) -> bytes:
-    data = answers.read(size)
-    if len(data) != size:
-        raise EOFError
-    return data
-
-
 def _places() -> list[str]:
     """Where our code lies, and the reader's, which a person may have installed for this user alone."""
     spec = importlib.util.find_spec("av")
     return [str(ROOT), *([str(Path(spec.origin).parents[1])] if spec and spec.origin else [])]
-
-
-def _environment() -> dict[str, str]:
-    """No password and no token, as for pictures; one thread."""
-    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
-    return kept | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}

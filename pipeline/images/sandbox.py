@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import queue
+import struct
 import subprocess
 import sys
 import threading
@@ -33,7 +34,7 @@ MAX_WORKERS = min(4, max(2, os.cpu_count() or 2))  # workers: one that hangs lea
 _START = "import sys; sys.path.append(sys.argv[1]); from pipeline.images.sandbox_worker import main; main()"
 # -I: neither the environment nor the working directory can put code into it
 COMMAND = (sys.executable, "-I", "-c", _START, str(ROOT))
-_HEAD = 4_096  # bytes of JSON; ours are below 300
+_MAX_HEAD = 4_096  # bytes of JSON; ours are below 300
 _REFUSAL = 400  # characters of a sentence
 
 
@@ -93,7 +94,7 @@ class Workers:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            env=_environment(),
+            env=environment(),
             start_new_session=True,  # Ctrl-C is for the one who waits for it
         )
 
@@ -127,14 +128,7 @@ class _Broken(PictureError):
 
 def _answer(answers: IO[bytes]) -> Picture:
     """Read one answer. ValueError or EOFError unless it is just what a worker of ours says."""
-    (size,) = ANSWER.unpack(_exactly(answers, ANSWER.size))
-    if size > _HEAD:
-        raise ValueError("a head of this length")
-    head = json.loads(_exactly(answers, size))
-    if not isinstance(head, dict):
-        raise ValueError("no object")
-    if "refused" in head:
-        raise PictureError(errors.display_name(str(head["refused"]))[:_REFUSAL])
+    head = head_of(answers, ANSWER)
     sides = head.get("size")
     inner = [_whole(side) for side in sides] if isinstance(sides, list) else []
     width, height, frames = (_whole(head.get(name)) for name in ("width", "height", "frames"))
@@ -142,9 +136,22 @@ def _answer(answers: IO[bytes]) -> Picture:
         raise ValueError("no picture of ours")
     if max(inner[0] * inner[1], width * height) > decoding.MAX_PIXELS:
         raise ValueError("too many pixels")
-    pixels = _exactly(answers, 3 * inner[0] * inner[1])
+    pixels = exactly(answers, 3 * inner[0] * inner[1])
     image = Image.frombuffer("RGB", (inner[0], inner[1]), pixels, "raw", "RGB", 0, 1)
     return Picture(image, width, height, head["format"], frames)
+
+
+def head_of(answers: IO[bytes], length: struct.Struct) -> dict[str, Any]:
+    """The JSON object that an answer begins with, after its length. PictureError with the sentence of one that refuses."""
+    (size,) = length.unpack(exactly(answers, length.size))
+    if size > _MAX_HEAD:
+        raise ValueError("a head of this length")
+    head = json.loads(exactly(answers, size))
+    if not isinstance(head, dict):
+        raise ValueError("no object")
+    if "refused" in head:
+        raise PictureError(errors.display_name(str(head["refused"]))[:_REFUSAL])
+    return head
 
 
 def _write(questions: IO[bytes], data: bytes) -> None:
@@ -159,7 +166,7 @@ def _whole(value: Any) -> int:
     return value
 
 
-def _exactly(answers: IO[bytes], size: int) -> bytearray:
+def exactly(answers: IO[bytes], size: int) -> bytearray:
     """`size` bytes; EOFError when fewer come."""
     data = bytearray(size)
     view, done = memoryview(data), 0
@@ -180,7 +187,7 @@ def _end(worker: subprocess.Popen[bytes] | None) -> None:
         worker.wait()
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """No password and no token. One thread: each would reserve address space, of which there is little."""
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
     return kept | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}

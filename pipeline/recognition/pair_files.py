@@ -91,10 +91,10 @@ def read(file: Path, gallery: Gallery, *, halves: tuple[str, str], seed: int) ->
         if not said:
             raise UsageError(f"{file.name} names no two pictures of gallery {gallery.name}; it names {few}")
         notes.append(
-            f"left out: {len(missing):,} pairs name pictures that the gallery does not have, or several have, such as {few}"
+            f"left out: {_counted(len(missing))} with names that the gallery does not have, or has several times, such as {few}"
         )
     if alone:
-        notes.append(f"left out: {alone:,} pairs are of a picture with itself")
+        notes.append(f"left out: {_counted(alone)} of a picture with itself")
     if not said:
         raise UsageError(f"{file.name} holds no pairs")
     pairs = pd.DataFrame(list(said), columns=["first", "second"])
@@ -124,6 +124,10 @@ def table(gallery: Gallery, pairs: pd.DataFrame) -> pd.DataFrame:
 def write(file: Path, gallery: Gallery, pairs: pd.DataFrame) -> None:
     with atomic.replacing(file) as temporary:
         table(gallery, pairs).to_csv(temporary, index=False)
+
+
+def _counted(n: int) -> str:
+    return "1 pair" if n == 1 else f"{n:,} pairs"
 
 
 def _of_table(file: Path) -> list[tuple[int, str, str, bool, str]]:
@@ -169,7 +173,7 @@ def _of_lfw(file: Path) -> list[tuple[int, str, str, bool, str]]:
         found.append((number, first, second, match["other"] is None, fold))
     if len(found) != 2 * folds * each:
         raise UsageError(
-            f"{file.name} holds {len(found):,} pairs, and its first line says {2 * folds * each:,}; get it again"
+            f"{file.name} holds {_counted(len(found))}, and its first line says {2 * folds * each:,}; get it again"
         )
     return found
 

@@ -37,6 +37,20 @@ class Reranker(Protocol):
         """Positions of all rows (n, dim), best first; they come closest first. query: what `direction` gave."""
 
 
+class ByScore:
+    """A Reranker that changes nothing; the base of a Matcher, whose order needs the pictures."""
+
+    depth = 0
+
+    def direction(self, query: np.ndarray, mean: np.ndarray, nearest: NearestRows) -> np.ndarray:
+        return query
+
+    def order(self, query: np.ndarray, mean: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        return np.arange(len(rows))
+
+
 @dataclass(frozen=True)
 class Places:
     """Local features of one picture. boxes: (n, 4) x, y, width, height in shares of the picture. features: (n, d)."""

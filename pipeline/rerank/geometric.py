@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UsageError
 from pipeline.plugins import Card
-from pipeline.rerank import Match, Places
+from pipeline.rerank import ByScore, Match, Places
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
     from pipeline.records import Encoder
-    from pipeline.rerank import NearestRows
 
 CARD = Card(
     "of the first hits those that show the query's own thing, by SIFT keypoints and a homography; opens pictures",
@@ -33,7 +32,7 @@ _LEAST_AREA, _MOST_AREA = 0.02, 50.0  # that a homography may change; beyond it 
 _SIFT = 128  # numbers of a keypoint
 
 
-class Geometric:
+class Geometric(ByScore):
     """A Matcher by keypoints, whatever the encoder."""
 
     encodes = False
@@ -41,14 +40,6 @@ class Geometric:
     def __init__(self, depth: int, count: int) -> None:
         self.depth, self._count = depth, count
         self.kept_as = f"sift {count}"
-
-    def direction(self, query: np.ndarray, mean: np.ndarray, nearest: NearestRows) -> np.ndarray:
-        return query
-
-    def order(self, query: np.ndarray, mean: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        import numpy as np
-
-        return np.arange(len(rows))
 
     def places(self, encoder: Encoder | None, images: Sequence[Image], *, asking: bool) -> list[Places]:
         """features: (n, 128) uint8, no keypoint in a picture without any edge. A box is a pixel: its place is a point."""

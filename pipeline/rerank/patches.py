@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import UsageError
 from pipeline.plugins import Card
-from pipeline.rerank import Match, Places, cells_of, merged, unit
+from pipeline.rerank import ByScore, Match, Places, cells_of, merged, unit
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
     from pipeline.records import Encoder
-    from pipeline.rerank import NearestRows
 
 CARD = Card(
     "the first hits by how well their grid cells match the query's; opens pictures, so it takes longer than the others",
@@ -24,7 +23,7 @@ USUAL = ()  # measuring it would encode every picture of a gallery once more (do
 TOGETHER = 16  # pictures encoded at a time
 
 
-class Patches:
+class Patches(ByScore):
     """A Matcher by local features that a network has anyway."""
 
     encodes = True
@@ -32,14 +31,6 @@ class Patches:
     def __init__(self, depth: int, grid: int, share: float) -> None:
         self.depth, self._grid, self._share = depth, grid, share
         self.kept_as = f"cells {grid}"
-
-    def direction(self, query: np.ndarray, mean: np.ndarray, nearest: NearestRows) -> np.ndarray:
-        return query
-
-    def order(self, query: np.ndarray, mean: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        import numpy as np
-
-        return np.arange(len(rows))
 
     def places(self, encoder: Encoder | None, images: Sequence[Image], *, asking: bool) -> list[Places]:
         """Of a picture asked with also at half the size: what is a whole picture there may be a part of a hit."""

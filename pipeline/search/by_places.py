@@ -47,8 +47,9 @@ def order(
 ) -> tuple[np.ndarray, str]:
     """Positions of the hits, best first, and what could not be compared, '' where all was.
 
-    scores: (n,), closest first. milliseconds: takes what it took, as `match`. Of several pictures asked with, ids and likes among them, the best match counts. Where the
-    query or no hit can be compared, the order is that of the scores and a sentence says why.
+    scores: (n,), closest first. milliseconds: takes what it took, as `match`. Of several pictures asked with, ids and likes among
+    them, the best match counts. Where the query or no hit can be compared, the order is that of the scores and a sentence says
+    why.
     """
     import numpy as np
 
@@ -61,7 +62,7 @@ def order(
         if not any(len(own.boxes) for own in asked):
             return (
                 plain,
-                "The order is that of the scores: the query has no details that could be found in another picture.",
+                "The order is that of the scores: the query has no details that another picture could show too.",
             )
         theirs = of_hits(gallery, matcher, encoder, hits)
     except SemblanceError as error:
@@ -73,14 +74,12 @@ def order(
     matches = np.full(len(hits), np.nan)
     matches[there] = np.max([[one.score for one in matcher.match(own, known)] for own in asked], axis=0)
     milliseconds["match"] = since(begun)
-    if left := len(hits) - len(there):
-        what = (
-            "hit has neither thumbnail nor file and was"
-            if left == 1
-            else "hits have neither thumbnail nor file and were"
-        )
-        return matcher.merged(scores, matches), f"{left:,} of the {len(hits):,} nearest {what} not compared."
-    return matcher.merged(scores, matches), ""
+    left = len(hits) - len(there)
+    what = (
+        "hit has neither thumbnail nor file and was" if left == 1 else "hits have neither thumbnail nor file and were"
+    )
+    said = f"{left:,} of the {len(hits):,} nearest {what} not compared." if left else ""
+    return matcher.merged(scores, matches), said
 
 
 def asked_places(gallery: Gallery, matcher: Matcher, encoder: Encoder | None, query: Query) -> list[Places]:

@@ -107,7 +107,8 @@ class _Codes:
         furthest = 0.0  # of a vector to what its code stands for, in steps
         for unit in units():
             self._index.add(unit)
-            decoded = self._index.reconstruct_n(self._index.ntotal - len(unit), len(unit))
+            decoded = np.empty_like(unit)  # given, because libraries make faiss return tensors of torch where none is
+            self._index.reconstruct_n(self._index.ntotal - len(unit), len(unit), decoded)
             furthest = max(furthest, float(np.square((unit - decoded) / self._step).sum(1).max()))
         self._furthest = furthest**0.5
         self._n = n

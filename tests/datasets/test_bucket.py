@@ -180,7 +180,7 @@ def test_a_library_that_is_missing_is_named(home: Path, monkeypatch: pytest.Monk
     def missing(scheme: str) -> None:
         raise ImportError("Install gcsfs")
 
-    monkeypatch.setattr(remote, "_class_of", missing)
+    monkeypatch.setattr(fsspec, "get_filesystem_class", missing)
     with pytest.raises(UsageError, match=r"gs:// needs a library that is not installed: pip install gcsfs"):
         plugins.build("datasets", "bucket:url=gs://shop/photos")
 

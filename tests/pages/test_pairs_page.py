@@ -228,7 +228,7 @@ def test_pairs_from_a_file_are_measured_chosen_and_told_of(filled: AppTest) -> N
     assert app.selectbox(key="pair-by").value == "pairs:my_pairs"
     assert "different pairs from my_pairs.csv" in said(app)
     assert f"{len(rows):,} pairs read from my pairs.csv." in said(app)
-    assert "Left out: 1 pairs name pictures" in said(app)
+    assert "Left out: 1 pair with names" in said(app)
     [field] = [one for one in app.file_uploader if (one.key or "").startswith("own-pairs")]
     field.upload("bad.csv", b"first,second\nx,y", "text/csv")
     settled(app.run())

@@ -110,9 +110,9 @@ def test_what_is_left_out_is_counted_with_an_example(gallery: Gallery, tmp_path:
     rows = [(a, b, same), (b, a, same), (a, a, 1), (a, "nowhere.png", 1), ("nowhere.png", b, 0)]
     found = read(written(tmp_path / "own.csv", rows), gallery)
     assert len(found.pairs) == 1
-    assert found.notes[0].startswith("left out: 2 pairs name pictures that the gallery does not have")
+    assert found.notes[0].startswith("left out: 2 pairs with names that the gallery does not have")
     assert "nowhere.png" in found.notes[0]
-    assert found.notes[1] == "left out: 1 pairs are of a picture with itself"
+    assert found.notes[1] == "left out: 1 pair of a picture with itself"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_what_is_left_out_is_counted_with_an_example(gallery: Gallery, tmp_path:
         ("first,second,same\nx,y,1", "names no two pictures of gallery small; it names x"),
         ("first,second,same\n{a},{a},1", "holds no pairs"),
         ("first,second,same", "holds no"),
-        ("10\t3\nAnna\t1\t4", "holds 1 pairs, and its first line says 60; get it again"),
+        ("10\t3\nAnna\t1\t4", "holds 1 pair, and its first line says 60; get it again"),
         ("1\nAnna one four", "line 2 is not NAME 1 4"),
     ],
 )
