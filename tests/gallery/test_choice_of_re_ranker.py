@@ -134,7 +134,7 @@ def test_a_gallery_made_before_has_the_order_of_the_scores(gallery: Gallery) -> 
 
 def test_an_unknown_re_ranker_is_refused_with_those_there_are(gallery: Gallery) -> None:
     with pytest.raises(
-        UsageError, match="unknown re-ranker 'best'; choose from database_augmentation, diverse, k_reciprocal"
+        UsageError, match="unknown re-ranker 'best'; choose from database_augmentation, diverse, geometric"
     ):
         ask(gallery, "best")
 
