@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ CARD = Card(
     licence="Apache-2.0",
     source="https://github.com/RapidAI/RapidOCR",
     requires=("rapidocr",),
-    install="pip install 'rapidocr>=3.10,<4'",
+    install="pip install 'rapidocr>=3.10,<3.11'",
 )
 WORDS = "words"  # key of metadata
 SWITCH = "words"  # in a gallery's manifest: true where ingests read them
@@ -36,7 +35,7 @@ MODELS = {
     "Cls": "ch_ppocr_mobile_v2.0_cls_mobile.onnx",
     "Rec": "PP-OCRv6_rec_small.onnx",
 }
-_this_thread = threading.local()
+_idle: list[Any] = []  # readers that no thread uses now
 
 
 def check() -> None:
@@ -50,12 +49,15 @@ def check() -> None:
 def read(image: Image) -> str:
     """The words of an upright RGB picture of any size, each once, in reading order, a blank between; '' without any.
 
-    At most MAX_CHARACTERS, whole words. Safe in many threads: each has a reader of its own, which takes one core.
+    At most MAX_CHARACTERS, whole words. Safe in many threads: each takes a core, and a reader that is kept afterwards.
     UsageError as of `check`.
     """
-    if not hasattr(_this_thread, "reader"):
-        _this_thread.reader = _reader()
-    found = _this_thread.reader(_pixels(image))
+    try:
+        reader = _idle.pop()
+    except IndexError:
+        reader = _reader()
+    found = reader(_pixels(image))
+    _idle.append(reader)
     lines = zip(found.txts or (), found.scores or (), strict=True)
     return in_a_line([text for text, score in lines if score >= MIN_CONFIDENCE and len(text.strip()) >= MIN_SIGNS])
 
@@ -104,7 +106,8 @@ def _reader() -> Any:
 @functools.cache
 def _models() -> dict[str, Path]:
     place = importlib.util.find_spec("rapidocr")
-    assert place is not None and place.origin
+    assert place is not None
+    assert place.origin
     return {part: Path(place.origin).parent / "models" / name for part, name in MODELS.items()}
 
 

@@ -23,7 +23,8 @@ def register(app: typer.Typer) -> None:
 def read_words(
     name: Name,
     off: Annotated[
-        bool, typer.Option("--off", help="Take the words away, and read none at later ingests; without it all are read anew")
+        bool,
+        typer.Option("--off", help="Take the words away, and read none at later ingests; without it all are read anew"),
     ] = False,
     progress: ProgressKind = "auto",
 ) -> None:
