@@ -2,6 +2,7 @@
 
 merged.csv: further files with the same bytes. rejected.csv: files that were left out, with reasons. owners.csv: the
 number of the dataset that a row belongs to, its place in the manifest. gone.csv: rows whose file was not there.
+words.csv: what was read inside pictures, '' where nothing was.
 
 Each row ends with the CRC-32 of its other cells; in a list of an older Semblance it does not.
 """
@@ -17,12 +18,13 @@ from pathlib import Path
 
 from pipeline.files import atomic
 
-MERGED, REJECTED, OWNERS, GONE = "merged.csv", "rejected.csv", "owners.csv", "gone.csv"
+MERGED, REJECTED, OWNERS, GONE, WORDS = "merged.csv", "rejected.csv", "owners.csv", "gone.csv", "words.csv"
 _HEADINGS = {
     MERGED: ("id", "path", "label", "split"),
     REJECTED: ("path", "reason"),
     OWNERS: ("id", "dataset"),
     GONE: ("id", "path"),
+    WORDS: ("id", "words"),
 }
 NAMES = tuple(_HEADINGS)
 _CHECK = "crc"

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from pipeline import schema
 from pipeline.gallery.judgments import REPLACED
+from pipeline.images.ocr import WORDS
 from pipeline.kinds import tags
 from pipeline.records import ImageRecord
 
@@ -39,6 +40,7 @@ class Files(Protocol):
 
 
 FIELDS = ("path", "label", "split", "metadata")
+_OURS = {*tags.KEYS, WORDS}  # keys of metadata that are told from the picture: a record that says nothing leaves them
 
 
 @dataclass
@@ -191,7 +193,7 @@ def _take(one: _Row, record: ImageRecord, dataset: str, changes: Changes) -> Non
         "path": record.path,
         "label": record.label,
         "split": record.split,
-        "metadata": {key: text for key, text in one.row["metadata"].items() if key in tags.KEYS}
+        "metadata": {key: text for key, text in one.row["metadata"].items() if key in _OURS}
         | record.metadata
         | {key: text for key, text in one.row["metadata"].items() if key in one.brought and text},
     }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.commands.read_words import read_if_wanted
 from pipeline.cli.console import AsJson, Name, ProgressKind
 from pipeline.cli.ingest_report import show
 from pipeline.plugins import DEFAULT_ENCODER
@@ -42,6 +43,9 @@ def ingest(
     no_kinds: Annotated[
         bool, typer.Option("--no-kinds", help="Do not name what pictures without a label show, now or later")
     ] = False,
+    words: Annotated[
+        bool, typer.Option("--words", help="Read the words inside pictures too, now and later (needs rapidocr)")
+    ] = False,
     map_too: Annotated[
         bool, typer.Option("--map", help="Make a map afterwards, unless there is one of most of the pictures")
     ] = False,
@@ -66,6 +70,7 @@ def ingest(
     from pipeline.errors import UsageError
     from pipeline.gallery import opening
     from pipeline.images import facts as facts_of_files
+    from pipeline.images import ocr
     from pipeline.ingest import engines, multi_gpu
     from pipeline.settings import Settings
 
@@ -73,6 +78,8 @@ def ingest(
     opening.check_name(name)
     if watch and (plan or limit or map_too):
         raise UsageError("--watch follows all of a folder as it changes; leave --plan, --limit and --map out")
+    if words:
+        ocr.check()
     source = plugins.build("datasets", dataset)
     existing = opening.open_gallery(name, settings) if name in opening.names(settings) else None
     if plan:
@@ -93,10 +100,13 @@ def ingest(
         title,
         no_kinds,
         kept if facts else None,
+        words,
     )
     failed = _watch(run, source, progress, as_json) if watch else run.bring_in(source, limit, progress, as_json)
     if map_too:
         _map(name, settings, progress)
+    if not watch:
+        read_if_wanted(name, settings, progress)
     if failed:
         sys.exit(1)
 
@@ -128,11 +138,13 @@ class _Run:
     title: str
     no_kinds: bool
     facts: tuple[str, ...] | None  # what rows keep of their files; None: as before
+    words: bool
 
     def bring_in(self, source: Dataset, limit: int, progress: str, as_json: bool) -> bool:
         """One ingest, told on stdout. Whether the index was not brought up to date for another reason than an open app."""
         from pipeline.errors import StoreError, StoreLocked
         from pipeline.gallery import opening
+        from pipeline.images import ocr
         from pipeline.ingest import ingest as ingestion
         from pipeline.ingest import sync
         from pipeline.kinds.readout import SWITCH
@@ -152,6 +164,8 @@ class _Run:
                 gallery.update(**{ingestion.FACTS: list(self.facts)})
             if self.no_kinds:
                 gallery.update(**{SWITCH: False})
+            if self.words:
+                gallery.update(**{ocr.SWITCH: True})
             try:
                 report = ingestion.ingest(
                     gallery,
@@ -204,6 +218,7 @@ def _watch(run: _Run, source: Dataset, progress: str, as_json: bool) -> bool:
     one = next(rounds)
     try:
         failed = run.bring_in(source, 0, progress, as_json)  # what is wrong with all of it ends the command
+        read_if_wanted(run.name, run.settings, progress)
         print(f"watching {display_name(folder)}; Ctrl-C ends it", file=sys.stderr, flush=True)
         done = watched = True
         while True:
@@ -211,6 +226,7 @@ def _watch(run: _Run, source: Dataset, progress: str, as_json: bool) -> bool:
             try:
                 some = watching.Only(source, one.new) if one.new else source
                 failed, done = run.bring_in(some, len(one.new), progress, as_json), True
+                read_if_wanted(run.name, run.settings, progress)
             except SemblanceError as error:
                 print(f"error: {error}", file=sys.stderr, flush=True)
                 done = False
