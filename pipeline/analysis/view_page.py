@@ -14,7 +14,7 @@ from pipeline.analysis import cluster_facts, clustering, colouring, map_files, m
 from pipeline.analysis.colouring import NONE, Colouring
 from pipeline.analysis.map_points import MapPoints
 from pipeline.analysis.selection import shape_of
-from pipeline.errors import UsageError
+from pipeline.errors import GalleryError, UsageError
 from pipeline.files import html_page
 from pipeline.gallery import reports, saved_views
 from pipeline.gallery.gallery import Gallery
@@ -41,34 +41,33 @@ def page(gallery: Gallery, view: SavedView) -> str:
     section = saved_views.exported_section(view)
     chosen = _some("Selected", gallery, gallery.table(), saved_views.selected(view))
     found = clustering.newest(gallery)
-    report = reports.read(gallery, found) if found else None
     known = [about["name"] for about in projection.saved_maps(gallery)]
-    if section == "clusters":
-        if report is None:
-            raise UsageError(
-                f"gallery {gallery.name} has no clusters yet; find them with: python -m pipeline cluster {gallery.name}"
-            )
-        params = {"colour": ["cluster"]}
-    elif not known:
+    if section == "clusters" and not found:
+        raise UsageError(
+            f"gallery {gallery.name} has no clusters yet; find them with: python -m pipeline cluster {gallery.name}"
+        )
+    if section == "map" and not known:
         raise UsageError(
             f"gallery {gallery.name} has no map yet; make one with: python -m pipeline project {gallery.name}"
         )
     values, groups, legend = dict[str, Any](), Groups(), dict[str, str]()
     if known:
+        if section == "clusters":
+            params = {"colour": ["cluster"]}
         wanted = _first(params, "map")
         data = map_points.of_gallery(gallery, wanted if wanted in known else known[0])
         columns = colouring.columns(gallery, data, query=False)
         wanted = _first(params, "colour")
         by = wanted if wanted in columns else next(iter(columns))
         shown = colouring.by_column(gallery, data, by)
-        legend = {name: shown.palette[code] for code, name, _ in shown.legend}
         values, more = _map(gallery, data, shown, params)
         values["said"] = [map_files.method_of(data.map.about), *([f"colour: {columns[by]}"] if by != NONE else [])]
         chosen += more
-        if section == "map" and not chosen and not (report and (by == "cluster" or not shown.legend)):
+        legend = {name: shown.palette[code] for code, name, _ in shown.legend} if by == "cluster" else {}
+        if section == "map" and not chosen and (not found or (by != "cluster" and shown.legend)):
             groups = _typical(gallery, data, shown)
-    if section == "clusters" or not (chosen or groups):
-        groups = _clusters(gallery, report, legend)
+    if found and (section == "clusters" or not (chosen or groups)):
+        groups = _clusters(gallery, found, legend)
     return html_page.rendered(
         TEMPLATE,
         title=view.name,
@@ -135,24 +134,22 @@ def _typical(gallery: Gallery, data: MapPoints, shown: Colouring) -> Groups:
     return groups
 
 
-def _clusters(gallery: Gallery, report: dict[str, Any], colours: dict[str, str]) -> Groups:
+def _clusters(gallery: Gallery, name: str, colours: dict[str, str]) -> Groups:
     """The largest clusters, each with its figures and the typical pictures of it that are still there."""
-    table = gallery.table().set_index("id", drop=False)
-    groups = []
-    for one in report["clusters"][:MAX_CLUSTERS]:
-        said = [f"{one['size']:,}"]
-        said += [f"{100 * one['purity']:.0f} % {one['label']}"] if one["purity"] is not None else []
-        said += [f"silhouette {one['silhouette']:.2f}"] if one["silhouette"] is not None else []
-        rows = table.loc[[picture for picture in one["typical"] if picture in table.index]]
-        groups.append(
-            {
-                "name": one["name"],
-                "colour": colours.get(one["name"], ""),
-                "note": " · ".join(said),
-                "figures": _figures(gallery, rows),
-            }
-        )
-    return groups
+    table, report = gallery.table().set_index("id", drop=False), reports.read(gallery, name)
+    try:
+        return [_cluster(gallery, table, one, colours) for one in report["clusters"][:MAX_CLUSTERS]]
+    except (LookupError, TypeError, ValueError) as error:
+        raise GalleryError(f"the report {name} is damaged ({error!r}); find the clusters again") from error
+
+
+def _cluster(gallery: Gallery, table: pd.DataFrame, one: dict[str, Any], colours: dict[str, str]) -> dict[str, Any]:
+    said = [f"{one['size']:,}"]
+    said += [f"{100 * one['purity']:.0f} % {one['label']}"] if one["purity"] is not None else []
+    said += [f"silhouette {one['silhouette']:.2f}"] if one["silhouette"] is not None else []
+    rows = table.loc[[picture for picture in one["typical"] if picture in table.index]]
+    figures, colour = _figures(gallery, rows), colours.get(one["name"], "")
+    return {"name": one["name"], "colour": colour, "note": " · ".join(said), "figures": figures}
 
 
 def _figures(gallery: Gallery, rows: pd.DataFrame) -> list[dict[str, str]]:
