@@ -21,10 +21,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks import measuring, milvus_process
+from benchmarks import kill_views, measuring, milvus_process
 from benchmarks.forked import Ended, pipeline
 from benchmarks.full_disk import half, small_home
+
+if TYPE_CHECKING:
+    from pipeline.gallery.saved_views import SavedView
 
 CASE = "street"
 VERBS = {
@@ -46,6 +50,9 @@ VERBS = {
     "backup": "backup small {home}/out.zip",
     "restore-backup": "restore-backup {home}/given.zip --name again",
     "drop": "drop small --yes",
+    "views --save": "views small --save New --link where=label=cup",
+    "views --rename": "views small Kept --rename Renamed",
+    "views --remove": "views small Kept --remove",
     "identity add": "identity add small Ann --picture {photos}/cup/000.png",
     "hard-cases start": "hard-cases start other --pictures {scenes} --truth {files}/truth.json --predictions {files}/predictions.json",
     "hard-cases encode": "hard-cases encode street --encoder color_histogram",
@@ -58,7 +65,7 @@ VERBS = {
 }
 MAKES = {"import": "again", "restore-backup": "again"}
 DONE = re.compile(
-    r"exists|there is a gallery|already|no gallery|choose 2 to|no corrected annotations yet"  # the next round has begun
+    r"exists|there is a gallery|there is a saved view|no saved view|already|no gallery|choose 2 to|no corrected annotations yet"  # the next round has begun
 )  # of a command that had ended but for its answer
 
 
@@ -81,6 +88,7 @@ class Home:
     uri: str
     before: tuple[str, ...]  # ids of `small`
     said: str  # its judgments
+    views: tuple[SavedView, ...] = ()  # saved ones of it
 
     def run(self, words: str, *, kill_after: float = float("inf")) -> Ended:
         return pipeline(words.split(), self.root, uri=self.uri, kill_after=kill_after)
@@ -129,10 +137,12 @@ class Home:
             .startswith(self.said)
         ):
             yield "judgments lost"
+        yield from kill_views.faults(small, self.views, verbs)
 
 
 @contextlib.contextmanager
 def copied(original: Path, uri: str) -> Iterator[Home]:
+    from pipeline.gallery import saved_views
     from pipeline.gallery.opening import open_gallery
     from pipeline.settings import Settings
 
@@ -140,7 +150,8 @@ def copied(original: Path, uri: str) -> Iterator[Home]:
         root = Path(shutil.copytree(original, Path(folder) / "home"))
         ids = sorted(open_gallery("small", Settings(home=root)).ids())
         said = (root / "galleries" / "small" / "judgments.jsonl").read_text(encoding="utf-8")
-        home = Home(root, original.parent / "photos", uri, tuple(ids), said)
+        views = tuple(saved_views.views(open_gallery("small", Settings(home=root))))
+        home = Home(root, original.parent / "photos", uri, tuple(ids), said, views)
         if uri:  # the last round's rows are there
             home.run("sync small")
         yield home
@@ -216,9 +227,12 @@ def pairs(
     return row
 
 
-def home_of_all(folder: Path) -> Path:
-    """`full_disk`'s small home, and a case of hard cases as far as its comparison."""
+def home_of_all(folder: Path, *, case: bool = True) -> Path:
+    """`full_disk`'s small home with saved views, and a case of hard cases as far as its comparison."""
     home = small_home(folder)
+    kill_views.save(home)
+    if not case:
+        return home
     words = f"hard-cases demo {CASE} --scenes 60 --encoder color_histogram"
     ended = pipeline(words.split(), home)
     if ended.code:
@@ -256,7 +270,8 @@ def main() -> None:
     chance, faults = random.Random(given.seed), []
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kill-verbs-"))
-        original = home_of_all(Path(folder))
+        case = bool(given.pairs) or any(verb.startswith("hard-cases") for verb in given.verbs)
+        original = home_of_all(Path(folder), case=case)
         uri = stack.enter_context(milvus_process.running()) if given.server else ""
         for verb in given.verbs if given.rounds else ():
             row = kills(original, verb, rounds=given.rounds, chance=chance, uri=uri)

@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import kill_verbs
+from benchmarks import kill_verbs, kill_views
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no fork")
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return kill_verbs.small_home(tmp_path_factory.mktemp("kills"))
+    home = kill_verbs.small_home(tmp_path_factory.mktemp("kills"))
+    kill_views.save(home)
+    return home
 
 
-@pytest.mark.parametrize("verb", ["compact", "import"])
+@pytest.mark.parametrize("verb", ["compact", "import", "views --rename"])
 def test_a_verb_that_is_killed_loses_nothing_and_goes_on(original: Path, verb: str) -> None:
     row = kill_verbs.kills(original, verb, rounds=1, chance=random.Random(1))
     assert row.faults == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pipeline.evaluation import evaluate
+from pipeline.evaluation import evaluate, report_page
 from pipeline.gallery import reports
 from pipeline.gallery.gallery import Gallery
 from pipeline.metrics import registry
@@ -32,7 +31,7 @@ class Evaluation:
     @property
     def encoder(self) -> str:
         """Its spec; of a long path only the end."""
-        return re.sub(r"=[^,=]*/([^,/]+)", r"=…/\1", self.about["encoder"])
+        return report_page.encoder_of(self.about)
 
     @property
     def title(self) -> str:

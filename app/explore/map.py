@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.explore import map_query
-from app.explore.map_choices import NONE, colouring, columns
+from app.explore.map_choices import colouring
 from app.explore.map_data import TILE, MapData, grid, map_data
 from app.explore.new_map import changed_settings, new_map
 from app.explore.picture_panel import go_to_search, picture_panel
@@ -17,11 +17,12 @@ from app.search import query_state
 from app.search.query_panel import take
 from app.server.routes import publish
 from app.widgets import component, states
-from app.widgets.colours import Colouring
 from app.widgets.literal import literal, told_apart
-from app.widgets.point_map import Shape, point_map, shape_from, shape_of
+from app.widgets.point_map import point_map, shape_from
 from app.widgets.upload import picture_field
 from pipeline.analysis import map_files, projection
+from pipeline.analysis.colouring import NONE, Colouring, columns
+from pipeline.analysis.selection import Shape, shape_of
 from pipeline.errors import SemblanceError
 from pipeline.gallery.gallery import Gallery
 
@@ -108,7 +109,7 @@ def _component_data(
     picked: str,
     near: list[str],
 ) -> dict[str, Any]:
-    total, drawn = len(data.points), len(data.drawn)
+    total, drawn = len(data.points), len(data.sample)
     look = st.query_params.get("look", "")
     cells = grid(gallery, data) if look == "grid" else None
     note = f"{drawn:,} of {total:,} drawn, each label with its share; selecting takes from all" if drawn < total else ""
@@ -124,7 +125,7 @@ def _component_data(
         "alt": f"Map of {total:,} pictures, coloured by {shown.title or 'nothing'}",
         "dimensions": data.points.shape[1],
         "points": data.address(),
-        "codes": shown.address(data.drawn),
+        "codes": publish(shown.codes[data.sample].tobytes()),
         "thumbnails": f"/app/static/thumbnails/{gallery.name}/",
         "palette": list(shown.palette),
         "legend": [{"code": code, "name": name, "count": f"{count:,}"} for code, name, count in shown.legend],
@@ -175,8 +176,7 @@ def _query(gallery: Gallery) -> Any:
 
 def _title(about: dict[str, Any]) -> str:
     made = about["made"][:16].replace("T", " ")
-    method = f"{about['method'].upper().replace('TSNE', 't-SNE')} {about['dimensions']}-D"
-    return " · ".join([method, *changed_settings(about["method"], about.get("options", {})), made])
+    return " · ".join([map_files.method_of(about), *changed_settings(about["method"], about.get("options", {})), made])
 
 
 def _tools(gallery: Gallery, place: DeltaGenerator, name: str) -> None:

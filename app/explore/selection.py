@@ -12,10 +12,10 @@ from app.explore.picture_panel import SIDE, search_with
 from app.search.common_terms import common_terms
 from app.widgets import downloads, selection
 from app.widgets.charts import as_csv
-from app.widgets.colours import Colouring
 from app.widgets.literal import literal
-from app.widgets.point_map import Shape
 from app.widgets.results_grid import results_grid, tile_of
+from pipeline.analysis.colouring import Colouring
+from pipeline.analysis.selection import Shape
 from pipeline.gallery.gallery import Gallery
 
 PAGE = 24

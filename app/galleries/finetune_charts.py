@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.widgets.charts import finished
-from app.widgets.colours import COLOURS, REST
+from pipeline.analysis.colouring import COLOURS, REST
 
 BEFORE, AFTER = "#8a93a0", "#0072b2"
 

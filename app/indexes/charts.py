@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.widgets.charts import finished
-from app.widgets.colours import COLOURS
+from pipeline.analysis.colouring import COLOURS
 
 SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x", "star", "triangle-down", "pentagon", "hexagon2")
 SPEEDS = {"queries_per_second": "many queries at once", "single_per_second": "one query at a time"}

@@ -20,6 +20,7 @@ from pipeline.exchange.subset import subset
 from pipeline.gallery import opening as galleries
 from pipeline.gallery import tags
 from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.saved_views import MAX_SELECTED
 from pipeline.settings import Settings
 
 MOST = 64  # pictures that are asked with together, spread over more: an address holds no more, and their mean says the same
@@ -171,8 +172,8 @@ def _export(gallery: Gallery, ids: list[str]) -> None:
 
 @st.dialog("Save a view with the selection", width="medium")
 def _view(gallery: Gallery, ids: list[str]) -> None:
-    if len(ids) > selection.MAX_LINKED:
-        st.info(f"A view holds {selection.MAX_LINKED:,} selected pictures at most; give these a tag and filter by it.")
+    if len(ids) > MAX_SELECTED:
+        st.info(f"A view holds {MAX_SELECTED:,} selected pictures at most; give these a tag and filter by it.")
         return
     st.markdown(f"**{_count(ids)}**{' and what the page shows' if st.session_state['tray-page'] else ''}.")
     saved_views.save_field(gallery, st.session_state["tray-page"], ids=ids)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from app.indexes import charts
@@ -13,7 +14,7 @@ from app.widgets.charts import as_csv, chart
 from app.widgets.literal import literal
 from app.widgets.page import gallery_page
 from pipeline import plugins
-from pipeline.comparison import index_advice
+from pipeline.comparison import filtered, index_advice
 from pipeline.comparison.indexes import KIND, METRICS, said_of_metrics
 from pipeline.gallery.gallery import Gallery
 
@@ -61,6 +62,8 @@ def _show(gallery: Gallery, report: dict[str, Any]) -> None:
     if not good.empty:
         _charts(gallery, report, table)
     index_choice(gallery, table)
+    if "filtered" in report:
+        _filtered(gallery, report["filtered"])
     _rows(gallery, report, table)
 
 
@@ -107,6 +110,31 @@ def _sweep(gallery: Gallery, good: Any) -> None:
         shown,
         f"{gallery.name}-indexes-{option}",
         f"What {option} changes, {base}",
+    )
+
+
+def _filtered(gallery: Gallery, about: dict[str, Any]) -> None:
+    """The gallery's own index, as it was when the report was made, under filters that few and many pictures pass."""
+    st.markdown("**Under a filter**")
+    st.markdown(literal(filtered.said(about["rows"])))
+    table = pd.DataFrame(about["rows"]).replace({"filter": {"": "none"}})
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_order=["filter", "share", "ann_recall", "p50_ms"],
+        column_config={
+            "filter": st.column_config.TextColumn("Filter", width="medium"),
+            "share": st.column_config.NumberColumn("Pictures that pass", format="percent"),
+            "ann_recall": st.column_config.NumberColumn(
+                "ann_recall", format="%.4f", help="Share of the exact nearest that pass which the index returned"
+            ),
+            "p50_ms": st.column_config.NumberColumn("p50, ms", format="%.2f"),
+        },
+        alt=f"ann_recall under filters, {gallery.name}",
+    )
+    row = about["rows"][0]
+    st.caption(
+        literal(f"{about['settings']} of {about['backend']}, k {row['k']}, {row['queries']:,} queries one at a time.")
     )
 
 

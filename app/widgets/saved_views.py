@@ -10,10 +10,13 @@ import streamlit as st
 from app import VIEWS
 from app.server import answers, kept_uploads, looks, pictures, quotas
 from app.server.pictures import Upload
-from app.widgets import downloads, selection, states
+from app.widgets import downloads, states
 from app.widgets.faults import attempt, problem
 from app.widgets.literal import literal
+from pipeline.analysis import view_page as explored
 from pipeline.errors import GalleryError, SemblanceError
+from pipeline.evaluation import view_page as measured
+from pipeline.files import html_page
 from pipeline.gallery import opening, saved_views
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.saved_views import SavedView
@@ -93,7 +96,7 @@ def said(view: SavedView) -> str:
     """Its page and what it asks, in a line."""
     params = {name: list(values) for name, values in view.params.items()}
     parts = Ask.of(params).said(uploads=len(view.pictures)) if view.page == "search" else params.get("section", [])
-    chosen = selection.unpacked(params.get(selection.ADDRESS, [""])[0])
+    chosen = saved_views.selected(view)
     return " · ".join([view.page.capitalize(), *parts, *([f"{len(chosen):,} selected"] if chosen else [])])
 
 
@@ -105,7 +108,7 @@ def _more(gallery: Gallery, view: SavedView, of: dict[str, str]) -> None:
     )  # fmt: skip
     st.caption("The link, for whoever may open this gallery")
     st.code(f"{_home()}?{urlencode(of)}", language=None, wrap_lines=True)
-    if view.page == "search":
+    if _exportable(view):
         downloads.button(
             "One HTML page", f"{gallery.name}-view.html", lambda: export(gallery, view), key=f"export-{view.id}",
             help="Its pictures are in it, as thumbnails; it needs no app and no network",
@@ -130,16 +133,28 @@ def export(gallery: Gallery, view: SavedView) -> str:
         return pictures.in_turn(lambda: view_page.drawn(picture))
 
     try:
+        if view.page == "explore":
+            return explored.page(gallery, view)
+        if view.page == "evaluate":
+            return measured.page(gallery, view)
         return view_page.page(gallery, view, answer, draw=drawn)
     except SemblanceError as error:
-        return view_page.fault(view, str(error))
+        return html_page.fault(view.name, str(error))
+
+
+def _exportable(view: SavedView) -> bool:
+    try:
+        saved_views.exported_section(view)
+    except SemblanceError:
+        return False
+    return True
 
 
 def _save(gallery: Gallery, page: str, key: str, ids: list[str] | None) -> None:
     shown = st.query_params if page else {}
     params = {name: st.query_params.get_all(name) for name in shown if name not in ("gallery", ADDRESS)}
     if ids:
-        params[selection.ADDRESS] = [selection.packed(ids)]
+        params[saved_views.SELECTED] = [saved_views.packed(ids)]
     uploads = {}
     for text in params.get(UPLOAD, []):
         name = upload_named(text)[0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import html
 import uuid
@@ -13,10 +11,9 @@ from typing import Any
 import streamlit as st
 
 from app.widgets import component
+from pipeline.gallery.saved_views import SELECTED, packed, unpacked
 
-ADDRESS = "selection"
-MAX_SELECTED, MAX_LINKED = 10_000, 1_000  # ids that a page sends, that an address holds
-_ID_BYTES = 16
+MAX_SELECTED = 10_000  # ids that a page sends
 
 
 def tick(gallery: str, picture: str, said: str) -> str:
@@ -43,8 +40,8 @@ def button(gallery: str, label: str, ids: Callable[[], Sequence[str]], *, key: s
 
 def follow_link() -> None:
     """Take the selection of an address that `packed` made, and the part out of the address; what is none is passed over."""
-    if packed_ids := st.query_params.get(ADDRESS):
-        del st.query_params[ADDRESS]
+    if packed_ids := st.query_params.get(SELECTED):
+        del st.query_params[SELECTED]
         if ids := unpacked(packed_ids):
             st.session_state["linked"] = (st.query_params.get("gallery", ""), ids)
 
@@ -54,19 +51,3 @@ def linked(gallery: str) -> None:
     of, ids = st.session_state.get("linked", ("", []))
     if of == gallery:
         put(gallery, ids, token=packed(ids))
-
-
-def packed(ids: Sequence[str]) -> str:
-    """Ids as an address holds them, 22 characters each; tray.js does the same."""
-    return base64.urlsafe_b64encode(bytes.fromhex("".join(ids))).rstrip(b"=").decode()
-
-
-def unpacked(text: str) -> list[str]:
-    """`packed` read back; [] for anything else."""
-    try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (ValueError, binascii.Error):
-        return []
-    if len(data) % _ID_BYTES or len(data) > MAX_LINKED * _ID_BYTES:
-        return []
-    return [data[start : start + _ID_BYTES].hex() for start in range(0, len(data), _ID_BYTES)]

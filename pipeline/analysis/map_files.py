@@ -39,6 +39,11 @@ def names(gallery: Gallery) -> list[str]:
     return _artifacts(gallery).names(_NAME)
 
 
+def method_of(about: dict[str, Any]) -> str:
+    """How people call the way it was made: UMAP 2-D."""
+    return f"{about['method'].upper().replace('TSNE', 't-SNE')} {about['dimensions']}-D"
+
+
 def read(gallery: Gallery, name: str) -> dict[str, Any]:
     """What is said about the map. GalleryError when there is none of this name, or a damaged one."""
 

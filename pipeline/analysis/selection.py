@@ -3,11 +3,42 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 MOST_CELLS = 1_600  # pictures: so many are placed in about a second; of more a sample
+MAX_CORNERS = 128
 _WIDER = 1.4  # the grid is wider than high, as screens are
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A lasso or box in the units of MapPoints.points; on a 3-D map as seen after the turn (yaw, pitch)."""
+
+    polygon: tuple[tuple[float, float], ...]
+    turn: tuple[float, float] | None = None
+
+    def takes(self, points: np.ndarray) -> np.ndarray:
+        """(n, 2 or 3) to (n,) bool."""
+        if points.shape[1] == 3:
+            points = looked_at(points, *(self.turn or (0.0, 0.0)))
+        return inside(points, np.array(self.polygon))
+
+    def text(self) -> str:
+        corners = ";".join(f"{x:g},{y:g}" for x, y in self.polygon)
+        return corners + (f"@{self.turn[0]:g},{self.turn[1]:g}" if self.turn else "")
+
+
+def shape_of(text: str) -> Shape | None:
+    """`Shape.text` read back; None for anything else."""
+    corners, _, turn = text.partition("@")
+    try:
+        polygon = tuple(_pair(corner) for corner in corners.split(";"))
+        turned = _pair(turn) if turn else None
+    except ValueError:
+        return None
+    return Shape(polygon, turned) if 3 <= len(polygon) <= MAX_CORNERS else None
 
 
 def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
@@ -72,3 +103,10 @@ def in_cells(points: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, int, int
     found = np.full((len(points), 2), np.nan, np.float32)
     found[chosen[picture]] = cells[cell]
     return found, columns, rows
+
+
+def _pair(text: str) -> tuple[float, float]:
+    x, y = (float(part) for part in text.split(","))
+    if not (abs(x) <= 1e6 and abs(y) <= 1e6):  # neither infinite nor no number
+        raise ValueError(text)
+    return x, y

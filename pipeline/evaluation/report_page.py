@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,20 @@ def write(gallery: Gallery, name: str, file: Path, *, gate: dict[str, float] | N
         temporary.write_text(page(gallery, name, gate=gate or {}), encoding="utf-8")
 
 
-def page(gallery: Gallery, name: str, *, gate: dict[str, float]) -> str:
+def page(
+    gallery: Gallery,
+    name: str,
+    *,
+    gate: dict[str, float],
+    view: str = "",
+    beside: Sequence[str] = (),
+    queries: int = MAX_QUERIES,
+) -> str:
+    """view: the name of a saved view, whose figures are a table with those of the reports `beside` it."""
     report, table = reports.read(gallery, name), reports.table(gallery, name)
+    others = [reports.read(gallery, other) for other in beside]
     main = registry.main(list(report["metrics"]))
-    worst = answered(table, main).head(MAX_QUERIES)
+    worst = answered(table, main).head(queries)
     asking = Gallery(gallery.root.with_name(report["protocol"]["asking"] or gallery.name))
     labels = [row for row in report["per_label"] if row[main] is not None]
     labels.sort(key=lambda row: registry.sign(main) * row[main])
@@ -35,12 +47,14 @@ def page(gallery: Gallery, name: str, *, gate: dict[str, float]) -> str:
         TEMPLATE,
         title=gallery.manifest()["title"],
         name=name,
+        view=view,
         report=report,
+        compared=[one | {"encoder": encoder_of(one)} for one in (report, *others)],
         main=main,
         gates=gates.judge(gate, report),
         pairs_of=pairs_of(report),
         unlabelled=unlabelled(report),
-        meaning={metric: registry.meaning(metric) for metric in report["metrics"]},
+        meaning={metric: registry.meaning(metric) for one in (report, *others) for metric in one["metrics"]},
         recall=_line(report["curves"]["recall"]),
         precision=_line(report["curves"]["precision"]),
         ks=len(report["curves"]["recall"]),
@@ -50,6 +64,11 @@ def page(gallery: Gallery, name: str, *, gate: dict[str, float]) -> str:
         more=max(0, len(labels) - MAX_LABELS),
         worst=[_strip(gallery, asking, row) for row in worst.to_dict("records")],
     )
+
+
+def encoder_of(report: dict[str, Any]) -> str:
+    """Its spec; of a long path only the end."""
+    return re.sub(r"=[^,=]*/([^,/]+)", r"=…/\1", str(report["encoder"]))
 
 
 def pairs_of(report: dict[str, Any]) -> str:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import contextlib
 import datetime
 import json
@@ -20,10 +22,16 @@ from pipeline.errors import GalleryError, UsageError, display_name
 from pipeline.files import atomic, checksummed
 from pipeline.gallery.gallery import Gallery
 
+SELECTED, MAX_SELECTED = "selection", 1_000  # the parameter of an address that holds ticked pictures, and how many
 PAGES = ("search", "explore", "evaluate")
+EXPORTED = {
+    "explore": ("map", "clusters"),
+    "evaluate": ("quality",),
+}  # sections that become a page, the first the usual one
 MAX_NAME, MAX_VIEWS = 80, 1_000
 MAX_BYTES = 100_000  # of what a view says; an address is no longer
 _ID = re.compile(r"[0-9a-f]{12}")
+_ID_BYTES = 16
 _PICTURE = re.compile(r"[0-9a-f]{8}")
 
 
@@ -79,6 +87,39 @@ def picture(gallery: Gallery, view: SavedView, name: str) -> bytes:
         ) from error
 
 
+def exported_section(view: SavedView) -> str:
+    """Which section of its page the view shows, '' of Search. UsageError for one that does not become an HTML page."""
+    sections = EXPORTED.get(view.page, ("",))
+    wanted = (view.params.get("section") or sections)[0] if view.page in EXPORTED else ""
+    if wanted not in sections:
+        raise UsageError(
+            f"view {view.name!r} shows the section {display_name(wanted)!r} of {view.page.capitalize()}; "
+            f"of that page {' and '.join(sections)} become an HTML page"
+        )
+    return wanted
+
+
+def selected(view: SavedView) -> list[str]:
+    """Ids of the ticked pictures that are part of the view."""
+    return unpacked((view.params.get(SELECTED) or [""])[0])
+
+
+def packed(ids: Sequence[str]) -> str:
+    """Ids as an address holds them, 22 characters each; tray.js does the same."""
+    return base64.urlsafe_b64encode(bytes.fromhex("".join(ids))).rstrip(b"=").decode()
+
+
+def unpacked(text: str) -> list[str]:
+    """`packed` read back; [] for anything else."""
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        return []
+    if len(data) % _ID_BYTES or len(data) > MAX_SELECTED * _ID_BYTES:
+        return []
+    return [data[start : start + _ID_BYTES].hex() for start in range(0, len(data), _ID_BYTES)]
+
+
 def save(gallery: Gallery, view: SavedView, pictures: Mapping[str, bytes]) -> SavedView:
     """Keep it under a new id, or its own where it has one; pictures: bytes of each that `view.pictures` names.
 
@@ -92,6 +133,7 @@ def save(gallery: Gallery, view: SavedView, pictures: Mapping[str, bytes]) -> Sa
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         made = replace(named, id=view.id or secrets.token_hex(6), created=view.created or now)
         place = folder(gallery, made)
+        _clean(gallery)
         try:
             place.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -110,6 +152,7 @@ def folder(gallery: Gallery, view: SavedView) -> Path:
 def rename(gallery: Gallery, view: SavedView, name: str) -> SavedView:
     """Links to it still lead to it. UsageError for a name that is empty, too long or taken."""
     with gallery.changing():
+        _clean(gallery)
         made = _named(gallery, replace(view, name=name))
         _write(folder(gallery, view), made)
     return made
@@ -117,9 +160,19 @@ def rename(gallery: Gallery, view: SavedView, name: str) -> SavedView:
 
 def remove(gallery: Gallery, view: SavedView) -> None:
     with gallery.changing():
+        _clean(gallery)
         place = folder(gallery, view)
         (place / "view.json").unlink(missing_ok=True)  # first: then it is gone, whatever else is left
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _clean(gallery: Gallery) -> None:
+    """Delete what a killed process left of a view. Only while `changing` is held."""
+    for place in _root(gallery).glob("*"):
+        if _ID.fullmatch(place.name):
+            atomic.clean(place)
+            if not (place / "view.json").exists():
+                shutil.rmtree(place, ignore_errors=True)
 
 
 def _named(gallery: Gallery, view: SavedView) -> SavedView:

@@ -15,6 +15,7 @@ K = 15
 DISTANCES = 40_000_000  # measured in each space; more rows than that allows are sampled
 MIN_SAMPLE = 200
 PAIRS = 20_000
+CLICK = " Click a picture for its true neighbours."  # ends a caption; it is no use on paper
 AT_ONCE = 1 << 21  # distances at a time, 16 MB of float64; a step holds some four times that
 
 
@@ -99,7 +100,7 @@ def caption(method: str, trust: Trust) -> str:
     else:
         warning = (
             "The size of a group, how dense it is and the gap between two groups mean nothing; the map turned round or made with "
-            "another seed says the same. Click a picture for its true neighbours."
+            "another seed says the same." + CLICK
         )
     return f"{figures} {warning}"
 

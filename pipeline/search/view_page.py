@@ -34,15 +34,11 @@ def drawn(picture: QueryPicture) -> bytes:
 
 
 def page(gallery: Gallery, view: SavedView, answer: Answer, *, draw: Callable[[QueryPicture], bytes] = drawn) -> str:
-    """The view as it is now. answer: searches for the ask. draw: as `drawn`.
+    """A view of Search as it is now. answer: searches for the ask. draw: as `drawn`.
 
-    UsageError for a view of another page than Search and for what the gallery cannot be asked any more, GalleryError where
-    a picture that it asks with is gone; raises as a search does.
+    UsageError for what the gallery cannot be asked any more, GalleryError where a picture that it asks with is gone;
+    raises as a search does.
     """
-    if view.page != "search":
-        raise UsageError(
-            f"view {view.name!r} is of the page {view.page.capitalize()}; only those of Search are exported"
-        )
     params = {name: list(values) for name, values in view.params.items()}
     ask, uploads = Ask.of(params), _uploads(gallery, view, params.get(UPLOAD, []))
     pictures = [*([_part(gallery, ask)] if ask.part else []), *uploads]
@@ -66,11 +62,6 @@ def page(gallery: Gallery, view: SavedView, answer: Answer, *, draw: Callable[[Q
         + [html_page.data_address(gallery.thumbnail_data(one)) for one in (*query.ids, *query.like)],
         groups=_groups(gallery, ask, hits, scores),
     )
-
-
-def fault(view: SavedView, message: str) -> str:
-    """A page that says why the view cannot be shown."""
-    return html_page.rendered(TEMPLATE, title=view.name, gallery="It cannot be shown", note=message, groups=[{}])
 
 
 def _uploads(gallery: Gallery, view: SavedView, named: Sequence[str]) -> list[QueryPicture]:
@@ -103,12 +94,7 @@ def _groups(gallery: Gallery, ask: Ask, hits: Sequence[SearchHit], scores: Seque
         said = [hit.label or display_name(hit.path).rpartition("/")[2]]
         said += [value] if shown not in ("", "label") and (value := sorting.value_of(hit, shown)) else []
         name = (sorting.group_of(hit, by) or f"no {by}") if by else ""
-        groups.setdefault(name, []).append(
-            {
-                "src": html_page.data_address(gallery.thumbnail_data(hit.id)),
-                "path": display_name(records.place(hit.path, hit.box)),
-                "said": display_name(" · ".join(said)),
-                "score": score,
-            }
-        )
+        place = records.place(hit.path, hit.box)
+        figure = html_page.figure(gallery.thumbnail_data(hit.id), place=place, said=" · ".join(said), score=score)
+        groups.setdefault(name, []).append(figure)
     return [{"name": display_name(name), "pictures": pictures} for name, pictures in groups.items()]

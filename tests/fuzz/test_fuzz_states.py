@@ -14,6 +14,7 @@ from app.search import query_panel
 from app.server import jobs
 from app.server.pictures import Preview
 from app.widgets import point_map, states
+from pipeline.analysis import selection
 from pipeline.errors import UsageError
 
 JSON = st.recursive(
@@ -74,9 +75,9 @@ def test_a_shape_has_corners_or_is_a_sentence(value: Any) -> None:
     except UsageError:
         return
     if shape is not None:
-        assert 3 <= len(shape.polygon) <= point_map.MAX_CORNERS
+        assert 3 <= len(shape.polygon) <= selection.MAX_CORNERS
         assert all(math.isfinite(x) and math.isfinite(y) for x, y in shape.polygon)
-        assert point_map.shape_of(shape.text()) is not None
+        assert selection.shape_of(shape.text()) is not None
 
 
 @cases
@@ -96,7 +97,7 @@ def test_what_the_components_send_is_read(session: dict[str, Any]) -> None:
     assert states.action("grid") == ("search", "f" * 32)
     assert query_panel.drawn("region", Preview(b"", 300, 200)) == (150, 100, 150, 100)
     shape = point_map.shape_from({"polygon": [[0, 0], [1, 0], [0, 1.5]], "turn": [0.1, 0.2]})
-    assert shape == point_map.Shape(((0, 0), (1, 0), (0, 1.5)), (0.1, 0.2))
+    assert shape == selection.Shape(((0, 0), (1, 0), (0, 1.5)), (0.1, 0.2))
 
 
 @pytest.mark.parametrize("words", [("ingest", "small", "--title", "a\0b"), ("identity", "add", "small", "\0")])

@@ -76,3 +76,17 @@ def test_a_damaged_view_is_named_and_hides_no_other(gallery: Gallery, changed: s
     [problem] = saved_views.damaged(gallery)
     assert bad.id in problem
     assert problem in integrity.check_files(gallery)
+
+
+def test_what_a_killed_process_left_of_a_view_goes_with_the_next_change(gallery: Gallery) -> None:
+    kept = saved_views.save(gallery, SavedView("cups"), {})
+    place = saved_views.folder(gallery, kept)
+    half = place.with_name("0123456789ab")
+    half.mkdir()
+    (half / "0123abcd").write_bytes(b"a picture, and no view.json yet")
+    (place / ".view.json.1-0.tmp").write_text("{")
+    saved_views.rename(gallery, kept, "bowls")
+    assert [file.name for file in place.parent.rglob("*")] == [place.name, "view.json"]
+    half.mkdir()
+    saved_views.remove(gallery, kept)
+    assert list(place.parent.iterdir()) == []

@@ -12,8 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from app.explore.map_data import map_data
 from app.widgets import downloads
-from app.widgets.point_map import Shape, shape_from, shape_of
+from app.widgets.point_map import shape_from
 from pipeline.analysis import map_files, projection
+from pipeline.analysis.selection import Shape, shape_of
 from pipeline.gallery import opening as galleries
 from pipeline.gallery import tags
 from pipeline.gallery.gallery import Gallery

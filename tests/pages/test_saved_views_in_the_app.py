@@ -10,7 +10,6 @@ from test_search_page import grid
 
 from app.server import visits
 from app.widgets import saved_views as dialog
-from app.widgets import selection
 from pipeline import ROOT
 from pipeline.gallery import opening, saved_views
 from pipeline.gallery.gallery import Gallery
@@ -128,7 +127,7 @@ def test_a_link_to_a_view_that_is_gone_is_said(filled: AppTest) -> None:
 
 def test_a_selection_is_part_of_a_view(green: AppTest) -> None:
     ids = sorted(shades().ids())[:3]
-    view = SavedView("Three", params={"selection": [selection.packed(ids)]})
+    view = SavedView("Three", params={"selection": [saved_views.packed(ids)]})
     assert dialog.said(saved_views.save(shades(), view, {})) == "Search · 3 selected"
 
 
@@ -158,3 +157,5 @@ def test_an_export_that_cannot_be_made_is_a_page_that_says_why(filled: AppTest) 
     filled.run()
     view = saved_views.save(shades(), SavedView("gone", params={"ids": ["f" * 32]}), {})
     assert "has no picture" in dialog.export(shades(), view)
+    assert "has no map yet" in dialog.export(shades(), SavedView("no map", "explore"))
+    assert "has no measurement yet" in dialog.export(shades(), SavedView("none", "evaluate"))

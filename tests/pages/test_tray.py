@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.widgets import selection
-from pipeline.gallery import judgments, tags
+from pipeline.gallery import judgments, saved_views, tags
 from pipeline.gallery import opening as galleries
 from pipeline.gallery.gallery import Gallery
 from pipeline.settings import Settings
@@ -62,15 +62,15 @@ def test_a_selection_is_tagged_and_the_tag_taken_back(filled: AppTest) -> None:
 
 def test_an_address_holds_a_selection_and_nothing_else() -> None:
     ids = [f"{number:032x}" for number in (0, 1, 2**128 - 1)]
-    text = selection.packed(ids)
-    assert selection.unpacked(text) == ids
+    text = saved_views.packed(ids)
+    assert saved_views.unpacked(text) == ids
     assert text.isascii()
     assert not set(text) - set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "AAAA", "Ä", "A" * 22 + "\n", "AAAA" * 40_000])
 def test_what_is_no_selection_is_passed_over(text: str) -> None:
-    assert selection.unpacked(text) == []
+    assert saved_views.unpacked(text) == []
 
 
 def test_a_tick_shows_any_name_as_text() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from static_page import HOSTILE, Page
 from tiny_gallery import draw, encoder, fill, photos, run
 
 from pipeline.errors import GalleryError
@@ -19,29 +19,6 @@ from pipeline.ingest import sync
 from pipeline.search import search as searching
 from pipeline.search import view_page
 from pipeline.search.ask import Ask
-
-HOSTILE = '<img src=x onerror=alert(1)> & "quoted" \''
-
-
-class Page(HTMLParser):
-    """Tags, addresses of pictures and text of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.pictures: list[str] = []
-        self.said: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag == "img":
-            self.pictures.append(dict(attrs)["src"] or "")
-
-    def handle_data(self, data: str) -> None:
-        self.said.append(data.strip())
 
 
 @pytest.fixture
@@ -104,10 +81,7 @@ def test_no_text_of_anybody_becomes_markup_and_nothing_is_loaded(gallery: Galler
     gallery.relabel({ids[0]: HOSTILE})
     page = exported(gallery, SavedView(HOSTILE, params={"sort": ["label"], "group": ["label"]}))
     assert page.said.count(HOSTILE) >= 2
-    assert not {"script", "link", "iframe", "object", "a"} & set(page.tags)
-    assert all(address.startswith("data:image/jpeg;base64,") for address in page.pictures)
-    assert not [name for name, _ in page.attributes if name.startswith("on")]
-    assert ("http-equiv", "Content-Security-Policy") in page.attributes
+    assert page.faults() == []
 
 
 def test_what_passes_nothing_says_so(gallery: Gallery) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from typing import Annotated, Any, Literal
+import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from pipeline.cli.console import AsJson, Name, ProgressKind
+
+if TYPE_CHECKING:
+    from pipeline.gallery.gallery import Gallery
+    from pipeline.records import Progress, Rows, VectorStore
 
 
 def register(app: typer.Typer) -> None:
@@ -63,6 +70,8 @@ def compare_indexes(
             metric=metric,
             progress=show,
         )
+        if any(row["index"] == "milvus" for row in comparison["rows"]):
+            comparison |= _under_filters(gallery, rows, comparison, show)
     report_name = reports.write(
         gallery, comparing.KIND, comparison | {"encoder": entry["spec"], "fingerprint": entry["fingerprint"]}
     )
@@ -71,10 +80,65 @@ def compare_indexes(
         print(json.dumps({"report": report_name} | report, ensure_ascii=False))
     else:
         print_table(report)
+        if "filtered" in report:
+            print_filtered(report["filtered"])
         print(f"kept as {report_name}")
     if not any(row["ann_recall"] is not None for row in report["rows"]):
         print("error: no index gave figures, each row says why", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _under_filters(gallery: Gallery, rows: Rows, comparison: dict[str, Any], show: Progress) -> dict[str, Any]:
+    """`filtered` of the report: the gallery's own index, settings and figures; a note where Milvus cannot be asked."""
+    from pipeline.comparison import filtered
+    from pipeline.errors import StoreError
+
+    asked = filtered.of_facts(rows.table, gallery.manifest()["metadata_keys"], seed=comparison["seed"])
+    collection = gallery.collection(gallery.encoder()["fingerprint"][:8])
+    most = min(comparison["queries"], filtered.MAX_QUERIES)
+    try:
+        with _own_index(gallery, show) as store:
+            about = store.describe(collection)
+            figures = filtered.measure(
+                store, collection, rows, asked, k=comparison["k"], queries=most, seed=comparison["seed"], progress=show
+            )
+    except StoreError as error:
+        return {"notes": [*comparison["notes"], f"not measured under filters: {error}"]}
+    return {"filtered": {"settings": about["settings"], "backend": about["backend"], "rows": figures}}
+
+
+@contextlib.contextmanager
+def _own_index(gallery: Gallery, show: Progress) -> Iterator[VectorStore]:
+    """The gallery's collection on its server; of the embedded Milvus, which another process may hold, a copy of it."""
+    from pipeline.errors import StoreError
+    from pipeline.ingest import sync
+    from pipeline.settings import Settings
+
+    settings = Settings()
+    if "://" in settings.uri:
+        with contextlib.closing(sync.open_store(settings)) as store:
+            if not sync.is_filled(gallery, store):
+                raise StoreError(f"its index is behind; python -m pipeline sync {gallery.name}")
+            yield store
+        return
+    with tempfile.TemporaryDirectory(prefix="filtered-") as folder:
+        copy = settings.model_copy(update={"milvus_uri": f"{folder}/milvus.db"})
+        with contextlib.closing(sync.open_store(copy)) as store:
+            sync.sync(gallery, store, point=False, progress=show)
+        with contextlib.closing(sync.open_store(copy)) as store:  # an index that was built is used once it is loaded
+            yield store
+
+
+def print_filtered(about: dict[str, Any]) -> None:
+    """The gallery's own index under filters, a line each."""
+    from pipeline.comparison import filtered
+
+    print(f"\nunder filters, {about['settings']} of {about['backend']}\n      share  ann_recall    p50 ms  filter")
+    for row in about["rows"]:
+        print(
+            f"{100 * row['share']:9.1f} %{row['ann_recall']:12.4f}{row['p50_ms']:10.3f}  {filtered.shown(row['filter']) or 'none'}"
+        )
+    print(filtered.said(about["rows"]))
 
 
 def print_table(report: dict[str, Any]) -> None:

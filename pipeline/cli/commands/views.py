@@ -97,7 +97,9 @@ def _of_link(name: str, link: str) -> SavedView:
 
 
 def _export(gallery: Gallery, view: SavedView, file: Path, device: str) -> None:
+    from pipeline.analysis import view_page as explored
     from pipeline.errors import UsageError
+    from pipeline.evaluation import view_page as measured
     from pipeline.files import atomic
     from pipeline.gallery.appearances import of_gallery
     from pipeline.search import by_aspect, view_page
@@ -115,6 +117,11 @@ def _export(gallery: Gallery, view: SavedView, file: Path, device: str) -> None:
         with store_of(gallery, Settings()) as store:
             return searching.search(gallery, store, encoding, query, **options)
 
-    page = view_page.page(gallery, view, answer)
+    if view.page == "explore":
+        page = explored.page(gallery, view)
+    elif view.page == "evaluate":
+        page = measured.page(gallery, view)
+    else:
+        page = view_page.page(gallery, view, answer)
     with atomic.replacing(file) as temporary:
         temporary.write_text(page, encoding="utf-8")

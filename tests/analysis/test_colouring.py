@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from app.widgets.colours import COLOURS, REST, by_value, on_scale, plain
+from pipeline.analysis.colouring import COLOURS, REST, by_value, on_scale, plain
 
 
 def test_each_of_a_few_values_has_a_colour_the_commonest_first() -> None:

@@ -1,4 +1,4 @@
-"""What the points of a map are coloured by: a column of the gallery, its clusters, tags, or the score to the query."""
+"""What the points of a map are coloured by: a column of the gallery, its clusters, tags, or the score to a query."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.server.routes import publish
+from pipeline.analysis import clustering
+from pipeline.analysis.map_points import MapPoints
+from pipeline.gallery import tags
+from pipeline.gallery.gallery import Gallery
 
 if TYPE_CHECKING:
     import pandas as pd
+
+NONE, SCORE = "none", "score"  # one colour; by the score to a query
 
 # Told apart by most people who see few colours (Okabe and Ito), then darker and paler ones; the last one is the rest.
 COLOURS = (
@@ -42,13 +47,40 @@ class Colouring:
     legend: tuple[tuple[int, str, int], ...] = ()
     scale: tuple[str, str] | None = None
 
-    def address(self, drawn: np.ndarray) -> str:
-        return publish(self.codes[drawn].tobytes())
-
     def among(self, names: Sequence[str]) -> np.ndarray:
         """(n,) bool: whether a picture is in one of these entries of the legend; all of them when it has none such."""
         wanted = [code for code, name, _ in self.legend if name in names]
         return np.isin(self.codes, wanted) if wanted else np.ones(len(self.codes), bool)
+
+
+def columns(gallery: Gallery, data: MapPoints, *, query: bool) -> dict[str, str]:
+    """Key of the address to what a person reads; the first is what a map begins with. query: there is one to score by."""
+    found = {name: name.capitalize() for name in data.varied}
+    if clustering.newest(gallery):
+        found["cluster"] = "Cluster"
+    if tags.tags(gallery):
+        found["tag"] = "Tag"
+    if query:
+        found[SCORE] = "Score to the query"
+    found |= {f"metadata.{key}": key for key in gallery.manifest()["metadata_keys"]}
+    return found | {NONE: "One colour"}
+
+
+def by_column(gallery: Gallery, data: MapPoints, by: str) -> Colouring:
+    """by: a key of `columns` but the score."""
+    if by == NONE:
+        return plain(len(data.points))
+    if by == "tag":
+        return by_value("Tag", _tags(gallery, data), empty="no tag")
+    if by == "cluster" and (report := clustering.newest(gallery)):
+        found = clustering.assignment(gallery, report)
+        names = dict(zip(found["id"], found["name"], strict=True))
+        values = data.table["id"].map(names).fillna("").replace(clustering.NO_CLUSTER, "")
+        return by_value("Cluster", values, empty=clustering.NO_CLUSTER)
+    if by in ("label", "split"):
+        return by_value(by.capitalize(), data.table[by], empty=f"no {by}")
+    key = by.removeprefix("metadata.")
+    return by_value(key, data.table["metadata"].map(lambda row: row.get(key, "")), empty=f"no {key}")
 
 
 def by_value(title: str, values: pd.Series, *, empty: str) -> Colouring:
@@ -91,3 +123,11 @@ def on_scale(title: str, values: np.ndarray) -> Colouring:
 
 def plain(n: int) -> Colouring:
     return Colouring("", np.zeros(n, np.uint8), (COLOURS[0],))
+
+
+def _tags(gallery: Gallery, data: MapPoints) -> pd.Series:
+    """A picture with several tags has the colour of the one that was given to the fewest pictures."""
+    values: pd.Series = data.table["id"].map(dict.fromkeys(data.table["id"], ""))
+    for name, ids in sorted(tags.tags(gallery).items(), key=lambda entry: -len(entry[1])):
+        values[data.table["id"].isin(ids)] = name
+    return values
