@@ -66,7 +66,9 @@ def test_a_comparison_is_drawn_with_its_advice_and_every_row(compared: AppTest) 
     for sentence in report["advice"]:
         assert literal(sentence) in said(app)
     under, table = [frame.value for frame in app.dataframe]
-    assert under["ann_recall"].tolist() == [row["ann_recall"] for row in report["filtered"]["rows"]] == [1.0] * len(under)
+    assert (
+        under["ann_recall"].tolist() == [row["ann_recall"] for row in report["filtered"]["rows"]] == [1.0] * len(under)
+    )
     assert literal(filtered.said(report["filtered"]["rows"])) in said(app)
     assert len(table) == len([row for row in report["rows"] if not row["error"]]) > 4
     assert "1,200 pictures (extrapolated from 12)" in said(app)
