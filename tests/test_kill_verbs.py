@@ -8,19 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import kill_verbs, kill_views
+from benchmarks import kill_verbs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no fork")
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = kill_verbs.small_home(tmp_path_factory.mktemp("kills"))
-    kill_views.save(home)
-    return home
+    return kill_verbs.small_home(tmp_path_factory.mktemp("kills"))
 
 
-@pytest.mark.parametrize("verb", ["compact", "import", "views --rename"])
+@pytest.mark.parametrize("verb", ["compact", "import"])
 def test_a_verb_that_is_killed_loses_nothing_and_goes_on(original: Path, verb: str) -> None:
     row = kill_verbs.kills(original, verb, rounds=1, chance=random.Random(1))
     assert row.faults == []
