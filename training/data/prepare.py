@@ -149,7 +149,7 @@ def prepared_once(spec: str, home: Path, *, needs_labels: bool = True, progress:
     """
     dataset = plugins.build("datasets", spec)
     dataset.prepare(progress)
-    listed, labels = hashlib.sha256(spec.encode()), set()
+    listed, labels = hashlib.sha256(spec.encode()), set[str]()
     for record in dataset.records():
         labels.add(record.label)
         listed.update(f"\n{record.path}\t{record.label}\t{record.split}".encode("utf-8", "surrogateescape"))

@@ -55,11 +55,11 @@ def test_its_loss_is_the_mean_squared_error_of_the_picture_that_the_decoder_draw
 def test_the_error_falls_and_the_run_is_an_encoder(
     unlabelled: Prepared, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "RECORD", 10)
+    monkeypatch.setattr(loop, "RECORD", 5)
     run = trained("redrawn", unlabelled, tiny(objective=SPEC, dim=32), steps=50)
     errors = [line["loss"] for line in run.metrics("train")]
-    assert errors[-1] < 0.6 * errors[0]
-    assert errors[-1] < 0.6  # 1 is the error of the mean colour
+    assert errors[-1] < 0.7 * errors[0]
+    assert errors[-1] < 0.5  # 1 is the error of the mean colour
     assert set(run.about()["figures"]) == {"effective_rank"}
     assert not any("losses" in name or "decoder" in name for name in load_file(run.best))
     encoder = plugins.build("encoders", f"checkpoint:run={run.root}", device="cpu")
