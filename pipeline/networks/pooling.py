@@ -88,7 +88,7 @@ def facts(pooling: str, *, p: float, scales: int) -> dict[str, Any]:
         raise UsageError(f"p={p:g} is not between 1, the average, and {MAX_P:g}, nearly the maximum")
     if not 1 <= scales <= MAX_SCALES:
         raise UsageError(f"scales={scales} is not between 1 and {MAX_SCALES}")
-    own = {"gem": {"p": float(p)}, "rmac": {"scales": scales}}
+    own: dict[str, dict[str, Any]] = {"gem": {"p": float(p)}, "rmac": {"scales": scales}}
     return {"pooling": pooling, **own[pooling]} if pooling in own else {}
 
 
