@@ -51,6 +51,7 @@ TORCH_MODULES = {
     "pipeline.networks.deep_ranking",
     "pipeline.networks.from_pixels",
     "pipeline.networks.maps",
+    "pipeline.networks.pooling",
     "pipeline.networks.small_resnet",
 }  # classes; imported when built
 VISITOR = "benchmarks.streamlit_client"  # speaks the app's protocol from outside

@@ -162,6 +162,8 @@ def recipe(
     if base not in BASES:
         raise UsageError(f"unknown recipe {base!r}; choose from {', '.join(BASES)}")
     chosen = BASES[base]
+    if not objective(plugins.parse(loss)[0]).needs_labels:
+        facts.setdefault("kept", 0.0)  # which a phase of the head alone sets, and it has none
     loss, facts = _settled(loss, chosen.facts, facts)
     own = objective(loss)
     name, _ = plugins.parse(loss)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 from pipeline.errors import UsageError
 from pipeline.networks import efficientnet_lite
@@ -19,22 +20,36 @@ CARD = Card(
 )
 
 
-def build(*, size: int = 0, resolution: int = 224, device: str = "auto") -> TorchEncoder:
+def build(
+    *,
+    size: int = 0,
+    resolution: int = 224,
+    pooling: Literal["own", "gem", "rmac"] = "own",
+    p: float = 3,
+    scales: int = 3,
+    device: str = "auto",
+) -> TorchEncoder:
     """size: 0, 1 or 2, each with a package of its own. resolution: px of the square that is looked at, 32 to 512.
 
-    Raises UsageError, also when the size's package is missing or not as known.
+    pooling, p, scales: as of the encoder `timm`. Raises UsageError, also when the size's package is missing or not as known.
     """
     if not 32 <= resolution <= 512:
         raise UsageError(f"resolution={resolution}: choose 32 to 512 px; the weights learned from about 224")
+    from pipeline.networks import pooling as poolings
+
+    chosen = poolings.facts(pooling, p=p, scales=scales)
     network = efficientnet_lite.build(size)
     network.reset_classifier(0)
-    square = (resolution, resolution)
+    dim, square = network.num_features, (resolution, resolution)
+    if chosen:
+        network, dim = poolings.pooled(network, square, chosen)
     return TorchEncoder(
         network,
-        dim=network.num_features,
+        dim=dim,
         cropping=Cropping(square, square, "bicubic", efficientnet_lite.MEAN, efficientnet_lite.STD),
         device=device,
         weight_file=efficientnet_lite.weight_file(size),
         again=partial(efficientnet_lite.build, size),
         architecture=f"efficientnet_lite{size}",
+        **chosen,
     )

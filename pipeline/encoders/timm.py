@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.errors import SemblanceError, UsageError
 from pipeline.networks.cropping import Cropping
@@ -25,25 +25,43 @@ CARD = Card(
 )
 
 
-def build(*, arch: str = "resnet50", weights: str = "default", seed: int = 0, device: str = "auto") -> TorchEncoder:
+def build(
+    *,
+    arch: str = "resnet50",
+    weights: str = "default",
+    pooling: Literal["own", "gem", "rmac"] = "own",
+    p: float = 3,
+    scales: int = 3,
+    seed: int = 0,
+    device: str = "auto",
+) -> TorchEncoder:
     """An encoder with the preprocessing that timm resolves for this network; its classifier is left out.
 
     arch: a name of timm.list_models, with or without the tag of its weights (resnet50.a1_in1k). weights: `default`
     (downloaded once), `none` (random, drawn from `seed`), or a .pth or .safetensors file.
-    Raises UsageError, and SemblanceError when a download fails.
+    pooling: `own`, as the network was made, or its last maps by `gem` (p, 1 to 100) or `rmac` (scales, 1 to 8): see
+    networks/pooling.py. Raises UsageError, and SemblanceError when a download fails.
     """
     import timm
 
+    from pipeline.networks import pooling as poolings
+
     _check(arch)
+    chosen = poolings.facts(pooling, p=p, scales=scales)
     network, file = _pooled(arch, weights, seed)
+    dim = getattr(network, "head_hidden_size", network.num_features)
+    cropping = _cropping(arch, timm.data.resolve_model_data_config(network))
+    if chosen:
+        network, dim = poolings.pooled(network, cropping.size, chosen)
     return TorchEncoder(
         network,
-        dim=getattr(network, "head_hidden_size", network.num_features),
-        cropping=_cropping(arch, timm.data.resolve_model_data_config(network)),
+        dim=dim,
+        cropping=cropping,
         device=device,
         weight_file=file,
         again=lambda: _pooled(arch, weights, seed)[0],
         architecture=f"timm {arch.partition('.')[0]}",
+        **chosen,
     )
 
 

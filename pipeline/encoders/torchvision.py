@@ -31,6 +31,9 @@ def build(
     arch: str = "resnet50",
     layer: Literal["penultimate", "logits"] = "penultimate",
     weights: str = "default",
+    pooling: Literal["own", "gem", "rmac"] = "own",
+    p: float = 3,
+    scales: int = 3,
     seed: int = 0,
     device: str = "auto",
 ) -> TorchEncoder:
@@ -39,20 +42,31 @@ def build(
     arch: a name of torchvision.models.list_models. layer: `penultimate` is the last layer's input (fc7 after ReLU in
     alexnet and vgg, the pooled features in resnet and most others); `logits` its output.
     weights: `default` (downloaded once), the name of another published set (IMAGENET1K_V1), `none` (random, drawn
-    from `seed`), or a .pth or .safetensors file. Raises UsageError, and SemblanceError when a download fails.
+    from `seed`), or a .pth or .safetensors file.
+    pooling: `own`, as the network was made, or in place of all that follows its last maps `gem` (p, 1 to 100) or `rmac`
+    (scales, 1 to 8): see networks/pooling.py. Raises UsageError, and SemblanceError when a download fails.
     """
+    from pipeline.networks import pooling as poolings
+
+    chosen = poolings.facts(pooling, p=p, scales=scales)
+    if chosen and layer == "logits":
+        raise UsageError(f"layer=logits comes after the network's own pooling; leave it out, or pooling={pooling}")
     published = _published(arch, weights)
     file = None if weights == "none" else _file(arch, published, weights)
     network, dim = _filled(arch, published, layer, file, seed)
+    cropping = _cropping(published.transforms())
+    if chosen:
+        network, dim = poolings.pooled(network, cropping.size, chosen)
     return TorchEncoder(
         network,
         dim=dim,
-        cropping=_cropping(published.transforms()),
+        cropping=cropping,
         device=device,
         weight_file=file,
         again=lambda: _filled(arch, published, layer, file, seed)[0],
         architecture=f"torchvision {arch}",
         layer=layer,
+        **chosen,
     )
 
 

@@ -44,6 +44,24 @@ class Maps(nn.Module):
         return best
 
 
+class LastMaps(nn.Module):
+    """(n, 3, height, width) to (n, maps, rows, columns): what a network of timm or torchvision averages in the end.
+
+    Raises UsageError for a network of torchvision in which no such part is known; one of timm may give something else.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.whole = network if hasattr(network, "forward_features") else None  # timm's
+        self.stages = None if self.whole else _stages(network)
+        self._last = getattr(network, "output_fmt", "") == "NHWC" or hasattr(network, "permute")  # both libraries' Swin
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        part = self.stages if self.stages is not None else self.whole.forward_features  # type: ignore[union-attr]
+        maps: Tensor = part(pixels)  # type: ignore[operator]
+        return maps.permute(0, 3, 1, 2) if self._last else maps
+
+
 def _one_by_one(stages: nn.Sequential, pixels: Tensor) -> Iterator[Tensor]:
     """What each gives, up to the first that gives no maps."""
     for stage in stages:

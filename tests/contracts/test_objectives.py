@@ -87,6 +87,7 @@ def test_its_loss_is_one_number_whose_gradient_reaches_embeddings_and_parameters
     labels = torch.from_numpy(data.labels[objective.rows(0, rank=0, world=1)])
     raw = torch.randn(len(labels), 16, generator=torch.Generator().manual_seed(0), requires_grad=True)
     embeddings = F.normalize(raw) if objective.unit else raw
+    objective.pictures = torch.randn(len(labels), 3, 16, 16, generator=torch.Generator().manual_seed(1))
     loss = objective.loss(embeddings, labels, F.one_hot(labels, 6).float())
     assert loss.shape == ()
     assert math.isfinite(float(loss.detach()))

@@ -37,6 +37,9 @@ def prepare(
     category: Annotated[
         str, typer.Option(help="metadata whose items are alike; with --item, by default the label")
     ] = "",
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="every picture, no label read: for --loss reconstruction")
+    ] = False,
     seed: Seed = 0,
     shown: Shown = "auto",
 ) -> None:
@@ -50,7 +53,7 @@ def prepare(
         about = run(
             plugins.build("datasets", spec), folder, spec=spec,
             side=side, dev_share=dev_share, open_labels=open_labels, limit=limit, seed=seed, progress=show,
-            labels=labels, item=item, category=category,
+            labels=labels, item=item, category=category, unlabelled=unlabelled,
         )  # fmt: skip
     counts = ", ".join(f"{about['splits'].get(name, 0):,} {name}" for name in ("train", "dev", "test"))
     print(f"{folder}: {counts}; {len(about['labels'])} labels, {len(about['open'])} of them the open set")
@@ -174,7 +177,9 @@ def train(
         if dataset:
             runs.check_name(name, Settings())  # before minutes of preparation
             with progress.shown(shown) as show:
-                data = prepared_once(plugins.absolute("datasets", _spec(dataset)), Settings().home, progress=show)
+                needs_labels = any(recipes.objective(phase.objective).needs_labels for phase in made.phases)
+                spec = plugins.absolute("datasets", _spec(dataset))
+                data = prepared_once(spec, Settings().home, needs_labels=needs_labels, progress=show)
         run = start.shared_run(
             name, prepared.load(data), made, minutes=minutes, epochs=epochs, init=init, command=sys.argv[1:]
         )

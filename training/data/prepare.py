@@ -8,6 +8,7 @@ FOLDER/prepared.json      where it came from, counts, labels, mean and std, what
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
@@ -58,6 +59,7 @@ def prepare(
     labels: int = 0,
     item: str = "",
     category: str = "",
+    unlabelled: bool = False,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Fill `folder` and return what prepared.json says. An earlier preparation there is replaced when all is read.
@@ -65,7 +67,7 @@ def prepare(
     dev_share: of each label's training pictures, held out for every choice. open_labels: labels that a run may leave
     out of its training, to be measured on what it never saw. limit: pictures a label; 0 = all. labels: so many, drawn by the seed; 0 = all. item, category: metadata
     by which the Siamese losses pair pictures; without an item the label is it, with one and no category the label is
-    the category.
+    the category. unlabelled: every picture, and all have the label "".
     Pictures whose pixels occur under two labels are dropped, and a training picture that is also a test picture.
     Raises UsageError for a dataset without labels or with fewer than two of them, or without that metadata.
     """
@@ -73,7 +75,8 @@ def prepare(
     import pandas as pd
 
     dataset.prepare(progress)
-    records = _drawn(_labelled(dataset, limit), labels, seed)
+    records = _unlabelled(dataset, limit) if unlabelled else _labelled(dataset, limit)
+    records = _drawn(records, labels, seed)
     _check_metadata(records, item, category)
     square = Cropping((side, side), (side, side), "bicubic")
     read: list[_Read] = []
@@ -99,7 +102,8 @@ def prepare(
         )
     cut = splits([x.record for x in kept], test_split, dev_share=dev_share, seed=seed)
     names = sorted({x.record.label for x in kept})
-    _two_labels(names)
+    if not unlabelled:
+        _two_labels(names)
     opened = set(np.random.default_rng(seed).permutation(names)[: min(open_labels, len(names) // 4)].tolist())
     table = pd.DataFrame(
         [
@@ -138,20 +142,28 @@ def prepare(
     return about
 
 
-def prepared_once(spec: str, home: Path, *, progress: Progress = silent) -> Path:
+def prepared_once(spec: str, home: Path, *, needs_labels: bool = True, progress: Progress = silent) -> Path:
     """The folder under home/prepared of this dataset as its files are listed now; filled first where it is not there.
 
-    spec: absolute. What was prepared from an earlier list stays: a run that is continued needs it. UsageError as `prepare`.
+    spec: absolute. needs_labels: else a dataset with fewer than two of them will do, unread. What was prepared from an earlier list stays: a run that is continued needs it. UsageError as `prepare`.
     """
     dataset = plugins.build("datasets", spec)
     dataset.prepare(progress)
-    listed = hashlib.sha256(spec.encode())
+    listed, labels = hashlib.sha256(spec.encode()), set[str]()
     for record in dataset.records():
+        labels.add(record.label)
         listed.update(f"\n{record.path}\t{record.label}\t{record.split}".encode("utf-8", "surrogateescape"))
     folder = home / "prepared" / f"{plugins.parse(spec)[0]}-{listed.hexdigest()[:12]}"
     if not (folder / "prepared.json").is_file():
-        prepare(dataset, folder, spec=spec, progress=progress)
+        prepare(dataset, folder, spec=spec, unlabelled=not needs_labels and len(labels - {""}) < 2, progress=progress)
     return folder
+
+
+def _unlabelled(dataset: Dataset, limit: int) -> list[ImageRecord]:
+    records = [dataclasses.replace(record, label="") for record in dataset.records()]
+    if len(records) < 2:
+        raise UsageError(f"training needs pictures and this dataset has {len(records)}")
+    return records[:limit] if limit else records
 
 
 def _labelled(dataset: Dataset, limit: int) -> list[ImageRecord]:
@@ -191,7 +203,7 @@ def _two_labels(labels: Collection[str]) -> None:
     if len(labels) < 2:
         raise UsageError(
             f"training needs pictures of at least two labels and this dataset has {len(labels)}; "
-            "for a folder, name its subfolders after the labels"
+            "for a folder, name its subfolders after the labels; --loss reconstruction needs none: prepare --unlabelled"
         )
 
 

@@ -68,7 +68,7 @@ class Checkpoint:
 
     def keep_best(self, figures: dict[str, float], *, last: bool) -> None:
         """Write best.safetensors when dev recall_at_1 is the best of the phase so far; last: in any case."""
-        figure = figures["recall_at_1"]
+        figure = figures.get("recall_at_1", 0.0)  # without labels nothing is to be found
         if last or figure >= self._best:
             self._best = figure
             write_weights(self._average, self.run.best)

@@ -19,7 +19,8 @@ SHOWN = 60  # triplets kept for people
 class Dev:
     """A fixed sample of dev pictures with fixed triplets.
 
-    In-class triplets are golden by colour and texture alone, so that their meaning is the same in all runs.
+    In-class triplets are golden by colour and texture alone, so that their meaning is the same in all runs. Of pictures
+    without labels the effective rank is all that is measured.
     """
 
     def __init__(self, data: Prepared, pixels: Pixels, *, side: int, rows: np.ndarray, seed: int = 0) -> None:
@@ -30,8 +31,11 @@ class Dev:
         by_label = [rows[data.labels[rows] == label] for label in np.unique(data.labels[rows])]
         self.rows = np.concatenate([random.permutation(some)[:each] for some in by_label])
         self.labels = data.labels[self.rows]
-        self.across = triplets.category_triplets(self.labels, 2 * SAMPLE, seed=seed)
-        self.within = self._golden(seed)
+        self.across = self.within = np.empty((0, 3), np.int64)
+        self._labelled = len(by_label) > 1 and max(map(len, by_label)) > 1
+        if self._labelled:
+            self.across = triplets.category_triplets(self.labels, 2 * SAMPLE, seed=seed)
+            self.within = self._golden(seed)
 
     def _golden(self, seed: int) -> np.ndarray:
         if self._data.about["side"] != 64:
@@ -47,6 +51,8 @@ class Dev:
     def figures(self, network: nn.Module) -> tuple[dict[str, float], dict[str, Any]]:
         """(figures for metrics.jsonl, what the training page shows: triplets hardest first, and distances)."""
         embeddings = self._pixels.embed(network, self.rows, side=self._side)
+        if not self._labelled:
+            return {"effective_rank": round(triplets.effective_rank(embeddings), 6)}, {"triplets": [], "distances": {}}
         figures = {
             "recall_at_1": retrieval.recall_at_1(embeddings, self.labels),
             "map_at_r": retrieval.map_at_r(embeddings, self.labels),

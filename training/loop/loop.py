@@ -138,6 +138,7 @@ class Loop:
                 self.pixels, rows, shares, self.recipe,
                 side=moment.side, crop_min=phase.crop_min, mixes=self.objective.mixes, chance=chance,
             )  # fmt: skip
+            self.objective.pictures = pictures
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
                 outputs = self.forward(pictures) if self.objective.unit else self._outputs(pictures)
         outputs = outputs.float()  # (n, dim); bf16 is too coarse for distances

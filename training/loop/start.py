@@ -82,7 +82,10 @@ def _fitting(recipe: Recipe, data: Prepared) -> Recipe:
     """Later phases and the dev measurement are tried on the data now, not when hours have passed."""
     rows, dev = (data.split(name, open_set=False if recipe.open_set else None) for name in ("train", "dev"))
     sizes = np.unique(data.labels[dev], return_counts=True)[1]
-    if len(sizes) < 2 or sizes.max() < 2:
+    unlabelled = not any(recipes.objective(phase.objective).needs_labels for phase in recipe.phases)
+    if unlabelled and len(dev) < 2:
+        raise UsageError(f"the dev split has {len(dev)} pictures and at least 2 are needed; prepare again with more")
+    if not unlabelled and (len(sizes) < 2 or sizes.max() < 2):
         raise UsageError(
             f"the dev split has {len(dev)} pictures of {len(sizes)} labels, too few to measure with: at least two labels "
             "are needed and two pictures of one; prepare again with more pictures a label or a larger --dev-share"

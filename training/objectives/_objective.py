@@ -49,6 +49,7 @@ class Objective(ABC):
 
     mixes = False  # its pictures may be blended with each other (CutMix, MixUp)
     unit = True  # its loss is over unit vectors, else over the network's outputs as they are
+    needs_labels = True  # else pictures without any will do
     tunes_head = True  # it can train the last layer alone
     keeps_statistics = False  # BatchNorm stays as it was: batches are not drawn as the data is
     last_is_best = False  # no dev figure says which of its weights are best, so the last ones are kept
@@ -56,6 +57,7 @@ class Objective(ABC):
     fields: tuple[str, ...] = ()  # of the recipe: what it reads there and most losses have not
 
     context: Context  # from `begin` on
+    pictures: Tensor  # of a step that trains the whole network: (n, 3, side, side), normalised, as the network saw them
 
     def phase(self, usual: Phase) -> Phase:
         """Its rate, picture sizes, augmentation and batch, instead of those of the recipe's classification.

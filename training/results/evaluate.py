@@ -281,16 +281,15 @@ def query_and_gallery_rows(
     data: Prepared, split: str, labels: Labels, limit: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows of queries and of the gallery."""
+    if len(data.about["labels"]) < 2:
+        raise UsageError(f"{data.folder} was prepared without labels, which say what is right; give other --data")
     queries = data.split(split, open_set={"all": None, "open": True, "closed": False}[labels])
     train = data.split("train")
     gallery = np.sort(np.concatenate([train, data.split("dev")])) if split == "test" else train
     if limit:
         random = np.random.default_rng(seed)
-        drawn = [
-            random.permutation(queries[data.labels[queries] == label])[:limit]
-            for label in np.unique(data.labels[queries])
-        ]
-        queries = np.sort(np.concatenate(drawn))
+        each = [queries[data.labels[queries] == label] for label in np.unique(data.labels[queries])]
+        queries = np.sort(np.concatenate([random.permutation(some)[:limit] for some in each]))
     if not len(queries) or not len(gallery):
         raise UsageError(f"{data.folder} has no {labels} {split} pictures to ask with; prepare a larger dataset")
     return queries, gallery
