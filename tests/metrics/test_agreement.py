@@ -17,7 +17,7 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_second_library_says_the_same_of_every_metric_it_has(seed: int) -> None:
     rows = agreement.compare(seed=seed)
     assert {row.metric for row in rows} == EXPECTED

@@ -138,7 +138,7 @@ def test_precision_recall_and_f1_are_those_of_a_loop(seed: int, score: float) ->
 
 
 def test_the_best_f1_is_that_of_trying_every_score() -> None:
-    truth, predictions = made(5)
+    truth, predictions = made(5, 12)
     tried = {score: evaluate(truth, predictions, score=score).f1 for score in predictions.boxes["score"]}
     found = evaluate(truth, predictions)
     assert found.f1_best == pytest.approx(max(tried.values()))
