@@ -1,4 +1,4 @@
-"""What a Mask R-CNN sees in a picture: features of the network that finds objects, averaged over the picture."""
+"""What a Mask R-CNN sees in a picture: features of the network that finds objects."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ if TYPE_CHECKING:
     import torch
 
 CARD = Card(
-    summary="features of Mask R-CNN, averaged over the picture: of its last stage (2,048) or its pyramid (1,024)",
+    summary="features of Mask R-CNN: of its last stage (2,048) or its pyramid (1,024), averaged, or of its box head (1,024)",
     licence="BSD-3-Clause; weights trained on COCO (annotations CC BY 4.0, pictures under Flickr's terms)",
     source="https://docs.pytorch.org/vision/stable/models/mask_rcnn.html",
     requires=("torch", "torchvision"),
     install="pip install torch torchvision",
 )
-DIMS = {"backbone": 2048, "pyramid": 1024}
+DIMS = {"backbone": 2048, "pyramid": 1024, "roi": 1024}
 
 
 def build(
     *,
     arch: Literal["maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2"] = "maskrcnn_resnet50_fpn",
-    layer: Literal["backbone", "pyramid"] = "backbone",
+    layer: Literal["backbone", "pyramid", "roi"] = "backbone",
     weights: str = "default",
     side: int = 320,
     seed: int = 0,
     device: str = "auto",
 ) -> TorchEncoder:
-    """layer: the last stage before the pyramid, or the four levels of the pyramid side by side.
+    """layer: the last stage before the pyramid, the four levels of the pyramid side by side, or `roi`: what the detector judges
+    a box by (Mask R-CNN, section 3), with the picture as the box; of a gallery's parts each is its object's.
 
     weights: `default` (downloaded once), `none` (random, drawn from `seed`), or a .pth or .safetensors file, the one that
     the detector runs on. side: every picture is squeezed to side x side pixels.
@@ -54,13 +55,22 @@ def _pooled(network: torch.nn.Module, layer: str) -> torch.nn.Module:
         def __init__(self) -> None:
             super().__init__()
             self.body = network.get_submodule("backbone.body")
-            self.pyramid = network.get_submodule("backbone.fpn") if layer == "pyramid" else torch.nn.Identity()
+            self.pyramid = torch.nn.Identity() if layer == "backbone" else network.get_submodule("backbone.fpn")
+            if layer == "roi":
+                self.pool = network.get_submodule("roi_heads.box_roi_pool")
+                self.head = network.get_submodule("roi_heads.box_head")
 
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
             maps = self.body(pixels)
             if layer == "backbone":
                 return torch.as_tensor(maps["3"].mean(dim=(2, 3)))
             levels = self.pyramid(maps)  # "pool" repeats the coarsest one
+            if layer == "roi":
+                height, width = pixels.shape[2:]
+                whole = pixels.new_tensor([[0, 0, width, height]])
+                return torch.as_tensor(
+                    self.head(self.pool(levels, [whole] * len(pixels), [(height, width)] * len(pixels)))
+                )
             return torch.cat([levels[name].mean(dim=(2, 3)) for name in ("0", "1", "2", "3")], dim=1)
 
     return Pooled()
