@@ -23,7 +23,9 @@ LOSSES = {
     "siam_cat": "Siamese: pairs and labels",
     "multi_similarity": "Multi-similarity: weighted pairs of a batch",
     "proxy_anchor": "Proxy anchor: one learned point a label",
+    "reconstruction": "Autoencoder: draws each picture again from its embedding",
 }
+UNLABELLED = ("reconstruction",)  # all that pictures without labels can teach
 LAST_LAYER = ("deep_ranking", "multi_similarity", "proxy_anchor")  # on a CPU it learns these at the end of its time
 WHOLE = "classification"  # the stage in which every layer learns; the last one alone is many times as fast
 MINUTES = 10
@@ -47,10 +49,12 @@ def _form(names: Sequence[str], snapshots: Sequence[Snapshot]) -> None:
         list(teachers),
         format_func=lambda spec: teachers[spec][0],
         help="What a gallery was made from, with the labels that its folders or table give. A tenth of them is held out to "
-        "measure while it learns, and a test split, where there is one, is never looked at.",
+        "measure while it learns, and a test split, where there is one, is never looked at. Without labels there is the "
+        "autoencoder.",
     )
+    losses = list(LOSSES) if teachers[spec][2] else list(UNLABELLED)
     left, middle, right = st.columns([3, 1, 2])
-    loss = left.selectbox("How it learns", list(LOSSES), format_func=LOSSES.__getitem__)
+    loss = left.selectbox("How it learns", losses, format_func=LOSSES.__getitem__)
     minutes = middle.number_input("Minutes", 1, 24 * 60, MINUTES, help="Of training; reading the pictures comes before")
     name = right.text_input("Name", _free_name(teachers[spec][1][:60], names), max_chars=64)
     st.caption(_cost(loss, minutes, snapshots))
@@ -83,22 +87,25 @@ def _recipe() -> str:
     return "gpu" if devices.choose("auto").type == "cuda" else "cpu"
 
 
-def _teachers() -> dict[str, tuple[str, str]]:
-    """Spec of a dataset to what is shown and a name for its run: of galleries with two labels or more, then the rendered one."""
-    found: dict[str, tuple[str, str]] = {}
+def _teachers() -> dict[str, tuple[str, str, bool]]:
+    """Spec of a dataset to what is shown, a name for its run, and whether it has two labels or more: those of galleries, with
+    such first, and the rendered one."""
+    found: dict[str, tuple[str, str, bool]] = {}
     for name in resources.gallery_names():
         try:
             gallery = resources.gallery(name)
             labels, manifest = resources.labels(gallery), gallery.manifest()
         except SemblanceError:
             continue
-        if len(labels) > 1:
-            counted = f"{labels.total():,} pictures of {len(labels):,} labels"
-            for spec in manifest["datasets"]:
-                part = "" if len(manifest["datasets"]) == 1 else f", its part {spec.rpartition('/')[2]}"
-                found.setdefault(spec, (f"{manifest['title']}{part} ({counted})", name.replace("_", "-")))
-    rendered = any(spec.partition(":")[0] == RENDERED for spec in found)
-    return found if rendered else found | {RENDERED: ("Rendered products (made here)", RENDERED)}
+        labelled = len(labels) > 1
+        kinds = f"of {len(labels):,} labels" if labelled else "of one label" if labels else "without labels"
+        counted = f"{labels.total() if labelled else gallery.count():,} pictures {kinds}"
+        for spec in manifest["datasets"]:
+            part = "" if len(manifest["datasets"]) == 1 else f", its part {spec.rpartition('/')[2]}"
+            found.setdefault(spec, (f"{manifest['title']}{part} ({counted})", name.replace("_", "-"), labelled))
+    if not any(spec.partition(":")[0] == RENDERED for spec in found):
+        found[RENDERED] = ("Rendered products (made here)", RENDERED, True)
+    return dict(sorted(found.items(), key=lambda one: not one[1][2]))
 
 
 def _cost(loss: str, minutes: float, snapshots: Sequence[Snapshot]) -> str:

@@ -57,7 +57,7 @@ def named(app: AppTest, label: str) -> Any:
     return next(button for button in app.button if button.label == label)
 
 
-def test_without_runs_the_form_is_open_and_offers_labelled_galleries_and_the_rendered_pictures(
+def test_without_runs_the_form_is_open_and_offers_galleries_and_the_rendered_pictures(
     app: AppTest, tmp_path: Path, started: list[list[str]]
 ) -> None:
     labelled, one_label = folder_of(tmp_path / "labelled"), folder_of(tmp_path / "one", labels="a")
@@ -65,7 +65,15 @@ def test_without_runs_the_form_is_open_and_offers_labelled_galleries_and_the_ren
     gallery_of("one_kind", one_label)
     at_training(app)
     teachers = app.selectbox[0]
-    assert teachers.options == ["Of two_kinds (10 pictures of 2 labels)", "Rendered products (made here)"]
+    assert teachers.options == [
+        "Of two_kinds (10 pictures of 2 labels)",
+        "Rendered products (made here)",
+        "Of one_kind (5 pictures of one label)",
+    ]
+    assert len(app.selectbox[1].options) == len(new_run.LOSSES)
+    teachers.set_value(one_label).run()
+    assert app.selectbox[1].options == [new_run.LOSSES["reconstruction"]], "all that such pictures can teach"
+    app.selectbox[0].set_value(labelled).run()
     app.number_input[0].set_value(3).run()
     assert "for 3 minutes" in " ".join(caption.value for caption in app.caption)
     named(app, "Start").click().run()
