@@ -8,8 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.explore import map_query
-from app.explore.map_choices import colouring
-from app.explore.map_data import TILE, MapData, grid, map_data
+from app.explore.map_data import TILE, MapData, grid, map_data, point_map, shape_from
 from app.explore.new_map import changed_settings, new_map
 from app.explore.picture_panel import go_to_search, picture_panel
 from app.explore.selection import selection_panel
@@ -18,7 +17,6 @@ from app.search.query_panel import take
 from app.server.routes import publish
 from app.widgets import component, states
 from app.widgets.literal import literal, told_apart
-from app.widgets.point_map import point_map, shape_from
 from app.widgets.upload import picture_field
 from pipeline.analysis import map_files, projection
 from pipeline.analysis.colouring import NONE, Colouring, columns
@@ -72,7 +70,7 @@ def map_section(gallery: Gallery) -> None:
     _keep(map=name, colour=by)
     if data.map.stale:
         panel.info(literal(data.map.stale[0].upper() + data.map.stale[1:]))
-    shown = colouring(gallery, data, by, query)
+    shown = map_query.colouring(gallery, data, by, query)
     _draw(gallery, data, shown, query, stage=stage, panel=panel)
 
 

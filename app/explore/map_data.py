@@ -1,9 +1,12 @@
-"""A map as the page needs it, made once for all sessions: every picture's point and row, and the few that are drawn."""
+"""A map as the page needs it, made once for all sessions: every picture's point and row, the few that are drawn, and the
+component that draws them: points by address, what a visitor picks, circles or isolates by callback."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -11,11 +14,15 @@ from PIL import Image, ImageOps
 
 from app.server import resources
 from app.server.routes import publish
+from app.widgets import component, states
 from pipeline.analysis import map_points, selection
 from pipeline.analysis.map_points import MapPoints
+from pipeline.analysis.selection import MAX_CORNERS, Shape
+from pipeline.errors import UsageError
 from pipeline.gallery.gallery import Gallery
 
 TILE = 32  # pixels
+_SCRIPTS = ("point_map_draw.js", "point_map.js", "point_map_hands.js")
 DRAWN = 50_000  # points; of more a sample is drawn, and a lasso still takes from all
 
 
@@ -75,3 +82,22 @@ def _read(gallery: Gallery, name: str) -> MapData:
     drawn = read.drawn(DRAWN)
     sent = read.points[drawn].tobytes() + bytes.fromhex("".join(read.table["id"].to_numpy()[drawn]))
     return MapData(**vars(read), sample=drawn, sent=sent)
+
+
+def shape_from(value: Any) -> Shape | None:
+    """What the component sends; UsageError for what it never does."""
+    if not value:
+        return None
+    corners = states.part(value, "polygon")
+    if not isinstance(corners, list) or len(corners) > MAX_CORNERS:
+        raise UsageError("this is no shape with corners; draw it anew")
+    polygon = tuple((x, y) for x, y in (states.numbers(corner, 2) for corner in corners))
+    turn = value.get("turn")
+    yaw, pitch = states.numbers(turn, 2) if turn else (0.0, 0.0)
+    return Shape(polygon, (yaw, pitch) if turn else None) if len(polygon) >= 3 else None
+
+
+def point_map(data: dict[str, Any], *, key: str, on_changed: Callable[[], None]) -> None:
+    """`session_state[key]` holds, in its callback, changed = {shape, only, look} as they are now, with picked (an id) or add
+    (a new shape beside what is selected) where that is what happened."""
+    component("point_map", _SCRIPTS)(data=data, key=key, on_changed_change=on_changed)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
 from app.explore.map_data import MapData
 from app.search import query_state
 from app.search.query_panel import query_of
-from app.server import encoders, pictures, store
+from app.server import encoders, pictures, resources, store
 from app.server.caches import Cache
-from pipeline.analysis import projection
+from pipeline.analysis import clustering, projection
+from pipeline.analysis.colouring import SCORE, Colouring, by_column, on_scale
 from pipeline.errors import SemblanceError
 from pipeline.filters import Filter
 from pipeline.gallery.gallery import Gallery
@@ -71,3 +74,13 @@ def spot(gallery: Gallery, data: MapData, query: np.ndarray) -> list[float] | No
         return data.scaled(projection.place_hits(data.map, hits))
     except SemblanceError:
         return None
+
+
+def colouring(gallery: Gallery, data: MapData, by: str, query: Any) -> Colouring:
+    """What a map is coloured by, kept for all sessions; by the score to the query it is made anew."""
+    if by == SCORE:
+        return on_scale("Score to the query", scores(gallery, data, query))
+    if by == "tag":  # judgments change without a new version of the rows
+        return by_column(gallery, data, by)
+    report = clustering.newest(gallery) if by == "cluster" else ""
+    return resources.kept(gallery, "colours", data.map.name, by, report, make=lambda: by_column(gallery, data, by))

@@ -15,7 +15,7 @@ from app.widgets.faults import attempt, problem
 from app.widgets.literal import literal
 from pipeline.analysis import view_page as explored
 from pipeline.errors import GalleryError, SemblanceError
-from pipeline.evaluation import view_page as measured
+from pipeline.evaluation import report_page
 from pipeline.files import html_page
 from pipeline.gallery import opening, saved_views
 from pipeline.gallery.gallery import Gallery
@@ -136,7 +136,7 @@ def export(gallery: Gallery, view: SavedView) -> str:
         if view.page == "explore":
             return explored.page(gallery, view)
         if view.page == "evaluate":
-            return measured.page(gallery, view)
+            return report_page.of_view(gallery, view)
         return view_page.page(gallery, view, answer, draw=drawn)
     except SemblanceError as error:
         return html_page.fault(view.name, str(error))

@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import errors
+from pipeline.errors import UsageError
 from pipeline.evaluation import gates
-from pipeline.evaluation.evaluate import answered
+from pipeline.evaluation.evaluate import KIND, answered
 from pipeline.files import atomic, html_page
-from pipeline.gallery import reports
+from pipeline.gallery import reports, saved_views
 from pipeline.gallery.gallery import Gallery
+from pipeline.gallery.saved_views import SavedView
 from pipeline.metrics import registry
 
 TEMPLATE = Path(__file__).with_name("report_page.html")
 MAX_QUERIES, MAX_HITS, MAX_LABELS = 3, 9, 6
+MAX_QUERIES_OF_VIEW = 12
 MAX_COLUMNS = 6  # figures of a label
 
 
@@ -24,6 +27,22 @@ def write(gallery: Gallery, name: str, file: Path, *, gate: dict[str, float] | N
     """Write the report `name` of this gallery as a page."""
     with atomic.replacing(file) as temporary:
         temporary.write_text(page(gallery, name, gate=gate or {}), encoding="utf-8")
+
+
+def of_view(gallery: Gallery, view: SavedView) -> str:
+    """A saved view of Evaluate: the measurements that it names, as a table, and where the first one fails; those that are gone left out, else the newest one.
+
+    UsageError for another section than Quality and where nothing was measured; GalleryError for a damaged report.
+    """
+    saved_views.exported_section(view)
+    known = reports.names(gallery, KIND)
+    wanted = ",".join(view.params.get("reports", ())).split(",")
+    names = [name for name in dict.fromkeys(wanted) if name in known] or known[:1]
+    if not names:
+        raise UsageError(
+            f"gallery {gallery.name} has no measurement yet; make one with: python -m pipeline evaluate {gallery.name}"
+        )
+    return page(gallery, names[0], gate={}, view=view.name, beside=names[1:], queries=MAX_QUERIES_OF_VIEW)
 
 
 def page(

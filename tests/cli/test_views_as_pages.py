@@ -12,8 +12,7 @@ from tiny_gallery import fill, photos, run
 from pipeline.analysis import clustering, map_points, projection
 from pipeline.analysis import view_page as explored
 from pipeline.errors import UsageError
-from pipeline.evaluation import evaluate
-from pipeline.evaluation import view_page as measured
+from pipeline.evaluation import evaluate, report_page
 from pipeline.gallery import reports, saved_views
 from pipeline.gallery.gallery import Gallery
 from pipeline.gallery.saved_views import SavedView
@@ -83,7 +82,7 @@ def test_clusters_come_with_their_figures_and_typical_pictures(gallery: Gallery)
 
 def test_measurements_are_a_table_beside_each_other_with_the_worst_queries(gallery: Gallery) -> None:
     first, second = evaluate.evaluate(gallery), evaluate.evaluate(gallery, metrics=["recall_at_2"])
-    page = Page(measured.page(gallery, SavedView(HOSTILE, "evaluate", {"reports": [f"{first},gone,{second}"]})))
+    page = Page(report_page.of_view(gallery, SavedView(HOSTILE, "evaluate", {"reports": [f"{first},gone,{second}"]})))
     assert page.faults() == []
     assert HOSTILE in page.said
     for name in (first, second):
@@ -91,8 +90,8 @@ def test_measurements_are_a_table_beside_each_other_with_the_worst_queries(galle
             assert f"{figure['value']:.3f}" in page.said
     worst = evaluate.answered(reports.table(gallery, first), "map_at_r")
     asked = [value for name, value in page.attributes if name == "alt" and value in set(worst["path"])]
-    assert asked == worst["path"].tolist()[: measured.MAX_QUERIES]
-    newest = Page(measured.page(gallery, SavedView("newest", "evaluate")))
+    assert asked == worst["path"].tolist()[: report_page.MAX_QUERIES_OF_VIEW]
+    newest = Page(report_page.of_view(gallery, SavedView("newest", "evaluate")))
     assert "recall_at_2" in newest.said
 
 
@@ -110,7 +109,7 @@ def test_measurements_are_a_table_beside_each_other_with_the_worst_queries(galle
 )
 def test_what_has_no_page_is_a_sentence(gallery: Gallery, view: SavedView, said: str) -> None:
     with pytest.raises(UsageError, match=re.escape(said)):
-        (explored if view.page == "explore" else measured).page(gallery, view)
+        (explored.page if view.page == "explore" else report_page.of_view)(gallery, view)
 
 
 def test_the_verb_writes_them(gallery: Gallery, tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from cases import cases, count
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.explore import map_data
 from app.search import query_panel
 from app.server import jobs
 from app.server.pictures import Preview
-from app.widgets import point_map, states
+from app.widgets import states
 from pipeline.analysis import selection
 from pipeline.errors import UsageError
 
@@ -71,7 +72,7 @@ def test_a_box_lies_in_its_picture_or_is_a_sentence(session: dict[str, Any], val
 def test_a_shape_has_corners_or_is_a_sentence(value: Any) -> None:
     count("states of components")
     try:
-        shape = point_map.shape_from(value)
+        shape = map_data.shape_from(value)
     except UsageError:
         return
     if shape is not None:
@@ -96,7 +97,7 @@ def test_what_the_components_send_is_read(session: dict[str, Any]) -> None:
     session["region"] = {"box": [0.5, 0.5, 0.5, 0.5]}
     assert states.action("grid") == ("search", "f" * 32)
     assert query_panel.drawn("region", Preview(b"", 300, 200)) == (150, 100, 150, 100)
-    shape = point_map.shape_from({"polygon": [[0, 0], [1, 0], [0, 1.5]], "turn": [0.1, 0.2]})
+    shape = map_data.shape_from({"polygon": [[0, 0], [1, 0], [0, 1.5]], "turn": [0.1, 0.2]})
     assert shape == selection.Shape(((0, 0), (1, 0), (0, 1.5)), (0.1, 0.2))
 
 

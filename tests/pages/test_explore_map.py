@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.explore.map_data import map_data
+from app.explore.map_data import map_data, shape_from
 from app.widgets import downloads
-from app.widgets.point_map import shape_from
 from pipeline.analysis import map_files, projection
 from pipeline.analysis.selection import Shape, shape_of
 from pipeline.gallery import opening as galleries

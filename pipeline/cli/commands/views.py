@@ -99,7 +99,7 @@ def _of_link(name: str, link: str) -> SavedView:
 def _export(gallery: Gallery, view: SavedView, file: Path, device: str) -> None:
     from pipeline.analysis import view_page as explored
     from pipeline.errors import UsageError
-    from pipeline.evaluation import view_page as measured
+    from pipeline.evaluation import report_page
     from pipeline.files import atomic
     from pipeline.gallery.appearances import of_gallery
     from pipeline.search import by_aspect, view_page
@@ -120,7 +120,7 @@ def _export(gallery: Gallery, view: SavedView, file: Path, device: str) -> None:
     if view.page == "explore":
         page = explored.page(gallery, view)
     elif view.page == "evaluate":
-        page = measured.page(gallery, view)
+        page = report_page.of_view(gallery, view)
     else:
         page = view_page.page(gallery, view, answer)
     with atomic.replacing(file) as temporary:
