@@ -28,7 +28,10 @@ def _small(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (("--batch-size", "1"), "a batch of 1 gives no statistics and no triplets; take at least 6"),
         (("--optim", "lion"), "unknown optimiser 'lion'; choose from sgd, adam, rms"),
         (("--recipe", "tpu"), "unknown recipe 'tpu'; choose from cpu, gpu, paper"),
-        (("--loss", "arcface"), "unknown loss 'arcface'; choose from cat, classification, deep_ranking, siam"),
+        (
+            ("--loss", "arcface"),
+            "unknown loss 'arcface'; choose from cat, classification, deep_ranking, reconstruction, siam",
+        ),
         (("--backbone", "vit"), "unknown backbone 'vit'; choose from dr10, dr18"),
         (("--frozen", "6"), "frozen=6: dr10 has 5 stages, so give 0 to 5"),
         (("--device", "cuda"), "device 'cuda' is not on this machine; choose from auto, cpu"),

@@ -130,7 +130,7 @@ def test_a_share_of_0_leaves_classification_out_and_1_the_other_loss() -> None:
         ({"base": "tpu"}, r"unknown recipe 'tpu'; choose from cpu, gpu, paper"),
         (
             {"base": "cpu", "loss": "arcface"},
-            r"unknown loss 'arcface'; choose from cat, classification, deep_ranking, siam, siam_cat, siam_cat_cos, contrastive",
+            r"unknown loss 'arcface'; choose from cat, classification, deep_ranking, reconstruction, siam, siam_cat, siam_cat_cos, contrastive",
         ),
         ({"base": "cpu", "classification_share": 1.5}, r"classification share 1.5 is not between 0 and 1"),
         (
