@@ -54,7 +54,7 @@ def test_what_is_ticked_on_one_page_is_selected_on_all_and_after_a_reload(open_p
     expect(tray(page)).to_contain_text("2 selected")
     tray(page).get_by_role("button", name="Find more like these").click()
     page.wait_for_selector(".st-key-hits .tile")
-    assert f"ids={first}" in page.url
+    page.wait_for_url(lambda url: f"ids={first}" in url)
     tray(page).get_by_role("button", name="Clear").click()
     expect(tray(page)).to_be_hidden()
 
