@@ -24,11 +24,7 @@ class MapPoints:
     table: pd.DataFrame
     middle: np.ndarray
     half: float
-
-    @property
-    def varied(self) -> list[str]:
-        """Of label and split, those with two values or more."""
-        return [name for name in ("label", "split") if self.table[name].nunique() > 1]
+    varied: tuple[str, ...]  # of label and split, those with two values or more
 
     def scaled(self, point: np.ndarray) -> list[float]:
         scaled: list[float] = ((point - self.middle) / self.half).astype(float).tolist()
@@ -51,4 +47,5 @@ def of_gallery(gallery: Gallery, name: str) -> MapPoints:
     points = made.points[list(made.axes)].to_numpy(np.float32)
     low, high = points.min(axis=0), points.max(axis=0)
     middle, half = (low + high) / 2, max(float((high - low).max()) / 2, 1e-6)
-    return MapPoints(made, np.ascontiguousarray((points - middle) / half, np.float32), table, middle, half)
+    varied = tuple(name for name in ("label", "split") if table[name].nunique() > 1)
+    return MapPoints(made, np.ascontiguousarray((points - middle) / half, np.float32), table, middle, half, varied)

@@ -68,6 +68,26 @@ def fill_index(gallery: Gallery, settings: Settings, progress: str = "none") -> 
         sys.exit(1)
 
 
+def change_index(gallery: Gallery, settings: Settings, progress: str = "none") -> None:
+    """Of a gallery whose rows were just changed; where Milvus cannot be had, say that `sync` does it. A command that has it at
+    the moment is waited for."""
+    from pipeline.errors import StoreError, StoreLocked
+    from pipeline.ingest.sync import index_later, open_store, sync
+    from pipeline.progress import shown
+
+    failure = ""
+    try:
+        with contextlib.closing(open_store(settings)) as store:
+            sync(gallery, store)
+    except StoreLocked as error:
+        with shown(progress) as told:
+            failure = index_later(gallery, settings, error, progress=told)
+    except StoreError as error:
+        failure = str(error)
+    if failure:
+        print(f"kept on disk; the index follows at the next sync: {failure}", file=sys.stderr)
+
+
 def application(summary: str, rooms: ModuleType) -> typer.Typer:
     """The verbs of every file in the folder `rooms`: each has `register(app)`."""
     app = typer.Typer(

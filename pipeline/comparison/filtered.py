@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -130,10 +131,12 @@ def said(measured: Sequence[dict[str, Any]]) -> str:
     if not (under := [row for row in measured if row["filter"]]):
         return ""
     worst = min(under, key=lambda row: row["ann_recall"])
-    least = f"at least {worst['ann_recall']:.3f} of the exact nearest that pass are returned"
+    found = math.floor(1000 * worst["ann_recall"]) / 10  # a miss is never rounded away
+    least = "all of" if worst["ann_recall"] == 1 else f"{found:.1f} % or more of"
+    least = f"Under these filters the index finds {least} the nearest pictures that pass"
     if worst["ann_recall"] >= ENOUGH:
-        return f"Under a filter {least}."
+        return f"{least}."
     return (
-        f"Under a filter {least}, and {ENOUGH} is wanted: with {shown(worst['filter'])}, which {100 * worst['share']:.1f} % pass; "
+        f"{least}, and {100 * ENOUGH:.0f} % is wanted: fewest with {shown(worst['filter'])}, which {100 * worst['share']:.1f} % pass; "
         "a larger ef, or an index that compares every row, finds more."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -52,13 +53,12 @@ class LastMaps(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.whole = network if hasattr(network, "forward_features") else None  # timm's
-        self.stages = None if self.whole else _stages(network)
+        self.network = network if hasattr(network, "forward_features") else _stages(network)
         self._last = getattr(network, "output_fmt", "") == "NHWC" or hasattr(network, "permute")  # both libraries' Swin
 
     def forward(self, pixels: Tensor) -> Tensor:
-        part = self.stages if self.stages is not None else self.whole.forward_features  # type: ignore[union-attr]
-        maps: Tensor = part(pixels)  # type: ignore[operator]
+        last: Any = getattr(self.network, "forward_features", self.network)  # the first is timm's
+        maps: Tensor = last(pixels)
         return maps.permute(0, 3, 1, 2) if self._last else maps
 
 

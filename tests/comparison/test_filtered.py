@@ -98,15 +98,20 @@ def test_without_facts_rows_are_drawn_at_random_and_too_many_are_left_out() -> N
 def test_what_the_figures_come_to_is_a_sentence() -> None:
     row = {"filter": "label=cup", "share": 0.1, "ann_recall": 0.991}
     assert filtered.said([row | {"filter": ""}]) == ""
-    assert filtered.said([row]) == "Under a filter at least 0.991 of the exact nearest that pass are returned."
-    assert "0.98 is wanted: with label=cup, which 10.0 % pass" in filtered.said([row | {"ann_recall": 0.5}, row])
+    assert (
+        filtered.said([row]) == "Under these filters the index finds 99.1 % or more of the nearest pictures that pass."
+    )
+    assert (
+        "50.0 % or more of the nearest pictures that pass, and 98 % is wanted: fewest with label=cup, which 10.0 % pass"
+        in filtered.said([row | {"ann_recall": 0.5}, row])
+    )
 
 
 def test_the_verb_measures_the_gallerys_own_index(gallery: Gallery) -> None:
     words = ("compare-indexes", gallery.name, "--indexes", "milvus:index=FLAT", "--seconds", "0.5", "--k", "3")
     done = run(*words)
     assert done.returncode == 0, done.stderr
-    assert "Under a filter at least 1.000 of the exact nearest that pass are returned." in done.stdout
+    assert "Under these filters the index finds all of the nearest pictures that pass." in done.stdout
     report = json.loads(next((gallery.root / "reports").glob("indexes-*.json")).read_text())
     assert np.allclose([row["ann_recall"] for row in report["filtered"]["rows"]], 1)
     assert report["filtered"]["rows"][0]["filter"] == ""

@@ -145,7 +145,8 @@ def prepare(
 def prepared_once(spec: str, home: Path, *, needs_labels: bool = True, progress: Progress = silent) -> Path:
     """The folder under home/prepared of this dataset as its files are listed now; filled first where it is not there.
 
-    spec: absolute. needs_labels: else a dataset with fewer than two of them will do, unread. What was prepared from an earlier list stays: a run that is continued needs it. UsageError as `prepare`.
+    spec: absolute. needs_labels: else a dataset with fewer than two of them will do, unread. What was prepared from an earlier
+    list stays: a run that is continued needs it. UsageError as `prepare`.
     """
     dataset = plugins.build("datasets", spec)
     dataset.prepare(progress)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from pathlib import Path
@@ -10,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.console import AsJson, Name
+from pipeline.cli.console import AsJson, Name, change_index
 
 if TYPE_CHECKING:
-    from pipeline.gallery.gallery import Gallery
     from pipeline.ingest.facts_matching import Matched
 
 MAX_NAMED = 10  # rows without a picture that are named
@@ -54,13 +52,14 @@ def add_facts(
     from pipeline.ingest import facts_files, facts_matching
     from pipeline.settings import Settings
 
-    gallery = open_gallery(name, Settings())
+    settings = Settings()
+    gallery = open_gallery(name, settings)
     kinds = dict(_part(text) for text in kind or [])
     if undo + (file is not None) + (file is None and bool(kinds)) != 1:
         raise UsageError("name a file, or say --kind FACT=KIND of facts that are there, or --undo")
     if undo:
         print(f"{name}: {adding.undo(gallery):,} pictures have the metadata again that they had before")
-        _sync(gallery)
+        change_index(gallery, settings)
         return
     if file is None:
         asked.choose_kinds(gallery, kinds)
@@ -84,7 +83,7 @@ def add_facts(
         f"{name}: {len(matched.values):,} pictures have them; back again: python -m pipeline add-facts {name} --undo",
         file=sys.stderr if as_json else sys.stdout,
     )
-    _sync(gallery)
+    change_index(gallery, settings)
 
 
 def _part(text: str) -> tuple[str, str]:
@@ -114,15 +113,3 @@ def _say(name: str, matched: Matched, rows: int) -> None:
             print(f"… and {len(lines) - MAX_NAMED:,} more that {why}", file=sys.stderr)
     for note in matched.notes:
         print(note, file=sys.stderr)
-
-
-def _sync(gallery: Gallery) -> None:
-    from pipeline.errors import StoreError
-    from pipeline.ingest import sync
-    from pipeline.settings import Settings
-
-    try:
-        with contextlib.closing(sync.open_store(Settings())) as store:
-            sync.sync(gallery, store)
-    except StoreError as error:
-        print(f"kept on disk; the index follows at the next sync: {error}", file=sys.stderr)

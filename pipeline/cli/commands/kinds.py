@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.console import Name
+from pipeline.cli.console import Name, change_index
 
 MAX_SHOWN = 12
 
@@ -22,9 +20,7 @@ def kinds(
     off: Annotated[bool, typer.Option("--off", help="Take the names away, and give none at later ingests")] = False,
 ) -> None:
     """Name what every picture shows, from its embedding; an ingest does it for pictures without a label."""
-    from pipeline.errors import StoreError
     from pipeline.gallery.opening import open_gallery
-    from pipeline.ingest import sync
     from pipeline.ingest.kinds import name_what_is_shown
     from pipeline.settings import Settings
 
@@ -40,8 +36,4 @@ def kinds(
         )
         for word, count in named[:MAX_SHOWN]:
             print(f"{count:7,}  shows={word}")
-    try:
-        with contextlib.closing(sync.open_store(settings)) as store:
-            sync.sync(gallery, store)
-    except StoreError as error:
-        print(f"kept on disk; the index follows at the next sync: {error}", file=sys.stderr)
+    change_index(gallery, settings)

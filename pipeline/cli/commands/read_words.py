@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.console import Name, ProgressKind
+from pipeline.cli.console import Name, ProgressKind, change_index
 
 if TYPE_CHECKING:
     from pipeline.gallery.gallery import Gallery
@@ -24,7 +23,7 @@ def read_words(
     name: Name,
     off: Annotated[
         bool,
-        typer.Option("--off", help="Take the words away, and read none at later ingests; without it all are read anew"),
+        typer.Option("--off", help="Take the words away, and read none at later ingests"),
     ] = False,
     progress: ProgressKind = "auto",
 ) -> None:
@@ -40,7 +39,7 @@ def read_words(
         return
     count = forget_words(gallery)
     print(f"{name}: words are no longer read; {count:,} pictures had some")
-    _bring_index(gallery, settings, progress)
+    change_index(gallery, settings, progress)
 
 
 def read_if_wanted(name: str, settings: Settings, progress: str) -> None:
@@ -66,28 +65,10 @@ def _read(gallery: Gallery, settings: Settings, progress: str) -> Read:
     with shown(progress) as told:
         read = read_words(gallery, progress=told)
     if read.changed:
-        _bring_index(gallery, settings, progress)
+        change_index(gallery, settings, progress)
     return read
 
 
 def _said(name: str, read: Read) -> str:
     gone = f"; the files of {read.unread:,} cannot be read now" if read.unread else ""
     return f"{name}: {read.read:,} pictures read{gone}; {read.worded:,} of {read.pictures:,} have words"
-
-
-def _bring_index(gallery: Gallery, settings: Settings, progress: str) -> None:
-    from pipeline.errors import StoreError, StoreLocked
-    from pipeline.ingest import sync
-    from pipeline.progress import shown
-
-    failure = ""
-    try:
-        with contextlib.closing(sync.open_store(settings)) as store:
-            sync.sync(gallery, store)
-    except StoreLocked as error:
-        with shown(progress) as told:
-            failure = sync.index_later(gallery, settings, error, progress=told)
-    except StoreError as error:
-        failure = str(error)
-    if failure:
-        print(f"kept on disk; the index follows at the next sync: {failure}", file=sys.stderr)
