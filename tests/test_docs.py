@@ -404,7 +404,7 @@ def test_the_page_of_extending_md_is_that_file_and_a_line_in_main(
     (tmp_path / "main.py").write_text(text_of("app/main.py").replace("    [\n", f"    [\n{line}\n"), encoding="utf-8")
     monkeypatch.setattr("app.VIEWS", views)
     tiny_gallery.fill(tiny_gallery.photos(tmp_path / "photos", 5))
-    shown = AppTest.from_file(str(tmp_path / "main.py"), default_timeout=30).switch_page("views/labels.py").run()
+    shown = AppTest.from_file(str(tmp_path / "main.py"), default_timeout=120).switch_page("views/labels.py").run()
     assert not shown.exception
     assert [title.value for title in shown.title] == ["Labels"]
     [table] = shown.dataframe

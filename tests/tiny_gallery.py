@@ -95,4 +95,4 @@ def run(*words: str | Path, stdin: str = "", env: dict[str, str] | None = None) 
     """`python -m pipeline WORDS` in a process of its own, in the present environment."""
     command = [sys.executable, "-m", "pipeline", *map(str, words)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | (env or {})
-    return subprocess.run(command, input=stdin, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, input=stdin, env=environment, capture_output=True, text=True, timeout=240)

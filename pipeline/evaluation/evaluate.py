@@ -221,18 +221,15 @@ def answered(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 def _per_label(table: pd.DataFrame, metrics: Sequence[str]) -> list[dict[str, Any]]:
     """One entry a label that asks, in order: how many ask, and each metric's mean over those with something to find."""
-    entries = []
-    for label, rows in table.groupby("label", sort=True):
-        means = {name: round(float(rows[name].mean()), 6) if rows[name].notna().any() else None for name in metrics}
-        entries.append(
-            {
-                "label": str(label),
-                "n_queries": int((rows["relevant"] > 0).sum()),
-                "n_skipped": int((rows["relevant"] == 0).sum()),
-            }
-            | means
+    groups = table.assign(asks=table["relevant"] > 0).groupby("label", sort=True)
+    counts, means = groups["asks"].agg(["sum", "count"]), groups[list(metrics)].mean().round(6)
+    return [
+        {"label": str(label), "n_queries": int(asks), "n_skipped": int(count - asks)}
+        | {name: None if value != value else value for name, value in zip(metrics, values, strict=True)}
+        for label, asks, count, values in zip(
+            counts.index, counts["sum"], counts["count"], means.values.tolist(), strict=True
         )
-    return entries
+    ]
 
 
 def _where_possible(measure: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:

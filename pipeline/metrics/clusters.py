@@ -14,7 +14,10 @@ from pipeline.errors import UsageError
 from pipeline.metrics.retrieval import Labels
 
 MAX_ROWS = 20_000  # rows
-STARTS = 5  # of k-means; the best of them counts
+STARTS, MANY = (
+    5,
+    100,
+)  # starts of k-means, the best of which counts; of more clusters than MANY one, as starts then hardly differ
 ONE_PLACE = 1e-9  # centres this close differ by rounding
 MEGABYTES = 128  # of distances at a time; scikit-learn would take 1024
 
@@ -67,7 +70,10 @@ def davies_bouldin(embeddings: np.ndarray, labels: Labels, *, seed: int) -> floa
 
 
 def kmeans_agreement(embeddings: np.ndarray, labels: Labels, *, seed: int) -> Agreement:
-    """As many clusters as labels, the best of STARTS starts, and how well they are the labels. Raises UsageError."""
+    """As many clusters as labels, and how well they are the labels: the best of STARTS starts, of many clusters one.
+
+    Raises UsageError.
+    """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, normalized_mutual_info_score
@@ -76,7 +82,9 @@ def kmeans_agreement(embeddings: np.ndarray, labels: Labels, *, seed: int) -> Ag
     with warnings.catch_warnings():
         # Fewer different rows than labels is a finding about the encoder, and the scores tell it.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        clusters = KMeans(len(np.unique(codes)), n_init=STARTS, random_state=seed).fit_predict(rows)
+        count = len(np.unique(codes))
+        starts = STARTS if count <= MANY else 1
+        clusters = KMeans(count, n_init=starts, random_state=seed).fit_predict(rows)
     return Agreement(
         ami=float(adjusted_mutual_info_score(codes, clusters)),
         nmi=float(normalized_mutual_info_score(codes, clusters)),

@@ -63,7 +63,7 @@ def test_the_app_is_ready_when_store_encoder_and_disk_are_and_ends_with_everythi
         assert code == 200
         assert "# TYPE" in metrics
         child.send_signal(signal.SIGTERM)
-        out, err = child.communicate(timeout=30)
+        out, err = child.communicate(timeout=200)
     assert child.returncode == -signal.SIGTERM  # uvicorn ends what is open, then lets the signal have its way
     assert "Traceback" not in out + err
     assert str(tmp_path) not in err

@@ -21,14 +21,14 @@ def request(cookie: str = "") -> Request:
 
 
 def test_without_auth_in_secrets_everybody_is_let_in(home: Path) -> None:
-    app = AppTest.from_file(MAIN, default_timeout=30).run()
+    app = AppTest.from_file(MAIN, default_timeout=120).run()
     assert app.title[0].value == "Search by picture"
     assert sign_in.guarded(lambda _: Response("picture"))(request()).status_code == 200
 
 
 def test_where_sign_in_is_demanded_and_not_set_up_nobody_is(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEMBLANCE_SIGN_IN", "1")
-    app = AppTest.from_file(MAIN, default_timeout=30).run()
+    app = AppTest.from_file(MAIN, default_timeout=120).run()
     assert [one.value for one in app.title] == ["Semblance"]
     assert "lacks redirect_uri, cookie_secret" in app.error[0].value
     assert not app.get("file_uploader")
@@ -40,7 +40,7 @@ def test_a_missing_library_is_a_sentence(home: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sign_in, "get_secrets_auth_section", lambda: secret)
     assert sign_in.misconfigured() == ""
     monkeypatch.setitem(sys.modules, "authlib", None)
-    app = AppTest.from_file(MAIN, default_timeout=30).run()
+    app = AppTest.from_file(MAIN, default_timeout=120).run()
     assert "pip install 'Authlib" in app.error[0].value
 
 

@@ -113,7 +113,7 @@ values = (
 @given(st.sampled_from(PAGES), st.dictionaries(st.sampled_from(NAMES) | st.text(min_size=1, max_size=6), st.lists(values, min_size=1, max_size=3), max_size=5))  # fmt: skip
 def test_a_page_draws_with_any_address(home: Path, page: str, params: dict[str, list[str]]) -> None:
     count("addresses of pages")
-    app = AppTest.from_file(MAIN, default_timeout=30)
+    app = AppTest.from_file(MAIN, default_timeout=120)
     if page != "search":
         app.switch_page(f"views/{page}.py")
     for name, given_values in params.items():

@@ -27,7 +27,7 @@ def test_two_ingests_at_once_leave_every_gallery_searchable(
 ) -> None:
     folder = photos(tmp_path / "photos", 60)
     with process(*command(galleries[0], folder)) as first, process(*command(galleries[1], folder)) as second:
-        said = [child.communicate(timeout=60) for child in (first, second)]
+        said = [child.communicate(timeout=200) for child in (first, second)]
     codes = [first.returncode, second.returncode]
     assert sorted(codes) in ([0, 0], [0, 1]), said
     assert all("is being written by another process" in err for (_, err), code in zip(said, codes, strict=True) if code)

@@ -101,7 +101,7 @@ def tag() -> None:
     """Select the whole map on the Explore page and save a tag; the command line has no verb for it."""
     from streamlit.testing.v1 import AppTest
 
-    app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=60).run()
+    app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=120).run()
     app.switch_page("views/explore.py")
     app.query_params["gallery"] = "shelf"
     app.query_params["select"] = "-2,-2;2,-2;2,2;-2,2"

@@ -18,7 +18,7 @@ MAIN = str(ROOT / "app" / "main.py")
 
 def visit(page: str, address: dict[str, str]) -> dict[str, Any]:
     """title, text (all that can be read), tables (rows as objects), components (what ours were given)."""
-    app = AppTest.from_file(MAIN, default_timeout=60).run()
+    app = AppTest.from_file(MAIN, default_timeout=120).run()
     app.switch_page(f"views/{page}.py")
     for name, value in address.items():
         app.query_params[name] = value

@@ -43,7 +43,7 @@ def make_gallery(name: str, root: Path, *, title: str = "") -> None:
 @pytest.fixture
 def app(home: Path) -> Iterator[AppTest]:
     """The app over an empty home; the store it opens is closed afterwards."""
-    yield AppTest.from_file(MAIN, default_timeout=30)
+    yield AppTest.from_file(MAIN, default_timeout=120)
     store.release()
 
 

@@ -49,7 +49,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, ids: list[str], *, asked: str = "none
 
     for key, value in (("TEST_IDS", json.dumps(ids)), ("TEST_ASKED", asked), ("TEST_LINE", line)):
         monkeypatch.setenv(key, value)
-    page = AppTest.from_string(PAGE, default_timeout=30).run()
+    page = AppTest.from_string(PAGE, default_timeout=120).run()
     assert not page.exception
     assert page.title[0].value == "Words"
     return "".join(body for one in page.get("html") if "<style>" not in (body := one.proto.body))
@@ -99,7 +99,7 @@ def test_the_address_of_a_chip_is_a_search(gallery: Gallery, monkeypatch: pytest
 
     red = ids_of(gallery, "red")
     [first, *_] = links(drawn(monkeypatch, red[:5]))
-    page = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=30)
+    page = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=120)
     for name, values in first.items():
         page.query_params[name] = values
     page.run()

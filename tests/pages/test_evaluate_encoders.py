@@ -35,7 +35,7 @@ def gallery(home: Path, tmp_path: Path) -> Gallery:
 
 
 def shown() -> AppTest:
-    app = AppTest.from_function(page, default_timeout=30).run()
+    app = AppTest.from_function(page, default_timeout=120).run()
     assert not app.exception
     assert app.title[0].value == "Evaluate"
     return app

@@ -63,7 +63,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str]]:
 
 
 def shown() -> AppTest:
-    page = AppTest.from_string(PAGE, default_timeout=30).run()
+    page = AppTest.from_string(PAGE, default_timeout=120).run()
     assert not page.exception
     assert page.title[0].value == "Evaluate"
     assert page.subheader[0].value == "Embedding size"

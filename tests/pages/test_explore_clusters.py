@@ -43,7 +43,7 @@ def found(gallery: Gallery, clusters: int = 3) -> dict[str, Any]:
 
 
 def shown() -> AppTest:
-    page = AppTest.from_string(PAGE, default_timeout=30).run()
+    page = AppTest.from_string(PAGE, default_timeout=120).run()
     assert not page.exception
     assert page.title[0].value == "Explore"
     assert page.subheader[0].value == "Clusters"

@@ -66,7 +66,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def shown() -> AppTest:
-    page = AppTest.from_string(PAGE, default_timeout=30).run()
+    page = AppTest.from_string(PAGE, default_timeout=120).run()
     assert not page.exception
     assert page.title[0].value == "Explore"
     assert page.subheader[0].value == "Label errors and outliers"

@@ -39,7 +39,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def drawn() -> AppTest:
-    app = AppTest.from_string(PAGE, default_timeout=30).run()
+    app = AppTest.from_string(PAGE, default_timeout=120).run()
     assert app.title[0].value == "Explore"
     assert not app.exception
     return app

@@ -93,7 +93,7 @@ def test_a_view_is_saved_and_its_link_opens_it_from_any_page(green: AppTest) -> 
     [view] = saved_views.views(shades())
     assert dict(view.params) == {"where": ["label=green"], "sort": ["-path"]}
     assert dialog.said(view) == "Search · label=green · by path, last first"
-    other = AppTest.from_file(MAIN, default_timeout=30)
+    other = AppTest.from_file(MAIN, default_timeout=120)
     other.query_params["gallery"] = "shades"
     other.query_params["view"] = view.id
     other.run()
@@ -143,7 +143,7 @@ def test_an_upload_is_asked_with_again_by_whoever_opens_the_view(
     [view] = saved_views.views(shades())
     assert list(view.pictures.values()) == ["mine.png"]
     monkeypatch.setattr(visits, "visit", lambda: "another visitor")
-    other = AppTest.from_file(MAIN, default_timeout=30)
+    other = AppTest.from_file(MAIN, default_timeout=120)
     other.query_params["gallery"] = "shades"
     other.query_params["view"] = view.id
     other.run()

@@ -96,7 +96,7 @@ def test_ctrl_c_ends_with_130_and_a_checkpoint_and_says_how_to_go_on(data: Prepa
     with process(*train(data, "stopped"), env=environment()) as child:
         wait_for(10, run, child)
         child.send_signal(signal.SIGINT)
-        _, err = child.communicate(timeout=60)
+        _, err = child.communicate(timeout=200)
     assert child.returncode == 130
     assert err.strip() == "go on with: python -m training train --resume stopped"
     assert run.about()["status"] == "stopped"
@@ -183,7 +183,7 @@ def test_two_processes_that_are_interrupted_stop_at_the_same_step_and_go_on(data
             for rank in "01"
         ]
         for child in children:
-            _, err = child.communicate(timeout=60)
+            _, err = child.communicate(timeout=200)
             assert child.returncode == 130, err
             assert "go on with: python -m training train --resume two" in err
     run = runs.open_run("two", Settings())
