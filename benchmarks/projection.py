@@ -57,7 +57,7 @@ def embeddings(rows: int, dim: int, seed: int) -> np.ndarray:
 def ours(method: str, rows: np.ndarray, seed: int) -> Made:
     begun = time.perf_counter()
     projector = plugins.build("projections", f"{method}:engine=cpu")
-    known, _ = neighbours.nearly(
+    known = neighbours.nearly(
         rows, k=neighbours.KEPT if len(rows) <= neighbours.EXACT_UP_TO else projector.wanted, seed=seed
     )
     found = time.perf_counter()

@@ -209,14 +209,16 @@ class VectorStore(Protocol):
 class Neighbours:
     """The nearest others of every row of an array of embeddings, closest first, equal scores by lower row.
 
-    rows: (n, k) int32 row numbers, never the row itself. scores: (n, k) float32, cosine.
+    rows: (n, k) int32 row numbers, never the row itself. scores: (n, k) float32, cosine. note: how many of them are the
+    exact ones, and how that was measured; '' where all are.
     """
 
     rows: np.ndarray
     scores: np.ndarray
+    note: str = ""
 
     def first(self, k: int) -> Neighbours:
-        return Neighbours(self.rows[:, :k], self.scores[:, :k])
+        return Neighbours(self.rows[:, :k], self.scores[:, :k], self.note)
 
     @property
     def distances(self) -> np.ndarray:

@@ -80,6 +80,8 @@ def _on_what(gallery: Gallery, report: dict[str, Any]) -> str:
         sentence += f" {report['files_missing']:,} files are gone or changed: judged by their thumbnails."
     if report.get("not_seen"):
         sentence += f" {report['not_seen']:,} pictures have neither thumbnail nor file and were not compared."
+    if report.get("neighbours"):
+        sentence += f" Their {report['neighbours']}."
     if report["generation"] != gallery.generation:
         sentence += " The gallery has changed since."
     return sentence

@@ -71,18 +71,16 @@ def project(gallery: Gallery, spec: str, *, dimensions: int = 2, seed: int = 0, 
         return name
     begun = time.perf_counter()
     chosen = _sample(len(rows), seed)
-    fitted, nearest, note = rows.embeddings[chosen], None, ""  # a copy only where it is a sample
+    fitted, nearest = rows.embeddings[chosen], None  # a copy only where it is a sample
     if projector.wanted:
         k = min(projector.wanted, len(fitted) - 1)
         if len(fitted) == len(rows):
-            nearest, note = neighbours.for_a_map(
-                gallery, rows, k=k, fingerprint8=fingerprint8, seed=seed, progress=progress
-            )
+            nearest = neighbours.for_a_map(gallery, rows, k=k, fingerprint8=fingerprint8, seed=seed, progress=progress)
         else:
-            nearest, note = neighbours.nearly(fitted, k=k, seed=seed, progress=progress)
+            nearest = neighbours.nearly(fitted, k=k, seed=seed, progress=progress)
     searched = time.perf_counter()
     made = projector.fit(fitted, neighbours=nearest, dimensions=dimensions, seed=seed, progress=progress)
-    points, notes = made.points, [*filter(None, [note]), *made.notes]
+    points, notes = made.points, [*([nearest.note] if nearest and nearest.note else []), *made.notes]
     if len(fitted) < len(rows):
         points = _spread(made, chosen, rows.embeddings, progress)
         notes.append(

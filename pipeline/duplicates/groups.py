@@ -37,7 +37,7 @@ def groups_by_pixels(
     n, ids = len(rows), rows.table["id"].tolist()
     reader = Reader(gallery, ids, rows.table["path"].tolist())
     looks = look_at(reader, n, progress)
-    near = nearest_pairs(gallery, rows, progress)
+    near, note = nearest_pairs(gallery, rows, progress)
     pairs = compare_pairs(near, looks, reader, progress)
     place = {picture: row for row, picture in enumerate(ids)}
     judged_rows = {
@@ -92,7 +92,7 @@ def groups_by_pixels(
         "from_files": looks.from_files,
         "files_missing": copies.missing,
         "hamming": _histograms(rows.embeddings, looks, pairs, random, seed=seed),
-    }
+    } | ({"neighbours": note} if note else {})
     return groups, facts
 
 

@@ -34,13 +34,14 @@ class Pairs:
     details: np.ndarray  # (m,)
 
 
-def nearest_pairs(gallery: Gallery, rows: Rows, progress: Progress) -> np.ndarray:
-    """(m, 2) rows i < j of every row and its nearest by score, each pair once; every row is compared."""
+def nearest_pairs(gallery: Gallery, rows: Rows, progress: Progress) -> tuple[np.ndarray, str]:
+    """(m, 2) rows i < j of every row and its nearest by score, each pair once; and a note where not all are exact."""
     if (k := min(NEIGHBOURS, len(rows) - 1)) < 1:
-        return np.zeros((0, 2), np.int64)
-    near = neighbours.of_gallery(gallery, rows, k=k, progress=progress).rows.astype(np.int64)  # (n, k)
+        return np.zeros((0, 2), np.int64), ""
+    found = neighbours.of_gallery(gallery, rows, k=k, progress=progress)
     asking = np.repeat(np.arange(len(rows)), k)
-    return np.unique(np.sort(np.stack([asking, near.ravel()], axis=1), axis=1), axis=0)
+    pairs = np.stack([asking, found.rows.ravel().astype(np.int64)], axis=1)
+    return np.unique(np.sort(pairs, axis=1), axis=0), found.note
 
 
 def compare_pairs(near: np.ndarray, looks: Looks, reader: Reader, progress: Progress) -> Pairs:

@@ -17,7 +17,7 @@ from pipeline.records import Neighbours, Progress, Rows, silent
 class WholePictures:
     """Pictures that are no region of another one and not removed; regions, where there is nothing else.
 
-    about: what a report says it rests on.
+    about: what a report says it rests on; with `neighbours`, a note, once they were asked for and are not the exact ones.
     """
 
     rows: Rows
@@ -32,11 +32,14 @@ class WholePictures:
 
     def neighbours(self, k: int, *, progress: Progress = silent) -> Neighbours:
         """The k nearest others of each, or all others where there are fewer."""
-        k = min(k, len(self.rows) - 1)
-        if not self.kept:
-            return neighbours.exact(self.rows.embeddings, k=k, progress=progress)
-        short = self.about["fingerprint"][:8]
-        return neighbours.of_gallery(self.gallery, self.rows, k=k, fingerprint8=short, progress=progress)
+        k, short = min(k, len(self.rows) - 1), self.about["fingerprint"][:8]
+        if self.kept:
+            found = neighbours.of_gallery(self.gallery, self.rows, k=k, fingerprint8=short, progress=progress)
+        else:
+            found = neighbours.of_rows(self.rows.embeddings, k=k, progress=progress)
+        if found.note:
+            self.about["neighbours"] = found.note
+        return found
 
 
 def of_gallery(gallery: Gallery, *, purpose: str) -> WholePictures:

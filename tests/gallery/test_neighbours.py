@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from tiny_gallery import fill, photos
 
+from pipeline.analysis import outliers
+from pipeline.duplicates.find import find_duplicates
 from pipeline.errors import UsageError
-from pipeline.gallery import neighbours
+from pipeline.gallery import neighbours, reports
 from pipeline.metrics import retrieval
 
 
@@ -122,16 +124,16 @@ def test_many_rows_have_nearly_their_exact_neighbours_and_never_themselves(monke
     monkeypatch.setattr(neighbours, "EXACT_UP_TO", 100)
     rows = unit(np.random.default_rng(0).normal(size=(1500, 6)))
     rows[1] = rows[0]  # two copies
-    found, note = neighbours.nearly(rows, k=10, seed=0)
+    found = neighbours.nearly(rows, k=10, seed=0)
     known = neighbours.exact(rows, k=10)
-    assert "NN-descent" in note
+    assert "NN-descent" in found.note
     assert found.rows.shape == found.scores.shape == (1500, 10)
     assert not (found.rows == np.arange(1500)[:, None]).any()
     assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found.rows, known.rows, strict=True)]) > 0.95
     truth = np.einsum("nd,nkd->nk", rows, rows[found.rows])
     assert np.allclose(found.scores, truth, atol=1e-4)
     assert (np.diff(found.scores, axis=1) <= 1e-6).all()
-    assert neighbours.nearly(rows, k=10, seed=0)[0].rows.tolist() == found.rows.tolist()
+    assert neighbours.nearly(rows, k=10, seed=0).rows.tolist() == found.rows.tolist()
 
 
 def test_a_map_of_many_takes_the_exact_neighbours_when_they_are_there(
@@ -140,17 +142,39 @@ def test_a_map_of_many_takes_the_exact_neighbours_when_they_are_there(
     gallery, _ = fill(photos(tmp_path / "photos", 40))
     rows = gallery.rows()
     monkeypatch.setattr(neighbours, "EXACT_UP_TO", 20)
-    assert "NN-descent" in neighbours.for_a_map(gallery, rows, k=5)[1]
+    assert "NN-descent" in neighbours.for_a_map(gallery, rows, k=5).note
     known = neighbours.of_gallery(gallery, rows, k=8)
-    again, note = neighbours.for_a_map(gallery, rows, k=5)
-    assert note == ""
+    again = neighbours.for_a_map(gallery, rows, k=5)
+    assert again.note == ""
     assert again.rows.tolist() == known.rows[:, :5].tolist()
+
+
+def test_of_a_large_gallery_nearly_all_are_found_kept_and_the_share_is_told(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery, _ = fill(photos(tmp_path / "photos", 40))
+    rows = gallery.rows()
+    exact = neighbours.exact(rows.embeddings, k=8)
+    monkeypatch.setattr(neighbours, "EXACT_UP_TO", 20)
+    monkeypatch.setattr(neighbours, "ALL_PAIRS_UP_TO", 30)
+    monkeypatch.setattr(neighbours, "KEPT", 8)
+    found = neighbours.of_gallery(gallery, rows, k=8)
+    share = np.mean([len(set(a) & set(b)) / 8 for a, b in zip(found.rows, exact.rows, strict=True)])
+    assert f"{share:.1%} of the exact ones" in found.note
+    with monkeypatch.context() as patch:
+        patch.setattr(neighbours, "nearly", None)  # a second computation would fail
+        again = neighbours.of_gallery(gallery, rows, k=5)
+    assert again.note == found.note
+    assert outliers.find(gallery, k=5)
+    report = reports.read(gallery, reports.names(gallery, outliers.KIND)[0])
+    assert report["neighbours"] == found.note
+    assert find_duplicates(gallery)["neighbours"] == found.note
 
 
 def test_many_copies_of_one_picture_have_neighbours_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "EXACT_UP_TO", 20)
     rows = np.tile(unit(np.ones((1, 8))), (60, 1))
-    found, _ = neighbours.nearly(rows, k=5, seed=0)
+    found = neighbours.nearly(rows, k=5, seed=0)
     assert found.rows.shape == (60, 5)
     assert not (found.rows == np.arange(60)[:, None]).any()
     assert np.allclose(found.scores, 1, atol=1e-5)

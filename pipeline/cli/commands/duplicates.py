@@ -105,6 +105,8 @@ def _print_groups(name: str, report: dict[str, Any], report_name: str) -> None:
             print(f"{len(crossing):,} groups have members {text}, such as {', '.join(crossing[0]['paths'].values())}")
     if "lookalike" in report["tiers"] and report.get("threshold") is not None:
         print(f"lookalikes score {report['threshold']:.4f} and more ({report['threshold_from']})", file=sys.stderr)
+    if note := report.get("neighbours"):
+        print(note, file=sys.stderr)
     if missing := report.get("files_missing"):
         print(f"{missing:,} files are gone or changed: judged by their thumbnails, bytes unknown", file=sys.stderr)
     if unseen := report.get("not_seen"):

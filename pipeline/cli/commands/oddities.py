@@ -99,7 +99,10 @@ def _run(
         flat = table.map(lambda value: " ".join(map(str, value)) if hasattr(value, "tolist") else value)
         flat.map(spreadsheet_cell).to_csv(csv, index=False, lineterminator="\r\n")  # which quotes a lone \r
         print(f"{len(table):,} rows in {csv}", file=sys.stderr)
-    return reports.read(gallery, report_name) | {"report": report_name}, table
+    report = reports.read(gallery, report_name)
+    if report.get("neighbours"):
+        print(report["neighbours"], file=sys.stderr)
+    return report | {"report": report_name}, table
 
 
 def _as_json(report: dict[str, Any], table: pd.DataFrame) -> None:
