@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -15,6 +17,10 @@ from pipeline import ROOT
 
 hypothesis.settings.register_profile("no clock", deadline=None)  # a busy machine takes its time, and that is no fault
 hypothesis.settings.load_profile("no clock")
+
+gc.set_threshold(
+    50_000, 20, 50
+)  # a worker holds gigabytes that never become garbage, and the usual 700 look at all of them often
 
 
 @pytest.fixture(scope="session")
@@ -58,14 +64,38 @@ def one_thread() -> Iterator[None]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With `--dist loadfile`: one worker has all tests in a browser, because two browsers and two apps are too much for two
-    cores."""
+    """With `--dist loadfile`: one worker has all tests in a browser or on a Milvus server, because two browsers, two apps and
+    two servers are too much for two cores; and what takes long begins first, so that no worker waits for the other's end."""
     if config.getvalue("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
 
+    config.option.loadscopereorder = False  # it begins with the files of the most tests, however short they are
+
     class Scheduling(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return "browser" if nodeid.startswith("tests/browser/") else str(super()._split_scope(nodeid))
+            file = str(super()._split_scope(nodeid))
+            return "browser" if file.startswith("tests/browser/") or _on_a_server(file) else file
 
     return Scheduling(config, log)
+
+
+@functools.cache
+def _on_a_server(file: str) -> bool:
+    return '"milvus_server"' in (ROOT / file).read_text(encoding="utf-8")
+
+
+LONG = ("browser", "training", "pages", "test_old_home", "api")
+"""Folders and files whose tests take long, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Only where workers share them, and each file's tests stay together in their order."""
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        places = {name: number for number, name in enumerate(LONG)}
+
+        def place(item: pytest.Item) -> int:
+            first = item.nodeid.removeprefix("tests/").partition("/")[0].partition(".py")[0]
+            return places.get(first, len(places))
+
+        items.sort(key=place)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import warm_commands
 from PIL import Image
 
 from pipeline import ROOT, plugins
@@ -93,6 +94,5 @@ def process(*command: str, env: dict[str, str] | None = None) -> Iterator[subpro
 
 def run(*words: str | Path, stdin: str = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """`python -m pipeline WORDS` in a process of its own, in the present environment."""
-    command = [sys.executable, "-m", "pipeline", *map(str, words)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | (env or {})
-    return subprocess.run(command, input=stdin, env=environment, capture_output=True, text=True, timeout=240)
+    return warm_commands.run(list(map(str, words)), stdin=stdin, env=environment)

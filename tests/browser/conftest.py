@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import warm_commands
 from exposed_app import free_port
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -74,8 +75,7 @@ def command(environment: dict[str, str]) -> Callable[..., None]:
     """`python -m pipeline WORDS` in the app's home; what it said when it fails."""
 
     def run(*words: object) -> None:
-        line = [sys.executable, "-m", "pipeline", *map(str, words)]
-        done = subprocess.run(line, env=environment, cwd=ROOT, capture_output=True, text=True)
+        done = warm_commands.run(list(map(str, words)), stdin="", env=environment)
         assert done.returncode == 0, done.stderr
 
     return run

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
-
-from pipeline import ROOT
 
 pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
@@ -133,16 +128,10 @@ def test_a_map_is_made_looked_at_and_a_selection_taken_from_it(
 
 
 @pytest.fixture(scope="module")
-def _maps(server: str, home_of_server: Path) -> None:
+def _maps(server: str, command: Callable[..., None]) -> None:
     """A flat and a deep map."""
     for dimensions in ("3", "2"):
-        subprocess.run(
-            [sys.executable, "-m", "pipeline", "project", "photos", "--method", "pca", "--dimensions", dimensions],
-            check=True,
-            capture_output=True,
-            cwd=ROOT,
-            env=os.environ | {"SEMBLANCE_HOME": str(home_of_server)},
-        )
+        command("project", "photos", "--method", "pca", "--dimensions", dimensions)
 
 
 @pytest.mark.usefixtures("_maps")

@@ -12,7 +12,9 @@ from lost_clicks import press
 from playwright.sync_api import Page, expect
 from test_explore_in_a_browser import circle, ready, selected
 
+from pipeline.gallery.opening import free_name
 from pipeline.gallery.tags import tags
+from pipeline.settings import Settings
 
 pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
@@ -20,14 +22,16 @@ expect.set_options(timeout=30_000)
 
 
 @pytest.fixture
-def taught(server: str, clothing: Path, command: Callable[..., None], tmp_path: Path) -> None:
-    """A gallery of its own, of forty shoes and forty hats, with a map."""
+def taught(server: str, clothing: Path, command: Callable[..., None], tmp_path: Path, home_of_server: Path) -> str:
+    """A gallery of its own, of forty shoes and forty hats, with a map; a second try has another."""
     for label in ("shoes", "hat"):
         (tmp_path / "pairs" / label).mkdir(parents=True)
         for file in sorted((clothing / "train" / label).glob("*.jpg"))[:40]:
             shutil.copy(file, tmp_path / "pairs" / label)
-    command("ingest", "taught", "--dataset", f"folder:root={tmp_path / 'pairs'}", "--title", "Taught")
-    command("project", "taught", "--method", "pca")
+    name = free_name("taught", Settings(home=home_of_server))
+    command("ingest", name, "--dataset", f"folder:root={tmp_path / 'pairs'}", "--title", name)
+    command("project", name, "--method", "pca")
+    return name
 
 
 def tag_those_called(page: Page, label: str, name: str) -> int:
@@ -47,15 +51,16 @@ def tag_those_called(page: Page, label: str, name: str) -> int:
     return count
 
 
+@pytest.mark.timeout(600)
 def test_tags_from_the_map_teach_the_gallery_and_undo_brings_it_back(
-    taught: None, open_page: Callable[..., Page], home_of_server: Path
+    taught: str, open_page: Callable[..., Page], home_of_server: Path
 ) -> None:
-    page = open_page("/explore?gallery=taught")
+    page = open_page(f"/explore?gallery={taught}")
     ready(page)
     made = {name: tag_those_called(page, label, name) for label, name in (("shoes", "feet"), ("hat", "head"))}
 
     page.get_by_role("link", name="Galleries").click()
-    card = page.locator(".st-key-card-taught")
+    card = page.locator(f".st-key-card-{taught}")
     card.get_by_role("button", name="Manage").click()
     card.get_by_text("Fine-tune", exact=True).first.click()
     card.get_by_text("Tags", exact=True).click()
@@ -63,14 +68,14 @@ def test_tags_from_the_map_teach_the_gallery_and_undo_brings_it_back(
     start = card.get_by_role("button", name="Fine-tune")
     expect(start).to_be_enabled(timeout=120_000)
     start.click()
-    expect(page.get_by_text("Fine-tune Taught: done").first).to_be_visible(timeout=120_000)
+    expect(page.get_by_text(f"Fine-tune {taught}: done").first).to_be_visible(timeout=240_000)
     expect(card.get_by_text("Before and after").first).to_be_visible()
     expect(card.get_by_text(re.compile(r"map_at_r [0-9.]+ → [0-9.]+"))).to_be_visible()
 
     from pipeline.gallery import reports
     from pipeline.gallery.gallery import Gallery
 
-    gallery = Gallery(home_of_server / "galleries" / "taught")
+    gallery = Gallery(home_of_server / "galleries" / taught)
     assert {name: len(ids) for name, ids in tags(gallery).items()} == made
     report = reports.read(gallery, reports.names(gallery, "finetune")[0])
     assert report["source"] == "tags"
@@ -80,11 +85,11 @@ def test_tags_from_the_map_teach_the_gallery_and_undo_brings_it_back(
     card.get_by_role("link", name="Search").click()
     page.wait_for_selector(".grid .tile img")
     page.set_input_files(
-        "input[type=file]", next((home_of_server / "galleries" / "taught" / "thumbnails").rglob("*.jpg"))
+        "input[type=file]", next((home_of_server / "galleries" / taught / "thumbnails").rglob("*.jpg"))
     )
     page.wait_for_selector(".st-key-hits .tile")
     page.get_by_role("link", name="Galleries").click()
     card.get_by_text("Fine-tune", exact=True).first.click()
     card.get_by_role("button", name="Undo").click()
-    expect(page.get_by_text("Taught back to deep_ranking: done").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(f"{taught} back to deep_ranking: done").first).to_be_visible(timeout=120_000)
     assert gallery.encoder()["spec"] == "deep_ranking"

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from pipeline import ROOT
 from pipeline.annotations import annotations as annotation_files
 from tests.drawn_scenes import detected, scenes
 
@@ -22,7 +17,7 @@ expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")
-def _case(server: str, home_of_server: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _case(server: str, command: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("scenes")
     truth = scenes(folder / "scenes")
     annotation_files.write(truth, folder / "truth.json")
@@ -42,13 +37,7 @@ def _case(server: str, home_of_server: Path, tmp_path_factory: pytest.TempPathFa
         ["shortlist", "mine", "--min-score", "0.96", "--progress", "none"],
         ["compare", "mine", "--rounds", "100", "--progress", "none"],
     ):
-        subprocess.run(
-            [sys.executable, "-m", "pipeline", "hard-cases", *words],
-            check=True,
-            capture_output=True,
-            cwd=ROOT,
-            env=os.environ | {"SEMBLANCE_HOME": str(home_of_server)},
-        )
+        command("hard-cases", *words)
 
 
 @pytest.mark.usefixtures("_case")

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-
-from pipeline import ROOT
 
 pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
@@ -20,15 +14,9 @@ expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")
-def _compared(server: str, home_of_server: Path) -> None:
+def _compared(server: str, command: Callable[..., None]) -> None:
     words = "compare-indexes photos --indexes brute_force,lsh,milvus:index=HNSW -k 5 --seconds 0.2 --progress none"
-    subprocess.run(
-        [sys.executable, "-m", "pipeline", *words.split()],
-        check=True,
-        capture_output=True,
-        cwd=ROOT,
-        env=os.environ | {"SEMBLANCE_HOME": str(home_of_server)},
-    )
+    command(*words.split())
 
 
 @pytest.mark.usefixtures("_compared")

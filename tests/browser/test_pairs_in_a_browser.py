@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,24 +10,15 @@ import pytest
 from lost_clicks import press
 from playwright.sync_api import Page, expect
 
-from pipeline import ROOT
-
 pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")
-def _wardrobe(server: str, photos: Path, home_of_server: Path) -> None:
+def _wardrobe(server: str, photos: Path, command: Callable[..., None]) -> None:
     """The same photos as a gallery of its own, so that what is taken in here is in no other test's."""
-    ingest = ["ingest", "wardrobe", "--dataset", f"folder:root={photos}", "--progress", "none"]
-    subprocess.run(
-        [sys.executable, "-m", "pipeline", *ingest],
-        check=True,
-        capture_output=True,
-        cwd=ROOT,
-        env=os.environ | {"SEMBLANCE_HOME": str(home_of_server)},
-    )
+    command("ingest", "wardrobe", "--dataset", f"folder:root={photos}", "--progress", "none")
 
 
 def drop(page: Page, file: Path, *, at: int = 0) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,24 +10,16 @@ from playwright.sync_api import Page, expect
 from test_search_in_a_browser import HITS, ids, photo, wait_for_other_hits
 from tiny_clip import tiny_clip
 
-from pipeline import ROOT
-
 pytest_plugins = ("milvus_server",)
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")
-def _worded(server: str, photos: Path, home_of_server: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _worded(server: str, photos: Path, command: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tiny_clip(tmp_path_factory.mktemp("clip"))
-    words = ["ingest", "worded", "--dataset", f"folder:root={photos}", "--encoder", f"open_clip:folder={folder}"]
-    subprocess.run(
-        [sys.executable, "-m", "pipeline", *words, "--title", "Words", "--progress", "none"],
-        check=True,
-        capture_output=True,
-        cwd=ROOT,
-        env=os.environ | {"SEMBLANCE_HOME": str(home_of_server)},
-    )
+    words = ("ingest", "worded", "--dataset", f"folder:root={photos}", "--encoder", f"open_clip:folder={folder}")
+    command(*words, "--title", "Words", "--progress", "none")
 
 
 @pytest.mark.usefixtures("_worded")

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_commands
 
 pytest.importorskip("s3fs", reason="pip install s3fs")
 pytest.importorskip("moto.server", reason="pip install 'moto[server]'")
 
-from pipeline import ROOT
 
 KEYS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests", "AWS_DEFAULT_REGION": "us-east-1"}
 
@@ -45,13 +44,7 @@ def storage(clothing: Path) -> Iterator[tuple[dict[str, str], Any]]:
 
 def ingest(environment: dict[str, str], home: Path, url: str) -> subprocess.CompletedProcess[str]:
     words = ["ingest", "shop", "--dataset", f"bucket:url={url}", "--encoder", "color_histogram", "--progress", "none"]
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline", *words],
-        env=environment | {"SEMBLANCE_HOME": str(home)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    return warm_commands.run(words, stdin="", env=environment | {"SEMBLANCE_HOME": str(home)})
 
 
 def test_a_bucket_is_ingested_and_followed(storage: tuple[dict[str, str], Any], tmp_path: Path) -> None:
