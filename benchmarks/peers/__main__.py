@@ -38,13 +38,22 @@ from pipeline.metrics import map_trust
 
 NEEDS = {
     "Milvus' tutorial": (),
-    "autofaiss": ("autofaiss",),
+    "autofaiss": ("autofaiss", "pyarrow<18", "pandas<3"),
     "umap-learn": (),
     "openTSNE": ("openTSNE",),
     "scikit-learn t-SNE": (),
     "pacmap": ("pacmap",),
-    "pytorch-metric-learning": ("pytorch-metric-learning",),
-    "imagededup": ("imagededup",),
+    "pytorch-metric-learning": ("--no-deps", "pytorch-metric-learning"),  # or pip brings 5 GB of torch again
+    "imagededup": (
+        "--no-deps",
+        "imagededup",
+        "PyWavelets",
+        "matplotlib",
+        "contourpy",
+        "cycler",
+        "kiwisolver",
+        "pyparsing",
+    ),
     "fastdup": ("fastdup",),
 }
 """What pip installs for each project; nothing where it is a library that we stand on ourselves, used plainly."""
