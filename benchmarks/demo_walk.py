@@ -123,7 +123,11 @@ def _oddities(page: Page, address: str, photo: Path) -> None:
 
 def _measure(page: Page, address: str, photo: Path) -> None:
     page.goto(f"{address}/evaluate?gallery={NAME}")
-    page.wait_for_selector(".strips .hits")
+    measure = page.get_by_role("button", name="Measure", exact=True)
+    page.locator(".strips .hits").or_(measure).first.wait_for()
+    if measure.is_visible():  # not measured yet
+        measure.click()
+    page.wait_for_selector(".strips .hits", timeout=120_000)
 
 
 def _manage(page: Page, address: str, photo: Path) -> None:
