@@ -69,14 +69,20 @@ def _upload(page: Page, address: str, photo: Path) -> None:
     page.wait_for_selector(f"{TILE} .score")
 
 
+def _drag(page: Page, where: str, start: float, end: float) -> None:
+    """From one point of the diagonal of an element to another, as shares of its sides."""
+    one = page.locator(where)
+    one.scroll_into_view_if_needed()
+    box = one.bounding_box() or {"x": 0, "y": 0, "width": 1, "height": 1}
+    page.mouse.move(box["x"] + start * box["width"], box["y"] + start * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + end * box["width"], box["y"] + end * box["height"], steps=8)
+    page.mouse.up()
+
+
 def _part(page: Page, address: str, photo: Path) -> None:
     page.get_by_role("button", name="Only a part").click()
-    stage = page.locator(".stage").bounding_box() or {"x": 0, "y": 0, "width": 1, "height": 1}
-    x, y = stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2
-    page.mouse.move(x - 40, y - 40)
-    page.mouse.down()
-    page.mouse.move(x + 40, y + 40, steps=5)
-    page.mouse.up()
+    _drag(page, ".stage", 0.4, 0.6)
     page.wait_for_timeout(1500)
 
 
@@ -101,13 +107,7 @@ def _map(page: Page, address: str, photo: Path) -> None:
 
 def _lasso(page: Page, address: str, photo: Path) -> None:
     page.get_by_role("button", name="Box", exact=True).click()
-    canvas = page.locator("canvas.points")
-    canvas.scroll_into_view_if_needed()
-    place = canvas.bounding_box() or {"x": 0, "y": 0, "width": 1, "height": 1}
-    page.mouse.move(place["x"] + place["width"] * 0.3, place["y"] + place["height"] * 0.3)
-    page.mouse.down()
-    page.mouse.move(place["x"] + place["width"] * 0.6, place["y"] + place["height"] * 0.6, steps=8)
-    page.mouse.up()
+    _drag(page, "canvas.points", 0.3, 0.6)
     page.wait_for_selector(".st-key-map-selection .tile")
 
 

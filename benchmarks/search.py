@@ -122,8 +122,9 @@ def main() -> int:
     met = True
     with tempfile.TemporaryDirectory() as home:
         os.environ["SEMBLANCE_HOME"] = home  # of this process alone
-        with contextlib.closing(sync.open_store(Settings())) as store:
-            client = store._link._opened()  # type: ignore[attr-defined]  # Milvus Lite lets no second one in
+        opened: Any = sync.open_store(Settings())
+        with contextlib.closing(opened) as store:
+            client = store._link._opened()  # Milvus Lite lets no second one in
             for number, spec in enumerate(ENCODERS):
                 encoder: Encoder = plugins.build("encoders", spec)
                 gallery = create_gallery(f"speed{number}", Settings())

@@ -18,9 +18,8 @@ from pipeline import ROOT
 hypothesis.settings.register_profile("no clock", deadline=None)  # a busy machine takes its time, and that is no fault
 hypothesis.settings.load_profile("no clock")
 
-gc.set_threshold(
-    50_000, 20, 50
-)  # a worker holds gigabytes that never become garbage, and the usual 700 look at all of them often
+# a worker holds gigabytes that never become garbage, and the usual 700 look at all of them often
+gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from pipeline import ROOT
 
@@ -64,7 +65,7 @@ def run(
         return subprocess.CompletedProcess(["pipeline", *words], code, _text(out), _text(err))
 
 
-def _text(file) -> str:  # type: ignore[no-untyped-def]
+def _text(file: IO[bytes]) -> str:
     file.seek(0)
     return file.read().decode().replace("\r\n", "\n")
 

@@ -81,7 +81,7 @@ def _on_what(gallery: Gallery, report: dict[str, Any]) -> str:
     if report.get("not_seen"):
         sentence += f" {report['not_seen']:,} pictures have neither thumbnail nor file and were not compared."
     if report.get("neighbours"):
-        sentence += f" Their {report['neighbours']}."
+        sentence += f" {report['neighbours']}"
     if report["generation"] != gallery.generation:
         sentence += " The gallery has changed since."
     return sentence

@@ -55,7 +55,7 @@ def on_what(gallery: Gallery, report: dict[str, Any], way: str) -> str:
     """One line: when, among how many, by which way and encoder, and whether the gallery has changed since."""
     said = f"Found {report['made'][:16].replace('T', ' ')} UTC among {report['rows']:,} pictures; {way}, {report['encoder']}."
     if report.get("neighbours"):
-        said += f" Their {report['neighbours']}."
+        said += f" {report['neighbours']}"
     if report["fingerprint"][:8] != gallery.current:
         return f"{said} The gallery has another encoder since: find again."
     return said + (" The gallery has changed since." if report["generation"] != gallery.generation else "")

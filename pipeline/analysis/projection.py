@@ -80,7 +80,9 @@ def project(gallery: Gallery, spec: str, *, dimensions: int = 2, seed: int = 0, 
             nearest = neighbours.nearly(fitted, k=k, seed=seed, progress=progress)
     searched = time.perf_counter()
     made = projector.fit(fitted, neighbours=nearest, dimensions=dimensions, seed=seed, progress=progress)
-    points, notes = made.points, [*([nearest.note] if nearest and nearest.note else []), *made.notes]
+    points, notes = made.points, [*made.notes]
+    if nearest is not None and nearest.note:
+        notes.insert(0, nearest.note)
     if len(fitted) < len(rows):
         points = _spread(made, chosen, rows.embeddings, progress)
         notes.append(

@@ -1,7 +1,7 @@
 """The nearest others of every picture of a gallery, computed once: maps, clusters and duplicates all ask for them.
 
 A float32 product finds them; rows whose order it leaves in doubt are decided by the float64 scores of retrieval.nearest.
-Of more than ALL_PAIRS_UP_TO pictures, where that takes hours, nearly all are found, and a sample says how many.
+Of more than ALL_PAIRS_UP_TO pictures, where that takes too long, nearly all are found, and a sample says how many.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ from pipeline.records import Neighbours, Progress, Rows, silent
 
 SCORES_AT_ONCE = 1 << 23  # 32 MB of float32
 EXACT_UP_TO = 10_000  # rows that a map asks for; above, comparing all pairs takes longer than the map itself
-ALL_PAIRS_UP_TO = 100_000  # rows; the time grows with the square: of ten times as many it is hours
+ALL_PAIRS_UP_TO = 100_000  # rows; the time grows with the square, a hundredfold for ten times as many
 MEASURED = 500  # rows whose exact neighbours say how many were found
 KEPT = 90  # what t-SNE with its usual perplexity asks for, so that every later asker finds enough
-KEPT_BELOW = 200_000  # rows; above, 90 of each would be more bytes than a short embedding
 SAME = 1e-6  # of two scores: by rounding
 SPARE = 16  # candidates beyond the k-th that float64 decides among
 
@@ -41,7 +40,7 @@ def of_gallery(
     n, file = len(rows), _file(gallery, rows, fingerprint8)
     kept = _read(file, n)
     if kept is None or kept.rows.shape[1] < k:
-        most = max(k, KEPT) if n <= KEPT_BELOW else k
+        most = max(k, KEPT) if n <= ALL_PAIRS_UP_TO else k  # more of them cost NN-descent time, and bytes
         kept = of_rows(rows.embeddings, k=min(most, n - 1), progress=progress)
         _write(file, kept)
         for older in file.parent.glob(f"{file.stem.rpartition('-')[0]}-*.npz"):  # of the pictures as they were
@@ -92,7 +91,10 @@ def nearly(embeddings: np.ndarray, *, k: int, seed: int, progress: Progress = si
     if len(few := np.flatnonzero((rows < 0).any(axis=1))):  # of these too few were found, as among many copies
         scores[few], found[few] = nearest(embeddings[few], embeddings, k=k, exclude=few)
     progress("neighbours", len(rows), len(rows))
-    note = f"neighbours by NN-descent: {_share(embeddings, found, seed):.1%} of the exact ones, measured on {MEASURED:,} pictures"
+    note = (
+        f"Nearest pictures were found by NN-descent: {100 * _share(embeddings, found, seed):.1f} % of the exact ones, measured "
+        f"on {min(MEASURED, len(found)):,} pictures."
+    )
     return Neighbours(found, scores, note)
 
 

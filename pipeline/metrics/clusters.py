@@ -14,10 +14,8 @@ from pipeline.errors import UsageError
 from pipeline.metrics.retrieval import Labels
 
 MAX_ROWS = 20_000  # rows
-STARTS, MANY = (
-    5,
-    100,
-)  # starts of k-means, the best of which counts; of more clusters than MANY one, as starts then hardly differ
+STARTS = 5  # of k-means; the best of them counts
+MANY = 100  # clusters; of more there is one start, which takes as long as five of a fifth as many
 ONE_PLACE = 1e-9  # centres this close differ by rounding
 MEGABYTES = 128  # of distances at a time; scikit-learn would take 1024
 

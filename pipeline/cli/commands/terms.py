@@ -63,6 +63,8 @@ def _build(gallery: Gallery, words: int, seed: int, progress: str) -> tuple[dict
     report = reports.read(gallery, name) | {"report": name}
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in report["kinds"].items() if count)
     lines = [f"{one['size']:6,}  {one['medoid']}  {one['name']}" for one in report["words"][:MAX_LINES]]
+    if report.get("neighbours"):
+        lines.append(report["neighbours"])
     lines.append(
         f"{gallery.name}: {report['rows']:,} pictures by their {report['k']} nearest, {report['terms']:,} terms ({kinds}), "
         f"seed {seed}, {report['seconds']:.1f} s; kept as {name}"
