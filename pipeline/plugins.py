@@ -8,12 +8,13 @@ A kind is a folder of pipeline/, such as encoders, or by its whole name a packag
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import inspect
 import re
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -64,8 +65,11 @@ class Option:
 
 def available(kind: str) -> list[str]:
     """Names of the plugins in a folder, sorted; nothing is imported."""
-    folder = _FOLDERS.get(kind) or ROOT / _package(kind).replace(".", "/")
-    return sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
+    return sorted(path.stem for path in _folder(kind).glob("*.py") if not path.stem.startswith("_"))
+
+
+def _folder(kind: str) -> Path:
+    return _FOLDERS.get(kind) or ROOT / _package(kind).replace(".", "/")
 
 
 def split(kind: str, texts: Sequence[str]) -> list[str]:
@@ -129,7 +133,11 @@ def usual(kind: str, name: str) -> tuple[str, ...]:
 
 def options(kind: str, name: str) -> list[Option]:
     """The options of a plugin in the order of its signature."""
-    build_function = _module(kind, name).build
+    return list(_options(_module(kind, name).build))
+
+
+@functools.lru_cache(maxsize=256)  # a search builds a re-ranker, and reading a signature takes longer than that
+def _options(build_function: Callable[..., Any]) -> tuple[Option, ...]:
     hints = typing.get_type_hints(build_function)
     listed = []
     for parameter in inspect.signature(build_function).parameters.values():
@@ -137,7 +145,7 @@ def options(kind: str, name: str) -> list[Option]:
         values = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
         kind_of_value = type(values[0]) if values else hint
         listed.append(Option(parameter.name, kind_of_value, parameter.default, tuple(map(str, values))))
-    return listed
+    return tuple(listed)
 
 
 def absolute(kind: str, spec: str) -> str:
@@ -179,7 +187,7 @@ def _without_none(hint: Any) -> Any:
 
 
 def _module(kind: str, name: str) -> ModuleType:
-    if name not in available(kind):
+    if not name.isidentifier() or name.startswith("_") or not (_folder(kind) / f"{name}.py").is_file():
         folder = kind.rpartition(".")[2]
         raise UsageError(
             f"unknown {_ONE.get(folder, folder[:-1])} {name!r}; choose from {', '.join(available(kind))}, "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import schema
 from pipeline.errors import UsageError
 from pipeline.files import atomic, checksummed
+from pipeline.files.unchanged import WhileUnchanged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,9 +31,7 @@ def add(file: Path, kind: str, ids: Sequence[str], value: Any = True) -> None:
 
 def read(file: Path) -> Iterator[dict[str, Any]]:
     """Judgments in the order they were made. A line torn by a crash is passed over: it was never acknowledged."""
-    for line in _lines(file):
-        if judgment := _judgment(line):
-            yield judgment
+    yield from _judgments(file)
 
 
 def damaged(file: Path) -> list[int]:
@@ -53,6 +52,9 @@ def _judgment(line: str) -> dict[str, Any]:
     except (ValueError, AttributeError):  # no JSON, another checksum; no object
         return {}
     return judgment if judgment.keys() == _KEYS else {}
+
+
+_judgments = WhileUnchanged(lambda file: [judgment for line in _lines(file) if (judgment := _judgment(line))], files=8)
 
 
 def check_label(text: str) -> None:
@@ -87,9 +89,14 @@ def removed(file: Path) -> set[str]:
 
 def removals(file: Path) -> dict[str, Any]:
     """id to the last word on its removal: True or REPLACED when it is removed, False or CAME_BACK when it is not."""
-    return {
+    return dict(_removals(file))
+
+
+_removals = WhileUnchanged(
+    lambda file: {
         picture: judgment["value"]
         for judgment in read(file)
         if judgment["kind"] == "removed"
         for picture in judgment["ids"]
     }
+)

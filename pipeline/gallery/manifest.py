@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime
-import functools
 import json
+import marshal
 import uuid
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import GalleryError
 from pipeline.files import checksummed
+from pipeline.files.unchanged import WhileUnchanged
 from pipeline.gallery import ledgers
 from pipeline.gallery.migrations import FORMAT
 
@@ -30,13 +31,17 @@ def new(title: str) -> dict[str, Any]:
 
 def read(file: Path) -> dict[str, Any]:
     """GalleryError when it is damaged or from a newer Semblance."""
+    manifest: dict[str, Any] = marshal.loads(_read(file))
+    return manifest
+
+
+def _marshalled(file: Path) -> bytes:
+    """What `read` gives: of its own to every caller, in a tenth of the time that JSON takes."""
     try:
-        text = file.read_text(encoding="utf-8")
-        manifest: dict[str, Any] = json.loads(text)
+        manifest = json.loads(file.read_text(encoding="utf-8"))
         newer = manifest["format"] > FORMAT
         if not newer:
-            _check(text)
-            manifest.pop("checksum", None)
+            manifest = checksummed.opened(manifest)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GalleryError(
             f"cannot read {file} ({error}); restore it from a backup, or delete the folder {file.parent} and ingest again"
@@ -45,13 +50,10 @@ def read(file: Path) -> dict[str, Any]:
         raise GalleryError(
             f"gallery {file.parent.name} was made by a newer Semblance (format {manifest['format']}); update this one"
         )
-    return manifest
+    return marshal.dumps(manifest)
 
 
-@functools.lru_cache(maxsize=64)
-def _check(text: str) -> None:
-    """ValueError when the checksum does not fit. The same text fits again, and a search reads it several times."""
-    checksummed.opened(json.loads(text))
+_read = WhileUnchanged(_marshalled)
 
 
 def write(file: Path, manifest: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MAX_MASKS = 16  # filters whose rows a piece remembers, a byte a row each
+_MAX_READ = 4_096  # rows whose facts a piece remembers, a kilobyte each
 
 
 class _Piece:
@@ -42,6 +43,7 @@ class _Piece:
         self.hashes = np.fromiter(map(hash, ids), np.int64, len(ids))
         self.live: np.ndarray | None = None  # (n,) bool: newest of their ids and not deleted; None = all
         self._facts = table.select(NAMES)
+        self._read: OrderedDict[int, dict[str, Any]] = OrderedDict()
         self._masks: OrderedDict[Filter, np.ndarray] = OrderedDict()
 
     def passing(self, where: Filter) -> np.ndarray | None:
@@ -62,9 +64,18 @@ class _Piece:
         return self.live is None or bool(self.live[row])
 
     def facts(self, rows: Sequence[int]) -> list[dict[str, Any]]:
-        """The fields of schema.Row of each."""
-        some = _Columns(self._facts.take(rows))
-        return [dict(zip(NAMES, values, strict=True)) for values in zip(*(some[name] for name in NAMES), strict=True)]
+        """The fields of schema.Row of each. A re-ranker asks for hundreds, and much the same ones every time."""
+        read = self._read
+        if new := [row for row in rows if row not in read]:
+            some = _Columns(self._facts.take(new))
+            columns = [some[name] for name in NAMES]
+            read.update(
+                zip(new, (dict(zip(NAMES, one, strict=True)) for one in zip(*columns, strict=True)), strict=True)
+            )
+        found = [read[row] | {"metadata": dict(read[row]["metadata"])} for row in rows]
+        while len(read) > _MAX_READ:
+            read.popitem(last=False)
+        return found
 
 
 class _Columns:
