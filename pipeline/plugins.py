@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import inspect
 import re
+import sys
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -187,7 +188,10 @@ def _without_none(hint: Any) -> Any:
 
 
 def _module(kind: str, name: str) -> ModuleType:
-    if not name.isidentifier() or name.startswith("_") or not (_folder(kind) / f"{name}.py").is_file():
+    could_be = name.isidentifier() and not name.startswith("_")
+    if could_be and (imported := sys.modules.get(f"{_package(kind)}.{name}")):
+        return imported
+    if not could_be or not (_folder(kind) / f"{name}.py").is_file():
         folder = kind.rpartition(".")[2]
         raise UsageError(
             f"unknown {_ONE.get(folder, folder[:-1])} {name!r}; choose from {', '.join(available(kind))}, "

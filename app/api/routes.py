@@ -139,7 +139,7 @@ def _gallery(path: Mapping[str, str]) -> Gallery | None:
     if "gallery" not in path:
         return None
     settings = current()
-    if path["gallery"] not in opening.names(settings):
+    if not opening.exists(path["gallery"], settings):
         raise Refused("not-found", f"no gallery {path['gallery'][:64]!r}; the list of galleries names those there are")
     opened = opening.open_gallery(path["gallery"], settings)
     if "id" in path and not (opened.current and path["id"] in resources.paths(opened)):

@@ -21,7 +21,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 def check_name(name: str) -> str:
     """The name itself, or UsageError: it becomes a folder and a Milvus collection."""
-    if not _NAME.fullmatch(name) or "__" in name:
+    if not _is_name(name):
         raise UsageError(
             f"bad gallery name {name!r}: write 1 to 64 of a-z, 0-9 and single _, beginning with a letter, e.g. my_photos"
         )
@@ -31,13 +31,22 @@ def check_name(name: str) -> str:
 def names(settings: Settings) -> list[str]:
     """Galleries on disk, sorted; folders whose names no gallery can have are passed over."""
     found = (path.parent.name for path in settings.galleries.glob("*/gallery.json"))
-    return sorted(name for name in found if _NAME.fullmatch(name) and "__" not in name)
+    return sorted(name for name in found if _is_name(name))
+
+
+def exists(name: str, settings: Settings) -> bool:
+    """Whether `names` has it."""
+    return _is_name(name) and (settings.galleries / name / "gallery.json").is_file()
+
+
+def _is_name(text: str) -> bool:
+    return bool(_NAME.fullmatch(text)) and "__" not in text
 
 
 def open_gallery(name: str, settings: Settings) -> Gallery:
     """GalleryError lists the galleries that exist when this one does not."""
     root = settings.galleries / check_name(name)
-    if not (root / "gallery.json").is_file():
+    if not exists(name, settings):
         known = ", ".join(names(settings)) or "none yet"
         raise GalleryError(f"no gallery {name!r} (there is: {known}); make it with: python -m pipeline ingest {name} …")
     gallery = Gallery(root)

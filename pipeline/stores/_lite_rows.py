@@ -20,14 +20,13 @@ from pipeline.filters import Filter, mask
 from pipeline.records import SearchHit
 from pipeline.schema import COLUMNS, NAMES, TEXTS, received, sendable
 from pipeline.stores import _scan
-from pipeline.stores._wire import settled_scores
+from pipeline.stores._wire import Facts, settled_scores
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
 _MAX_MASKS = 16  # filters whose rows a piece remembers, a byte a row each
-_MAX_READ = 4_096  # rows whose facts a piece remembers, a kilobyte each
 
 
 class _Piece:
@@ -42,8 +41,8 @@ class _Piece:
         self.block = _scan.Block(vectors)
         self.hashes = np.fromiter(map(hash, ids), np.int64, len(ids))
         self.live: np.ndarray | None = None  # (n,) bool: newest of their ids and not deleted; None = all
-        self._facts = table.select(NAMES)
-        self._read: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self._facts = facts = table.select(NAMES)
+        self.facts = Facts(lambda rows: _records(_Columns(facts.take(rows)))).of  # by the number of the row
         self._masks: OrderedDict[Filter, np.ndarray] = OrderedDict()
 
     def passing(self, where: Filter) -> np.ndarray | None:
@@ -63,19 +62,9 @@ class _Piece:
     def is_live(self, row: int) -> bool:
         return self.live is None or bool(self.live[row])
 
-    def facts(self, rows: Sequence[int]) -> list[dict[str, Any]]:
-        """The fields of schema.Row of each. A re-ranker asks for hundreds, and much the same ones every time."""
-        read = self._read
-        if new := [row for row in rows if row not in read]:
-            some = _Columns(self._facts.take(new))
-            columns = [some[name] for name in NAMES]
-            read.update(
-                zip(new, (dict(zip(NAMES, one, strict=True)) for one in zip(*columns, strict=True)), strict=True)
-            )
-        found = [read[row] | {"metadata": dict(read[row]["metadata"])} for row in rows]
-        while len(read) > _MAX_READ:
-            read.popitem(last=False)
-        return found
+
+def _records(table: _Columns) -> list[dict[str, Any]]:
+    return [dict(zip(NAMES, values, strict=True)) for values in zip(*(table[name] for name in NAMES), strict=True)]
 
 
 class _Columns:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _BATCH_BYTES = 16_000_000  # a server takes 64 MB in one call
 _BATCH_ROWS = 2_000
+_MAX_REMEMBERED = 4_096  # rows whose facts are remembered, a kilobyte each
 
 
 def batches(rows: Rows, embeddings: np.ndarray, keys: tuple[str, ...]) -> Iterator[list[dict[str, Any]]]:
@@ -99,3 +102,24 @@ def digests(after: Callable[[str], list[dict[str, Any]]], rows_a_page: int) -> d
 def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+class Facts:
+    """The fields of schema.Row by the number of the row. A re-ranker asks for hundreds, and much the same ones every time."""
+
+    def __init__(self, read: Callable[[list[int]], list[dict[str, Any]]]) -> None:
+        """read: the fields of some rows, which never change."""
+        self._read = read
+        self._remembered: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """Of each, with metadata that the caller may keep and change."""
+        with self._lock:
+            known = self._remembered
+            if new := [row for row in dict.fromkeys(rows) if row not in known]:
+                known.update(zip(new, self._read(new), strict=True))
+            found = [known[row] | {"metadata": dict(known[row]["metadata"])} for row in rows]
+            while len(known) > _MAX_REMEMBERED:
+                known.popitem(last=False)
+            return found

@@ -18,7 +18,6 @@ from pipeline.stores import _rules, _wire
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
 CARD = Card("every row compared, in memory; exact, nothing kept")
 
@@ -37,7 +36,7 @@ class _Collection:
     keys: tuple[str, ...]
     arrived: list[Rows] = field(default_factory=list)
     settled: Rows | None = None
-    ready: tuple[Rows, np.ndarray, dict[str, int]] | None = None  # of `settled`: see `searched`
+    ready: _Ready | None = None  # of `settled`
 
     def rows(self) -> Rows:
         """One row per id, the newest, in order of id."""
@@ -52,15 +51,25 @@ class _Collection:
             self.settled, self.arrived = rows.take(newest.index.to_numpy()), []
         return self.settled
 
-    def searched(self) -> tuple[Rows, np.ndarray, dict[str, int]]:
-        """`rows`, the lengths of their embeddings (n,), and the row of each id; made once, not at every search."""
+    def searched(self) -> _Ready:
+        """Made once, not at every search."""
+        rows = self.rows()
+        if self.ready is None or self.ready.rows is not rows:
+            self.ready = _Ready(rows)
+        return self.ready
+
+
+class _Ready:
+    """Rows in order of id, the lengths of their embeddings (n,), the number of the row of each id, and facts by number."""
+
+    def __init__(self, rows: Rows) -> None:
         import numpy as np
 
-        rows = self.rows()
-        if self.ready is None or self.ready[0] is not rows:
-            lengths = np.linalg.norm(rows.embeddings, axis=1)  # none is zero: check_vectors
-            self.ready = rows, lengths, {id_: i for i, id_ in enumerate(rows.table["id"])}
-        return self.ready
+        self.rows = rows
+        self.lengths = np.linalg.norm(rows.embeddings, axis=1)  # none is zero: check_vectors
+        self.places = {id_: number for number, id_ in enumerate(rows.table["id"])}
+        facts = rows.table[list(NAMES)]
+        self.facts = _wire.Facts(lambda some: facts.iloc[some].to_dict("records")).of
 
 
 class ExactStore:
@@ -107,26 +116,26 @@ class ExactStore:
         _rules.check_k(k)
         with self._lock:
             entry = self._get(collection)
-            rows, lengths, _ = entry.searched()
+            ready = entry.searched()
+        rows = ready.rows
         queries = _rules.check_vectors("queries", queries, entry.dim)
         if not len(rows):
             return [[] for _ in queries]
         chosen = np.flatnonzero(mask(where, rows.table).to_numpy(dtype=bool)) if where else None
-        table = rows.table if chosen is None else rows.table.iloc[chosen]
         step = max(1, _CELLS // len(rows))
         hits = []
         for start in range(0, len(queries), step):
             some = queries[start : start + step]
             scores = (
-                some @ rows.embeddings.T / lengths / np.linalg.norm(some, axis=1)[:, None]
+                some @ rows.embeddings.T / ready.lengths / np.linalg.norm(some, axis=1)[:, None]
             )  # (at most step, n), cosine
-            hits += [_best(table, row if chosen is None else row[chosen], k) for row in scores]
+            hits += [_best(ready, row, k, chosen) for row in scores]
         return hits
 
     def embeddings(self, collection: str, ids: Sequence[str]) -> dict[str, np.ndarray]:
         with self._lock:
-            rows, _, places = self._get(collection).searched()
-        return {id_: rows.embeddings[places[id_]] for id_ in ids if id_ in places}
+            ready = self._get(collection).searched()
+        return {id_: ready.rows.embeddings[ready.places[id_]] for id_ in ids if id_ in ready.places}
 
     def digests(self, collection: str) -> dict[str, str]:
         with self._lock:
@@ -184,16 +193,16 @@ class ExactStore:
         return self._collections[self._aliases.get(collection, collection)]
 
 
-def _best(table: pd.DataFrame, scores: np.ndarray, k: int) -> list[SearchHit]:
-    """The k best by (-score, id); `table` is in order of id."""
+def _best(ready: _Ready, scores: np.ndarray, k: int, chosen: np.ndarray | None) -> list[SearchHit]:
+    """The k best by (-score, id). chosen: numbers of the rows that may be among them, ascending; None = all."""
     import numpy as np
 
-    scores = _wire.settled_scores(scores)
+    scores = _wire.settled_scores(scores if chosen is None else scores[chosen])
     if k < len(scores):
         kth = np.partition(scores, len(scores) - k)[len(scores) - k]
         near = np.flatnonzero(scores >= kth)  # every tie at the cut, for the ids to decide
     else:
         near = np.arange(len(scores))
     order = near[np.argsort(-scores[near], kind="stable")][:k]
-    rows = table.iloc[order][list(NAMES)].to_dict("records")
-    return [SearchHit(score=float(scores[place]), **row) for place, row in zip(order, rows, strict=True)]
+    facts = ready.facts((order if chosen is None else chosen[order]).tolist())
+    return [SearchHit(score=float(scores[place]), **row) for place, row in zip(order, facts, strict=True)]

@@ -81,7 +81,7 @@ def ingest(
     if words:
         ocr.check()
     source = plugins.build("datasets", dataset)
-    existing = opening.open_gallery(name, settings) if name in opening.names(settings) else None
+    existing = opening.open_gallery(name, settings) if opening.exists(name, settings) else None
     if plan:
         _plan(name, existing, source, plugins.absolute("datasets", dataset), limit, progress, as_json)
         return
@@ -150,7 +150,7 @@ class _Run:
         from pipeline.kinds.readout import SWITCH
         from pipeline.progress import shown
 
-        name, existed = self.name, self.name in opening.names(self.settings)
+        name, existed = self.name, opening.exists(self.name, self.settings)
         with contextlib.ExitStack() as stack:
             store, locked, failure = None, None, ""
             try:
