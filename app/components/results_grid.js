@@ -20,8 +20,12 @@ function icon(name) {
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const root = parentElement.querySelector(".root");
-  const marks = new Map([...data.like.map((id) => [id, "like"]), ...data.unlike.map((id) => [id, "unlike"])]);
-  const before = JSON.stringify([...marks].sort());
+  const sent = new Map([...data.like.map((id) => [id, "like"]), ...data.unlike.map((id) => [id, "unlike"])]);
+  const before = JSON.stringify([...sent].sort());
+  // Marks that are not sent yet outlive another number of hits, order or filter; another question begins without any.
+  const question = JSON.stringify([data.of, data.asked, before]);
+  const marks = root.unsent?.question === question ? root.unsent.marks : sent;
+  root.unsent = { question, marks };
   const send = (kind, id) => setTriggerValue("action", { kind, id, n: Date.now() });
 
   const grid = element("div", { class: data.small ? "grid small" : "grid", role: "list" });

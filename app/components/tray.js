@@ -1,5 +1,6 @@
 // What can be done with the pictures that are ticked, at the foot of every page. Text is only ever set as textContent.
 const LINKED = 1000; // ids that an address holds
+const SAID = 3000; // ms that a button says what it did
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -33,8 +34,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return `${location.origin}${data.base}?${new URLSearchParams({ gallery: data.of, selection: packed })}`;
   }
 
-  async function copy(made) {
-    const said = made.textContent;
+  async function copy() {
     try {
       await navigator.clipboard.writeText(link());
     } catch { // without https there is no clipboard
@@ -45,8 +45,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
       document.execCommand("copy");
       field.remove();
     }
-    made.textContent = "Copied";
-    setTimeout(() => (made.textContent = said), 1500);
+    root.copied = Date.now() + SAID; // the page may be drawn again meanwhile
+    draw();
+    setTimeout(() => root.copied <= Date.now() && draw(), SAID + 50);
   }
 
   function draw() {
@@ -55,7 +56,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     tray.hidden = !count;
     tray.classList.toggle("unfolded", Boolean(root.unfolded));
     const most = count >= MOST_SELECTED ? ", the most that can be" : "";
-    const shared = button("Copy link", copy, "more", count > LINKED ? `A link holds ${LINKED.toLocaleString()}; export these` : "Whoever may open this gallery sees the same selection");
+    const shared = button(root.copied > Date.now() ? "Copied" : "Copy link", copy, "more", count > LINKED ? `A link holds ${LINKED.toLocaleString()}; export these` : "Whoever may open this gallery sees the same selection");
     shared.disabled = count > LINKED;
     const unfold = button(root.unfolded ? "Fewer" : "More", () => { root.unfolded = !root.unfolded; draw(); }, "unfold");
     unfold.setAttribute("aria-expanded", String(Boolean(root.unfolded)));
@@ -71,9 +72,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
       unfold,
       button("Clear", () => { root.unfolded = false; selection.set(data.of, held(), false); }),
     );
-    const focused = root.getRootNode().activeElement?.textContent;
+    const focused = [...root.querySelectorAll("button")].indexOf(root.getRootNode().activeElement);
     root.replaceChildren(tray);
-    if (focused) [...tray.querySelectorAll("button")].find((one) => one.textContent === focused)?.focus();
+    tray.querySelectorAll("button")[focused]?.focus();
     page.style.setProperty("--tray", count ? `${tray.offsetHeight + 16}px` : "0px");
   }
 

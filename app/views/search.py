@@ -178,6 +178,7 @@ def show_results(gallery: Gallery, state: SearchState) -> None:
         actions=("search", "like", "unlike", "open", "choose", *(("why",) if first_picture(query) else ()), "remove"),
         query=address,
         of=gallery.name,
+        asked=str(hash(query)),
         like=state.like,
         unlike=state.unlike,
         on_action=lambda: act("hits"),

@@ -25,12 +25,14 @@ def results_grid(
     side: int = 0,
     query: str = "",
     of: str = "",
+    asked: str = "",
     on_action: Callable[[], None] | None = None,
     on_feedback: Callable[[], None] | None = None,
 ) -> Any:
     """Draw tiles from `tile`, `heading` and `divider`; `.action` is {kind, id}, `.feedback` is {like, unlike}.
 
     With `choose` among the actions tiles can be ticked, which needs `of`, the gallery: the page's tray knows of it.
+    asked: what tells this question from others; marks that are not sent yet stay for as long as it is the same.
     query: the address of the picture asked with, which can be laid over an opened hit. side: least width of a tile in pixels; 0 = the usual one. small: pictures alone.
     """
     ignore: Callable[[], None] = lambda: None  # noqa: E731
@@ -44,6 +46,7 @@ def results_grid(
             "side": side,
             "query": query,
             "of": of,
+            "asked": asked,
         },
         key=key,
         on_action_change=on_action or ignore,

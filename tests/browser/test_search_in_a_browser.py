@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lost_clicks import press
 from playwright.sync_api import Page, expect
 
 pytest_plugins = ("milvus_server",)
@@ -112,6 +113,23 @@ def test_marks_are_instant_and_refine_applies_them(open_page: Callable[..., Page
     wait_for_other_hits(page, refined)
     assert ids(page) == before
     expect(page.locator(".st-key-query .item.like")).to_have_count(0)
+
+
+def test_marks_that_are_not_sent_yet_stay_while_the_question_is_the_same(
+    open_page: Callable[..., Page], photos: Path
+) -> None:
+    page = open_page()
+    upload(page, photo(photos, "shoes"))
+    mark(page, 2, "like")
+    mark(page, 4, "unlike")
+    press(page.get_by_role("button", name="Options"), page.get_by_role("slider", name="Hits"))
+    page.get_by_role("slider", name="Hits").press("ArrowLeft")
+    expect(page.locator(HITS)).to_have_count(12)
+    expect(page.locator(".st-key-hits .bar")).to_contain_text("1 liked, 1 disliked")
+    expect(page.locator(f"{HITS}.liked")).to_have_count(1)
+    page.keyboard.press("Escape")
+    page.set_input_files("input[type=file]", photo(photos, "hat"))
+    expect(page.locator(f"{HITS}.liked")).to_have_count(0)
 
 
 def test_search_with_this_and_the_address_repeats_it(open_page: Callable[..., Page], photos: Path) -> None:
