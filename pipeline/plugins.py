@@ -191,7 +191,7 @@ def _module(kind: str, name: str) -> ModuleType:
     could_be = name.isidentifier() and not name.startswith("_")
     if could_be and (imported := sys.modules.get(f"{_package(kind)}.{name}")):
         return imported
-    if not could_be or not (_folder(kind) / f"{name}.py").is_file():
+    if not could_be or not ((_folder(kind) / f"{name}.py").is_file() or name in available(kind)):
         folder = kind.rpartition(".")[2]
         raise UsageError(
             f"unknown {_ONE.get(folder, folder[:-1])} {name!r}; choose from {', '.join(available(kind))}, "
