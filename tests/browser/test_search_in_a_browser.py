@@ -62,7 +62,7 @@ def test_a_dropped_photo_shows_its_nearest_photos(open_page: Callable[..., Page]
     assert scores == sorted(scores, reverse=True)
     expect(page.locator(f"{HITS} img").first).to_have_js_property("complete", True)
     assert page.locator(f"{HITS} img").first.evaluate("picture => picture.naturalWidth") > 0
-    assert "upload=" in page.evaluate("location.href")
+    page.wait_for_function("location.search.includes('upload=')")
 
 
 def test_a_box_drawn_on_the_query_searches_only_that_part(open_page: Callable[..., Page], photos: Path) -> None:
@@ -108,7 +108,7 @@ def test_marks_are_instant_and_refine_applies_them(open_page: Callable[..., Page
     wait_for_other_hits(page, before)
     expect(page.locator(f"{HITS}.liked")).to_have_count(1)
     refined = ids(page)
-    assert f"like={before[2]}" in page.evaluate("location.href")
+    page.wait_for_function("id => location.search.includes('like=' + id)", arg=before[2])  # it follows the hits
     page.get_by_role("button", name="Back").click()
     wait_for_other_hits(page, refined)
     assert ids(page) == before
@@ -309,7 +309,7 @@ def test_ticked_hits_are_asked_with_tagged_and_removed_together(open_page: Calla
     page.keyboard.press("x")
     tray.get_by_role("button", name="Find more like these").click()
     wait_for_other_hits(page, before)
-    assert f"ids={before[0]}" in page.evaluate("location.search")
+    page.wait_for_function("id => location.search.includes('ids=' + id)", arg=before[0])
 
 
 def test_a_part_of_a_picture_of_the_gallery_has_a_link(open_page: Callable[..., Page], photos: Path) -> None:
