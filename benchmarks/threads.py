@@ -21,7 +21,7 @@ from pipeline import ROOT
 
 STEPS = 20
 FASTER, SLOWER = 1.3, 1.25
-THEIRS, OURS = "300000", os.environ["GOMP_SPINCOUNT"]  # turns
+THEIRS, OURS = "300000", os.environ.get("GOMP_SPINCOUNT", "1000")  # turns
 
 
 def step() -> float:

@@ -7,7 +7,7 @@ __version__ = "0.1.0"
 ROOT = Path(__file__).parents[1]  # the folder that holds pipeline/, app/, training/ and models/
 
 # Before torch is loaded: a thread that waits for the others gives its core away soon. By GNU's OpenMP it spins for 300,000
-# turns, and two programs on the same cores, such as the app and a training run, then take 1.5 to 15 times as long
-# (python -m benchmarks.threads; docs/operations.md). Who sets either variable knows better.
+# turns, and two programs on the same cores, such as the app and a training run, hold each other up by half and more
+# (python -m benchmarks.threads). Who sets either variable knows better.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -66,11 +66,8 @@ class Option:
 
 def available(kind: str) -> list[str]:
     """Names of the plugins in a folder, sorted; nothing is imported."""
-    return sorted(path.stem for path in _folder(kind).glob("*.py") if not path.stem.startswith("_"))
-
-
-def _folder(kind: str) -> Path:
-    return _FOLDERS.get(kind) or ROOT / _package(kind).replace(".", "/")
+    folder = _FOLDERS.get(kind) or ROOT / _package(kind).replace(".", "/")
+    return sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
 
 
 def split(kind: str, texts: Sequence[str]) -> list[str]:
@@ -189,15 +186,14 @@ def _without_none(hint: Any) -> Any:
 
 def _module(kind: str, name: str) -> ModuleType:
     could_be = name.isidentifier() and not name.startswith("_")
-    if could_be and (imported := sys.modules.get(f"{_package(kind)}.{name}")):
-        return imported
-    if not could_be or not ((_folder(kind) / f"{name}.py").is_file() or name in available(kind)):
+    module = f"{_package(kind)}.{name}"
+    if not could_be or (module not in sys.modules and name not in available(kind)):  # a search need not list the folder
         folder = kind.rpartition(".")[2]
         raise UsageError(
             f"unknown {_ONE.get(folder, folder[:-1])} {name!r}; choose from {', '.join(available(kind))}, "
             f"or add {_package(kind).replace('.', '/')}/{name}.py"
         )
-    return importlib.import_module(f"{_package(kind)}.{name}")
+    return importlib.import_module(module)
 
 
 def _package(kind: str) -> str:

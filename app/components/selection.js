@@ -19,6 +19,7 @@ class Selection {
       const tick = event.target.closest?.("[data-tick]");
       if (tick) this.press(tick.dataset.of, tick.dataset.tick, event.shiftKey, this.row(tick.dataset.of));
     });
+    document.documentElement.dataset.ticks = "heard"; // until then tick.css shows none: a click on one would be lost
     new MutationObserver(() => this.paintSoon()).observe(document.body, { childList: true, subtree: true });
   }
 

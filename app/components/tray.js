@@ -47,7 +47,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     }
     root.copied = Date.now() + SAID; // the page may be drawn again meanwhile
     draw();
-    setTimeout(() => root.copied <= Date.now() && draw(), SAID + 50);
+    setTimeout(() => root.isConnected && root.draw(), SAID + 50); // as it is by then
   }
 
   function draw() {
@@ -79,6 +79,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
 
   root.unhear?.();
+  root.draw = draw;
   root.unhear = selection.hear(draw);
   draw();
   return () => {
